@@ -1,0 +1,9 @@
+"""Does structured pruning move the learning-rate x weight-decay landscape of a network?
+
+`study` says what to run; `data`, `models`, `flops`, `pruning` and `training` do one run; `store`,
+`plan`, `cost`, `worker` and `sweep` do many; `landscape`, `risk` and `compare` analyse their
+table; `figures`, `explore` and `report` show it; `cli` is the command line. Imports point to the
+left only, and nothing from `landscape` on imports torch.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,272 @@
+"""What to run: a study as frozen, validated data, and the identity of each of its runs."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from hpstudy.errors import HpstudyError, nearest, unknown
+
+# Raised when the meaning of a field or of the arithmetic changes, so that old rows are not reused.
+SCHEMA = 1
+
+DENSE = "unpruned"
+METHODS = ("uniform", "nonuniform")
+CRITERIA = ("l1", "l1-normalised")
+MODEL_NAMES = ("resnet56", "mobilenetv2", "resnet50")
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Frozen):
+    """Images to train and to evaluate on (thesis, section 3.1.1)."""
+
+    name: str
+    image_size: Annotated[int, Field(ge=8, le=224)]
+    train_images: Count | None = None
+    test_images: Count | None = None
+    holdout: Literal["test"] | Annotated[float, Field(gt=0, le=0.5)] = "test"
+
+
+class Recipe(_Frozen):
+    """SGD with momentum and a step-wise learning rate (thesis, section 3.1.3 and Table 3.3)."""
+
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.1
+    lr_decay_epochs: tuple[Count, ...]
+
+    @field_validator("lr_decay_epochs")
+    @classmethod
+    def _increasing(cls, epochs: tuple[int, ...]) -> tuple[int, ...]:
+        if list(epochs) != sorted(set(epochs)):
+            raise ValueError(f"must increase, unlike {list(epochs)}")
+        return epochs
+
+    @model_validator(mode="after")
+    def _decays_while_training(self) -> "Recipe":
+        if any(epoch >= self.epochs for epoch in self.lr_decay_epochs):
+            raise ValueError(
+                f"lr_decay_epochs {list(self.lr_decay_epochs)} must lie before epochs {self.epochs}"
+            )
+        return self
+
+
+class Point(_Frozen):
+    """One setting of the two hyperparameters; weight decay is torch's coupled SGD value."""
+
+    lr: Positive
+    weight_decay: Positive
+
+
+class Axis(_Frozen):
+    """Values around the prior, evenly spaced in log10; `step` is in decades (section 3.3)."""
+
+    points: Annotated[int, Field(ge=1, le=101)]
+    step: Annotated[float, Field(gt=0, le=10)]
+
+
+class Grid(_Frozen):
+    """Learning rates and weight decays whose every combination is trained (section 3.3)."""
+
+    lr: Axis | tuple[Positive, ...]
+    weight_decay: Axis | tuple[Positive, ...]
+
+    @field_validator("lr", "weight_decay", mode="before")
+    @classmethod
+    def _values_or_axis(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return Axis.model_validate(value)
+        if not isinstance(value, (list, tuple, Axis)):
+            raise ValueError(f"must be a list of values or points and step, not {value!r}")
+        if isinstance(value, (list, tuple)) and (not value or len(set(value)) != len(value)):
+            raise ValueError(f"needs distinct values, unlike {list(value)}")
+        return value
+
+
+class Study(_Frozen):
+    """A model, its pruned variants and the grid on which each is trained from scratch."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    model: str
+    data: Data
+    recipe: Recipe
+    prior: Point
+    grid: Grid
+    variants: tuple[str, ...]
+    criterion: str = "l1-normalised"
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    roi: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 1.0)
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        if name not in MODEL_NAMES:
+            raise unknown("model", name, MODEL_NAMES)
+        return name
+
+    @field_validator("criterion")
+    @classmethod
+    def _known_criterion(cls, name: str) -> str:
+        if name not in CRITERIA:
+            raise unknown("criterion", name, CRITERIA)
+        return name
+
+    @field_validator("variants")
+    @classmethod
+    def _dense_first(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names):
+            raise ValueError(f"names a variant twice: {', '.join(names)}")
+        for name in names:
+            parse_variant(name)
+        # Every comparison is against the dense network, so it is always part of the study.
+        return (DENSE, *(name for name in names if name != DENSE))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Study":
+        """Study described by the YAML file `path`.
+
+        Raises
+        ------
+        HpstudyError
+            If the file is missing or no YAML mapping, or a key, type or value is wrong; the
+            sentence names it and the nearest valid one.
+        """
+        path = Path(path)
+        if not path.is_file():
+            found = sorted(str(p) for p in Path("params").glob("*/*.yaml"))
+            close = nearest(str(path), found)
+            hint = f"; did you mean {close}?" if close else ""
+            raise HpstudyError(f"no params file at {path}{hint}")
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise HpstudyError(f"{path} is not valid YAML: {reason}") from None
+        if not isinstance(values, dict):
+            raise HpstudyError(f"{path} must hold a study's keys and values, not {values!r}")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise HpstudyError(f"{path}: {_one_sentence(error)}") from None
+
+    def with_variants(self, pruning: str) -> "Study":
+        """The study cut to the dense network and the variant `pruning`; "all" keeps every one."""
+        if pruning == "all":
+            return self
+        parse_variant(pruning, ("all", *self.variants))
+        return self.model_copy(update={"variants": tuple(dict.fromkeys((DENSE, pruning)))})
+
+    def axis(self, name: Literal["lr", "weight_decay"]) -> tuple[float, ...]:
+        """Grid values of one hyperparameter, increasing."""
+        axis = getattr(self.grid, name)
+        if not isinstance(axis, Axis):
+            return tuple(sorted(axis))
+        middle = math.log10(getattr(self.prior, name))
+        steps = (axis.step * (k - (axis.points - 1) / 2) for k in range(axis.points))
+        # Six significant digits: readable in tables, and the same id on every platform's libm.
+        return tuple(float(f"{10 ** (middle + step):.6g}") for step in steps)
+
+    def points(self) -> Iterator[Point]:
+        """Every grid point, the nearest to the prior (in decades) first."""
+        grid = [
+            Point(lr=lr, weight_decay=weight_decay)
+            for lr in self.axis("lr")
+            for weight_decay in self.axis("weight_decay")
+        ]
+
+        def distance(point: Point) -> float:
+            return math.hypot(
+                math.log10(point.lr / self.prior.lr),
+                math.log10(point.weight_decay / self.prior.weight_decay),
+            )
+
+        return iter(sorted(grid, key=distance))
+
+
+class RunSpec(_Frozen):
+    """Everything that can change the numbers of one training, and nothing else.
+
+    `widths` are the output channels of the pruned layers (None for the dense network): they, and
+    not the way they were chosen, decide what is trained. `fingerprint` stands for the content of
+    a data set that its name does not fix.
+    """
+
+    model: str
+    data: Data
+    fingerprint: str | None = None
+    recipe: Recipe
+    lr: Positive
+    weight_decay: Positive
+    seed: Annotated[int, Field(ge=0)]
+    widths: dict[str, Count] | None = None
+    arithmetic: str = "float32"
+    schema_version: int = SCHEMA
+
+    @property
+    def run_id(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of all fields as canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
+    """Method and FLOPs ratio (the share that remains) of a variant's name.
+
+    Returns
+    -------
+    tuple of (str, float)
+        ("unpruned", 1.0), or a method and a ratio in (0, 1), as ("uniform", 0.6).
+
+    Raises
+    ------
+    HpstudyError
+        If the name is neither `unpruned` nor `METHOD-RATIO`.
+    """
+    if name == DENSE:
+        return DENSE, 1.0
+    match = re.fullmatch(r"(uniform|nonuniform)-(0\.\d{1,4})", str(name))
+    if not match or float(match[2]) == 0:
+        examples = valid or (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
+        raise unknown("pruning", name, examples)
+    return match[1], float(match[2])
+
+
+def _one_sentence(error: ValidationError) -> str:
+    """All faults of a params file in one line, each with its key and value."""
+    faults = []
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"] if not str(part).startswith("tuple["))
+        if fault["type"] == "extra_forbidden":
+            keys = _keys(fault["loc"][:-1])
+            close = nearest(str(fault["loc"][-1]), keys)
+            hint = f"did you mean {close!r}? " if close else ""
+            faults.append(f"unknown key {place!r}; {hint}Valid: {', '.join(keys)}")
+        elif fault["type"] == "missing":
+            faults.append(f"the key {place!r} is missing")
+        else:
+            reason = fault["msg"].removeprefix("Value error, ").removesuffix(".")
+            value = "" if isinstance(fault["input"], dict) else f" (got {fault['input']!r})"
+            faults.append(f"{place}: {reason}{value}" if place else f"{reason}")
+    return "; ".join(dict.fromkeys(faults)) + "."
+
+
+def _keys(place: tuple) -> list[str]:
+    """Valid keys of the mapping at `place` in a params file."""
+    model: Any = Study
+    for part in place:
+        known = {"data": Data, "recipe": Recipe, "prior": Point, "grid": Grid}
+        model = known.get(part, Axis if model is Grid else model)
+    return list(model.model_fields)
