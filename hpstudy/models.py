@@ -1,0 +1,230 @@
+"""The three networks of the study by name, He-initialised, for any number of classes."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hpstudy.errors import HpstudyError, unknown
+
+
+class _PaddedShortcut(nn.Module):
+    """Parameter-free shortcut (option A of He et al.): every second pixel, zero channels added."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__()
+        extra = channels_out - channels_in
+        self.padding = (0, 0, 0, 0, extra // 2, extra - extra // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x[:, :, ::2, ::2], self.padding)
+
+
+class _BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut; the channels between them may be pruned."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        same = stride == 1 and channels_in == channels
+        self.shortcut = nn.Identity() if same else _PaddedShortcut(channels_in, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class ResNetCifar(nn.Module):
+    """ResNet of depth 6n + 2 for small images: three stages of 16, 32 and 64 channels.
+
+    Thesis, section 2.1.1, Table 2.1; He et al. (2015b), section 4.2, with option A shortcuts.
+    """
+
+    def __init__(self, blocks: int, classes: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        channels_in, layers = 16, []
+        for stage, channels in enumerate((16, 32, 64)):
+            for block in range(blocks):
+                stride = 2 if stage > 0 and block == 0 else 1
+                layers.append(_BasicBlock(channels_in, channels, stride))
+                channels_in = channels
+        self.blocks = nn.Sequential(*layers)
+        self.fc = nn.Linear(64, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks(F.relu(self.bn1(self.conv1(x))))
+        return self.fc(x.mean((2, 3)))
+
+
+class _InvertedResidual(nn.Module):
+    """Expand, depthwise, project; the expanded channels may be pruned."""
+
+    def __init__(self, channels_in: int, channels_out: int, expansion: int, stride: int):
+        super().__init__()
+        hidden = expansion * channels_in
+        self.expand = nn.Conv2d(channels_in, hidden, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(hidden)
+        self.depthwise = nn.Conv2d(hidden, hidden, 3, stride, 1, groups=hidden, bias=False)
+        self.bn2 = nn.BatchNorm2d(hidden)
+        self.project = nn.Conv2d(hidden, channels_out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels_out)
+        self.residual = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu6(self.bn1(self.expand(x)))
+        y = F.relu6(self.bn2(self.depthwise(y)))
+        y = self.bn3(self.project(y))
+        return x + y if self.residual else y
+
+
+class MobileNetV2Cifar(nn.Module):
+    """MobileNetV2 for 32x32 images: three of the five downsamplings are switched off.
+
+    Strides of the stem and of the 24-, 32-, 64- and 160-channel stages are 1, 1, 1, 2, 2 and the
+    block of expansion 1 keeps its 1x1 expansion; no other choice gives the parameters and FLOPs
+    of the thesis's Table 3.2. Thesis, section 2.1.1, Table 2.2; Sandler et al. (2019).
+    """
+
+    # expansion, channels, repeats, stride of the first
+    STAGES = (
+        (1, 16, 1, 1),
+        (6, 24, 2, 1),
+        (6, 32, 3, 1),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    )
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 32, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(32)
+        channels_in, layers = 32, []
+        for expansion, channels, repeats, first_stride in self.STAGES:
+            for block in range(repeats):
+                stride = first_stride if block == 0 else 1
+                layers.append(_InvertedResidual(channels_in, channels, expansion, stride))
+                channels_in = channels
+        self.blocks = nn.Sequential(*layers)
+        self.conv2 = nn.Conv2d(320, 1280, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(1280)
+        self.fc = nn.Linear(1280, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks(F.relu6(self.bn1(self.conv1(x))))
+        x = F.relu6(self.bn2(self.conv2(x)))
+        return self.fc(x.mean((2, 3)))
+
+
+def _resnet56(classes: int) -> nn.Module:
+    return ResNetCifar(9, classes)
+
+
+def _resnet50(classes: int) -> nn.Module:
+    from torchvision.models import resnet50
+
+    return resnet50(num_classes=classes)
+
+
+# Name -> how to build it, input size of the thesis (pixels), convolutions inside residual blocks
+# whose output channels may be pruned (section 3.2.5).
+MODELS: dict[str, tuple[Callable[[int], nn.Module], int, tuple[str, ...]]] = {
+    "resnet56": (_resnet56, 32, ("conv1",)),
+    "mobilenetv2": (MobileNetV2Cifar, 32, ("expand",)),
+    "resnet50": (_resnet50, 224, ("conv1", "conv2")),
+}
+SMALLEST_INPUT, LARGEST_INPUT = 8, 224
+
+
+def build_model(name: str, classes: int = 10) -> nn.Module:
+    """Network `name` for RGB images, He-initialised from torch's global random generator.
+
+    Parameters
+    ----------
+    name : str
+        One of `MODELS`.
+    classes : int
+        Number of classes, at least 2.
+
+    Returns
+    -------
+    torch.nn.Module
+        In training mode, float32; maps images (batch, 3, height, width) with height = width in
+        [8, 224] to logits (batch, classes).
+
+    Raises
+    ------
+    HpstudyError
+        For an unknown name, or fewer than two classes.
+
+    References
+    ----------
+    Thesis, section 3.1.2 and Table 3.2.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    if classes < 2:
+        raise HpstudyError(f"a classifier needs at least 2 classes, not {classes}")
+    model = MODELS[name][0](classes)
+    initialise(model)
+    return model
+
+
+def initialise(model: nn.Module) -> None:
+    """Initialise every parameter afresh, in place: He normal weights, zero biases, unit norms.
+
+    The same function starts the dense and the pruned networks, so that both train from scratch
+    under one rule. Draws from torch's global generator, in the order of the modules.
+
+    References
+    ----------
+    Thesis, section 3.1.3 and Table 3.3; He et al. (2015a), equation 10 (fan in, ReLU gain).
+    """
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
+def prunable_layers(name: str, model: nn.Module) -> tuple[str, ...]:
+    """Names of the convolutions of `model` whose output channels may be pruned, in forward order.
+
+    Only channels inside residual blocks, so that every shortcut keeps its width; the stem and the
+    classifier are spared. Thesis, section 3.2.5.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    last = MODELS[name][2]
+    return tuple(
+        path
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Conv2d) and "." in path and path.rpartition(".")[2] in last
+    )
+
+
+def input_size(name: str) -> int:
+    """Height and width in pixels of the images that the thesis trains `name` on (Table 3.2)."""
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    return MODELS[name][1]
+
+
+def zeros(size: int) -> Tensor:
+    """One black image (1, 3, size, size), to trace a network with."""
+    if not SMALLEST_INPUT <= size <= LARGEST_INPUT:
+        raise HpstudyError(
+            f"images of {size} pixels are outside {SMALLEST_INPUT} to {LARGEST_INPUT}"
+        )
+    return torch.zeros(1, 3, size, size)

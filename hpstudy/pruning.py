@@ -1,0 +1,342 @@
+"""Score filters, choose channels at a FLOPs ratio, cut: a smaller network with a certificate."""
+
+import copy
+import hashlib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+
+from hpstudy.errors import HpstudyError, unknown
+from hpstudy.flops import Channels, CostModel, Layer, output_positions
+from hpstudy.models import build_model, prunable_layers, zeros
+from hpstudy.study import CRITERIA, METHODS
+
+# A target counts as reached within this share of the dense network's FLOPs.
+TOLERANCE = 1e-3
+
+Scores = dict[str, list[float]]
+
+
+class Network:
+    """A dense network and which of its channels go together.
+
+    Parameters
+    ----------
+    name : str
+        One of `hpstudy.models.MODELS`.
+    classes, image_size : int
+        Of the data to train on; the FLOPs depend on both.
+    """
+
+    def __init__(self, name: str, classes: int, image_size: int):
+        self.name, self.classes, self.image_size = name, classes, image_size
+        with torch.random.fork_rng(devices=[]):
+            self.model = build_model(name, classes)
+        self.prunable = prunable_layers(name, self.model)
+        self.cost = self._cost_model()
+
+    def _graph(self, model: nn.Module) -> tp.DependencyGraph:
+        graph = tp.DependencyGraph()
+        modes = {module: module.training for module in model.modules()}
+        with warnings.catch_warnings(), torch.enable_grad():
+            warnings.simplefilter("ignore")
+            graph.build_dependency(model, zeros(self.image_size))
+        # torch-pruning leaves the model in evaluation mode.
+        for module, training in modes.items():
+            module.training = training
+        return graph
+
+    def _cost_model(self) -> CostModel:
+        """Closed form of the costs, its couplings read off torch-pruning's dependency graph."""
+        modules = dict(self.model.named_modules())
+        names = {module: name for name, module in modules.items()}
+        graph = self._graph(self.model)
+        inputs: dict[str, dict[str, int]] = {}
+        outputs: dict[str, dict[str, int]] = {}
+        for root in self.prunable:
+            # All but one channel: a group that would lose every channel is refused there.
+            lost = list(range(modules[root].out_channels - 1))
+            group = graph.get_pruning_group(modules[root], tp.prune_conv_out_channels, lost)
+            for item in group:
+                layer = names.get(item.dep.target.module)
+                if layer is None or not lost:
+                    continue
+                shrinks_input = item.dep.handler in (
+                    tp.prune_conv_in_channels,
+                    tp.prune_linear_in_channels,
+                )
+                table = inputs if shrinks_input else outputs
+                table.setdefault(layer, {})[root] = len(item.idxs) // len(lost)
+        positions = output_positions(self.model, zeros(self.image_size))
+        layers = []
+        for name, module in modules.items():
+            into, out = inputs.get(name, {}), outputs.get(name, {})
+            if isinstance(module, nn.Conv2d):
+                depthwise = module.groups == module.in_channels > 1
+                layers.append(
+                    Layer(
+                        Channels(module.in_channels, into),
+                        Channels(module.out_channels, out),
+                        module.kernel_size[0] * module.kernel_size[1],
+                        positions[name],
+                        module.bias is not None,
+                        depthwise,
+                    )
+                )
+            elif isinstance(module, nn.Linear):
+                layers.append(
+                    Layer(
+                        Channels(module.in_features, into),
+                        Channels(module.out_features, out),
+                        1,
+                        1,
+                        module.bias is not None,
+                    )
+                )
+            elif isinstance(module, nn.BatchNorm2d):
+                channels = Channels(module.num_features, out)
+                layers.append(Layer(channels, channels, 0, 0, True))
+        widths = {name: modules[name].out_channels for name in self.prunable}
+        return CostModel(tuple(layers), widths)
+
+    def cut(self, model: nn.Module, kept: Mapping[str, list[int]]) -> nn.Module:
+        """A copy of `model` that keeps only the channels `kept` of each prunable layer.
+
+        `model` is left as it is. The copy's weights are those of the kept channels.
+        """
+        model = copy.deepcopy(model)
+        graph = self._graph(model)
+        for layer, channels in kept.items():
+            conv = model.get_submodule(layer)
+            keep = set(channels)
+            lost = [index for index in range(conv.out_channels) if index not in keep]
+            if lost:
+                group = graph.get_pruning_group(conv, tp.prune_conv_out_channels, lost)
+                group.prune()
+        return model
+
+    def at_widths(self, widths: Mapping[str, int] | None) -> nn.Module:
+        """A new, untrained network of the given widths (None: dense); initialise it before use."""
+        if not widths:
+            return copy.deepcopy(self.model)
+        return self.cut(self.model, {layer: list(range(width)) for layer, width in widths.items()})
+
+
+def filter_scores(model: nn.Module, layers: tuple[str, ...]) -> Scores:
+    """L1 norm of every filter of the given convolutions (thesis, section 3.2; Li et al., 2017)."""
+    with torch.no_grad():
+        return {
+            layer: model.get_submodule(layer).weight.double().abs().sum((1, 2, 3)).tolist()
+            for layer in layers
+        }
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 over the names, shapes and values of the state of `model`."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        tensor: Tensor = value.detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def reachable(cost: CostModel) -> tuple[float, float]:
+    """Smallest and largest FLOPs ratio that keeping one channel or more per layer can reach."""
+    return cost.macs(dict.fromkeys(cost.widths, 1)) / cost.macs(), 1.0
+
+
+def choose_channels(
+    cost: CostModel, scores: Scores, method: str, flops_ratio: float, criterion: str
+) -> dict[str, list[int]]:
+    """Channels to keep in every prunable layer so that `flops_ratio` of the FLOPs remain.
+
+    Channels leave in one fixed order until the target is met: `uniform` takes them from all
+    layers in step (one keep factor), within a layer the lowest score first; `nonuniform` takes
+    the lowest score of all layers first. The highest-scoring channel of every layer stays. Where
+    the next channel of the order would overshoot, later and cheaper ones fill the gap.
+
+    Parameters
+    ----------
+    cost : CostModel
+    scores : dict of str to list of float
+        Of every filter of every prunable layer.
+    method : str
+        "uniform" or "nonuniform".
+    flops_ratio : float
+        Share of the FLOPs that remains, in (0, 1].
+    criterion : str
+        "l1" compares raw norms across layers; "l1-normalised" divides them by their layer's mean
+        first. It makes no difference to `uniform`.
+
+    Returns
+    -------
+    dict of str to list of int
+        Increasing indices of the kept output channels, per layer.
+
+    Raises
+    ------
+    HpstudyError
+        For an unknown method or criterion, or a ratio out of reach; the sentence names the
+        reachable range.
+
+    References
+    ----------
+    Thesis, sections 3.2.2, 3.2.3 and 3.2.5.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if criterion not in CRITERIA:
+        raise unknown("criterion", criterion, CRITERIA)
+    low, high = reachable(cost)
+    if not low - TOLERANCE <= flops_ratio <= high:
+        raise HpstudyError(
+            f"flops_ratio {flops_ratio} is out of reach; this network can keep {low:.4f} to {high}"
+        )
+    widths = dict(cost.widths)
+    target = flops_ratio * cost.macs()
+    order = _removal_order(scores, method, criterion)
+    removed: dict[str, set[int]] = {layer: set() for layer in widths}
+    # Bisection: the longest prefix of the order that does not fall below the target.
+    low_count, high_count = 0, len(order)
+    while low_count < high_count:
+        middle = (low_count + high_count + 1) // 2
+        if cost.macs(_widths_after(order[:middle], widths)) >= target:
+            low_count = middle
+        else:
+            high_count = middle - 1
+    for layer, channel in order[:low_count]:
+        removed[layer].add(channel)
+    widths = _widths_after(order[:low_count], widths)
+    macs = cost.macs(widths)
+    trimmed: set[str] = set()
+    for layer, channel in order[low_count:]:
+        # At most one trimmed channel per layer keeps `uniform` uniform within one channel.
+        if layer in trimmed or abs(macs - target) <= TOLERANCE / 100 * cost.macs():
+            continue
+        fewer = {**widths, layer: widths[layer] - 1}
+        if abs(cost.macs(fewer) - target) < abs(macs - target):
+            widths, macs = fewer, cost.macs(fewer)
+            trimmed.add(layer)
+            removed[layer].add(channel)
+    if abs(macs - target) > TOLERANCE * cost.macs():
+        raise HpstudyError(
+            f"flops_ratio {flops_ratio} cannot be met within {TOLERANCE:.1%}; the nearest that "
+            f"{method} pruning reaches is {macs / cost.macs():.5f}"
+        )
+    return {
+        layer: [channel for channel in range(dense) if channel not in removed[layer]]
+        for layer, dense in cost.widths.items()
+    }
+
+
+def _removal_order(scores: Scores, method: str, criterion: str) -> list[tuple[str, int]]:
+    """Every (layer, channel) but the best of each layer, in the order in which they leave."""
+    entries = []
+    for position, (layer, values) in enumerate(scores.items()):
+        mean = sum(values) / len(values) if criterion == "l1-normalised" else 1.0
+        # Ties leave by index, so that the choice is the same everywhere.
+        ascending = sorted(range(len(values)), key=lambda channel: (values[channel], channel))
+        for rank, channel in enumerate(ascending[:-1]):
+            if method == "uniform":
+                # Half a channel in: a layer's width is then its keep share rounded to the nearest.
+                key = (rank + 0.5) / len(values)
+            else:
+                key = values[channel] / mean if mean else 0.0
+            entries.append((key, position, rank, layer, channel))
+    return [(layer, channel) for _, _, _, layer, channel in sorted(entries)]
+
+
+def _widths_after(gone: list[tuple[str, int]], widths: Mapping[str, int]) -> dict[str, int]:
+    left = dict(widths)
+    for layer, _ in gone:
+        left[layer] -= 1
+    return left
+
+
+def prune(
+    network: Network,
+    ranking: Mapping[str, Any],
+    method: str,
+    flops_ratio: float,
+    criterion: str = "l1-normalised",
+) -> dict[str, Any]:
+    """Certificate of the network pruned to `flops_ratio`: what it is, and how to rebuild it.
+
+    Parameters
+    ----------
+    network : Network
+    ranking : mapping
+        `scores` (see `filter_scores`) and `weights_sha256` of the network they were taken from.
+    method, flops_ratio, criterion
+        See `choose_channels`.
+
+    Returns
+    -------
+    dict
+        Target and achieved FLOPs ratio, the latter also by torch-pruning's counter (which counts
+        normalisations and activation modules too); `macs`, `params` and those of the dense
+        network; `widths` and `kept` channels layer by layer; the `smallest` layer; the hash of
+        the ranked weights. Plain JSON: `rebuild` makes the network from it.
+
+    References
+    ----------
+    Thesis, section 3.2.
+    """
+    kept = choose_channels(network.cost, ranking["scores"], method, flops_ratio, criterion)
+    widths = {layer: len(channels) for layer, channels in kept.items()}
+    cost = network.cost
+    image = zeros(network.image_size)
+    pruned = network.cut(network.model, kept)
+    counted = [
+        tp.utils.count_ops_and_params(copy.deepcopy(model).eval(), image)[0]
+        for model in (pruned, network.model)
+    ]
+    smallest = min(widths, key=widths.__getitem__)
+    return {
+        "model": network.name,
+        "classes": network.classes,
+        "image_size": network.image_size,
+        "method": method,
+        "criterion": criterion,
+        "target": flops_ratio,
+        "achieved": cost.macs(widths) / cost.macs(),
+        "achieved_torch_pruning": counted[0] / counted[1],
+        "macs": cost.macs(widths),
+        "macs_dense": cost.macs(),
+        "params": cost.params(widths),
+        "params_dense": cost.params(),
+        "smallest": {"layer": smallest, "width": widths[smallest]},
+        "weights_sha256": ranking["weights_sha256"],
+        "widths": widths,
+        "kept": kept,
+    }
+
+
+def rebuild(certificate: Mapping[str, Any], model: nn.Module | None = None) -> nn.Module:
+    """The network that a certificate describes.
+
+    With the dense `model` whose weights were ranked, its kept weights; without, fresh weights
+    from torch's global random generator.
+
+    Raises
+    ------
+    HpstudyError
+        If the weights of `model` are not the ranked ones.
+    """
+    network = Network(
+        certificate["model"], certificate["classes"], certificate["image_size"]
+    )
+    if model is None:
+        return network.cut(build_model(network.name, network.classes), certificate["kept"])
+    if weights_hash(model) != certificate["weights_sha256"]:
+        raise HpstudyError(
+            "the given weights are not those that were ranked: their SHA-256 is "
+            f"{weights_hash(model)[:16]}..., the certificate's {certificate['weights_sha256'][:16]}..."
+        )
+    return network.cut(model, certificate["kept"])
+
