@@ -1,0 +1,165 @@
+"""The runs of a study: which there are, which are missing, and what they are published as."""
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpstudy.data import dataset_size, fingerprint
+from hpstudy.pruning import Network, choose_channels, prune
+from hpstudy.store import Store, publish
+from hpstudy.study import DENSE, RunSpec, Study, parse_variant
+
+
+class Plan:
+    """A study's runs against a store.
+
+    The runs of pruned variants exist once their networks do: the filters are ranked on the dense
+    network trained at the prior (section 3.2), whose run is therefore part of every plan.
+
+    Parameters
+    ----------
+    study : Study
+    store : Store
+    data_root : path, optional
+        See `hpstudy.data.data_root`.
+    """
+
+    def __init__(self, study: Study, store: Store, data_root: str | Path | None = None):
+        self.study, self.store, self.data_root = study, store, data_root
+        self.size = dataset_size(study.data, data_root)
+        self.fingerprint = fingerprint(study.data)
+        self.network = Network(study.model, self.size.classes, study.data.image_size)
+        self.prior = self._spec(study.prior.lr, study.prior.weight_decay, study.seeds[0], None)
+        self.certificates: dict[str, dict[str, Any]] = {}
+        # Refuses a ratio that is out of reach before anything is trained.
+        untrained = {
+            layer: list(range(1, width + 1)) for layer, width in self.network.cost.widths.items()
+        }
+        for variant in study.variants:
+            method, ratio = parse_variant(variant)
+            if variant != DENSE:
+                choose_channels(self.network.cost, untrained, method, ratio, study.criterion)
+        self.certify()
+
+    def _spec(
+        self, lr: float, weight_decay: float, seed: int, widths: dict[str, int] | None
+    ) -> RunSpec:
+        return RunSpec(
+            model=self.study.model,
+            data=self.study.data,
+            fingerprint=self.fingerprint,
+            recipe=self.study.recipe,
+            lr=lr,
+            weight_decay=weight_decay,
+            seed=seed,
+            widths=widths,
+        )
+
+    @property
+    def needs_ranking(self) -> bool:
+        """Whether pruned variants wait for the dense network trained at the prior."""
+        return len(self.certificates) < len(self.study.variants) - 1
+
+    def certify(self) -> None:
+        """Make the pruned networks, if the ranking they need is in the store."""
+        ranking = self.store.ranking(self.prior) if len(self.study.variants) > 1 else None
+        if ranking is None:
+            return
+        for variant in self.study.variants:
+            if variant != DENSE and variant not in self.certificates:
+                method, ratio = parse_variant(variant)
+                self.certificates[variant] = prune(
+                    self.network, ranking, method, ratio, self.study.criterion
+                )
+
+    def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
+        """Labels and specification of every run known so far, the dense network's first."""
+        for variant in self.study.variants:
+            if variant != DENSE and variant not in self.certificates:
+                continue
+            widths = None if variant == DENSE else self.certificates[variant]["widths"]
+            method, ratio = parse_variant(variant)
+            labels = {
+                "study": self.study.name,
+                "variant": variant,
+                "method": method,
+                "flops_ratio": ratio,
+            }
+            for seed in self.study.seeds:
+                for point in self.study.points():
+                    yield labels, self._spec(point.lr, point.weight_decay, seed, widths)
+
+    def missing(self) -> list[tuple[str, RunSpec]]:
+        """Variant and specification of the runs to train, the prior's first if it is needed."""
+        recorded = self.store.recorded()
+        wanted = {spec.run_id: (labels["variant"], spec) for labels, spec in self.runs()}
+        if self.needs_ranking:
+            recorded.discard(self.prior.run_id)
+            wanted = {self.prior.run_id: (DENSE, self.prior)} | wanted
+        return [entry for run_id, entry in wanted.items() if run_id not in recorded]
+
+    def counts(self) -> pd.DataFrame:
+        """Runs of each variant: columns `total`, `done` and `missing`, indexed by variant."""
+        total = len(self.study.seeds) * len(self.study.axis("lr")) * len(
+            self.study.axis("weight_decay")
+        )
+        done = self.table()["variant"].value_counts()
+        rows = [
+            {"variant": name, "total": total, "done": int(done.get(name, 0))}
+            for name in self.study.variants
+        ]
+        frame = pd.DataFrame(rows).set_index("variant")
+        return frame.assign(missing=frame["total"] - frame["done"])
+
+    def table(self) -> pd.DataFrame:
+        """Recorded runs of the study, as they are published."""
+        return self.store.frame(self.runs())
+
+    def publish(self, folder: str | Path, command: str, workers: int) -> Path:
+        """Write the study's table and record to `folder`; the path of the table."""
+        table = self.table()
+        study = self.study.model_dump(mode="json")
+        study["data"] |= {"train": self.size.train, "test": self.size.test}
+        study["grid"] = {name: list(self.study.axis(name)) for name in ("lr", "weight_decay")}
+        record = {
+            "study": study,
+            "certificates": self.certificates,
+            "record": {
+                "command": command,
+                "runs": len(table),
+                "missing": int(self.counts()["missing"].sum()),
+                "train_seconds": round(float(table["seconds"].sum()), 1),
+                "images": int((table["epochs"] * self.size.train).sum()),
+                "device": ", ".join(sorted(set(table["device"]))),
+                "workers": workers,
+                **environment(),
+            },
+        }
+        return publish(table, record, folder)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware that a result was made with."""
+    packages = {"torch_pruning": "torch-pruning"} | {n: n for n in ("torch", "torchvision")}
+    return {
+        "hpstudy": version("hpstudy"),
+        "python": platform.python_version(),
+        **{key: version(package) for key, package in packages.items()},
+        "platform": platform.platform(terse=True),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,196 @@
+"""The runs table: a SQLite file to which finished runs are added, and from which tables come."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpstudy.errors import HpstudyError
+from hpstudy.study import SCHEMA, RunSpec
+
+RESULT_COLUMNS = (
+    "top1",
+    "top5",
+    "loss",
+    "best_top1",
+    "best_epoch",
+    "train_loss",
+    "diverged",
+    "epochs",
+    "seconds",
+    "images_per_second",
+    "macs",
+    "params",
+    "device",
+    "torch",
+    "curve",
+)
+
+TABLE_COLUMNS = (
+    "run_id",
+    "study",
+    "variant",
+    "model",
+    "dataset",
+    "method",
+    "flops_ratio",
+    "lr",
+    "weight_decay",
+    "seed",
+    *RESULT_COLUMNS,
+)
+
+_CREATE = f"""
+CREATE TABLE IF NOT EXISTS runs (
+    run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {", ".join(RESULT_COLUMNS)}
+);
+CREATE TABLE IF NOT EXISTS rankings (
+    run_id TEXT PRIMARY KEY, weights_sha256 TEXT NOT NULL, scores TEXT NOT NULL
+);
+PRAGMA user_version = {SCHEMA};
+"""
+
+
+class Store:
+    """Finished runs, keyed by the hash of everything that can change their numbers.
+
+    Parameters
+    ----------
+    path : path
+        Of the SQLite file, made with its folder if absent.
+
+    Raises
+    ------
+    HpstudyError
+        If the file is no SQLite database, cannot be opened, or was written under another schema.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._connect() as database:
+                version = database.execute("PRAGMA user_version").fetchone()[0]
+                if version not in (0, SCHEMA):
+                    raise HpstudyError(
+                        f"{self.path} was written under schema {version}; this version of hpstudy "
+                        f"reads schema {SCHEMA}"
+                    )
+                if version == 0:
+                    database.execute("PRAGMA journal_mode = WAL")
+                    database.executescript(_CREATE)
+        except (sqlite3.Error, OSError) as error:
+            raise HpstudyError(f"{self.path} cannot be used as a store: {error}") from None
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        """A connection that commits on success and is always closed."""
+        with closing(sqlite3.connect(self.path, timeout=60)) as database, database:
+            yield database
+
+    def add(
+        self, spec: RunSpec, result: Mapping[str, Any], ranking: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record one finished run, and the filter scores taken from it, in one transaction.
+
+        A run that is there already stays as it was.
+        """
+        row = {name: result[name] for name in RESULT_COLUMNS}
+        row["curve"] = json.dumps(row["curve"])
+        row["diverged"] = int(row["diverged"])
+        marks = ", ".join("?" * (2 + len(RESULT_COLUMNS)))
+        with self._connect() as database:
+            database.execute(
+                f"INSERT OR IGNORE INTO runs VALUES ({marks})",
+                (spec.run_id, spec.model_dump_json(), *row.values()),
+            )
+            if ranking is not None:
+                database.execute(
+                    "INSERT OR IGNORE INTO rankings VALUES (?, ?, ?)",
+                    (spec.run_id, ranking["weights_sha256"], json.dumps(ranking["scores"])),
+                )
+
+    def recorded(self) -> set[str]:
+        """Ids of all runs in the store."""
+        with self._connect() as database:
+            return {row[0] for row in database.execute("SELECT run_id FROM runs")}
+
+    def missing(self, specs: Iterable[RunSpec]) -> list[RunSpec]:
+        """The runs that are not in the store, in the order given, each once."""
+        recorded = self.recorded()
+        wanted = {spec.run_id: spec for spec in specs}
+        return [spec for run_id, spec in wanted.items() if run_id not in recorded]
+
+    def ranking(self, spec: RunSpec) -> dict[str, Any] | None:
+        """Filter scores kept with a run: `scores` and `weights_sha256`; None if there are none."""
+        with self._connect() as database:
+            row = database.execute(
+                "SELECT weights_sha256, scores FROM rankings WHERE run_id = ?", (spec.run_id,)
+            ).fetchone()
+        return row and {"weights_sha256": row[0], "scores": json.loads(row[1])}
+
+    def frame(self, runs: Iterable[tuple[Mapping[str, Any], RunSpec]]) -> pd.DataFrame:
+        """Recorded rows of `runs`, sorted as published.
+
+        Parameters
+        ----------
+        runs : iterable of (labels, RunSpec)
+            `labels` are the columns that a run's identity does not hold: study, variant, method
+            and flops_ratio.
+
+        Returns
+        -------
+        DataFrame with the columns TABLE_COLUMNS
+            Runs that are not in the store are left out. Sorted by the order of the variants, then
+            lr, weight_decay and seed.
+        """
+        with self._connect() as database:
+            database.row_factory = sqlite3.Row
+            found = {row["run_id"]: row for row in database.execute("SELECT * FROM runs")}
+        rows, order = [], {}
+        for labels, spec in runs:
+            row = found.get(spec.run_id)
+            if row is None:
+                continue
+            order.setdefault(labels["variant"], len(order))
+            rows.append(
+                {
+                    **{name: row[name] for name in ("run_id", *RESULT_COLUMNS)},
+                    **labels,
+                    "model": spec.model,
+                    "dataset": spec.data.name,
+                    "lr": spec.lr,
+                    "weight_decay": spec.weight_decay,
+                    "seed": spec.seed,
+                    "diverged": bool(row["diverged"]),
+                }
+            )
+        rows.sort(key=lambda r: (order[r["variant"]], r["lr"], r["weight_decay"], r["seed"]))
+        return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+
+def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
+    """Write a study's table and record to `folder`, each whole or not at all.
+
+    Returns
+    -------
+    Path
+        Of the CSV file, `<study>.csv`; `<study>.json` lies beside it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{record['study']['name']}.csv"
+    _write(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    _write(path, table.to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
