@@ -1,0 +1,407 @@
+"""Any table of runs: what is refused, in which words, and what is said of a good one."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpstudy.compare import compare, format_text, parse_roi, read_table
+from hpstudy.errors import HpstudyError
+
+HEADER = "variant,lr,weight_decay,seed,top1"
+GOOD = ["unpruned,0.1,0.0001,0,93.0", "unpruned,0.1,0.001,0,94.0", "thin,0.1,0.0001,0,80.0"]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(*lines, name="runs.csv"):
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+
+def refusal(path, **options):
+    """What a user is told, which must be one line."""
+    with pytest.raises(HpstudyError) as caught:
+        read_table(path, **options)
+    words = str(caught.value)
+    assert "\n" not in words
+    return words
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def test_good_table_keeps_every_run(write):
+    table = read_table(write(HEADER, *GOOD))
+    assert table.to_numpy().tolist() == [
+        ["unpruned", 0.1, 0.0001, 0, 93.0],
+        ["unpruned", 0.1, 0.001, 0, 94.0],
+        ["thin", 0.1, 0.0001, 0, 80.0],
+    ]
+
+
+def test_column_order_further_columns_and_blank_lines_do_not_matter(write):
+    table = read_table(
+        write("note,top1,seed,weight_decay,lr,variant", '"a, b",93.0,3,1e-4,1e-1,unpruned', "", "")
+    )
+    assert table.to_numpy().tolist() == [["unpruned", 0.1, 0.0001, 3, 93.0]]
+
+
+def test_mark_of_a_spreadsheet_before_the_header_is_dropped(write):
+    assert len(read_table(write("\ufeff" + HEADER, *GOOD))) == 3
+
+
+def test_run_without_accuracy_is_a_run(write):
+    lines = [f"unpruned,0.1,0.0001,{seed},{text}" for seed, text in enumerate(["", "nan", "NaN"])]
+    table = read_table(write(HEADER, *lines, "unpruned,0.1,0.0001,9,93.0"))
+    assert table["top1"].isna().tolist() == [True, True, True, False]
+
+
+def test_diverged_is_read_from_any_spelling(write):
+    words = ["True", "False", "1", "0", "true", "FALSE"]
+    lines = [f"unpruned,0.1,0.0001,{seed},90,{word}" for seed, word in enumerate(words)]
+    table = read_table(write(HEADER + ",diverged", *lines))
+    assert table["diverged"].tolist() == [True, False, True, False, True, False]
+
+
+def test_fractions_are_read_as_percentages_when_told_so(write):
+    path = write(HEADER, "unpruned,0.1,0.0001,0,0.931", "unpruned,0.1,0.001,0,1")
+    assert read_table(path, percent=True)["top1"].tolist() == [93.1, 100.0]
+
+
+def test_fractions_are_refused_with_the_option_that_helps(write):
+    words = refusal(write(HEADER, "unpruned,0.1,0.0001,0,0.93", "unpruned,0.1,0.001,0,1.0"))
+    assert "--percent" in words
+
+
+def test_low_percentages_beside_a_higher_one_are_percentages(write):
+    path = write(HEADER, "unpruned,0.1,0.0001,0,0.1", "unpruned,0.1,0.001,0,1.01")
+    assert read_table(path)["top1"].tolist() == [0.1, 1.01]
+
+
+def test_percentages_are_refused_as_fractions(write):
+    words = refusal(write(HEADER, "unpruned,0.1,0.0001,0,93.1"), percent=True)
+    assert "'93.1'" in words
+    assert "--percent" in words
+
+
+def test_missing_file_is_named(tmp_path):
+    assert "nowhere.csv" in refusal(tmp_path / "nowhere.csv")
+
+
+def test_folder_is_not_a_table(tmp_path):
+    assert str(tmp_path) in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", HEADER + "\n"])
+def test_table_without_rows_is_empty(tmp_path, text):
+    path = tmp_path / "runs.csv"
+    path.write_text(text)
+    assert "empty" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89PNG\r\n\x1a\n\x00\xff",
+        f'{HEADER}\n"unpruned,0.1,0.0001,0,93.0\n'.encode(),
+        f"{HEADER}\nunpruned,0.1,0.0001,0\n".encode(),
+        f"{HEADER}\nunpruned,0.1,0.0001,0,93.0,7\n".encode(),
+    ],
+    ids=["image", "open quote", "too few cells", "too many cells"],
+)
+def test_what_is_not_a_csv_is_refused_as_such(tmp_path, content):
+    path = tmp_path / "runs.csv"
+    path.write_bytes(content)
+    assert "not a CSV" in refusal(path)
+
+
+@pytest.mark.parametrize("mark, word", [(";", "semicolons"), ("\t", "tabs")])
+def test_other_separators_are_named(write, mark, word):
+    assert word in refusal(write(*(line.replace(",", mark) for line in [HEADER, *GOOD])))
+
+
+def test_missing_columns_are_named_with_the_nearest_there(write):
+    words = refusal(write("variant,lr,weight_decays,seed,Top-1", "unpruned,0.1,0.0001,0,93.0"))
+    assert "weight_decay (nearest there: weight_decays)" in words
+    assert "top1 (nearest there: Top-1)" in words
+
+
+def test_missing_column_with_nothing_near_is_told_with_what_there_is(write):
+    words = refusal(write("variant,lr,weight_decay,seed,xyz", "unpruned,0.1,0.0001,0,93.0"))
+    assert "top1;" in words
+    assert "xyz" in words
+    assert "None" not in words
+
+
+def test_column_that_comes_twice_is_refused(write):
+    words = refusal(write(HEADER + ",lr", "unpruned,0.1,0.0001,0,93.0,0.2"))
+    assert "lr 2 times" in words
+
+
+@pytest.mark.parametrize(
+    "column, text, reason",
+    [
+        ("lr", "abc", "not a number"),
+        ("lr", "", "not a number"),
+        ("lr", "0", "positive"),
+        ("lr", "-0.1", "positive"),
+        ("lr", "inf", "finite"),
+        ("lr", "nan", "finite"),
+        ("weight_decay", "x", "not a number"),
+        ("weight_decay", "-0.0001", "positive"),
+        ("weight_decay", "0", "zero cannot be drawn"),
+        ("weight_decay", "inf", "finite"),
+        ("seed", "0.5", "integer"),
+        ("seed", "nan", "integer"),
+        ("seed", "inf", "integer"),
+        ("seed", "first", "not a number"),
+        ("top1", "100.1", "0 to 100"),
+        ("top1", "-0.1", "0 to 100"),
+        ("top1", "inf", "0 to 100"),
+        ("top1", "good", "not a number"),
+        ("variant", "", "name"),
+        ("diverged", "maybe", "True, False"),
+        ("diverged", "", "True, False"),
+    ],
+)
+def test_bad_value_is_refused_with_its_line_its_column_and_the_reason(write, column, text, reason):
+    run = dict(variant="thin", lr="0.1", weight_decay="1e-4", seed="0", top1="90", diverged="0")
+    bad = ",".join((run | {column: text}).values())
+    words = refusal(write(HEADER + ",diverged", "unpruned,0.1,1e-4,0,93.0,0", bad))
+    assert words.startswith(f"line 3: {column} is {text!r}")
+    assert reason in words
+
+
+def test_seed_written_as_a_float_is_an_integer(write):
+    assert read_table(write(HEADER, "unpruned,0.1,0.0001,2.0,93.0"))["seed"].tolist() == [2]
+
+
+@pytest.mark.parametrize("lr", ["0.1", "1e-1", "0.1000000001"])
+def test_run_that_comes_twice_is_named(write, lr):
+    words = refusal(write(HEADER, *GOOD, f"unpruned,{lr},0.001,0,90.0"))
+    assert "line 5" in words
+    assert "line 3" in words
+    for said in ("'unpruned'", "lr 0.1", "weight_decay 0.001", "seed 0"):
+        assert said in words
+
+
+def test_another_seed_or_network_is_another_run(write):
+    assert len(read_table(write(HEADER, *GOOD, "unpruned,0.1,0.001,1,90.0"))) == 4
+
+
+def test_absent_dense_network_is_told_with_those_there(write):
+    words = refusal(write(HEADER, *GOOD), dense="full")
+    assert "'full'" in words
+    assert "unpruned, thin" in words
+    assert "--dense" in words
+
+
+def test_dense_network_without_any_accuracy_is_refused(write):
+    words = refusal(write(HEADER, "unpruned,0.1,0.0001,0,", "thin,0.1,0.0001,0,80"))
+    assert "'unpruned'" in words
+
+
+# --- thresholds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, thresholds",
+    [("0.5,1.0", (0.5, 1.0)), ("2", (2.0,)), (" 1 , 0.25", (1.0, 0.25)), ("1,1.0", (1.0,))],
+)
+def test_thresholds_are_read_in_their_order_and_once(text, thresholds):
+    assert parse_roi(text) == thresholds
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "nan", "inf", "half", ""])
+def test_threshold_that_is_not_positive_and_finite_is_named(word):
+    with pytest.raises(HpstudyError, match=f"not {re.escape(repr(word))}"):
+        parse_roi(f"0.5,{word}")
+
+
+# --- analysis -------------------------------------------------------------------------------------
+
+
+def cross_table():
+    """Two networks on a 5 x 5 grid of whole decades, two seeds one point apart.
+
+    Dense: 90 on the cross lr = 0.01 or weight decay = 0.001 within one decade, 90.4 in its
+    middle, 80 elsewhere. Pruned: 70, but 71 at one corner; the middle has lost one run.
+    """
+    rows = []
+    for i in range(5):
+        for j in range(5):
+            away = abs(i - 2) + abs(j - 2)
+            dense = 90.4 if away == 0 else 90.0 if away == 1 else 80.0
+            thin = 71.0 if (i, j) == (0, 4) else 70.0
+            for seed, offset in ((0, -0.5), (1, 0.5)):
+                at = (10.0 ** (i - 4), 10.0 ** (j - 5), seed)
+                lost = away == 0 and seed == 1
+                rows.append(("thin", *at, math.nan if lost else thin + offset))
+                rows.append(("unpruned", *at, dense + offset))
+    return pd.DataFrame(rows, columns=HEADER.split(","))
+
+
+def test_whole_result_by_hand():
+    result = compare(cross_table())
+    dense, thin = result["landscapes"]["unpruned"], result["landscapes"]["thin"]
+    assert list(result["landscapes"]) == list(result["risk"]) == ["unpruned", "thin"]
+    assert (dense["points"], dense["seeds"], dense["on_edge"]) == (25, 2, False)
+    assert dense["best"] == pytest.approx(90.4)
+    assert dense["best_at"] == {"lr": pytest.approx(0.01), "weight_decay": pytest.approx(0.001)}
+    # Both regions are the five points of the cross; on each axis their log10 has the variance
+    # (1 + 1) / 4, so both diameters are 4 sqrt(0.5).
+    for threshold in ("0.5", "1.0"):
+        region = dense["roi"][threshold]
+        assert region["count"] == 5
+        assert region["ellipse"]["length"] == pytest.approx(4 * math.sqrt(0.5))
+        assert region["ellipse"]["width"] == pytest.approx(4 * math.sqrt(0.5))
+        assert region["ellipse"]["centre"] == {
+            "lr": pytest.approx(-2),
+            "weight_decay": pytest.approx(-3),
+        }
+    assert (thin["points"], thin["best"], thin["on_edge"]) == (25, 71.0, True)
+    assert thin["roi"]["0.5"] == {"count": 1, "ellipse": None}
+    # 24 points: all but the middle, which has no value.
+    assert thin["roi"]["1.0"]["count"] == 24
+    # Dense shortfalls 0 and four times 0.4: mean 0.32, variance 4 x 0.16 / 5 - 0.32^2 = 0.0256.
+    assert result["risk"]["unpruned"] == {
+        "n": 5,
+        "mean": pytest.approx(0.32),
+        "std": pytest.approx(0.16),
+        "relative_mean": pytest.approx(0.32 / 90.4),
+        "relative_std": pytest.approx(0.16 / 90.4),
+    }
+    # The pruned network has values on the four arms, each 1.0 below its best.
+    assert result["risk"]["thin"] == {
+        "n": 4,
+        "mean": pytest.approx(1.0),
+        "std": pytest.approx(0.0),
+        "relative_mean": pytest.approx(1 / 71),
+        "relative_std": pytest.approx(0.0),
+    }
+
+
+def test_thresholds_are_keys_as_numbers_and_leave_the_risk_alone():
+    table = cross_table()
+    result = compare(table, roi=(0.25, 2))
+    assert list(result["landscapes"]["unpruned"]["roi"]) == ["0.25", "2.0"]
+    assert result["risk"] == compare(table)["risk"]
+
+
+def test_another_network_can_be_the_dense_one():
+    result = compare(cross_table(), dense="thin")
+    assert list(result["risk"]) == ["thin", "unpruned"]
+    # Its 0.5-ROI is the one corner at which the other has 80.0.
+    assert result["risk"]["unpruned"]["mean"] == pytest.approx(10.4)
+
+
+def test_order_of_rows_does_not_change_a_number():
+    table = cross_table()
+    shuffled = table.sample(frac=1, random_state=3)
+    there, here = compare(shuffled), compare(table)
+    for name, one in here["landscapes"].items():
+        assert there["landscapes"][name] == one
+    assert there["risk"] == here["risk"]
+
+
+@pytest.mark.parametrize("accuracy", [80.0, math.nan, 0.0])
+def test_result_is_strict_json_even_where_numbers_do_not_exist(accuracy):
+    rows = [("unpruned", 0.1, 1e-4, 0, 93.0), ("thin", 0.1, 1e-3, 0, accuracy)]
+    result = compare(pd.DataFrame(rows, columns=HEADER.split(",")))
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    # The networks share no grid point.
+    assert result["risk"]["thin"] == {
+        "n": 0,
+        "mean": None,
+        "std": None,
+        "relative_mean": None,
+        "relative_std": None,
+    }
+
+
+def test_network_without_any_accuracy_is_reported_as_such():
+    rows = [("unpruned", 0.1, 1e-4, 0, 93.0), ("thin", 0.1, 1e-4, 0, math.nan)]
+    thin = compare(pd.DataFrame(rows, columns=HEADER.split(",")))["landscapes"]["thin"]
+    assert (thin["points"], thin["best"], thin["on_edge"]) == (1, None, False)
+    assert thin["best_at"] == {"lr": None, "weight_decay": None}
+    assert thin["roi"]["1.0"] == {"count": 0, "ellipse": None}
+
+
+def test_written_and_read_again_the_result_is_the_same(write, tmp_path):
+    table = cross_table()
+    path = tmp_path / "cross.csv"
+    table.to_csv(path, index=False)
+    assert compare(read_table(path)) == compare(table)
+    fractions = table.assign(top1=table["top1"] / 100)
+    fractions.to_csv(path, index=False)
+    again = compare(read_table(path, percent=True))
+    assert again["risk"]["thin"]["mean"] == pytest.approx(1.0)
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def lines_of(result):
+    return format_text(result).splitlines()
+
+
+def test_text_says_what_the_result_says():
+    text = format_text(compare(cross_table()))
+    assert "unpruned  best 90.40 at lr 0.01, weight_decay 0.001, 25 points x 2 seeds" in text
+    # 4 sqrt(0.5) = 2.828
+    assert "0.5-ROI: 5 points, ellipse 2.83 x 2.83 decades at lr 10^-2.00" in text
+    assert "unpruned  mean 0.320 +- 0.160" in text
+    assert "mean 1.000 +- 0.000" in text
+
+
+def test_text_warns_of_the_edge_only_where_the_best_is_on_it():
+    edge = [line for line in lines_of(compare(cross_table())) if "edge" in line]
+    assert len(edge) == 1
+    assert "thin" in edge[0]
+
+
+def test_text_says_why_there_is_no_ellipse():
+    assert "1 point, no ellipse: fewer than 5 points" in format_text(compare(cross_table()))
+
+
+def test_text_counts_the_points_of_the_region_that_have_no_value():
+    assert "over 4 points, 1 more without a value" in format_text(compare(cross_table()))
+
+
+def test_text_of_networks_without_numbers_has_no_none_and_no_nan():
+    rows = [("unpruned", 0.1, 1e-4, 0, 93.0), ("thin", 0.1, 1e-3, 0, math.nan)]
+    rows.append(("zero", 0.1, 1e-4, 0, 0.0))
+    text = format_text(compare(pd.DataFrame(rows, columns=HEADER.split(","))))
+    assert "no accuracy at any point" in text
+    assert not re.search(r"\b(None|nan)\b", text)
+
+
+def test_text_is_aligned_and_fits_a_terminal():
+    rows = [
+        (name, lr, wd, 0, 90.0 - np.log10(lr * wd * 1e5) ** 2)
+        for name in ("unpruned", "nonuniform-0.2")
+        for lr in (0.01, 0.1, 1.0)
+        for wd in (1e-5, 1e-4, 1e-3)
+    ]
+    lines = lines_of(compare(pd.DataFrame(rows, columns=HEADER.split(","))))
+    starts = {line.index(word) for line in lines for word in ("best ", "mean 0") if word in line}
+    starts.discard(lines[0].find("best "))
+    assert len(starts) == 1
+    assert max(len(line) for line in lines) <= 100
+    assert not any(line != line.rstrip() for line in lines)
+
+
+def test_analysis_needs_no_torch():
+    # A page is redrawn on a laptop that has none.
+    loaded = "import sys, hpstudy.compare, hpstudy.thesis; print('torch' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
+    assert said.stdout.strip() == "False", said.stderr
