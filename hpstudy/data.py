@@ -1,48 +1,18 @@
-"""Images as uint8 tensors, their splits and sources; a missing or broken set is said at once."""
+"""A study's images as uint8 tensors: reduced, split, and with their own statistics."""
 
-import hashlib
-import io
-import os
-import tarfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from hpstudy.errors import HpstudyError, unknown
+from hpstudy.errors import HpstudyError
+from hpstudy.sources import Split, data_root, full_size, read_images
 from hpstudy.study import Data
 
-NAMES = ("fashion-mnist-8k", "fashion-mnist", "cifar10", "cifar100", "imagenet", "folder:PATH")
 SPLIT_SEED = 0
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images and their classes.
-
-    Attributes
-    ----------
-    images : Tensor of shape (images, 3, height, width)
-        uint8, RGB.
-    labels : Tensor of shape (images,)
-        int64, 0 to classes - 1.
-    """
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, index: Tensor) -> "Split":
-        """The images at `index`, in that order."""
-        return Split(self.images[index].contiguous(), self.labels[index])
 
 
 @dataclass(frozen=True)
@@ -80,11 +50,6 @@ class Dataset:
         )
 
 
-def data_root(path: str | Path | None = None) -> Path:
-    """Folder of the data sets: `path`, else the variable HPSTUDY_DATA, else `data`."""
-    return Path(path or os.environ.get("HPSTUDY_DATA") or "data")
-
-
 def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
     """Data set `spec`, whole in memory, ready to train on.
 
@@ -110,7 +75,7 @@ def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
     ----------
     Thesis, section 3.1.1.
     """
-    train, test, native = _source(spec.name)(spec, data_root(root))
+    train, test, native = read_images(spec, data_root(root))
     classes = int(max(train.labels.max(), test.labels.max())) + 1
     if classes < 2:
         raise HpstudyError(f"data set {spec.name!r} has one class; a classifier needs two or more")
@@ -153,18 +118,7 @@ def dataset_size(spec: Data, root: str | Path | None = None) -> Size:
     HpstudyError
         If the set is unknown, or the folder of an image-folder set is absent or has one class.
     """
-    known = {
-        "fashion-mnist-8k": (10, 6000, 2000),
-        "fashion-mnist": (10, 60000, 10000),
-        "cifar10": (10, 50000, 10000),
-        "cifar100": (100, 50000, 10000),
-    }
-    _source(spec.name)
-    if spec.name in known:
-        classes, train, test = known[spec.name]
-    else:
-        names, listed = _listing(spec, data_root(root))
-        classes, (train, test) = len(names), map(len, listed.values())
+    classes, train, test = full_size(spec, data_root(root))
     if spec.holdout != "test":
         test = round(spec.holdout * train)
         train -= test
@@ -175,156 +129,6 @@ def dataset_size(spec: Data, root: str | Path | None = None) -> Size:
         if asked is not None and asked > there:
             raise HpstudyError(f"{asked} {what} images are asked for; {spec.name} has {there}")
     return Size(classes, spec.train_images or train, spec.test_images or test)
-
-
-def fingerprint(spec: Data) -> str | None:
-    """Stands for the content of a set that its name does not fix: hash of its files' listing.
-
-    None for the named sets, whose content torchvision or this package fixes by checksum.
-    """
-    if not spec.name.startswith("folder:"):
-        return None
-    root = Path(spec.name.removeprefix("folder:"))
-    listing = sorted(
-        f"{path.relative_to(root).as_posix()} {path.stat().st_size}"
-        for path in root.rglob("*")
-        if path.is_file()
-    )
-    return hashlib.sha256("\n".join(listing).encode()).hexdigest()[:16]
-
-
-def _source(name: str) -> Callable[[Data, Path], tuple[Split, Split, int]]:
-    sources = {
-        "fashion-mnist-8k": _embedded,
-        "fashion-mnist": _torchvision,
-        "cifar10": _torchvision,
-        "cifar100": _torchvision,
-        "imagenet": _image_folder,
-    }
-    if name.startswith("folder:"):
-        return _image_folder
-    if name not in sources:
-        raise unknown("data set", name, NAMES)
-    return sources[name]
-
-
-def _embedded(spec: Data, root: Path) -> tuple[Split, Split, int]:
-    """The 6,000 + 2,000 balanced Fashion-MNIST images of this package, padded to 32 pixels."""
-    archive = files("hpstudy") / "embedded" / "fashion-mnist-8k.tar"
-    with archive.open("rb") as file, tarfile.open(fileobj=file) as tar:
-        content = {member.name: tar.extractfile(member).read() for member in tar.getmembers()}
-
-    def split(part: str) -> Split:
-        sheets = []
-        for name in sorted(n for n in content if n.startswith(part) and n.endswith(".webp")):
-            sheet = np.asarray(Image.open(io.BytesIO(content[name])).convert("RGB"))
-            rows, columns = sheet.shape[0] // 28, sheet.shape[1] // 28
-            tiles = sheet.reshape(rows, 28, columns, 28, 3).transpose(0, 2, 4, 1, 3)
-            sheets.append(tiles.reshape(-1, 3, 28, 28))
-        images = torch.from_numpy(np.concatenate(sheets))
-        labels = np.frombuffer(content[f"{part}_labels.u8"], np.uint8).astype(np.int64)
-        return Split(F.pad(images, (2, 2, 2, 2)), torch.from_numpy(labels))
-
-    return split("train"), split("test"), 32
-
-
-def _torchvision(spec: Data, root: Path) -> tuple[Split, Split, int]:
-    """A data set that torchvision downloads and checks by MD5."""
-    from torchvision import datasets
-
-    kinds = {
-        "fashion-mnist": datasets.FashionMNIST,
-        "cifar10": datasets.CIFAR10,
-        "cifar100": datasets.CIFAR100,
-    }
-    kind = kinds[spec.name]
-
-    def split(train: bool) -> Split:
-        try:
-            try:
-                data = kind(str(root), train=train, download=False)
-            except RuntimeError:
-                data = kind(str(root), train=train, download=True)
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            raise HpstudyError(
-                f"data set {spec.name!r} is not (or not whole) in {root} and could not be "
-                f"downloaded ({reason}); put torchvision's files there, or name their folder "
-                "with --data-root or HPSTUDY_DATA"
-            ) from None
-        images = torch.as_tensor(np.asarray(data.data))
-        if images.ndim == 3:
-            images = F.pad(images[:, None], (2, 2, 2, 2)).expand(-1, 3, -1, -1)
-        else:
-            images = images.permute(0, 3, 1, 2)
-        labels = torch.as_tensor(np.asarray(data.targets), dtype=torch.int64)
-        return Split(images.contiguous(), labels)
-
-    return split(True), split(False), 32
-
-
-def _image_folder(spec: Data, root: Path) -> tuple[Split, Split, int]:
-    """Class folders of JPEG or PNG files under `train` and `val` (or `test`).
-
-    Images are kept at 8/7 of the size that the network sees, as 256 to 224 in the thesis.
-    """
-    _, listed = _listing(spec, root)
-    size = spec.image_size * 8 // 7
-    needed = sum(map(len, listed.values())) * 3 * size * size
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory // 2:
-        raise HpstudyError(
-            f"data set {spec.name!r} needs {needed / 2**30:.0f} GiB decoded at {size} pixels, more "
-            f"than half of this machine's {memory / 2**30:.0f} GiB; set a smaller image_size"
-        )
-    train_split, test_split = (_decode(items, size) for items in listed.values())
-    return train_split, test_split, spec.image_size
-
-
-def _listing(spec: Data, root: Path) -> tuple[list[str], dict[Path, list[tuple[Path, int]]]]:
-    """Class names, and the image files of the training and the test folder with their labels."""
-    path = root / "imagenet" if spec.name == "imagenet" else Path(spec.name[len("folder:") :])
-    test = next((path / n for n in ("val", "test") if (path / n).is_dir()), path / "val")
-    for folder in (path / "train", test):
-        if not folder.is_dir():
-            raise HpstudyError(
-                f"data set {spec.name!r} needs {folder}, a folder with one folder of images per "
-                "class (torchvision's ImageFolder layout)"
-            )
-    names = sorted(entry.name for entry in (path / "train").iterdir() if entry.is_dir())
-    if len(names) < 2:
-        raise HpstudyError(
-            f"{path / 'train'} holds {len(names)} class folder(s); a classifier needs two or more"
-        )
-    others = sorted(entry.name for entry in test.iterdir() if entry.is_dir())
-    if names != others:
-        odd = sorted(set(names) ^ set(others))[0]
-        raise HpstudyError(f"the class {odd!r} is in only one of {path / 'train'} and {test}")
-    return names, {folder: _files(folder, names) for folder in (path / "train", test)}
-
-
-def _files(folder: Path, names: list[str]) -> list[tuple[Path, int]]:
-    suffixes = {".jpg", ".jpeg", ".png", ".webp"}
-    items = []
-    for label, name in enumerate(names):
-        found = sorted(p for p in (folder / name).glob("*") if p.suffix.lower() in suffixes)
-        if not found:
-            raise HpstudyError(f"{folder / name} holds no JPEG, PNG or WebP image")
-        items += [(path, label) for path in found]
-    return items
-
-
-def _decode(items: list[tuple[Path, int]], size: int) -> Split:
-    images = np.empty((len(items), 3, size, size), np.uint8)
-    for k, (path, _) in enumerate(items):
-        try:
-            with Image.open(path) as image:
-                resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-        except (UnidentifiedImageError, OSError) as error:
-            raise HpstudyError(f"{path} cannot be read as an image ({error})") from None
-        images[k] = np.asarray(resized).transpose(2, 0, 1)
-    labels = torch.tensor([label for _, label in items])
-    return Split(torch.from_numpy(images), labels)
 
 
 def _pool(split: Split, native: int, spec: Data) -> Split:

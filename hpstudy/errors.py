@@ -19,7 +19,7 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
 
 
 def unknown(kind: str, name: object, valid: Iterable[str]) -> HpstudyError:
-    """Error saying that `name` is no valid `kind`, with the nearest valid one and the whole list."""
+    """Error saying that `name` is no valid `kind`, with the nearest valid one and all of them."""
     words = [str(word) for word in valid]
     close = nearest(str(name), words)
     hint = f"; did you mean {close!r}?" if close else ";"

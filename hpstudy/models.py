@@ -58,6 +58,7 @@ class ResNetCifar(nn.Module):
         self.fc = nn.Linear(64, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits (batch, classes) of images (batch, 3, height, width)."""
         x = self.blocks(F.relu(self.bn1(self.conv1(x))))
         return self.fc(x.mean((2, 3)))
 
@@ -118,6 +119,7 @@ class MobileNetV2Cifar(nn.Module):
         self.fc = nn.Linear(1280, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits (batch, classes) of images (batch, 3, height, width)."""
         x = self.blocks(F.relu6(self.bn1(self.conv1(x))))
         x = F.relu6(self.bn2(self.conv2(x)))
         return self.fc(x.mean((2, 3)))

@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from hpstudy.data import dataset_size, fingerprint
+from hpstudy.data import dataset_size
 from hpstudy.pruning import Network, choose_channels, prune
+from hpstudy.sources import data_root as resolve_root
+from hpstudy.sources import fingerprint
 from hpstudy.store import Store, publish
 from hpstudy.study import DENSE, RunSpec, Study, parse_variant
 
@@ -30,9 +32,9 @@ class Plan:
     """
 
     def __init__(self, study: Study, store: Store, data_root: str | Path | None = None):
-        self.study, self.store, self.data_root = study, store, data_root
-        self.size = dataset_size(study.data, data_root)
-        self.fingerprint = fingerprint(study.data)
+        self.study, self.store, self.data_root = study, store, resolve_root(data_root)
+        self.size = dataset_size(study.data, self.data_root)
+        self.fingerprint = fingerprint(study.data, self.data_root)
         self.network = Network(study.model, self.size.classes, study.data.image_size)
         self.prior = self._spec(study.prior.lr, study.prior.weight_decay, study.seeds[0], None)
         self.certificates: dict[str, dict[str, Any]] = {}
@@ -70,11 +72,16 @@ class Plan:
         ranking = self.store.ranking(self.prior) if len(self.study.variants) > 1 else None
         if ranking is None:
             return
+        ranked = f"dense network trained at the prior, run {self.prior.run_id}"
         for variant in self.study.variants:
             if variant != DENSE and variant not in self.certificates:
                 method, ratio = parse_variant(variant)
                 self.certificates[variant] = prune(
-                    self.network, ranking, method, ratio, self.study.criterion
+                    self.network,
+                    {**ranking, "ranked": ranked},
+                    method,
+                    ratio,
+                    self.study.criterion,
                 )
 
     def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
@@ -105,8 +112,10 @@ class Plan:
 
     def counts(self) -> pd.DataFrame:
         """Runs of each variant: columns `total`, `done` and `missing`, indexed by variant."""
-        total = len(self.study.seeds) * len(self.study.axis("lr")) * len(
-            self.study.axis("weight_decay")
+        total = (
+            len(self.study.seeds)
+            * len(self.study.axis("lr"))
+            * len(self.study.axis("weight_decay"))
         )
         done = self.table()["variant"].value_counts()
         rows = [
@@ -152,7 +161,9 @@ def environment() -> dict[str, Any]:
         **{key: version(package) for key, package in packages.items()},
         "platform": platform.platform(terse=True),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
     }
 
 

@@ -271,7 +271,8 @@ def prune(
     ----------
     network : Network
     ranking : mapping
-        `scores` (see `filter_scores`) and `weights_sha256` of the network they were taken from.
+        `scores` (see `filter_scores`), `weights_sha256` of the network they were taken from, and
+        `ranked`, which says in words what that network is.
     method, flops_ratio, criterion
         See `choose_channels`.
 
@@ -280,8 +281,8 @@ def prune(
     dict
         Target and achieved FLOPs ratio, the latter also by torch-pruning's counter (which counts
         normalisations and activation modules too); `macs`, `params` and those of the dense
-        network; `widths` and `kept` channels layer by layer; the `smallest` layer; the hash of
-        the ranked weights. Plain JSON: `rebuild` makes the network from it.
+        network; `widths` and `kept` channels layer by layer; the `smallest` layer; what was
+        `ranked`, and the hash of its weights. Plain JSON: `rebuild` makes the network from it.
 
     References
     ----------
@@ -311,6 +312,7 @@ def prune(
         "params": cost.params(widths),
         "params_dense": cost.params(),
         "smallest": {"layer": smallest, "width": widths[smallest]},
+        "ranked": ranking["ranked"],
         "weights_sha256": ranking["weights_sha256"],
         "widths": widths,
         "kept": kept,
@@ -328,15 +330,12 @@ def rebuild(certificate: Mapping[str, Any], model: nn.Module | None = None) -> n
     HpstudyError
         If the weights of `model` are not the ranked ones.
     """
-    network = Network(
-        certificate["model"], certificate["classes"], certificate["image_size"]
-    )
+    network = Network(certificate["model"], certificate["classes"], certificate["image_size"])
     if model is None:
         return network.cut(build_model(network.name, network.classes), certificate["kept"])
     if weights_hash(model) != certificate["weights_sha256"]:
+        given, ranked = weights_hash(model)[:16], certificate["weights_sha256"][:16]
         raise HpstudyError(
-            "the given weights are not those that were ranked: their SHA-256 is "
-            f"{weights_hash(model)[:16]}..., the certificate's {certificate['weights_sha256'][:16]}..."
+            f"the given weights (SHA-256 {given}...) are not those that were ranked ({ranked}...)"
         )
     return network.cut(model, certificate["kept"])
-

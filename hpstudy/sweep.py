@@ -1,6 +1,7 @@
 """Train what is missing: priced, on one worker per core or GPU, each run recorded at once."""
 
 import os
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator
@@ -47,16 +48,16 @@ def sweep(plan: Plan, workers: int | None = None) -> int:
     if workers is not None and workers < 1:
         raise HpstudyError(f"workers must be 1 or more, not {workers}")
     if not plan.missing():
-        print(f"{plan.study.name}: complete, nothing to train")
+        tqdm.write(f"{plan.study.name}: complete, nothing to train", sys.stderr)
         return 0
     data = load_dataset(plan.study.data, plan.data_root)
     priced = price(plan, workers)
     seconds = {name: entry["seconds_per_run"] for name, entry in priced["variants"].items()}
     runs = sum(entry["missing"] for entry in priced["variants"].values())
-    print(
+    tqdm.write(
         f"{plan.study.name}: {runs} runs to train, about {format_hours(priced['hours'])} "
         f"with {priced['workers']} worker(s) on {priced['device']}",
-        flush=True,
+        sys.stderr,
     )
     total = sum(entry["missing"] * seconds[name] for name, entry in priced["variants"].items())
     trained = 0

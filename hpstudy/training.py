@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hpstudy.data import Dataset, Split
+from hpstudy.data import Dataset
 from hpstudy.errors import HpstudyError
+from hpstudy.sources import Split
 from hpstudy.study import Recipe
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from hpstudy.data import Dataset, Split
+from hpstudy.data import Dataset
 from hpstudy.models import initialise
 from hpstudy.pruning import Network, filter_scores, weights_hash
+from hpstudy.sources import Split
 from hpstudy.study import RunSpec
 from hpstudy.training import train
 

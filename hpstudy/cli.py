@@ -1,0 +1,206 @@
+"""The command line: run, cost, prune, compare, book; each refuses bad input before it works."""
+
+import json
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpstudy import __version__
+from hpstudy.errors import HpstudyError
+
+app = typer.Typer(
+    name="hpstudy",
+    help="After structured pruning, can I keep my learning rate and weight decay?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the data sets; HPSTUDY_DATA or ./data if not given."),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Runs trained at once; one per core or GPU if not given.")
+]
+Pruning = Annotated[str, typer.Option(help="One pruned variant of the study, as uniform-0.6.")]
+
+
+class Method(StrEnum):
+    """How channels are chosen."""
+
+    uniform = "uniform"
+    nonuniform = "nonuniform"
+
+
+class Criterion(StrEnum):
+    """What filters are ranked by."""
+
+    l1 = "l1"
+    l1_normalised = "l1-normalised"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    params: Annotated[list[Path], typer.Argument(help="Params files, as params/quick/*.yaml.")],
+    pruning: Pruning = "all",
+    data_root: DataRoot = None,
+    workers: Workers = None,
+    book: Annotated[bool, typer.Option(help="Build the book afterwards.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Train a study's missing runs, record them, publish its table and draw its pages."""
+    from hpstudy.report import build_book
+    from hpstudy.results import find_root
+    from hpstudy.sweep import sweep
+    from hpstudy.workspace import in_clone, open_plan, publish_results
+
+    plans = [open_plan(path, pruning, data_root) for path in params]
+    said = []
+    for plan in plans:
+        trained = sweep(plan, workers)
+        table = publish_results(plan, _command(), workers)
+        counts = plan.counts()
+        missing = int(counts["missing"].sum())
+        said.append(
+            {
+                "study": plan.study.name,
+                "trained": trained,
+                "runs": int(counts["total"].sum()),
+                "missing": missing,
+                "table": str(table),
+            }
+        )
+        _progress(f"{plan.study.name}: {trained} runs trained, {missing} missing, table {table}")
+    index = None
+    if book and in_clone():
+        index = str(build_book(find_root(), progress=_progress))
+        _progress(f"book: {index}")
+    elif book:
+        _progress("no book: this folder is not in a clone of hpstudy")
+    if as_json:
+        _print_json({"studies": said, "book": index})
+
+
+@app.command()
+def cost(
+    params: Annotated[Path, typer.Argument(help="Params file of the study.")],
+    pruning: Pruning = "all",
+    data_root: DataRoot = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is missing, what it will take on this device and what is done; trains nothing."""
+    from hpstudy.cost import format_price, price
+    from hpstudy.workspace import open_plan
+
+    priced = price(open_plan(params, pruning, data_root), workers)
+    _print_json(priced) if as_json else print(format_price(priced))
+
+
+@app.command()
+def prune(
+    model: Annotated[str, typer.Argument(help="resnet56, mobilenetv2 or resnet50.")],
+    flops_ratio: Annotated[float, typer.Option(help="Share of the FLOPs that remains.")],
+    method: Annotated[Method, typer.Option(help="Keep factor for all layers, or one ranking.")],
+    criterion: Annotated[
+        Criterion, typer.Option(help="Raw filter norms, or over their layer's mean.")
+    ] = Criterion.l1_normalised,
+    weights: Annotated[
+        Path | None, typer.Option(help="State dict (.pt) to rank; untrained weights if not given.")
+    ] = None,
+    classes: Annotated[int | None, typer.Option(help="10, or 1000 for resnet50.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Pixels; the thesis's if not given.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="File for the certificate.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prune one network to a FLOPs ratio and print its certificate, enough to rebuild it."""
+    from hpstudy.certificate import certify, format_certificate
+
+    certificate = certify(
+        model, method.value, flops_ratio, criterion.value, weights, classes, image_size
+    )
+    if output is not None:
+        output.write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")
+    _print_json(certificate) if as_json else print(format_certificate(certificate))
+
+
+@app.command()
+def compare(
+    table: Annotated[Path, typer.Argument(help="CSV: variant, lr, weight_decay, seed, top1.")],
+    dense: Annotated[str, typer.Option(help="Variant of the dense network.")] = "unpruned",
+    roi: Annotated[str, typer.Option(help="Thresholds in percentage points.")] = "0.5,1.0",
+    percent: Annotated[
+        bool, typer.Option("--percent", help="Accuracies are in [0, 1]; make them percent.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Landscapes, regions of interest and risk of any table of runs."""
+    from hpstudy import compare as analysis
+
+    thresholds = analysis.parse_roi(roi)
+    rows = analysis.read_table(table, percent=percent, dense=dense)
+    result = analysis.compare(rows, dense=dense, roi=thresholds)
+    _print_json(result) if as_json else print(analysis.format_text(result))
+
+
+@app.command()
+def book(
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Change the published book itself (for maintainers).")
+    ] = False,
+) -> None:
+    """Execute the report notebooks on the published tables and one's own, and build the book."""
+    from hpstudy.report import build_book
+
+    print(build_book(publish=publish, strict=strict, progress=_progress))
+
+
+def _progress(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def _command() -> str:
+    return shlex.join(["hpstudy", *sys.argv[1:]])
+
+
+def main() -> None:
+    """Run the command line; a refusal is one line on standard error and exit status 2."""
+    try:
+        app()
+    except HpstudyError as error:
+        print(f"hpstudy: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(
+            "\nhpstudy: stopped; finished runs are recorded, run it again to go on", file=sys.stderr
+        )
+        raise SystemExit(130) from None

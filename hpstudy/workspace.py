@@ -1,0 +1,98 @@
+"""Where one's own runs lie, and how commands and notebooks open a study there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hpstudy.cost import devices
+from hpstudy.errors import HpstudyError, unknown
+from hpstudy.plan import Plan
+from hpstudy.results import find_root
+from hpstudy.store import Store
+from hpstudy.study import Study
+
+# Parameters of notebooks/sweep.ipynb.
+PARAMETERS = {
+    "model": str,
+    "profile": str,
+    "pruning": str,
+    "params": str,
+    "data_root": str,
+    "workers": int,
+}
+
+
+def in_clone() -> bool:
+    """Whether the working directory lies in a clone, with its notebooks and book."""
+    try:
+        find_root()
+    except HpstudyError:
+        return False
+    return True
+
+
+def runs_folder() -> Path:
+    """Folder of one's own runs: `runs` at the root of the clone, else in the working directory."""
+    return (find_root() if in_clone() else Path()) / "runs"
+
+
+def open_plan(
+    params: str | Path, pruning: str = "all", data_root: str | Path | None = None
+) -> Plan:
+    """Plan of the study in a params file, against one's own store."""
+    study = Study.load(params).with_variants(pruning)
+    return Plan(study, Store(runs_folder() / "store.sqlite"), data_root)
+
+
+def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
+    """Write the table and record of a study to one's own results; the path of the table.
+
+    The variants of the params file that this plan leaves out keep the rows that they have.
+    """
+    return plan.publish(runs_folder() / "book" / "results", command, workers or len(devices()))
+
+
+def open_notebook_plan(namespace: Mapping[str, Any]) -> tuple[Plan, int | None]:
+    """Plan that the parameters of `notebooks/sweep.ipynb` ask for, and the number of workers.
+
+    Parameters
+    ----------
+    namespace : mapping
+        The notebook's variables. papermill only warns of a parameter that a notebook does not
+        have, and sets a variable of that name: such a variable is refused here.
+
+    Raises
+    ------
+    HpstudyError
+        For an unknown parameter, a value of a wrong type, or an unknown model, profile or
+        pruning; the sentence names the nearest valid one.
+    """
+    plain = (str, int, float, bool, list, dict, type(None))
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in ("In", "Out") and isinstance(value, plain)
+    }
+    for name, value in given.items():
+        if name not in PARAMETERS:
+            raise unknown("parameter", name, PARAMETERS)
+        if type(value) is not PARAMETERS[name]:
+            kind = PARAMETERS[name].__name__
+            raise HpstudyError(f"the parameter {name} must be of type {kind}, not {value!r}")
+    path = given["params"] or params_file(given["profile"], given["model"])
+    if given["workers"] < 0:
+        raise HpstudyError(f"workers must be 0 (all) or more, not {given['workers']}")
+    plan = open_plan(path, given["pruning"], given["data_root"] or None)
+    return plan, given["workers"] or None
+
+
+def params_file(profile: str, model: str) -> Path:
+    """Params file of a profile and a model, as `params/quick/resnet56.yaml`."""
+    folder = find_root() / "params"
+    profiles = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    if profile not in profiles:
+        raise unknown("profile", profile, profiles)
+    models = sorted(path.stem for path in (folder / profile).glob("*.yaml"))
+    if model not in models:
+        raise unknown("model", model, models)
+    return folder / profile / f"{model}.yaml"
