@@ -1,4 +1,4 @@
-"""Hyperparameters after structured pruning: does the landscape move, and what does it cost?
+"""Whether structured pruning moves the learning-rate x weight-decay landscape of a network.
 
 `study` says what to run; `data`, `models`, `flops`, `pruning` and `training` do one run; `store`,
 `plan`, `cost`, `worker` and `sweep` do many; `landscape`, `risk` and `compare` analyse their

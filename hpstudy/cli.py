@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,20 +29,6 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Runs trained at once; one per core or GPU if not given.")
 ]
 Pruning = Annotated[str, typer.Option(help="One pruned variant of the study, as uniform-0.6.")]
-
-
-class Method(StrEnum):
-    """How channels are chosen."""
-
-    uniform = "uniform"
-    nonuniform = "nonuniform"
-
-
-class Criterion(StrEnum):
-    """What filters are ranked by."""
-
-    l1 = "l1"
-    l1_normalised = "l1-normalised"
 
 
 def _version(asked: bool) -> None:
@@ -123,10 +108,12 @@ def cost(
 def prune(
     model: Annotated[str, typer.Argument(help="resnet56, mobilenetv2 or resnet50.")],
     flops_ratio: Annotated[float, typer.Option(help="Share of the FLOPs that remains.")],
-    method: Annotated[Method, typer.Option(help="Keep factor for all layers, or one ranking.")],
+    method: Annotated[
+        str, typer.Option(help="uniform (one keep factor), or nonuniform (one ranking).")
+    ],
     criterion: Annotated[
-        Criterion, typer.Option(help="Raw filter norms, or over their layer's mean.")
-    ] = Criterion.l1_normalised,
+        str, typer.Option(help="l1 (raw filter norms), or l1-normalised (over their layer's mean).")
+    ] = "l1-normalised",
     weights: Annotated[
         Path | None, typer.Option(help="State dict (.pt) to rank; untrained weights if not given.")
     ] = None,
@@ -140,9 +127,9 @@ def prune(
     """Prune one network to a FLOPs ratio and print its certificate, enough to rebuild it."""
     from hpstudy.certificate import certify, format_certificate
 
-    certificate = certify(
-        model, method.value, flops_ratio, criterion.value, weights, classes, image_size
-    )
+    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+        raise HpstudyError(f"--output must name a file in a folder that exists, not {output}")
+    certificate = certify(model, method, flops_ratio, criterion, weights, classes, image_size)
     if output is not None:
         output.write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")
     _print_json(certificate) if as_json else print(format_certificate(certificate))

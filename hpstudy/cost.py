@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from hpstudy.machine import devices
 from hpstudy.models import initialise
 from hpstudy.plan import Plan
 from hpstudy.pruning import choose_channels, filter_scores
@@ -17,15 +18,6 @@ from hpstudy.study import DENSE, parse_variant
 # A calibration step is kept below this many multiply-accumulates on a CPU (about half a second).
 _STEP_MACS = 4e9
 _REPEATS = 3
-
-
-def devices() -> list[str]:
-    """Devices to train on: every GPU, else one "cpu" per core that this process may use."""
-    from hpstudy.plan import environment
-
-    if torch.cuda.is_available():
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    return ["cpu"] * int(environment()["cores"])
 
 
 def price(plan: Plan, workers: int | None = None) -> dict[str, Any]:

@@ -1,15 +1,13 @@
 """The runs of a study: which there are, which are missing, and what they are published as."""
 
-import os
-import platform
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hpstudy.data import dataset_size
+from hpstudy.machine import environment
 from hpstudy.pruning import Network, choose_channels, prune
 from hpstudy.sources import data_root as resolve_root
 from hpstudy.sources import fingerprint
@@ -150,27 +148,3 @@ class Plan:
             },
         }
         return publish(table, record, folder)
-
-
-def environment() -> dict[str, Any]:
-    """Versions and hardware that a result was made with."""
-    packages = {"torch_pruning": "torch-pruning"} | {n: n for n in ("torch", "torchvision")}
-    return {
-        "hpstudy": version("hpstudy"),
-        "python": platform.python_version(),
-        **{key: version(package) for key, package in packages.items()},
-        "platform": platform.platform(terse=True),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

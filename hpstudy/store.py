@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -45,6 +46,7 @@ TABLE_COLUMNS = (
     *RESULT_COLUMNS,
 )
 
+_TABLES = {"runs", "rankings"}
 _CREATE = f"""
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {", ".join(RESULT_COLUMNS)}
@@ -67,31 +69,42 @@ class Store:
     Raises
     ------
     HpstudyError
-        If the file is no SQLite database, cannot be opened, or was written under another schema.
+        If the file is no SQLite database, cannot be opened, is another program's, or was written
+        under another schema.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connect() as database:
-                version = database.execute("PRAGMA user_version").fetchone()[0]
-                if version not in (0, SCHEMA):
-                    raise HpstudyError(
-                        f"{self.path} was written under schema {version}; this version of hpstudy "
-                        f"reads schema {SCHEMA}"
-                    )
-                if version == 0:
-                    database.execute("PRAGMA journal_mode = WAL")
-                    database.executescript(_CREATE)
-        except (sqlite3.Error, OSError) as error:
+        except OSError as error:
             raise HpstudyError(f"{self.path} cannot be used as a store: {error}") from None
+        with self._connect() as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {name for (name,) in names if not name.startswith("sqlite_")}
+            if version not in (0, SCHEMA) and "runs" in tables:
+                raise HpstudyError(
+                    f"{self.path} was written under schema {version}; this version of hpstudy "
+                    f"reads schema {SCHEMA}"
+                )
+            if tables - _TABLES or (version and tables != _TABLES):
+                raise HpstudyError(
+                    f"{self.path} is another program's database, not a store of hpstudy "
+                    f"(tables: {', '.join(sorted(tables)) or 'none'})"
+                )
+            if version == 0:
+                _use_write_ahead_log(database)
+                database.executescript(_CREATE)
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         """A connection that commits on success and is always closed."""
-        with closing(sqlite3.connect(self.path, timeout=60)) as database, database:
-            yield database
+        try:
+            with closing(sqlite3.connect(self.path, timeout=60)) as database, database:
+                yield database
+        except sqlite3.Error as error:
+            raise HpstudyError(f"{self.path} cannot be used as a store: {error}") from None
 
     def add(
         self, spec: RunSpec, result: Mapping[str, Any], ranking: Mapping[str, Any] | None = None
@@ -172,6 +185,18 @@ class Store:
             )
         rows.sort(key=lambda r: (order[r["variant"]], r["lr"], r["weight_decay"], r["seed"]))
         return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+
+def _use_write_ahead_log(database: sqlite3.Connection) -> None:
+    # SQLite does not wait for another process that is making the same file; a few tries do.
+    for tries_left in reversed(range(100)):
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or not tries_left:
+                raise
+            time.sleep(0.05)
 
 
 def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:

@@ -23,6 +23,8 @@ MODEL_NAMES = ("resnet56", "mobilenetv2", "resnet50")
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+# torch's generators take no more than 64 bits, the sign among them.
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Frozen(BaseModel):
@@ -75,7 +77,15 @@ class Axis(_Frozen):
     """Values around the prior, evenly spaced in log10; `step` is in decades (section 3.3)."""
 
     points: Annotated[int, Field(ge=1, le=101)]
-    step: Annotated[float, Field(gt=0, le=10)]
+    step: Annotated[float, Field(ge=0.001, le=10)]
+
+    @model_validator(mode="after")
+    def _within_floats(self) -> "Axis":
+        if (self.points - 1) * self.step > 40:
+            raise ValueError(
+                f"{self.points} points {self.step} decades apart span more than 40 decades"
+            )
+        return self
 
 
 class Grid(_Frozen):
@@ -91,8 +101,13 @@ class Grid(_Frozen):
             return Axis.model_validate(value)
         if not isinstance(value, (list, tuple, Axis)):
             raise ValueError(f"must be a list of values or points and step, not {value!r}")
-        if isinstance(value, (list, tuple)) and (not value or len(set(value)) != len(value)):
-            raise ValueError(f"needs distinct values, unlike {list(value)}")
+        return value
+
+    @field_validator("lr", "weight_decay")
+    @classmethod
+    def _distinct(cls, value: Axis | tuple[float, ...]) -> Axis | tuple[float, ...]:
+        if isinstance(value, tuple) and (not value or len(set(value)) != len(value)):
+            raise ValueError(f"needs one or more distinct values, unlike {list(value)}")
         return value
 
 
@@ -107,7 +122,7 @@ class Study(_Frozen):
     grid: Grid
     variants: tuple[str, ...]
     criterion: str = "l1-normalised"
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     roi: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 1.0)
 
     @field_validator("model")
@@ -124,13 +139,18 @@ class Study(_Frozen):
             raise unknown("criterion", name, CRITERIA)
         return name
 
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError(f"needs distinct values, unlike {list(seeds)}")
+        return seeds
+
     @field_validator("variants")
     @classmethod
     def _dense_first(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) != len(names):
+        if len({parse_variant(name) for name in names}) != len(names):
             raise ValueError(f"names a variant twice: {', '.join(names)}")
-        for name in names:
-            parse_variant(name)
         # Every comparison is against the dense network, so it is always part of the study.
         return (DENSE, *(name for name in names if name != DENSE))
 
@@ -210,7 +230,7 @@ class RunSpec(_Frozen):
     recipe: Recipe
     lr: Positive
     weight_decay: Positive
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     widths: dict[str, Count] | None = None
     arithmetic: str = "float32"
     schema_version: int = SCHEMA
@@ -248,7 +268,14 @@ def _one_sentence(error: ValidationError) -> str:
     """All faults of a params file in one line, each with its key and value."""
     faults = []
     for fault in error.errors():
-        place = ".".join(str(part) for part in fault["loc"] if not str(part).startswith("tuple["))
+        # pydantic's names for the alternatives of a value are no words of a params file.
+        if fault["type"] == "model_type" and fault["loc"][-1] == "Axis":
+            continue
+        place = ".".join(
+            str(part)
+            for part in fault["loc"]
+            if not re.match(r"(tuple|literal)\[|constrained-|Axis$", str(part))
+        )
         if fault["type"] == "extra_forbidden":
             keys = _keys(fault["loc"][:-1])
             close = nearest(str(fault["loc"][-1]), keys)
@@ -258,7 +285,8 @@ def _one_sentence(error: ValidationError) -> str:
             faults.append(f"the key {place!r} is missing")
         else:
             reason = fault["msg"].removeprefix("Value error, ").removesuffix(".")
-            value = "" if isinstance(fault["input"], dict) else f" (got {fault['input']!r})"
+            named = isinstance(fault["input"], dict) or fault["type"] == "value_error"
+            value = "" if named else f" (got {fault['input']!r})"
             faults.append(f"{place}: {reason}{value}" if place else f"{reason}")
     return "; ".join(dict.fromkeys(faults)) + "."
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hpstudy.cost import devices, format_hours, price
+from hpstudy.cost import format_hours, price
 from hpstudy.data import load_dataset
 from hpstudy.errors import HpstudyError
+from hpstudy.machine import devices
 from hpstudy.plan import Plan
 from hpstudy.study import RunSpec
 from hpstudy.worker import ENVIRONMENT, run, save_dataset, start
@@ -70,12 +71,12 @@ def sweep(plan: Plan, workers: int | None = None) -> int:
         for variant, spec, result in _train(plan, path, priced["workers"], bar):
             plan.store.add(spec, *result)
             trained += 1
-            bar.set_postfix_str(f"{trained}/{max(runs, trained)} runs")
+            bar.set_description(f"{plan.study.name} {trained}/{max(runs, trained)} runs")
             bar.update(min(seconds[variant], bar.total - bar.n))
     return trained
 
 
-_BAR = "{desc}: {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]"
+_BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
 
 
 def _train(
@@ -117,8 +118,8 @@ def _pool(path: Path, workers: int) -> Iterator[ProcessPoolExecutor]:
     """Worker processes, started with their own environment and ended with the block."""
     context = get_context("spawn")
     queue = context.SimpleQueue()
+    available = devices()
     for index in range(workers):
-        available = devices()
         queue.put(available[index % len(available)])
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hpstudy.cost import devices
 from hpstudy.errors import HpstudyError, unknown
+from hpstudy.machine import devices
 from hpstudy.plan import Plan
 from hpstudy.results import find_root
 from hpstudy.store import Store
