@@ -186,8 +186,9 @@ def main() -> None:
     except HpstudyError as error:
         print(f"hpstudy: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print(
-            "\nhpstudy: stopped; finished runs are recorded, run it again to go on", file=sys.stderr
-        )
-        raise SystemExit(130) from None
+    except SystemExit as end:
+        # What typer makes of Ctrl-C.
+        if end.code == 130:
+            said = "\nhpstudy: stopped; finished runs are recorded, run it again to go on"
+            print(said, file=sys.stderr)
+        raise

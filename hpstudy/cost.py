@@ -33,9 +33,10 @@ def price(plan: Plan, workers: int | None = None) -> dict[str, Any]:
     -------
     dict
         `variants`: per variant `total`, `done`, `missing`, `macs`, `params`, `seconds_per_run`
-        and `source` of the latter ("measured" on three or more finished runs, else "calibrated"
-        on a few steps); `hours` of wall time for all that is missing; `workers`; `device`. The
-        networks of variants whose ranking is not there yet are approximated by untrained ones.
+        and `source` of the latter ("measured" on three or more finished runs, or on all there are
+        to be, else "calibrated" on a few steps); `hours` of wall time for all that is missing;
+        `workers`; `device`. The networks of variants whose ranking is not there yet are
+        approximated by untrained ones.
     """
     available = devices()
     workers = min(workers or len(available), len(available))
@@ -46,9 +47,9 @@ def price(plan: Plan, workers: int | None = None) -> dict[str, Any]:
         widths = _widths(plan, variant)
         finished = table[table["variant"] == variant]["seconds"]
         missing = int(counts.loc[variant, "missing"])
-        if len(finished) >= _REPEATS:
+        if len(finished) >= _REPEATS or not missing:
             seconds, source = float(finished.median()), "measured"
-        elif missing:
+        else:
             seconds, source = _calibrate(plan, widths, available[0]), "calibrated"
         total += missing * seconds
         variants[variant] = {

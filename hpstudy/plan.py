@@ -27,9 +27,18 @@ class Plan:
     store : Store
     data_root : path, optional
         See `hpstudy.data.data_root`.
+    pruning : str
+        The one pruned variant to plan for beside the dense network; "all" plans the whole study.
     """
 
-    def __init__(self, study: Study, store: Store, data_root: str | Path | None = None):
+    def __init__(
+        self,
+        study: Study,
+        store: Store,
+        data_root: str | Path | None = None,
+        pruning: str = "all",
+    ):
+        self.whole, study = study, study.with_variants(pruning)
         self.study, self.store, self.data_root = study, store, resolve_root(data_root)
         self.size = dataset_size(study.data, self.data_root)
         self.fingerprint = fingerprint(study.data, self.data_root)
@@ -128,7 +137,12 @@ class Plan:
         return self.store.frame(self.runs())
 
     def publish(self, folder: str | Path, command: str, workers: int) -> Path:
-        """Write the study's table and record to `folder`; the path of the table."""
+        """Write the study's table and record to `folder`; the path of the table.
+
+        Variants of the whole study that this plan leaves out keep the rows that they have.
+        """
+        if self.study != self.whole:
+            return self._with_others().publish(folder, command, workers)
         table = self.table()
         study = self.study.model_dump(mode="json")
         study["data"] |= {"train": self.size.train, "test": self.size.test}
@@ -148,3 +162,12 @@ class Plan:
             },
         }
         return publish(table, record, folder)
+
+    def _with_others(self) -> "Plan":
+        """Plan of these variants and of all others of the whole study that have runs."""
+        recorded = set(Plan(self.whole, self.store, self.data_root).table()["variant"])
+        names = [name for name in self.whole.variants if name in recorded]
+        # One that the params file does not list is published with them, last.
+        names = tuple(dict.fromkeys([DENSE, *names, *self.study.variants]))
+        study = self.whole.model_copy(update={"variants": names})
+        return Plan(study, self.store, self.data_root)

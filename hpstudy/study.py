@@ -79,14 +79,6 @@ class Axis(_Frozen):
     points: Annotated[int, Field(ge=1, le=101)]
     step: Annotated[float, Field(ge=0.001, le=10)]
 
-    @model_validator(mode="after")
-    def _within_floats(self) -> "Axis":
-        if (self.points - 1) * self.step > 40:
-            raise ValueError(
-                f"{self.points} points {self.step} decades apart span more than 40 decades"
-            )
-        return self
-
 
 class Grid(_Frozen):
     """Learning rates and weight decays whose every combination is trained (section 3.3)."""
@@ -153,6 +145,19 @@ class Study(_Frozen):
             raise ValueError(f"names a variant twice: {', '.join(names)}")
         # Every comparison is against the dense network, so it is always part of the study.
         return (DENSE, *(name for name in names if name != DENSE))
+
+    @model_validator(mode="after")
+    def _within_single_precision(self) -> "Study":
+        for name in ("lr", "weight_decay"):
+            axis, values = getattr(self.grid, name), [getattr(self.prior, name)]
+            reach = 0.0
+            if isinstance(axis, Axis):
+                reach = axis.step * (axis.points - 1) / 2
+            else:
+                values += axis
+            if max(abs(math.log10(value)) for value in values) + reach > 30:
+                raise ValueError(f"{name} reaches beyond 1e-30 to 1e+30")
+        return self
 
     @classmethod
     def load(cls, path: str | Path) -> "Study":

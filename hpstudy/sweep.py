@@ -91,18 +91,19 @@ def _train(
             while pending and len(running) < workers:
                 variant, spec = pending.popleft()
                 keep_scores = spec == plan.prior
-                running[pool.submit(run, spec, keep_scores)] = variant, spec
+                running[_submit(pool, spec, keep_scores)] = variant, spec
             # The time-out lets the bar move its clock while long runs train.
             done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
             bar.refresh()
-            for future in done:
+            # Where a worker ended, what others have finished is yielded before that is said.
+            for future in sorted(done, key=lambda future: future.exception() is not None):
                 variant, spec = running.pop(future)
                 try:
                     result = future.result()
                 except BrokenProcessPool:
                     raise HpstudyError(
-                        f"a worker of {plan.study.name} ended while training {variant} at lr "
-                        f"{spec.lr} and weight_decay {spec.weight_decay}; finished runs are "
+                        f"a worker of {plan.study.name} ended before {variant} at lr {spec.lr} "
+                        f"and weight_decay {spec.weight_decay} was trained; finished runs are "
                         "recorded, and the same command goes on from there"
                     ) from None
                 yield variant, spec, result
@@ -111,6 +112,16 @@ def _train(
                     new = [entry for entry in plan.missing() if entry[1].run_id not in scheduled]
                     scheduled |= {spec.run_id for _, spec in new}
                     pending.extend(new)
+
+
+def _submit(pool: ProcessPoolExecutor, spec: RunSpec, keep_scores: bool) -> Future:
+    """The run's future; one that has failed already if a worker ended since the last wait."""
+    try:
+        return pool.submit(run, spec, keep_scores)
+    except BrokenProcessPool as error:
+        failed: Future = Future()
+        failed.set_exception(error)
+        return failed
 
 
 @contextmanager

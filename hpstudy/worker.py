@@ -99,6 +99,7 @@ def run_on(
     spec : RunSpec
     data : Dataset
         On `device`.
+    device : torch.device
     keep_scores : bool
         Whether to rank the filters of the trained network.
 

@@ -40,8 +40,8 @@ def open_plan(
     params: str | Path, pruning: str = "all", data_root: str | Path | None = None
 ) -> Plan:
     """Plan of the study in a params file, against one's own store."""
-    study = Study.load(params).with_variants(pruning)
-    return Plan(study, Store(runs_folder() / "store.sqlite"), data_root)
+    store = Store(runs_folder() / "store.sqlite")
+    return Plan(Study.load(params), store, data_root, pruning)
 
 
 def publish_results(plan: Plan, command: str, workers: int | None) -> Path:

@@ -1,0 +1,286 @@
+"""Tables 3.2, 3.4, 4.1 and 4.2 of this book's studies beside the published ones, and its checks.
+
+Every function returns a tidy frame; columns that begin with `published_` are the thesis's. They
+stand in the row of the same network and variant, and are NaN where the thesis has none.
+"""
+
+import math
+from collections.abc import Iterable
+
+import pandas as pd
+
+from hpstudy import thesis
+from hpstudy.landscape import MINIMUM_POINTS
+from hpstudy.results import Results, roi_title
+from hpstudy.risk import risks
+
+KEYS = ["model", "variant"]
+THESIS_ROI = (0.5, 1.0)
+THESIS_RISK = 0.5
+"""Thresholds of the thesis's regions of interest and of its risk, in percentage points."""
+
+
+def sizes(studies: Iterable[Results], networks: dict[str, dict]) -> pd.DataFrame:
+    """Table 3.2: size of each dense network, at the thesis's image size and at each study's.
+
+    Parameters
+    ----------
+    studies : iterable of Results
+        Published studies.
+    networks : dict of str to dict
+        As `hpstudy.networks.network_sizes` returns them; may be empty.
+
+    Returns
+    -------
+    DataFrame of shape (n_networks + n_studies, 9)
+        at (whose image size), model, input_shape, params, flops (twice the multiply-accumulates
+        of convolutions and linear layers, for one image), flops_torch_pruning (twice that
+        library's counter; NaN for studies), and the published input shape, params_millions,
+        flops.
+    """
+    rows = [
+        {
+            "at": "the thesis's image size",
+            "model": model,
+            "input_shape": f"{one['image_size']}x{one['image_size']}x3",
+            "params": one["params"],
+            "flops": 2 * one["macs"],
+            "flops_torch_pruning": 2 * one["macs_torch_pruning"],
+        }
+        for model, one in networks.items()
+    ]
+    for results in studies:
+        size = results.record["study"]["data"]["image_size"]
+        dense = results.table[results.table["variant"] == "unpruned"].iloc[0]
+        rows.append(
+            {
+                "at": results.name,
+                "model": results.model,
+                "input_shape": f"{size}x{size}x3",
+                "params": int(dense["params"]),
+                "flops": 2 * int(dense["macs"]),
+                "flops_torch_pruning": math.nan,
+            }
+        )
+    columns = ["at", "model", "input_shape", "params", "flops", "flops_torch_pruning"]
+    return _beside(rows, columns, thesis.table_3_2(), ["model"])
+
+
+def priors(studies: Iterable[Results]) -> pd.DataFrame:
+    """Table 3.4: the prior of each study and the dense network's accuracy there.
+
+    Returns
+    -------
+    DataFrame of shape (n_studies, 9)
+        study, model, lr, weight_decay, top1 (percent, mean over seeds; NaN if the prior is not
+        on the grid), seeds, and the published lr, weight_decay, top1.
+    """
+    rows = []
+    for results in studies:
+        prior = results.record["study"]["prior"]
+        points = next(iter(results.landscapes().values())).points
+        at = [points[axis] == float(f"{prior[axis]:.9g}") for axis in ("lr", "weight_decay")]
+        here = points[at[0] & at[1]]
+        rows.append(
+            {
+                "study": results.name,
+                "model": results.model,
+                "lr": prior["lr"],
+                "weight_decay": prior["weight_decay"],
+                "top1": float(here["value"].iloc[0]) if len(here) else math.nan,
+                "seeds": int(here["seeds"].iloc[0]) if len(here) else 0,
+            }
+        )
+    columns = ["study", "model", "lr", "weight_decay", "top1", "seeds"]
+    return _beside(rows, columns, thesis.table_3_4().drop(columns="top5"), ["model"])
+
+
+def bests(studies: Iterable[Results]) -> pd.DataFrame:
+    """Best accuracy of every network over its grid, and where it is.
+
+    Returns
+    -------
+    DataFrame of shape (n_variants, 9)
+        study, model, variant, points (of the grid), seeds, top1 (percent; biased upward, as every
+        best of many), lr, weight_decay, and the published top1 of section 4.1.1.
+    """
+    rows = [
+        {
+            "study": results.name,
+            "model": results.model,
+            "variant": name,
+            "points": len(landscape.points),
+            "seeds": landscape.seeds,
+            "top1": landscape.best,
+            **landscape.best_at,
+        }
+        for results in studies
+        for name, landscape in results.landscapes().items()
+    ]
+    columns = ["study", *KEYS, "points", "seeds", "top1", "lr", "weight_decay"]
+    return _beside(rows, columns, thesis.best_accuracies().drop(columns="top5"), KEYS)
+
+
+def ellipses(studies: Iterable[Results]) -> pd.DataFrame:
+    """Table 4.1: ellipses of two standard deviations around the regions of interest.
+
+    The thesis's thresholds are always among them, also where the study names others.
+
+    Returns
+    -------
+    DataFrame of shape (n_variants x n_thresholds, 13)
+        study, model, variant, roi (threshold in percentage points), n (points in it), length,
+        width (decades), log10_weight_decay, log10_lr (centre), and the published length, width
+        and centre. NaN below five points.
+    """
+    rows = []
+    for results in studies:
+        for name, landscape in results.landscapes().items():
+            for threshold in sorted({*results.thresholds, *THESIS_ROI}, reverse=True):
+                ellipse = landscape.ellipse(threshold)
+                rows.append(
+                    {
+                        "study": results.name,
+                        "model": results.model,
+                        "variant": name,
+                        "roi": threshold,
+                        "n": len(landscape.roi(threshold)),
+                        "length": ellipse.length if ellipse else math.nan,
+                        "width": ellipse.width if ellipse else math.nan,
+                        "log10_weight_decay": ellipse.weight_decay if ellipse else math.nan,
+                        "log10_lr": ellipse.lr if ellipse else math.nan,
+                    }
+                )
+    centre = {"weight_decay": "log10_weight_decay", "lr": "log10_lr"}
+    columns = ["study", *KEYS, "roi", "n", "length", "width", *centre.values()]
+    return _beside(rows, columns, thesis.table_4_1().rename(columns=centre), [*KEYS, "roi"])
+
+
+def risk_table(studies: Iterable[Results]) -> pd.DataFrame:
+    """Table 4.2: risk of keeping the dense network's settings.
+
+    Returns
+    -------
+    DataFrame of shape (n_variants x n_thresholds, 13)
+        study, model, variant, roi (threshold of the dense network's region: the study's and the
+        thesis's, which is 0.5), n (its points at which the variant has a value), mean, std
+        (percentage points), relative_mean, relative_std (fractions), and the published ones.
+    """
+    rows = []
+    for results in studies:
+        for threshold in sorted({results.risk_threshold, THESIS_RISK}, reverse=True):
+            for name, one in results.risks(threshold).items():
+                rows.append(
+                    {
+                        "study": results.name,
+                        "model": results.model,
+                        "variant": name,
+                        "roi": threshold,
+                        "n": one.n,
+                        "mean": one.mean,
+                        "std": one.std,
+                        "relative_mean": one.relative_mean,
+                        "relative_std": one.relative_std,
+                    }
+                )
+    columns = ["study", *KEYS, "roi", "n", "mean", "std", "relative_mean", "relative_std"]
+    return _beside(rows, columns, thesis.table_4_2().assign(roi=THESIS_RISK), [*KEYS, "roi"])
+
+
+def at_threshold(
+    results: Results, variants: Iterable[str], metric: str, threshold: float
+) -> pd.DataFrame:
+    """Numbers of some networks of a study at one threshold of the region of interest.
+
+    Parameters
+    ----------
+    results : Results
+        A published study.
+    variants : iterable of str
+        Networks to list, in this order.
+    metric : str
+        Column of accuracies.
+    threshold : float
+        In percentage points.
+
+    Returns
+    -------
+    DataFrame of shape (n_variants, 10)
+        variant, best (percent), lr and weight_decay of it, n (points in the region), length,
+        width, log10_weight_decay, log10_lr of its ellipse, and mean: the mean risk over the
+        unpruned network's region at this threshold, in percentage points.
+    """
+    every = results.landscapes(metric)
+    risk_of = risks(every, threshold)
+    rows = []
+    for name in variants:
+        landscape = every[name]
+        ellipse = landscape.ellipse(threshold)
+        rows.append(
+            {
+                "variant": name,
+                "best": landscape.best,
+                **landscape.best_at,
+                "n": len(landscape.roi(threshold)),
+                "length": ellipse.length if ellipse else math.nan,
+                "width": ellipse.width if ellipse else math.nan,
+                "log10_weight_decay": ellipse.weight_decay if ellipse else math.nan,
+                "log10_lr": ellipse.lr if ellipse else math.nan,
+                "mean": risk_of[name].mean,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def checks(results: Results) -> pd.DataFrame:
+    """Facts to know of each landscape before believing it.
+
+    Returns
+    -------
+    DataFrame of shape (n_variants, 7 or more)
+        variant, points, seeds, top1 (the best), on_edge (whether the best lies on the edge of the
+        grid), diverged (share of runs), one column of points for each region of interest, and
+        `warning`: in words, what is wrong, or blank.
+    """
+    rows = []
+    for name, landscape in results.landscapes().items():
+        points = landscape.points
+        row = {
+            "variant": name,
+            "points": len(points),
+            "seeds": landscape.seeds,
+            "top1": landscape.best,
+            "on_edge": landscape.on_edge,
+            "diverged": float((points["diverged"] * points["seeds"]).sum() / points["seeds"].sum()),
+        }
+        warnings = ["the best point is on the edge of the grid"] if landscape.on_edge else []
+        for threshold in results.thresholds:
+            region = landscape.roi(threshold)
+            row[roi_title(threshold)] = len(region)
+            if len(region) < MINIMUM_POINTS:
+                warnings.append(f"too few points for an ellipse of the {roi_title(threshold)}")
+        widest = landscape.roi(results.thresholds[-1])
+        if not landscape.on_edge and _touches_edge(widest, points):
+            warnings.append(f"the {roi_title(results.thresholds[-1])} touches the edge of the grid")
+        if points["value"].isna().any():
+            warnings.append("some points have no value")
+        rows.append({**row, "warning": "; ".join(warnings)})
+    return pd.DataFrame(rows)
+
+
+def _beside(
+    rows: list[dict], columns: list[str], published: pd.DataFrame, keys: list[str]
+) -> pd.DataFrame:
+    """Rows of this book with the thesis's columns of the same keys beside them."""
+    own = pd.DataFrame(rows, columns=columns)
+    theirs = published.rename(
+        columns={name: f"published_{name}" for name in published.columns if name not in keys}
+    )
+    return own.merge(theirs, on=keys, how="left")
+
+
+def _touches_edge(region: pd.DataFrame, points: pd.DataFrame) -> bool:
+    return any(
+        bool(region[axis].isin([points[axis].min(), points[axis].max()]).any())
+        for axis in ("lr", "weight_decay")
+    )

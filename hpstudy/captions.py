@@ -1,0 +1,132 @@
+"""Captions of the figures: what is drawn, of how many runs, with which statistic and spread."""
+
+import math
+
+import pandas as pd
+
+from hpstudy.landscape import Landscape, confidence_level
+from hpstudy.panels import TOP, Panels, landscape_panels
+from hpstudy.results import METRIC_TITLES, count, roi_title, variant_title
+from hpstudy.risk import Risk
+
+BIASED = "The best of many noisy accuracies is biased upward."
+
+
+def landscapes_caption(
+    landscapes: dict[str, Landscape],
+    label: str,
+    roi: tuple[float, ...] = (0.5, 1.0),
+    top: float = TOP,
+    relative: bool = False,
+) -> str:
+    """Caption of `plot_landscapes`.
+
+    Parameters
+    ----------
+    landscapes : dict of str to Landscape
+        Those of the figure.
+    label : str
+        Network, data and length of training, as `Results.label` gives them.
+    roi : tuple of float, default (0.5, 1.0)
+        As `plot_landscapes` was called with.
+    top : float, default 0.15
+        The same.
+    relative : bool, default False
+        The same.
+
+    Returns
+    -------
+    str
+        Sentences with the number of points and runs, the statistic, its spread, the range of the
+        colour scale, and what the marks mean.
+    """
+    panels = landscape_panels(landscapes, roi, top, relative)
+    every = pd.concat([one.points for one in landscapes.values()])
+    metric = METRIC_TITLES.get(panels.metric, panels.metric)
+    what = (
+        f"Distance of the {metric} from each panel's own best, in percentage points"
+        if panels.relative
+        else f"{metric[0].upper()}{metric[1:]} in percent"
+    )
+    regions = " and ".join(
+        f"{roi_title(threshold)} ({style})"
+        for threshold, style in zip(panels.roi, ("solid", "dashed", "dotted"), strict=False)
+    )
+    inside = 1 - confidence_level(2.0)
+    sentences = [
+        f"{what}: {label}.",
+        f"{_counts(landscapes)} {_spread(every)}",
+        "Between the measured points (circles) the colours are interpolated.",
+        f"One colour scale spans the top {_top_share(panels, every):.0f} % of all points, "
+        f"{_number(panels.low)} to {_number(panels.high)}; "
+        "lower values are drawn at its lower end.",
+        f"Ellipses: two standard deviations ({inside:.2%} of a Gaussian) around the {regions}, "
+        "where that has at least five points; they may run beyond the grid.",
+    ]
+    edge = [variant_title(panel.variant) for panel in panels.panels if panel.on_edge]
+    if edge:
+        sentences.append(f"The best point lies on the edge of the grid: {'; '.join(edge)}.")
+    diverged = int((every["diverged"] > 0).sum())
+    if diverged:
+        sentences.append(f"Crosses: {count(diverged, 'point')} with a diverged run.")
+    return " ".join([*sentences, BIASED])
+
+
+def grid_caption(landscape: Landscape, label: str) -> str:
+    """Caption of `plot_grid`: what the numbers are, of how many runs, with their spread."""
+    metric = METRIC_TITLES.get(landscape.metric, landscape.metric)
+    diverged = int((landscape.points["diverged"] > 0).sum())
+    crosses = f" × marks {count(diverged, 'point')} with a diverged run." if diverged else ""
+    return (
+        f"Grid of settings: {metric} in percent; "
+        f"{variant_title(landscape.variant).lower()} {label}. "
+        f"{_counts({landscape.variant: landscape})} {_spread(landscape.points)} "
+        f"The darker cell is the prior, around which the grid was laid.{crosses} {BIASED}"
+    )
+
+
+def risk_caption(risks: dict[str, Risk], label: str) -> str:
+    """Caption of `plot_risk`: over which points, against what, and what a box shows."""
+    dense = next(iter(risks.values()))
+    missing = sum(len(one.missing) for one in risks.values())
+    lost = f" Left out: {count(missing, 'point')} without a value." if missing else ""
+    return (
+        f"Loss of top-1 accuracy against each network's own best when it is trained at the "
+        f"n = {dense.n} settings of the unpruned network's {roi_title(dense.threshold)}: {label}. "
+        "Left in percentage points, right as a share of the network's own best. A box spans the "
+        "quartiles around the median, its whiskers reach the last point within 1.5 times that "
+        "range, and every point is drawn; the darker box is the unpruned network, whose risk "
+        f"cannot exceed {dense.threshold:.3g}.{lost} {BIASED} The risk is biased with it."
+    )
+
+
+def _counts(landscapes: dict[str, Landscape]) -> str:
+    """How many points there are and how many runs at each."""
+    points = sorted({len(one.points) for one in landscapes.values()})
+    seeds = sorted({int(n) for one in landscapes.values() for n in one.points["seeds"]})
+    how_many = "–".join(str(n) for n in dict.fromkeys((points[0], points[-1])))
+    if seeds == [1]:
+        return f"One run at each of {how_many} points a network."
+    runs = "–".join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))
+    return f"Mean over n = {runs} seeds at each of {how_many} points a network."
+
+
+def _spread(points: pd.DataFrame) -> str:
+    """Typical standard deviation over seeds, at the points where no run diverged."""
+    std = points.loc[points["diverged"] == 0, "std"].dropna()
+    if std.empty:
+        return "With one run a point the spread between runs is not measured."
+    return (
+        f"Standard deviation over seeds: median {std.median():.2f}, "
+        f"from {std.min():.2f} to {std.max():.2f} percentage points."
+    )
+
+
+def _top_share(panels: Panels, every: pd.DataFrame) -> float:
+    """Share of measured points on the colour scale, in percent."""
+    colours = pd.concat([panel.points["colour"] for panel in panels.panels])
+    return 100 * float((colours >= panels.low - 1e-9).mean()) if len(every) else math.nan
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")

@@ -1,0 +1,302 @@
+"""Figures 4.1 to 4.5 of the thesis, from landscapes and risks.
+
+Every `plot_` function returns a Plotly figure of data that another function prepares; none shows,
+writes or prints anything.
+"""
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from hpstudy.drawing import axis_style, log_axis_style, panel_figure, title_axes
+from hpstudy.errors import HpstudyError
+from hpstudy.landscape import Landscape
+from hpstudy.marks import legend_traces, panel_traces, plain, point_text
+from hpstudy.panels import TOP, Panels, axis_ends, landscape_panels
+from hpstudy.results import METRIC_TITLES, variant_title
+from hpstudy.risk import Risk
+
+COLOURS = "Viridis"
+# Fill and line; the lines stand out from the fills and from white and black pages.
+DENSE_BOX, PRUNED_BOX = ("#1f4e79", "#6f9fd0"), ("#9cc2e5", "#6b7a89")
+CELL, PRIOR_CELL = "#d9e4f0", "#86a9cf"
+
+
+def plot_landscapes(
+    landscapes: dict[str, Landscape],
+    roi: tuple[float, ...] = (0.5, 1.0),
+    top: float = TOP,
+    relative: bool = False,
+    columns: int = 3,
+) -> go.Figure:
+    """Landscapes of all variants of a network beside each other, on one colour scale.
+
+    Parameters
+    ----------
+    landscapes : dict of str to Landscape
+        Of one network and one metric, the dense one first.
+    roi : tuple of float, default (0.5, 1.0)
+        Thresholds of the regions of interest to which ellipses are drawn; at most three.
+    top : float, default 0.15
+        Share of all observations that the colour scale spans.
+    relative : bool, default False
+        Whether to colour by the distance from each landscape's own best: what is left to compare
+        when variants differ in accuracy by more than the colour scale spans.
+    columns : int, default 3
+        Most panels beside each other.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Weight decay across, learning rate up, both logarithmic. Each panel has the same traces in
+        the same order, whether or not there is anything in them.
+
+    Raises
+    ------
+    HpstudyError
+        As `landscape_panels`.
+
+    References
+    ----------
+    Thesis, Figures 4.1, 4.2 and 4.3.
+    """
+    data = landscape_panels(landscapes, roi, top, relative)
+    titles = [
+        f"<b>{panel.title}</b><br><span style='font-size:11px'>best {panel.best:.2f} %</span>"
+        for panel in data.panels
+    ]
+    figure = panel_figure(titles, columns, 200, {"t": 82, "b": 104, "l": 58, "r": 8})
+    for number, panel in enumerate(data.panels, start=1):
+        suffix = "" if number == 1 else str(number)
+        figure.add_traces(panel_traces(panel, data, suffix))
+        title_axes(figure, suffix, "weight decay", "learning rate")
+        for letter, ends in (("x", data.weight_decay), ("y", data.lr)):
+            # `matches` makes a zoom in one panel a zoom in all.
+            linked = {} if number == 1 else {"matches": letter}
+            axis = f"{letter}axis{suffix}"
+            figure.update_layout({axis: {**log_axis_style(*ends), **linked}})
+    figure.add_traces(legend_traces(data))
+    figure.update_layout(
+        coloraxis={
+            "colorscale": COLOURS,
+            "cmin": data.low,
+            "cmax": data.high,
+            "colorbar": {
+                "orientation": "h",
+                "yref": "container",
+                "y": 0.0,
+                "ypad": 2,
+                "yanchor": "bottom",
+                "x": 0.5,
+                "len": 0.7,
+                "thickness": 12,
+                "outlinewidth": 0,
+                "tickfont": {"size": 10.5},
+                "title": {"text": _scale_title(data), "side": "bottom", "font": {"size": 11}},
+            },
+        },
+        legend={
+            "orientation": "h",
+            "yref": "container",
+            "y": 1.0,
+            "yanchor": "top",
+            "x": 0.0,
+            "xanchor": "left",
+            "font": {"size": 11},
+            "itemsizing": "trace",
+        },
+    )
+    return figure
+
+
+def _scale_title(data: Panels) -> str:
+    title = METRIC_TITLES.get(data.metric, data.metric)
+    return f"{title}, points from the panel's own best" if data.relative else f"{title} (%)"
+
+
+@dataclass(frozen=True)
+class GridCells:
+    """Grid points of one landscape with the text to write on each.
+
+    Attributes
+    ----------
+    lr, weight_decay : tuple of float
+        Of each point.
+    text : tuple of str
+        Its value, "–" where there is none, with a cross where a run diverged.
+    hover : tuple of str
+        All there is to know of it.
+    prior : tuple of bool
+        Whether it is the setting that the study is centred on.
+    """
+
+    lr: tuple[float, ...]
+    weight_decay: tuple[float, ...]
+    text: tuple[str, ...]
+    hover: tuple[str, ...]
+    prior: tuple[bool, ...]
+
+
+def grid_cells(landscape: Landscape, prior: dict[str, float] | None = None) -> GridCells:
+    """Points of a landscape with their texts, for `plot_grid`."""
+    rows = list(landscape.points.itertuples())
+    if not rows:
+        raise HpstudyError(f"the grid of {landscape.variant!r} has no points to draw.")
+    at = {key: float(f"{value:.9g}") for key, value in (prior or {}).items()}
+    return GridCells(
+        lr=tuple(row.lr for row in rows),
+        weight_decay=tuple(row.weight_decay for row in rows),
+        text=tuple(
+            ("–" if row.value != row.value else f"{row.value:.1f}") + (" ×" * (row.diverged > 0))
+            for row in rows
+        ),
+        hover=tuple(point_text(row, landscape.metric) for row in rows),
+        prior=tuple(
+            (row.lr, row.weight_decay) == (at.get("lr"), at.get("weight_decay")) for row in rows
+        ),
+    )
+
+
+def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go.Figure:
+    """Grid of the settings that were trained, each with its accuracy.
+
+    Parameters
+    ----------
+    landscape : Landscape
+        Usually the dense network's.
+    prior : dict of str to float, optional
+        lr and weight_decay that the grid was laid around; drawn darker if it is on the grid.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        One panel; weight decay across, learning rate up, both logarithmic.
+
+    References
+    ----------
+    Thesis, Figure 4.4.
+    """
+    cells = grid_cells(landscape, prior)
+    rows = len(set(cells.lr))
+    figure = panel_figure([""], 1, max(180, 42 * rows), {"t": 12, "b": 46, "l": 58, "r": 8})
+    title_axes(figure, "", "weight decay", "learning rate")
+    figure.add_trace(
+        go.Scatter(
+            x=plain(cells.weight_decay),
+            y=plain(cells.lr),
+            mode="markers+text",
+            marker={
+                "symbol": "square",
+                "size": 34,
+                "color": [PRIOR_CELL if prior else CELL for prior in cells.prior],
+                "opacity": 1,
+            },
+            text=list(cells.text),
+            textfont={"size": 10.5, "color": "black"},
+            hovertext=list(cells.hover),
+            hoverinfo="text",
+            showlegend=False,
+        )
+    )
+    figure.update_layout(
+        xaxis=log_axis_style(*axis_ends(landscape.points["weight_decay"])),
+        yaxis=log_axis_style(*axis_ends(landscape.points["lr"])),
+    )
+    return figure
+
+
+@dataclass(frozen=True)
+class RiskBox:
+    """Distribution of one network's risk, ready to draw.
+
+    Attributes
+    ----------
+    title : str
+        Of the network.
+    dense : bool
+        Whether it is the unpruned network, measured against its own best.
+    absolute : tuple of float
+        Risks in percentage points, one a point of the dense network's region of interest.
+    relative : tuple of float
+        The same as fractions of the network's best value.
+    """
+
+    title: str
+    dense: bool
+    absolute: tuple[float, ...]
+    relative: tuple[float, ...]
+
+
+def risk_boxes(risks: dict[str, Risk]) -> tuple[RiskBox, ...]:
+    """One box a network, the dense one first, for `plot_risk`."""
+    if not risks:
+        raise HpstudyError("there is no risk to draw.")
+    return tuple(
+        RiskBox(
+            title=variant_title(name),
+            dense=number == 0,
+            absolute=tuple(one.points["risk"]),
+            relative=tuple(one.points["relative"]),
+        )
+        for number, (name, one) in enumerate(risks.items())
+    )
+
+
+def plot_risk(risks: dict[str, Risk]) -> go.Figure:
+    """Box plots of the risk of keeping the dense network's settings, absolute and relative.
+
+    Parameters
+    ----------
+    risks : dict of str to Risk
+        The dense network first, as `hpstudy.risk.risks` returns them.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Two panels with one box a network and every point beside it; the dense network darker.
+
+    References
+    ----------
+    Thesis, section 3.3.2 and Figure 4.5.
+    """
+    boxes = risk_boxes(risks)
+    titles = ["<b>Risk</b>, percentage points", "<b>Relative risk</b>, share of the own best"]
+    figure = panel_figure(titles, 2, 260, {"t": 34, "b": 56, "l": 52, "r": 8}, panel_width=280)
+    for suffix, column, digits in (("", "absolute", ".2f"), ("2", "relative", ".4f")):
+        for place, box in enumerate(boxes):
+            fill, line = DENSE_BOX if box.dense else PRUNED_BOX
+            figure.add_trace(
+                go.Box(
+                    y=plain(getattr(box, column), 6),
+                    x=[place] * len(box.absolute),
+                    name=box.title,
+                    boxpoints="all",
+                    jitter=0.5,
+                    pointpos=0,
+                    marker={"size": 5, "color": "white", "line": {"width": 1, "color": "black"}},
+                    line={"width": 1.5, "color": line},
+                    fillcolor=fill,
+                    hovertemplate=f"%{{y:{digits}}}<extra>{box.title}</extra>",
+                    showlegend=False,
+                    xaxis=f"x{suffix}",
+                    yaxis=f"y{suffix}",
+                )
+            )
+        figure.update_layout(
+            {
+                f"xaxis{suffix}": {
+                    **axis_style(),
+                    "tickvals": list(range(len(boxes))),
+                    "ticktext": [_tick(box.title) for box in boxes],
+                    "range": [-0.6, len(boxes) - 0.4],
+                    "tickangle": 0,
+                },
+                f"yaxis{suffix}": {**axis_style(), "rangemode": "tozero", "showgrid": True},
+            }
+        )
+    return figure
+
+
+def _tick(title: str) -> str:
+    """Title of a variant in short lines: "Uniform" above "60 %"."""
+    return title.replace(" FLOPs", "").replace(", ", "<br>").replace("Non-", "Non-<br>")

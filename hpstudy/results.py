@@ -1,0 +1,236 @@
+"""Published results of a study: its table of runs, its record, and what both say in words."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hpstudy.errors import HpstudyError, unknown
+from hpstudy.landscape import Landscape, landscapes
+from hpstudy.risk import Risk, risks
+
+MODEL_TITLES = {"resnet56": "ResNet-56", "mobilenetv2": "MobileNetV2", "resnet50": "ResNet-50"}
+DATA_TITLES = {"fashion-mnist-8k": "Fashion-MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
+METRIC_TITLES = {
+    "top1": "top-1 accuracy",
+    "best_top1": "top-1 accuracy of the best epoch",
+    "top5": "top-5 accuracy",
+}
+NETWORKS = "networks.json"
+ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
+# Model -> training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3).
+THESIS_SCALE = {
+    "resnet56": (50_000, 32, 180),
+    "mobilenetv2": (50_000, 32, 180),
+    "resnet50": (1_281_167, 224, 90),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """One study as it was published.
+
+    Attributes
+    ----------
+    name : str
+        Of the study; also of its files and of its page.
+    table : DataFrame of shape (n_runs, n_columns)
+        One row per run; accuracies in percent, NaN where there is none.
+    record : dict
+        What was run and on what: keys "study", "certificates" and "record".
+    """
+
+    name: str
+    table: pd.DataFrame
+    record: dict
+
+    @property
+    def model(self) -> str:
+        """Name of the network, as params files spell it."""
+        return str(self.record["study"]["model"])
+
+    @property
+    def title(self) -> str:
+        """Name of the network, as the literature spells it."""
+        return MODEL_TITLES.get(self.model, self.model)
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Thresholds of the regions of interest, increasing, in percentage points."""
+        return tuple(sorted(float(x) for x in self.record["study"]["roi"]))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Accuracies of which every landscape has at least one value."""
+        return tuple(
+            name for name in METRIC_TITLES if name in self.table and self.table[name].notna().any()
+        )
+
+    @property
+    def scale(self) -> str:
+        """Data, image size, and length of training, as one phrase."""
+        data, recipe = self.record["study"]["data"], self.record["study"]["recipe"]
+        size = data["image_size"]
+        title = DATA_TITLES.get(data["name"], data["name"])
+        return (
+            f"{data['train']:,} {title} images of {size}×{size} pixels, "
+            f"{recipe['epochs']} epochs, tested on {data['test']:,} images"
+        )
+
+    @property
+    def scaled_down(self) -> bool:
+        """Whether it trains on fewer or smaller images, or for fewer epochs, than the thesis."""
+        data, recipe = self.record["study"]["data"], self.record["study"]["recipe"]
+        here = (data["train"], data["image_size"], recipe["epochs"])
+        there = THESIS_SCALE.get(self.model, here)
+        return any(own < full for own, full in zip(here, there, strict=True))
+
+    @property
+    def figure(self) -> str:
+        """Figure of the thesis that shows this network."""
+        numbers = {"mobilenetv2": "4.1", "resnet56": "4.2", "resnet50": "4.3"}
+        return f"As Figure {numbers[self.model]}" if self.model in numbers else ""
+
+    @property
+    def label(self) -> str:
+        """Network and scale, with a warning where the study is smaller than the thesis's."""
+        warning = "scaled-down study: " if self.scaled_down else ""
+        return f"{self.title}, {warning}{self.scale}"
+
+    def landscapes(self, metric: str = "top1") -> dict[str, Landscape]:
+        """Landscapes of its networks, the dense one first."""
+        if metric not in self.metrics:
+            raise unknown("metric", metric, self.metrics)
+        return landscapes(self.table, metric)
+
+    @property
+    def risk_threshold(self) -> float:
+        """Threshold of the region that the risk is taken over: the narrowest of the study.
+
+        The thesis's is 0.5; a study tested on few images names wider ones, as fewer points would
+        be told apart by chance alone.
+        """
+        return self.thresholds[0]
+
+    def risks(self, threshold: float | None = None) -> dict[str, Risk]:
+        """Risk of each network over the dense one's region of interest, in top-1 accuracy."""
+        return risks(self.landscapes(), self.risk_threshold if threshold is None else threshold)
+
+    def sampling_error(self) -> float:
+        """Binomial standard error of the best accuracy from the finite number of test images alone.
+
+        Returns
+        -------
+        float
+            In percentage points: 100 sqrt(p (1 - p) / n) for the dense network's best accuracy p
+            on n test images. Differences between networks tested on the same images have less.
+        """
+        p = next(iter(self.landscapes().values())).best / 100
+        return 100 * math.sqrt(p * (1 - p) / self.record["study"]["data"]["test"])
+
+
+def variant_title(name: str) -> str:
+    """Short title of a variant: "uniform-0.6" keeps 60 % of the FLOPs; other names stay."""
+    method, _, ratio = name.partition("-")
+    if name == "unpruned":
+        return "Unpruned"
+    if method not in ("uniform", "nonuniform"):
+        return name
+    words = {"uniform": "Uniform", "nonuniform": "Non-uniform"}
+    return f"{words[method]}, {100 * float(ratio):.3g} % FLOPs"
+
+
+def roi_title(threshold: float) -> str:
+    """Name of a region of interest, as the thesis writes it: "0.5-ROI", "1.0-ROI"."""
+    tenths = math.isclose(round(threshold, 1), threshold, rel_tol=1e-9)
+    return f"{threshold:.1f}-ROI" if tenths else f"{threshold:g}-ROI"
+
+
+def count(number: int, noun: str) -> str:
+    """Agreeing number and noun: "1 point", "2 points"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def find_root(start: str | Path | None = None) -> Path:
+    """Root of the clone that the working directory (or `start`) lies in.
+
+    Raises
+    ------
+    HpstudyError
+        If neither it nor a folder above holds the notebooks and the book.
+    """
+    here = Path(start or ".").resolve()
+    for folder in (here, *here.parents):
+        if all((folder / mark).is_file() for mark in ROOT_MARKS):
+            return folder
+    raise HpstudyError(
+        f"no clone of hpstudy in {here} or above it: a folder that holds "
+        f"{' and '.join(ROOT_MARKS)}; change into one."
+    )
+
+
+def read_results(folders: Iterable[str | Path]) -> dict[str, Results]:
+    """Every study published in the given folders.
+
+    Parameters
+    ----------
+    folders : iterable of str or Path
+        Each holds `<study>.csv` and `<study>.json`; of studies with one name the last folder's
+        is taken; a folder that does not exist holds none.
+
+    Returns
+    -------
+    dict of str to Results
+        By name, the thesis's networks in its order first.
+
+    Raises
+    ------
+    HpstudyError
+        If a table lacks its record, or one of them cannot be read.
+    """
+    paths = {path.stem: path for folder in folders for path in sorted(Path(folder).glob("*.csv"))}
+    found = [_read(path) for path in paths.values()]
+    order = list(MODEL_TITLES)
+
+    def place(results: Results) -> tuple[int, str]:
+        known = results.model in order
+        return (order.index(results.model) if known else len(order), results.name)
+
+    return {results.name: results for results in sorted(found, key=place)}
+
+
+def read_networks(folders: Iterable[str | Path]) -> dict[str, dict]:
+    """Sizes of the thesis's networks, as published in the last folder that has them, or none."""
+    paths = [Path(folder) / NETWORKS for folder in folders]
+    found = [path for path in paths if path.is_file()]
+    return json.loads(found[-1].read_text(encoding="utf-8")) if found else {}
+
+
+def read_study(name: str, folders: Iterable[str | Path]) -> Results:
+    """One published study; refuses a name that is not there, with the nearest that is."""
+    folders = [Path(folder) for folder in folders]
+    found = read_results(folders)
+    if not found:
+        places = ", ".join(str(folder) for folder in folders)
+        raise HpstudyError(f"no study has been published yet in {places}.")
+    if name not in found:
+        raise unknown("study", name, found)
+    return found[name]
+
+
+def _read(path: Path) -> Results:
+    record = path.with_suffix(".json")
+    if not record.is_file():
+        raise HpstudyError(f"the table {path} lacks its record {record.name} beside it.")
+    try:
+        table = pd.read_csv(path)
+        said = json.loads(record.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise HpstudyError(f"{path} or {record.name} cannot be read: {error}.") from None
+    for key in ("study", "certificates", "record"):
+        if key not in said:
+            raise HpstudyError(f"the record {record} lacks the key {key!r}.")
+    return Results(path.stem, table, said)

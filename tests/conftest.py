@@ -1,0 +1,60 @@
+"""What the tests share: a swept study, one network of each kind, and no GPU and no network."""
+
+import os
+from types import SimpleNamespace
+
+import pytest
+import tiny
+
+# Read when torch is imported. The same arithmetic on every machine, and one thread, as a worker
+# has: more of them than free cores make small networks many times slower.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture
+def refused():
+    """The one sentence that a call is refused with."""
+    from hpstudy.errors import HpstudyError
+
+    def refused(call, *args, **options):
+        with pytest.raises(HpstudyError) as caught:
+            call(*args, **options)
+        words = str(caught.value)
+        assert "\n" not in words and words
+        return words
+
+    return refused
+
+
+@pytest.fixture(scope="session")
+def network():
+    """A dense network by name, built once: `network("resnet56")` at the thesis's image size."""
+    from hpstudy.pruning import Network
+
+    built = {}
+
+    def network(name, classes=10, image_size=32):
+        key = name, classes, image_size
+        if key not in built:
+            built[key] = Network(*key)
+        return built[key]
+
+    return network
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory):
+    """The tiny study, trained whole by one worker: study, store, plan, table, trained."""
+    from hpstudy.plan import Plan
+    from hpstudy.store import Store
+    from hpstudy.sweep import sweep
+
+    folder = tmp_path_factory.mktemp("swept")
+    params = tiny.write_study(folder / "tiny.yaml")
+    store = Store(folder / "runs" / "store.sqlite")
+    plan = Plan(tiny.study(), store)
+    trained = sweep(plan, workers=1)
+    return SimpleNamespace(
+        folder=folder, params=params, store=store, plan=plan, trained=trained, table=plan.table()
+    )

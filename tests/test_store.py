@@ -1,0 +1,266 @@
+"""The runs table: nothing recorded is lost, changed or half written."""
+
+import csv
+import json
+import math
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tiny
+
+from hpstudy.store import RESULT_COLUMNS, TABLE_COLUMNS, Store, publish
+from hpstudy.study import SCHEMA
+
+HERE = Path(__file__).parent
+DENSE = {"study": "tiny", "variant": "unpruned", "method": "unpruned", "flops_ratio": 1.0}
+PRUNED = {"study": "tiny", "variant": "uniform-0.2", "method": "uniform", "flops_ratio": 0.2}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "runs" / "store.sqlite")
+
+
+# --- one process ----------------------------------------------------------------------------------
+
+
+def test_recorded_run_comes_back_as_the_row_that_is_published(store):
+    spec = tiny.spec({"lr": 0.0158489, "weight_decay": 1e-05, "seed": 3})
+    result = tiny.result(top5=99.25, diverged=True)
+    store.add(spec, result)
+    table = store.frame([(PRUNED, spec)])
+    assert tuple(table.columns) == TABLE_COLUMNS
+    row = table.iloc[0].to_dict()
+    expected = {
+        **PRUNED,
+        **result,
+        "run_id": spec.run_id,
+        "model": "resnet56",
+        "dataset": "cifar10",
+        "lr": 0.0158489,
+        "weight_decay": 1e-05,
+        "seed": 3,
+    }
+    assert json.loads(row.pop("curve")) == expected.pop("curve")
+    assert row == expected
+    assert table["diverged"].dtype == bool
+
+
+def test_recording_a_run_again_changes_nothing(store):
+    store.add(tiny.spec(), tiny.result(top1=93.5))
+    store.add(tiny.spec(), tiny.result(top1=10.0))
+    table = store.frame([(DENSE, tiny.spec())])
+    assert table["top1"].tolist() == [93.5]
+    assert store.recorded() == {tiny.spec().run_id}
+
+
+def test_missing_runs_are_those_not_recorded_each_once_and_in_order(store):
+    specs = [tiny.spec({"seed": seed}) for seed in (3, 1, 2, 1)]
+    store.add(specs[2], tiny.result())
+    assert store.missing(specs) == [specs[0], specs[1]]
+    assert store.missing([]) == []
+
+
+def test_scores_are_kept_with_the_run_that_they_were_taken_from(store):
+    ranking = {"weights_sha256": "ab" * 32, "scores": {"blocks.0.conv1": [0.1, 1 / 3, 1e-300]}}
+    store.add(tiny.spec(), tiny.result(), ranking)
+    store.add(tiny.spec({"seed": 1}), tiny.result())
+    assert store.ranking(tiny.spec()) == ranking
+    assert store.ranking(tiny.spec({"seed": 1})) is None
+    # A run that was recorded without its scores can be given them later.
+    store.add(tiny.spec({"seed": 1}), tiny.result(top1=1.0), ranking)
+    assert store.ranking(tiny.spec({"seed": 1})) == ranking
+    assert store.frame([(DENSE, tiny.spec({"seed": 1}))])["top1"].tolist() == [93.5]
+
+
+def test_table_is_sorted_by_variant_in_the_given_order_then_by_lr_decay_and_seed(store):
+    specs = {
+        (lr, decay, seed): tiny.spec({"lr": lr, "weight_decay": decay, "seed": seed})
+        for lr in (0.2, 0.1)
+        for decay in (2e-4, 1e-4)
+        for seed in (1, 0)
+    }
+    pruned = [tiny.spec({"lr": lr, "widths": {"blocks.0.conv1": 3}}) for lr in (0.2, 0.1)]
+    for spec in (*pruned, *specs.values()):
+        store.add(spec, tiny.result())
+    runs = [(PRUNED, spec) for spec in pruned] + [(DENSE, spec) for spec in specs.values()]
+    table = store.frame(runs)
+    assert table["variant"].tolist() == ["uniform-0.2"] * 2 + ["unpruned"] * 8
+    assert table["lr"].tolist()[:2] == [0.1, 0.2]
+    order = table.iloc[2:][["lr", "weight_decay", "seed"]].itertuples(index=False, name=None)
+    assert list(order) == sorted(specs)
+
+
+def test_runs_that_are_not_recorded_have_no_row(store):
+    table = store.frame([(DENSE, tiny.spec())])
+    assert table.empty and tuple(table.columns) == TABLE_COLUMNS
+
+
+def test_losses_that_are_no_numbers_are_empty_in_the_table(store):
+    curve = {"train_loss": [math.nan], "loss": [math.inf], "top1": [10.0]}
+    result = tiny.result(loss=math.nan, train_loss=math.inf, diverged=True, curve=curve)
+    store.add(tiny.spec(), result)
+    row = store.frame([(DENSE, tiny.spec())]).iloc[0]
+    assert pd.isna(row["loss"]) and not math.isfinite(row["train_loss"])
+    assert row["diverged"] and row["top1"] == 93.5
+
+
+# --- files that are no store ----------------------------------------------------------------------
+
+
+def database(path, *statements):
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_file_that_is_no_database_is_refused(tmp_path, refused):
+    path = tmp_path / "store.sqlite"
+    path.write_text("variant,lr\n" * 200)
+    words = refused(Store, path)
+    assert str(path) in words and "cannot be used as a store" in words
+    assert path.read_text() == "variant,lr\n" * 200
+    assert "cannot be used" in refused(Store, tmp_path)
+    assert "cannot be used" in refused(Store, path / "below")
+
+
+@pytest.mark.parametrize("version", [0, SCHEMA, 7])
+def test_another_programs_database_is_refused_and_left_as_it_is(version, tmp_path, refused):
+    path = tmp_path / "photos.sqlite"
+    database(path, "CREATE TABLE photos (a)", f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    words = refused(Store, path)
+    assert str(path) in words and "photos" in words
+    assert path.read_bytes() == before
+
+
+def test_store_of_another_schema_is_refused_with_both_numbers(store, refused):
+    store.add(tiny.spec(), tiny.result())
+    database(store.path, "PRAGMA user_version = 2")
+    words = refused(Store, store.path)
+    assert "schema 2" in words and "schema 1" in words
+    database(store.path, "PRAGMA user_version = 1")
+    assert Store(store.path).recorded() == {tiny.spec().run_id}
+
+
+def test_damage_is_said_in_one_sentence(store, refused):
+    store.add(tiny.spec(), tiny.result())
+    database(store.path, "PRAGMA journal_mode = DELETE")
+    size = store.path.stat().st_size
+    with store.path.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * (size - 100))
+    assert "cannot be used as a store" in refused(store.recorded)
+
+
+# --- several processes ----------------------------------------------------------------------------
+
+# Adds runs of one seed, at one lr after the other, and says each that is recorded.
+WRITER = """
+import sys, tiny
+from hpstudy.store import Store
+
+store, seed, count = Store(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+for k in range(count):
+    curve = {"train_loss": [1.0] * 2000, "loss": [1.0], "top1": [1.0]}
+    store.add(tiny.spec({"lr": (k + 1) / 1000, "seed": seed}), tiny.result(curve=curve),
+              {"weights_sha256": "ab", "scores": {"blocks.0.conv1": [float(k)] * 2000}})
+    print(k, flush=True)
+"""
+
+
+def writer(path, seed, count):
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), str(seed), str(count)],
+        env={**os.environ, "PYTHONPATH": str(HERE)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_processes_that_make_and_fill_one_store_at_once_lose_nothing(tmp_path):
+    path = tmp_path / "runs" / "store.sqlite"
+    writers = [writer(path, seed, 25) for seed in range(3)]
+    assert [(len(w.communicate(timeout=60)[0].split()), w.returncode) for w in writers] == [
+        (25, 0)
+    ] * 3
+    wanted = [tiny.spec({"lr": (k + 1) / 1000, "seed": s}) for k in range(25) for s in range(3)]
+    assert Store(path).missing(wanted) == []
+    assert len(Store(path).recorded()) == 75
+
+
+def test_process_killed_while_it_writes_leaves_whole_rows(tmp_path):
+    path = tmp_path / "store.sqlite"
+    for seed in range(2):
+        process = writer(path, seed, 10_000)
+        said = [int(process.stdout.readline()) for _ in range(5)][-1]
+        time.sleep(0.05 * seed)
+        process.send_signal(signal.SIGKILL)
+        said = max([said, *(int(line) for line in process.stdout.read().split())])
+        process.wait()
+        store = Store(path)
+        specs = [tiny.spec({"lr": (k + 1) / 1000, "seed": seed}) for k in range(said + 3)]
+        found = store.frame((DENSE, spec) for spec in specs)
+        # All that was said to be recorded, and at most the one after it.
+        assert said + 1 <= len(found) <= said + 2
+        assert found[list(RESULT_COLUMNS)].drop(columns="top5").notna().all(axis=None)
+        assert {len(json.loads(curve)["train_loss"]) for curve in found["curve"]} == {2000}
+        for k in range(len(found)):
+            assert store.ranking(specs[k])["scores"] == {"blocks.0.conv1": [float(k)] * 2000}
+
+
+# --- what is published ----------------------------------------------------------------------------
+
+
+def test_same_table_is_published_as_the_same_bytes(store, tmp_path):
+    specs = [tiny.spec({"lr": lr}) for lr in (0.1, 0.0158489)]
+    for spec in specs:
+        store.add(spec, tiny.result())
+    record = {"study": {"name": "tiny"}, "certificates": {}}
+    first = publish(store.frame((DENSE, s) for s in specs), record, tmp_path / "a" / "results")
+    second = publish(store.frame((DENSE, s) for s in reversed(specs)), record, tmp_path / "b")
+    assert first == tmp_path / "a" / "results" / "tiny.csv"
+    assert first.read_bytes() == second.read_bytes()
+    json_bytes = first.with_suffix(".json").read_bytes()
+    assert json_bytes == second.with_suffix(".json").read_bytes()
+    assert json.loads(json_bytes) == record
+    assert b"\r" not in first.read_bytes()
+    assert sorted(path.name for path in first.parent.iterdir()) == ["tiny.csv", "tiny.json"]
+
+
+def test_published_numbers_are_read_back_to_the_last_digit(store, tmp_path):
+    spec = tiny.spec({"lr": 0.1 + 0.2, "weight_decay": 1 / 3})
+    store.add(spec, tiny.result(top1=100 / 3, loss=1e-17))
+    path = publish(store.frame([(DENSE, spec)]), {"study": {"name": "tiny"}}, tmp_path)
+    with path.open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert tuple(row) == TABLE_COLUMNS
+    assert (float(row["lr"]), float(row["weight_decay"])) == (0.1 + 0.2, 1 / 3)
+    assert (float(row["top1"]), float(row["loss"])) == (100 / 3, 1e-17)
+    assert (row["top5"], row["diverged"]) == ("", "False")
+
+
+def test_publishing_that_fails_leaves_the_table_that_was_there(store, tmp_path, monkeypatch):
+    record = {"study": {"name": "tiny"}}
+    path = publish(store.frame([]), record, tmp_path)
+    before = path.read_bytes()
+    store.add(tiny.spec(), tiny.result())
+    written = Path.write_text
+
+    def disk_full(self, text, **options):
+        written(self, text[: len(text) // 2], **options)
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", disk_full)
+    with pytest.raises(OSError, match="No space"):
+        publish(store.frame([(DENSE, tiny.spec())]), record, tmp_path)
+    assert path.read_bytes() == before

@@ -1,0 +1,289 @@
+"""A params file: what it may hold, what it means, and the identity of the runs it asks for."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import tiny
+import yaml
+from pydantic import BaseModel
+
+from hpstudy.study import SCHEMA, Data, Grid, Point, Recipe, RunSpec, Study, parse_variant
+
+ROOT = Path(__file__).parents[1]
+PARAMS = sorted(ROOT.glob("params/*/*.yaml"))
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+FAULTS = [
+    ({"modle": "resnet56"}, ["unknown key 'modle'", "did you mean 'model'?"]),
+    ({"data.imagesize": 8}, ["unknown key 'data.imagesize'", "'image_size'", "holdout"]),
+    ({"recipe.mometum": 0.9}, ["unknown key 'recipe.mometum'", "'momentum'"]),
+    ({"prior.wd": 0.1}, ["unknown key 'prior.wd'", "Valid: lr, weight_decay"]),
+    ({"grid.lr": {"points": 3, "steps": 0.1}}, ["'grid.lr.step' is missing", "'grid.lr.steps'"]),
+    ({"model": tiny.GONE}, ["the key 'model' is missing"]),
+    ({"prior": {"lr": 0.1}}, ["the key 'prior.weight_decay' is missing"]),
+    ({"name": "Bad Name"}, ["name: ", "'Bad Name'"]),
+    ({"model": "resnt56"}, ["unknown model 'resnt56'", "'resnet56'", "mobilenetv2"]),
+    ({"model": 56}, ["model: ", "string", "56"]),
+    ({"criterion": "l2"}, ["unknown criterion 'l2'", "l1-normalised"]),
+    ({"data": "cifar10"}, ["data: ", "'cifar10'"]),
+    ({"data.image_size": 7}, ["data.image_size: ", "greater than or equal to 8", "7"]),
+    ({"data.image_size": 225}, ["data.image_size: ", "less than or equal to 224", "225"]),
+    ({"data.train_images": 0}, ["data.train_images: ", "1", "0"]),
+    ({"data.holdout": 0.7}, ["data.holdout: ", "0.5", "0.7"]),
+    ({"data.holdout": "val"}, ["data.holdout: ", "'test'", "'val'"]),
+    ({"recipe.epochs": 0}, ["recipe.epochs: ", "1", "0"]),
+    ({"recipe.epochs": "five"}, ["recipe.epochs: ", "integer", "'five'"]),
+    ({"recipe.epochs": 2.5}, ["recipe.epochs: ", "integer", "2.5"]),
+    ({"recipe.batch_size": 1}, ["recipe.batch_size: ", "2", "1"]),
+    ({"recipe.momentum": 1.0}, ["recipe.momentum: ", "less than 1"]),
+    ({"recipe.momentum": -0.1}, ["recipe.momentum: ", "-0.1"]),
+    ({"recipe.lr_decay": 0}, ["recipe.lr_decay: ", "greater than 0"]),
+    ({"recipe.epochs": 5, "recipe.lr_decay_epochs": [4, 2]}, ["must increase", "[4, 2]"]),
+    ({"recipe.epochs": 5, "recipe.lr_decay_epochs": [5]}, ["[5]", "before epochs 5"]),
+    ({"prior.lr": 0}, ["prior.lr: ", "greater than 0"]),
+    ({"prior.weight_decay": -1e-4}, ["prior.weight_decay: ", "-0.0001"]),
+    ({"grid.lr": []}, ["grid.lr: ", "one or more"]),
+    ({"grid.lr": 0.1}, ["grid.lr: ", "list of values or points and step", "0.1"]),
+    ({"grid.lr": [0.1, -1]}, ["grid.lr.1: ", "greater than 0", "-1"]),
+    ({"grid.lr": [[0.1]]}, ["grid.lr.0: ", "number", "[0.1]"]),
+    ({"grid.lr": [float("nan")]}, ["grid.lr.0: ", "finite", "nan"]),
+    ({"grid.weight_decay": [float("inf")]}, ["grid.weight_decay.0: ", "finite", "inf"]),
+    ({"grid.lr": [0.1, "1e-1"]}, ["grid.lr: ", "distinct", "[0.1, 0.1]"]),
+    ({"grid.lr": {"points": 0, "step": 0.2}}, ["grid.lr.points: ", "1", "0"]),
+    ({"grid.lr": {"points": 3, "step": 0}}, ["grid.lr.step: ", "0.001"]),
+    ({"grid.lr": {"points": 101, "step": 10}}, ["lr reaches beyond", "1e+30"]),
+    ({"grid.weight_decay": ["1e-39"]}, ["weight_decay reaches beyond 1e-30"]),
+    ({"variants": ["unifrom-0.6"]}, ["'unifrom-0.6'", "did you mean 'uniform-0.6'?"]),
+    ({"variants": ["uniform-1.0"]}, ["'uniform-1.0'"]),
+    ({"variants": ["uniform-0.0"]}, ["'uniform-0.0'"]),
+    ({"variants": ["uniform-0.6", "uniform-0.60"]}, ["twice", "uniform-0.60"]),
+    ({"seeds": []}, ["seeds: ", "at least 1"]),
+    ({"seeds": [-1]}, ["seeds.0: ", "-1"]),
+    ({"seeds": [0, 0]}, ["seeds: ", "distinct", "[0, 0]"]),
+    ({"seeds": [2**64]}, ["seeds.0: ", str(2**64)]),
+    ({"roi": [0]}, ["roi.0: ", "greater than 0"]),
+]
+
+
+@pytest.mark.parametrize("changes, fragments", FAULTS, ids=[str(changes) for changes, _ in FAULTS])
+def test_fault_is_refused_by_key_and_value_in_one_sentence(changes, fragments, tmp_path, refused):
+    path = tiny.write_study(tmp_path / "study.yaml", changes)
+    words = refused(Study.load, path)
+    assert str(path) in words
+    assert [fragment for fragment in fragments if fragment not in words] == []
+
+
+def test_all_faults_of_a_file_are_said_at_once(tmp_path, refused):
+    path = tiny.write_study(tmp_path / "s.yaml", {"modle": "x", "seeds": [-1], "recipe.epochs": 0})
+    words = refused(Study.load, path)
+    assert all(key in words for key in ("modle", "seeds.0", "recipe.epochs"))
+
+
+@pytest.mark.parametrize("content", [b"", b"- 1\n- 2\n", b"a: [1", b"a:\n\t- 1", b"\xff\xfe\x00"])
+def test_file_that_is_no_yaml_mapping_is_refused(content, tmp_path, refused):
+    path = tmp_path / "study.yaml"
+    path.write_bytes(content)
+    assert str(path) in refused(Study.load, path)
+
+
+def test_missing_file_is_refused_with_the_nearest_one(monkeypatch, refused):
+    monkeypatch.chdir(ROOT)
+    words = refused(Study.load, "params/thesis/resnt56.yaml")
+    assert "did you mean params/thesis/resnet56.yaml?" in words
+
+
+def test_study_cannot_be_changed_after_it_is_read():
+    with pytest.raises(ValueError, match="frozen"):
+        tiny.study().model = "resnet50"
+
+
+# --- what a file means ----------------------------------------------------------------------------
+
+
+def test_nine_points_around_a_tenth_are_two_tenths_of_a_decade_apart():
+    axis = {"points": 9, "step": 0.2}
+    study = tiny.study({"prior.lr": 0.1, "grid.lr": axis})
+    # 10 ** -1.8, -1.6, ... -0.2, to six digits.
+    assert study.axis("lr") == (
+        *(0.0158489, 0.0251189, 0.0398107, 0.0630957, 0.1),
+        *(0.158489, 0.251189, 0.398107, 0.630957),
+    )
+
+
+def test_an_even_number_of_points_lies_around_the_prior():
+    study = tiny.study({"prior.weight_decay": 1e-4, "grid.weight_decay": {"points": 2, "step": 2}})
+    assert study.axis("weight_decay") == (1e-5, 1e-3)
+
+
+def test_listed_values_are_sorted_and_strings_of_exponents_are_numbers():
+    # YAML reads 1e-4 as a word.
+    assert tiny.study({"grid.weight_decay": [0.01, "1e-4"]}).axis("weight_decay") == (1e-4, 0.01)
+
+
+def test_points_are_every_combination_the_nearest_to_the_prior_first():
+    study = tiny.study(
+        {
+            "prior": {"lr": 0.1, "weight_decay": 1e-4},
+            "grid": {"lr": [0.001, 0.1, 0.2], "weight_decay": [1e-4, 1e-3]},
+        }
+    )
+    points = [(point.lr, point.weight_decay) for point in study.points()]
+    # Decades away: 0, 0.30, 1, 1.04, 2, 2.24.
+    assert points == [
+        *((0.1, 1e-4), (0.2, 1e-4), (0.1, 1e-3)),
+        *((0.2, 1e-3), (0.001, 1e-4), (0.001, 1e-3)),
+    ]
+
+
+def test_the_dense_network_is_always_the_first_variant():
+    assert tiny.study({"variants": ["uniform-0.6"]}).variants == ("unpruned", "uniform-0.6")
+    assert tiny.study({"variants": ["uniform-0.6", "unpruned"]}).variants[0] == "unpruned"
+    assert tiny.study({"variants": []}).variants == ("unpruned",)
+
+
+@pytest.mark.parametrize(
+    "name, meaning",
+    [
+        ("unpruned", ("unpruned", 1.0)),
+        ("uniform-0.6", ("uniform", 0.6)),
+        ("nonuniform-0.2", ("nonuniform", 0.2)),
+        ("uniform-0.0625", ("uniform", 0.0625)),
+    ],
+)
+def test_variant_name_is_a_method_and_the_flops_that_remain(name, meaning):
+    assert parse_variant(name) == meaning
+
+
+@pytest.mark.parametrize(
+    "name", ["", "uniform", "uniform-60", "uniform-.6", "Uniform-0.6", "l1-0.6"]
+)
+def test_any_other_variant_name_is_refused(name, refused):
+    assert repr(name) in refused(parse_variant, name)
+
+
+def test_a_study_can_be_cut_to_one_pruned_variant(refused):
+    study = tiny.study({"variants": ["uniform-0.6", "uniform-0.2"]})
+    assert study.with_variants("all") == study
+    assert study.with_variants("uniform-0.2").variants == ("unpruned", "uniform-0.2")
+    assert study.with_variants("unpruned").variants == ("unpruned",)
+    words = refused(study.with_variants, "unifrom-0.2")
+    assert "did you mean 'uniform-0.2'?" in words and "all" in words
+
+
+# --- what is shipped ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PARAMS, ids=[f"{p.parent.name}/{p.stem}" for p in PARAMS])
+def test_shipped_file_loads_and_is_named_after_its_profile_and_model(path):
+    study = Study.load(path)
+    assert study.model == path.stem
+    assert study.name == f"{path.parent.name}-{path.stem}"
+    assert len(study.variants) > 1
+
+
+# Tables 3.3 and 3.4, sections 3.2.4 and 3.3: batch, epochs, decays, points, step, variants.
+CIFAR = (128, 180, (90, 135), 9, 0.2)
+THESIS = {
+    "resnet56": (*CIFAR, {"uniform-0.6", "uniform-0.2", "nonuniform-0.6", "nonuniform-0.2"}),
+    "mobilenetv2": (*CIFAR, {"uniform-0.6", "uniform-0.4", "nonuniform-0.6", "nonuniform-0.4"}),
+    "resnet50": (256, 90, (30, 60), 3, 0.4, {"nonuniform-0.4"}),
+}
+
+
+@pytest.mark.parametrize("model", THESIS)
+def test_thesis_study_holds_the_values_of_tables_3_3_and_3_4(model):
+    study = Study.load(ROOT / "params" / "thesis" / f"{model}.yaml")
+    batch, epochs, decays, points, step, variants = THESIS[model]
+    assert study.recipe == Recipe(
+        epochs=epochs, batch_size=batch, momentum=0.9, lr_decay=0.1, lr_decay_epochs=decays
+    )
+    assert study.prior == Point(lr=0.1, weight_decay=1e-4)
+    axis = {"points": points, "step": step}
+    assert study.grid == Grid(lr=axis, weight_decay=axis)
+    assert set(study.variants) == {"unpruned", *variants}
+    image_net = model == "resnet50"
+    assert study.data == Data(
+        name="imagenet" if image_net else "cifar10", image_size=224 if image_net else 32
+    )
+
+
+# --- the identity of a run ------------------------------------------------------------------------
+
+PINNED = [
+    ({}, "f82e3822bd9d854d"),
+    ({"lr": 0.0158489, "weight_decay": 1e-05}, "9d4f4709e77a6502"),
+    ({"seed": 1}, "66573a6fdec3c7d6"),
+    ({"widths": {"blocks.0.conv1": 9, "blocks.1.conv1": 10}}, "1765be706c17409b"),
+    ({"data.name": "folder:flowers", "fingerprint": "0123456789abcdef"}, "1af4c6081bef0de0"),
+    ({"data.holdout": 0.1, "data.train_images": 1000}, "f1bc107c73ded1ce"),
+]
+
+
+@pytest.mark.parametrize("changes, run_id", PINNED, ids=[str(changes) for changes, _ in PINNED])
+def test_run_id_is_what_it_has_always_been(changes, run_id):
+    """None of these may change without raising SCHEMA: old stores would be trained again."""
+    assert tiny.spec(changes).run_id == run_id
+
+
+def test_run_id_is_the_hash_of_every_field_as_canonical_json():
+    text = (
+        '{"arithmetic":"float32","data":{"holdout":"test","image_size":32,"name":"cifar10",'
+        '"test_images":null,"train_images":null},"fingerprint":null,"lr":0.1,"model":"resnet56",'
+        '"recipe":{"batch_size":128,"epochs":180,"lr_decay":0.1,"lr_decay_epochs":[90,135],'
+        '"momentum":0.9},"schema_version":1,"seed":0,"weight_decay":0.0001,"widths":null}'
+    )
+    assert SCHEMA == 1
+    assert tiny.spec().run_id == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# One other value of every field that a run has.
+OTHER = {
+    "model": "mobilenetv2",
+    "data.name": "cifar100",
+    "data.image_size": 16,
+    "data.train_images": 1000,
+    "data.test_images": 1000,
+    "data.holdout": 0.1,
+    "fingerprint": "0123456789abcdef",
+    "recipe.epochs": 181,
+    "recipe.batch_size": 127,
+    "recipe.momentum": 0.8,
+    "recipe.lr_decay": 0.2,
+    "recipe.lr_decay_epochs": [90, 136],
+    "lr": 0.10000000000000002,
+    "weight_decay": 0.00011,
+    "seed": 1,
+    "widths": {"blocks.0.conv1": 9},
+    "arithmetic": "bfloat16",
+    "schema_version": 2,
+}
+
+
+def fields(model, prefix=""):
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from fields(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_every_field_of_a_run_changes_its_id():
+    assert set(fields(RunSpec)) == set(OTHER)
+    ids = {tiny.spec({field: value}).run_id for field, value in OTHER.items()}
+    assert len(ids | {tiny.spec().run_id}) == len(OTHER) + 1
+
+
+def test_run_id_does_not_depend_on_the_order_of_keys(tmp_path):
+    widths = {"blocks.0.conv1": 9, "blocks.1.conv1": 10}
+    spec = tiny.spec({"widths": widths})
+    backwards = json.loads(json.dumps(tiny.changed(tiny.SPEC, {})))
+    backwards["widths"] = dict(reversed(widths.items()))
+    backwards["data"] = dict(reversed(backwards["data"].items()))
+    assert RunSpec(**dict(reversed(backwards.items()))).run_id == spec.run_id
+    path = tmp_path / "backwards.yaml"
+    path.write_text(yaml.safe_dump(dict(reversed(tiny.STUDY.items())), sort_keys=False))
+    assert Study.load(path) == tiny.study()

@@ -1,0 +1,290 @@
+"""A sweep: all that is missing is trained, once, and comes out the same however it is run."""
+
+import json
+import multiprocessing
+import os
+import signal
+
+import pandas as pd
+import pytest
+import tiny
+
+import hpstudy.sweep
+from hpstudy.cost import format_hours, format_price, price
+from hpstudy.plan import Plan
+from hpstudy.pruning import rebuild
+from hpstudy.store import TABLE_COLUMNS, Store
+from hpstudy.study import Study
+from hpstudy.sweep import sweep
+from hpstudy.worker import ENVIRONMENT
+
+# Columns that tell when and how fast a run was, not what came out.
+CLOCK = ["seconds", "images_per_second"]
+
+
+def numbers(table):
+    return table.drop(columns=CLOCK)
+
+
+# --- one sweep ------------------------------------------------------------------------------------
+
+
+def test_every_point_of_every_variant_is_trained_once(swept):
+    assert swept.trained == 4
+    assert list(swept.table.columns) == list(TABLE_COLUMNS)
+    rows = swept.table[["variant", "lr", "weight_decay", "seed"]].values.tolist()
+    assert rows == [
+        ["unpruned", 0.01, 0.01, 0],
+        ["unpruned", 0.02, 0.01, 0],
+        ["uniform-0.2", 0.01, 0.01, 0],
+        ["uniform-0.2", 0.02, 0.01, 0],
+    ]
+    assert len(swept.store.recorded()) == 4
+
+
+def test_rows_hold_what_was_trained(swept):
+    dense, pruned = swept.table.iloc[0], swept.table.iloc[2]
+    # 8 x 8 images have a sixteenth of the positions of 32 x 32; the classifier has as many.
+    assert dense["macs"] == (125_485_696 - 640) // 16 + 640
+    assert dense["params"] == 853_018
+    assert pruned["macs"] / dense["macs"] == pytest.approx(0.2, abs=1e-3)
+    assert (dense["method"], dense["flops_ratio"]) == ("unpruned", 1.0)
+    assert (pruned["method"], pruned["flops_ratio"]) == ("uniform", 0.2)
+    for _, row in swept.table.iterrows():
+        curve = json.loads(row["curve"])
+        assert [len(curve[key]) for key in ("train_loss", "loss", "top1")] == [1, 1, 1]
+        assert (curve["top1"], curve["loss"]) == ([row["top1"]], [row["loss"]])
+        # 20 test images: accuracies are multiples of 5 %.
+        assert row["top1"] % 5 == pytest.approx(0) and 0 <= row["top1"] <= 100
+        assert row["epochs"] == 1 and row["seconds"] > 0 and row["device"] == "cpu"
+    assert swept.table["loss"].nunique() == 4
+
+
+def test_pruned_network_is_ranked_on_the_dense_one_trained_at_the_prior(swept):
+    said = swept.plan.certificates["uniform-0.2"]
+    ranking = swept.store.ranking(swept.plan.prior)
+    assert swept.plan.prior.run_id in said["ranked"]
+    assert said["weights_sha256"] == ranking["weights_sha256"]
+    for layer, channels in said["kept"].items():
+        values = ranking["scores"][layer]
+        best = sorted(range(len(values)), key=values.__getitem__)[-len(channels) :]
+        assert sorted(channels) == sorted(best)
+    assert sum(p.numel() for p in rebuild(said).parameters()) == said["params"]
+    # Only the run at the prior keeps its scores.
+    others = [spec for _, spec in swept.plan.runs() if spec != swept.plan.prior]
+    assert [swept.store.ranking(spec) for spec in others] == [None] * 3
+
+
+def test_a_second_sweep_trains_nothing(swept, monkeypatch, capsys):
+    def fail(*args):
+        raise AssertionError("no worker is needed")
+
+    monkeypatch.setattr(hpstudy.sweep, "ProcessPoolExecutor", fail)
+    assert sweep(swept.plan) == 0
+    assert sweep(Plan(tiny.study(), Store(swept.store.path))) == 0
+    assert "complete, nothing to train" in capsys.readouterr().err
+
+
+def test_sweep_leaves_the_environment_as_it_was(swept):
+    for name in set(ENVIRONMENT) - {"OMP_NUM_THREADS"}:
+        assert name not in os.environ
+
+
+class Backwards(Plan):
+    """The runs in the opposite order, after the one that the ranking needs."""
+
+    def missing(self):
+        first, *rest = super().missing()
+        return [first, *rest[::-1]]
+
+
+def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
+    plan = Backwards(tiny.study(), Store(tmp_path / "store.sqlite"))
+    assert sweep(plan, workers=2) == 4
+    pd.testing.assert_frame_equal(numbers(plan.table()), numbers(swept.table), check_exact=True)
+    assert plan.certificates == swept.plan.certificates
+
+
+# --- ended early ----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_worker_that_ends_ends_the_sweep_in_one_sentence_and_nothing_is_lost(
+    swept, tmp_path, monkeypatch, refused
+):
+    plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
+    add = plan.store.add
+
+    def add_and_kill(*row):
+        add(*row)
+        if len(plan.store.recorded()) == 1:
+            for worker in multiprocessing.active_children():
+                os.kill(worker.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(plan.store, "add", add_and_kill)
+    words = refused(sweep, plan, workers=1)
+    assert "a worker of tiny ended before" in words and "lr" in words
+    assert plan.store.recorded() == {plan.prior.run_id}
+    assert multiprocessing.active_children() == []
+    assert plan.table()["loss"].tolist() == swept.table["loss"].tolist()[:1]
+
+
+# --- refused before training ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_workers(monkeypatch):
+    def fail(*args, **options):
+        raise AssertionError("training began")
+
+    monkeypatch.setattr(hpstudy.sweep, "ProcessPoolExecutor", fail)
+
+
+def test_missing_data_are_refused_before_training(tmp_path, monkeypatch, no_workers, refused):
+    def offline(*args, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", offline)
+    store = Store(tmp_path / "store.sqlite")
+    study = tiny.study({"data.name": "cifar10"})
+    words = refused(sweep, Plan(study, store, tmp_path / "sets"), 1)
+    assert "'cifar10'" in words and str(tmp_path / "sets") in words
+    study = tiny.study({"data.name": f"folder:{tmp_path / 'flowers'}"})
+    assert "flowers/train" in refused(Plan, study, store)
+    assert store.recorded() == set()
+
+
+@pytest.mark.parametrize("variant", ["uniform-0.02", "nonuniform-0.01"])
+def test_pruning_out_of_reach_is_refused_before_training(variant, tmp_path, refused):
+    study = tiny.study({"variants": ["uniform-0.6", variant]})
+    words = refused(Plan, study, Store(tmp_path / "store.sqlite"))
+    assert variant.rpartition("-")[2] in words and "out of reach" in words
+
+
+def test_too_many_images_are_refused_before_training(tmp_path, refused):
+    study = tiny.study({"data.train_images": 6001})
+    assert "6001 training" in refused(Plan, study, Store(tmp_path / "store.sqlite"))
+
+
+def test_no_workers_are_refused(swept, refused):
+    assert "workers" in refused(sweep, swept.plan, 0)
+
+
+# --- the price ------------------------------------------------------------------------------------
+
+
+def test_price_counts_what_is_done_and_missing_per_variant(swept):
+    wider = tiny.study(
+        {
+            "grid.lr": [0.005, 0.01, 0.02],
+            "grid.weight_decay": [0.01, 0.1],
+            "seeds": [0, 1],
+            "variants": ["uniform-0.2", "nonuniform-0.2"],
+        }
+    )
+    plan = Plan(wider, swept.store)
+    counts = plan.counts()
+    assert counts.index.tolist() == ["unpruned", "uniform-0.2", "nonuniform-0.2"]
+    # 3 x 2 points and 2 seeds; 2 points of one seed are done, of the first two variants.
+    assert counts.values.tolist() == [[12, 2, 10], [12, 2, 10], [12, 0, 12]]
+    assert len(plan.missing()) == 32
+    said = price(plan, workers=1)
+    entries = said["variants"]
+    assert [entry["missing"] for entry in entries.values()] == [10, 10, 12]
+    seconds = sum(entry["missing"] * entry["seconds_per_run"] for entry in entries.values())
+    assert said["hours"] == pytest.approx(seconds / 3600)
+    assert all(entry["source"] == "calibrated" for entry in entries.values())
+    assert all(0 < entry["seconds_per_run"] < 600 for entry in entries.values())
+    assert entries["unpruned"]["params"] == 853_018
+    assert len(swept.store.recorded()) == 4
+    words = format_price(said)
+    assert "32 missing runs" in words and "nonuniform-0.2" in words
+
+
+def test_price_is_measured_where_three_runs_are_finished(swept, tmp_path):
+    store = Store(tmp_path / "store.sqlite")
+    plan = Plan(tiny.study({"seeds": [0, 1], "variants": []}), store)
+    specs = [spec for _, spec in plan.runs()]
+    for spec, seconds in zip(specs, (10.0, 90.0, 30.0), strict=False):
+        store.add(spec, tiny.result(seconds=seconds))
+    entry = price(plan, workers=1)["variants"]["unpruned"]
+    assert (entry["total"], entry["done"], entry["missing"]) == (4, 3, 1)
+    assert (entry["seconds_per_run"], entry["source"]) == (30.0, "measured")
+    assert price(plan, workers=1)["hours"] == pytest.approx(30 / 3600)
+
+
+def test_more_workers_than_devices_do_not_lower_the_price(swept):
+    said = price(Plan(tiny.study({"seeds": [0, 1, 2]}), swept.store), workers=10_000)
+    assert said["workers"] == len(hpstudy.sweep.devices())
+
+
+def test_price_of_a_complete_study_is_nothing(swept):
+    said = price(swept.plan)
+    assert said["hours"] == 0
+    for variant, entry in said["variants"].items():
+        seconds = swept.table.loc[swept.table["variant"] == variant, "seconds"]
+        assert (entry["missing"], entry["source"]) == (0, "measured")
+        assert entry["seconds_per_run"] == pytest.approx(seconds.mean())
+
+
+@pytest.mark.parametrize(
+    "hours, words", [(0.01, "36 s"), (0.5, "30.0 min"), (12, "12.0 h"), (72, "3.0 days")]
+)
+def test_durations_are_said_in_the_unit_that_suits_them(hours, words):
+    assert format_hours(hours) == words
+
+
+# --- parts of a study -----------------------------------------------------------------------------
+
+
+def test_one_variant_is_planned_and_the_others_keep_their_rows(swept, tmp_path, refused):
+    study = tiny.study({"variants": ["uniform-0.2", "nonuniform-0.2"]})
+    part = Plan(study, swept.store, pruning="uniform-0.2")
+    assert part.missing() == []
+    assert part.table()["variant"].unique().tolist() == ["unpruned", "uniform-0.2"]
+    other = Plan(study, swept.store, pruning="nonuniform-0.2")
+    assert [variant for variant, _ in other.missing()] == ["nonuniform-0.2"] * 2
+    extra = Plan(study, swept.store, pruning="uniform-0.6")
+    # Published are the variants that have runs, and the one that was asked for.
+    for plan, variants in (
+        (part, ["uniform-0.2"]),
+        (extra, ["uniform-0.2", "uniform-0.6"]),
+        (other, ["uniform-0.2", "nonuniform-0.2"]),
+    ):
+        path = plan.publish(tmp_path, "hpstudy run", workers=1)
+        table, record = pd.read_csv(path), json.loads(path.with_suffix(".json").read_text())
+        assert table["run_id"].tolist() == swept.table["run_id"].tolist()
+        assert record["study"]["variants"] == ["unpruned", *variants]
+        assert list(record["certificates"]) == variants
+    assert record["record"]["missing"] == 2
+    assert "unifrom-0.2" in refused(Plan, study, swept.store, pruning="unifrom-0.2")
+
+
+def test_a_prior_that_is_no_grid_point_is_trained_for_the_ranking_only(tmp_path):
+    study = tiny.study({"prior.lr": 0.015})
+    plan = Plan(study, Store(tmp_path / "store.sqlite"))
+    missing = plan.missing()
+    assert missing[0] == ("unpruned", plan.prior) and plan.prior.lr == 0.015
+    assert [spec.lr for _, spec in missing] == [0.015, 0.02, 0.01]
+    assert plan.prior.run_id not in {spec.run_id for _, spec in plan.runs()}
+
+
+def test_a_dense_study_needs_no_ranking(tmp_path):
+    plan = Plan(tiny.study({"variants": [], "prior.lr": 0.015}), Store(tmp_path / "store.sqlite"))
+    assert not plan.needs_ranking
+    assert [spec.lr for _, spec in plan.missing()] == [0.02, 0.01]
+
+
+def test_published_record_says_what_was_run_and_on_what(swept, tmp_path):
+    path = swept.plan.publish(tmp_path, "hpstudy run tiny.yaml", workers=1)
+    record = json.loads(path.with_suffix(".json").read_text())
+    assert path.name == "tiny.csv" and len(pd.read_csv(path)) == 4
+    assert Study.model_validate({**tiny.STUDY, "name": record["study"]["name"]}) == tiny.study()
+    assert record["study"]["grid"] == {"lr": [0.01, 0.02], "weight_decay": [0.01]}
+    assert (record["study"]["data"]["train"], record["study"]["data"]["test"]) == (40, 20)
+    assert record["certificates"] == swept.plan.certificates
+    said = record["record"]
+    assert (said["command"], said["workers"]) == ("hpstudy run tiny.yaml", 1)
+    assert (said["runs"], said["missing"], said["images"]) == (4, 0, 160)
+    assert said["train_seconds"] == round(swept.table["seconds"].sum(), 1)
+    assert said["device"] == "cpu" and said["torch"] and said["cores"] >= 1
