@@ -30,7 +30,7 @@ def environment() -> dict[str, Any]:
         "hpstudy": version("hpstudy"),
         "python": platform.python_version(),
         **{key: version(package) for key, package in packages.items()},
-        "platform": platform.platform(terse=True),
+        "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": cores(),
     }

@@ -1,6 +1,8 @@
 """Where one's own runs lie, and how commands and notebooks open a study there."""
 
+import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +54,17 @@ def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
     return plan.publish(runs_folder() / "book" / "results", command, workers or len(devices()))
 
 
-def open_notebook_plan(namespace: Mapping[str, Any]) -> tuple[Plan, int | None]:
-    """Plan that the parameters of `notebooks/sweep.ipynb` ask for, and the number of workers.
+@dataclass(frozen=True)
+class Opened:
+    """What a notebook sweeps: plan, number of workers (None for all), and its command."""
+
+    plan: Plan
+    workers: int | None
+    command: str
+
+
+def open_notebook(namespace: Mapping[str, Any]) -> Opened:
+    """Open the study that the parameters of `notebooks/sweep.ipynb` ask for.
 
     Parameters
     ----------
@@ -83,7 +94,11 @@ def open_notebook_plan(namespace: Mapping[str, Any]) -> tuple[Plan, int | None]:
     if given["workers"] < 0:
         raise HpstudyError(f"workers must be 0 (all) or more, not {given['workers']}")
     plan = open_plan(path, given["pruning"], given["data_root"] or None)
-    return plan, given["workers"] or None
+    words = ["papermill", "notebooks/sweep.ipynb"]
+    for name in PARAMETERS:
+        if given[name] != "" and given[name] != 0:
+            words += ["-p", name, str(given[name])]
+    return Opened(plan, given["workers"] or None, shlex.join(words))
 
 
 def params_file(profile: str, model: str) -> Path:

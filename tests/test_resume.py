@@ -16,8 +16,6 @@ from hpstudy.plan import Plan
 from hpstudy.store import RESULT_COLUMNS, Store
 from hpstudy.sweep import sweep
 
-HERE = Path(__file__).parent
-
 # Sweeps until the given number of runs is recorded, and then has no time for anything.
 KILLED = """
 import json, multiprocessing, os, signal, sys, tiny
@@ -59,7 +57,7 @@ def killed(tmp_path_factory):
     path = folder / "store.sqlite"
     done = subprocess.run(
         [sys.executable, str(script), str(path), "2"],
-        env={**os.environ, "PYTHONPATH": str(HERE), "TMPDIR": str(folder)},
+        env=tiny.environment(TMPDIR=str(folder)),
         capture_output=True,
         text=True,
         timeout=120,

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 import signal
 import sqlite3
 import subprocess
@@ -18,7 +17,6 @@ import tiny
 from hpstudy.store import RESULT_COLUMNS, TABLE_COLUMNS, Store, publish
 from hpstudy.study import SCHEMA
 
-HERE = Path(__file__).parent
 DENSE = {"study": "tiny", "variant": "unpruned", "method": "unpruned", "flops_ratio": 1.0}
 PRUNED = {"study": "tiny", "variant": "uniform-0.2", "method": "uniform", "flops_ratio": 0.2}
 
@@ -181,7 +179,7 @@ for k in range(count):
 def writer(path, seed, count):
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), str(seed), str(count)],
-        env={**os.environ, "PYTHONPATH": str(HERE)},
+        env=tiny.environment(),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -201,12 +199,11 @@ def test_processes_that_make_and_fill_one_store_at_once_lose_nothing(tmp_path):
 def test_process_killed_while_it_writes_leaves_whole_rows(tmp_path):
     path = tmp_path / "store.sqlite"
     for seed in range(2):
-        process = writer(path, seed, 10_000)
-        said = [int(process.stdout.readline()) for _ in range(5)][-1]
-        time.sleep(0.05 * seed)
-        process.send_signal(signal.SIGKILL)
-        said = max([said, *(int(line) for line in process.stdout.read().split())])
-        process.wait()
+        with writer(path, seed, 10_000) as process:
+            said = [int(process.stdout.readline()) for _ in range(5)][-1]
+            time.sleep(0.05 * seed)
+            process.send_signal(signal.SIGKILL)
+            said = max([said, *(int(line) for line in process.stdout.read().split())])
         store = Store(path)
         specs = [tiny.spec({"lr": (k + 1) / 1000, "seed": seed}) for k in range(said + 3)]
         found = store.frame((DENSE, spec) for spec in specs)

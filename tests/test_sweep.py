@@ -213,9 +213,13 @@ def test_price_is_measured_where_three_runs_are_finished(swept, tmp_path):
     assert price(plan, workers=1)["hours"] == pytest.approx(30 / 3600)
 
 
-def test_more_workers_than_devices_do_not_lower_the_price(swept):
-    said = price(Plan(tiny.study({"seeds": [0, 1, 2]}), swept.store), workers=10_000)
-    assert said["workers"] == len(hpstudy.sweep.devices())
+@pytest.mark.parametrize("asked, used", [(None, 4), (2, 2), (10_000, 4)])
+def test_workers_share_the_time_as_far_as_there_are_devices(asked, used, swept, monkeypatch):
+    monkeypatch.setattr("hpstudy.cost.devices", lambda: ["cpu"] * 4)
+    said = price(Plan(tiny.study({"seeds": [0, 1]}), swept.store), asked)
+    entries = said["variants"].values()
+    seconds = sum(entry["missing"] * entry["seconds_per_run"] for entry in entries)
+    assert (said["workers"], said["hours"]) == (used, pytest.approx(seconds / used / 3600))
 
 
 def test_price_of_a_complete_study_is_nothing(swept):

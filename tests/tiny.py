@@ -1,6 +1,7 @@
 """The smallest studies, runs and images that still show what must hold."""
 
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,12 @@ def spec(changes: dict[str, Any] | None = None):
     from hpstudy.study import RunSpec
 
     return RunSpec(**changed(SPEC, changes or {}))
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Environment of a process that imports what these tests import."""
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **more}
 
 
 def result(**changes: Any) -> dict[str, Any]:
