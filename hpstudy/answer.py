@@ -179,7 +179,7 @@ def _warning(studies: Iterable[Results]) -> str:
     """Whether the studies are smaller than the thesis's."""
     small = [results.scaled_down for results in studies]
     if all(small):
-        return "scaled-down, not the thesis's setting"
+        return "scaled-down, far too small to settle the question"
     return "partly scaled-down" if any(small) else "at the thesis's scale"
 
 

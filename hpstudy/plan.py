@@ -13,6 +13,7 @@ from hpstudy.sources import data_root as resolve_root
 from hpstudy.sources import fingerprint
 from hpstudy.store import Store, publish
 from hpstudy.study import DENSE, RunSpec, Study, parse_variant
+from hpstudy.training import check_last_batch
 
 
 class Plan:
@@ -41,6 +42,7 @@ class Plan:
         self.whole, study = study, study.with_variants(pruning)
         self.study, self.store, self.data_root = study, store, resolve_root(data_root)
         self.size = dataset_size(study.data, self.data_root)
+        check_last_batch(self.size.train, study.recipe.batch_size)
         self.fingerprint = fingerprint(study.data, self.data_root)
         self.network = Network(study.model, self.size.classes, study.data.image_size)
         self.prior = self._spec(study.prior.lr, study.prior.weight_decay, study.seeds[0], None)

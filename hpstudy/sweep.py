@@ -64,19 +64,25 @@ def sweep(plan: Plan, workers: int | None = None) -> int:
     trained = 0
     with (
         tempfile.TemporaryDirectory(prefix="hpstudy-") as folder,
-        tqdm(total=round(total, 1), smoothing=0, bar_format=_BAR, desc=plan.study.name) as bar,
+        _bar(plan.study.name, total) as bar,
     ):
         path = Path(folder) / "data.pt"
         save_dataset(data, path)
         for variant, spec, result in _train(plan, path, priced["workers"], bar):
             plan.store.add(spec, *result)
             trained += 1
-            bar.set_description(f"{plan.study.name} {trained}/{max(runs, trained)} runs")
+            bar.set_description(
+                f"{plan.study.name} {trained}/{max(runs, trained)} runs", refresh=False
+            )
             bar.update(min(seconds[variant], bar.total - bar.n))
     return trained
 
 
-_BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
+def _bar(name: str, seconds: float) -> tqdm:
+    """Progress in seconds of priced time; few lines where standard error is no terminal."""
+    form = "{desc} {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left"
+    every = 0.1 if sys.stderr.isatty() else 30
+    return tqdm(desc=name, total=seconds, smoothing=0, bar_format=form, mininterval=every)
 
 
 def _train(
@@ -92,9 +98,10 @@ def _train(
                 variant, spec = pending.popleft()
                 keep_scores = spec == plan.prior
                 running[_submit(pool, spec, keep_scores)] = variant, spec
-            # The time-out lets the bar move its clock while long runs train.
+            # The time-out lets the bar move its clock at a terminal while long runs train.
             done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-            bar.refresh()
+            if sys.stderr.isatty():
+                bar.refresh()
             # Where a worker ended, what others have finished is yielded before that is said.
             for future in sorted(done, key=lambda future: future.exception() is not None):
                 variant, spec = running.pop(future)

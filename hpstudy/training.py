@@ -132,11 +132,7 @@ def train(
     ----------
     Thesis, section 3.1.3, equation 2.1 and Table 3.3.
     """
-    if len(data.train) % recipe.batch_size == 1:
-        raise HpstudyError(
-            f"batch_size {recipe.batch_size} leaves a last batch of one of {len(data.train)} "
-            "training images, which batch normalisation cannot take"
-        )
+    check_last_batch(len(data.train), recipe.batch_size)
     parameter = next(model.parameters())
     generator = torch.Generator(parameter.device).manual_seed(seed)
     batches = Batches(data, parameter.dtype, generator)
@@ -186,6 +182,15 @@ def train(
         images_per_second=images / training_seconds,
         curve=curve,
     )
+
+
+def check_last_batch(images: int, batch_size: int) -> None:
+    """Refuse a batch size that leaves one training image over (see `train`)."""
+    if images % batch_size == 1:
+        raise HpstudyError(
+            f"batch_size {batch_size} leaves a last batch of one of {images} training images, "
+            "which batch normalisation cannot take"
+        )
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from pathlib import Path
 from browser import chromium, served, visit
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = "studies/quick-resnet56.html"
+PAGE = "index.html"
 
 
 def main(page: str = PAGE) -> None:

@@ -1,5 +1,7 @@
 """A study's images: the embedded set, its reduction, splits and statistics."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -98,6 +100,14 @@ def test_normalised_training_images_have_mean_zero_and_deviation_one(options):
     normalised = (pixels - data.mean[:, None, None]) / data.std[:, None, None]
     assert normalised.mean((0, 2, 3)) == pytest.approx(torch.zeros(3), abs=1e-12)
     assert normalised.std((0, 2, 3), correction=0) == pytest.approx(torch.ones(3), abs=1e-12)
+
+
+def test_reading_takes_no_more_than_a_few_times_the_memory_of_the_images():
+    tracemalloc.start()
+    data = embedded()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * data.train.images.numel()
 
 
 def test_a_colour_that_never_varies_is_left_at_zero(numbered):

@@ -175,12 +175,16 @@ def test_mobilenetv2_is_linear_after_projection_and_clips_at_six_before():
     with torch.no_grad():
         for conv in (block.expand, block.depthwise, block.project):
             conv.weight.fill_(100.0)
-    y = block(torch.ones(1, 16, 8, 8))
-    # Every one of the 96 expanded channels is 6; a negative projection is not clipped.
-    assert y.detach() == pytest.approx(torch.full_like(y, 96 * 6 * 100.0), rel=1e-4)
-    with torch.no_grad():
+        images = torch.ones(1, 16, 8, 8)
+        # Each of the 96 channels is 6, whatever the filter makes of it.
+        wide = block(images)
+        # Halved by the filter, an expanded channel is 3, and a negative projection is not clipped.
+        block.depthwise.weight.zero_()
+        block.depthwise.weight[:, :, 1, 1] = 0.5
         block.project.weight.fill_(-1.0)
-    assert (block(torch.ones(1, 16, 8, 8)) < 0).all()
+        narrow = block(images)
+    assert wide == pytest.approx(torch.full((1, 24, 8, 8), 96 * 6 * 100.0), rel=1e-4)
+    assert narrow == pytest.approx(torch.full((1, 24, 8, 8), -96 * 3.0), rel=1e-4)
 
 
 def test_channels_inside_blocks_may_be_pruned_and_no_others():

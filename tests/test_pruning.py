@@ -165,6 +165,21 @@ def test_a_gap_is_filled_with_a_later_and_cheaper_channel():
     assert kept == {"a": [2, 3], "b": [0, 1]}
 
 
+def test_a_layer_gives_no_more_than_one_channel_to_fill_a_gap(refused):
+    """Two layers of eight channels that cost 5 and of two that cost 30; half of b is too much."""
+    layers = (
+        Layer(Channels(1, {}), Channels(8, {"a": 1}), 1, 5, False),
+        Layer(Channels(1, {}), Channels(2, {"b": 1}), 1, 30, False),
+    )
+    cost = CostModel(layers, {"a": 8, "b": 2})
+    scores = {"a": [float(k) for k in range(8)], "b": [1.0, 2.0]}
+    kept = choose_channels(cost, scores, "uniform", 0.85, "l1")
+    assert kept == {"a": [3, 4, 5, 6, 7], "b": [0, 1]}
+    # 0.8 would take half of a and nothing of b, which is not uniform.
+    words = refused(choose_channels, cost, scores, "uniform", 0.8, "l1")
+    assert "0.85000" in words
+
+
 def test_equal_scores_leave_by_index():
     scores = {"a": [1.0] * 4, "b": [1.0] * 2}
     kept = choose_channels(BY_HAND, scores, "uniform", 0.5, "l1")

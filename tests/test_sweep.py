@@ -166,6 +166,12 @@ def test_too_many_images_are_refused_before_training(tmp_path, refused):
     assert "6001 training" in refused(Plan, study, Store(tmp_path / "store.sqlite"))
 
 
+def test_a_last_batch_of_one_image_is_refused_before_training(tmp_path, refused):
+    study = tiny.study({"data.train_images": 41})
+    words = refused(Plan, study, Store(tmp_path / "store.sqlite"))
+    assert "batch_size 20" in words and "41" in words
+
+
 def test_no_workers_are_refused(swept, refused):
     assert "workers" in refused(sweep, swept.plan, 0)
 
