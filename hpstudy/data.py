@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hpstudy.errors import HpstudyError
-from hpstudy.sources import Split, data_root, full_size, read_images
+from hpstudy.sources import KNOWN, STORED_SIZE, Split, data_root, full_size, read_images
 from hpstudy.study import Data
 
 SPLIT_SEED = 0
@@ -79,6 +79,7 @@ def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
     classes = int(max(train.labels.max(), test.labels.max())) + 1
     if classes < 2:
         raise HpstudyError(f"data set {spec.name!r} has one class; a classifier needs two or more")
+    _check_reduction(native, spec)
     if native != spec.image_size:
         train, test = (_pool(split, native, spec) for split in (train, test))
     if spec.holdout != "test":
@@ -113,6 +114,8 @@ def dataset_size(spec: Data, root: str | Path | None = None) -> Size:
         If the set is unknown, or the folder of an image-folder set is absent or has one class.
     """
     classes, train, test = full_size(spec, data_root(root))
+    if spec.name in KNOWN:
+        _check_reduction(STORED_SIZE, spec)
     if spec.holdout != "test":
         test = round(spec.holdout * train)
         train -= test
@@ -125,14 +128,17 @@ def dataset_size(spec: Data, root: str | Path | None = None) -> Size:
     return Size(classes, spec.train_images or train, spec.test_images or test)
 
 
-def _pool(split: Split, native: int, spec: Data) -> Split:
-    """Images reduced by the exact mean of square blocks of pixels, rounded to uint8."""
+def _check_reduction(native: int, spec: Data) -> None:
     if native % spec.image_size:
         sizes = [size for size in range(8, native + 1) if native % size == 0]
         raise HpstudyError(
             f"image_size {spec.image_size} does not divide the {native} pixels of {spec.name!r}; "
             f"valid: {', '.join(map(str, sizes))}"
         )
+
+
+def _pool(split: Split, native: int, spec: Data) -> Split:
+    """Images reduced by the exact mean of square blocks of pixels, rounded to uint8."""
     block = native // spec.image_size
     pooled = [
         F.avg_pool2d(part.float(), block).round().to(torch.uint8)

@@ -60,9 +60,13 @@ class Plan:
     def _spec(
         self, lr: float, weight_decay: float, seed: int, widths: dict[str, int] | None
     ) -> RunSpec:
+        data = self.study.data
+        if data.name.startswith("folder:"):
+            # The fingerprint stands for the images; where they lie changes no number.
+            data = data.model_copy(update={"name": "folder"})
         return RunSpec(
             model=self.study.model,
-            data=self.study.data,
+            data=data,
             fingerprint=self.fingerprint,
             recipe=self.study.recipe,
             lr=lr,
