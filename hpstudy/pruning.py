@@ -213,16 +213,19 @@ def choose_channels(
         removed[layer].add(channel)
     widths = _widths_after(order[:low_count], widths)
     macs = cost.macs(widths)
-    trimmed: set[str] = set()
+    # The next channel of every layer, in order: first those that fit into the gap that is left,
+    # then one that overshoots by less than the rest of it. One channel a layer keeps `uniform`
+    # uniform within one channel.
+    waiting: dict[str, int] = {}
     for layer, channel in order[low_count:]:
-        # At most one trimmed channel per layer keeps `uniform` uniform within one channel.
-        if layer in trimmed or abs(macs - target) <= TOLERANCE / 100 * cost.macs():
-            continue
-        fewer = {**widths, layer: widths[layer] - 1}
-        if abs(cost.macs(fewer) - target) < abs(macs - target):
-            widths, macs = fewer, cost.macs(fewer)
-            trimmed.add(layer)
-            removed[layer].add(channel)
+        waiting.setdefault(layer, channel)
+    for closing in (False, True):
+        for layer in list(waiting):
+            fewer = {**widths, layer: widths[layer] - 1}
+            gap = cost.macs(fewer) - target
+            if abs(gap) < macs - target if closing else gap >= 0:
+                removed[layer].add(waiting.pop(layer))
+                widths, macs = fewer, cost.macs(fewer)
     if abs(macs - target) > TOLERANCE * cost.macs():
         raise HpstudyError(
             f"flops_ratio {flops_ratio} cannot be met within {TOLERANCE:.1%}; the nearest that "
