@@ -117,6 +117,9 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
         "ranks": _range(ranks, "undefined"),
         "moved": moved,
         "risk_region": _list(regions),
+        "risk_points": _list(
+            dict.fromkeys(str(one.n) for name, one in risks if name == "unpruned")
+        ),
         "risk_pruned": _range(one.mean for name, one in risks if name != "unpruned"),
         "risk_dense": _range(one.mean for name, one in risks if name == "unpruned"),
         "risk_pruned_thesis": _range(published.loc[~theirs, "mean"]),
@@ -139,7 +142,8 @@ def facts(results: Results) -> dict[str, str]:
     furthest = max(shifts, key=shifts.get, default="")
     moved = (
         f"the centre of the near-best region ({roi_title(threshold)}) moved by "
-        f"{_range(shifts.values())} decades after pruning, most for {furthest}"
+        f"{_range(shifts.values())} decades after pruning in the {len(shifts)} of "
+        f"{count(len(landscapes) - 1, 'pruned network')} that have one, most for {furthest}"
         if shifts
         else f"too few points lie in the near-best region ({roi_title(threshold)}) to say whether "
         "it moved"

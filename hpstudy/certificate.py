@@ -45,8 +45,8 @@ def certify(
     """
     if model not in MODELS:
         raise unknown("model", model, MODELS)
-    classes = classes or (1000 if model == "resnet50" else 10)
-    network = Network(model, classes, image_size or input_size(model))
+    classes = (1000 if model == "resnet50" else 10) if classes is None else classes
+    network = Network(model, classes, input_size(model) if image_size is None else image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
         dense = build_model(model, classes)

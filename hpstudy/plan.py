@@ -1,12 +1,14 @@
 """The runs of a study: which there are, which are missing, and what they are published as."""
 
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hpstudy.data import dataset_size
+from hpstudy.errors import HpstudyError
 from hpstudy.machine import environment
 from hpstudy.pruning import Network, choose_channels, prune
 from hpstudy.sources import data_root as resolve_root
@@ -85,6 +87,12 @@ class Plan:
         ranking = self.store.ranking(self.prior) if len(self.study.variants) > 1 else None
         if ranking is None:
             return
+        if not all(isfinite(score) for scores in ranking["scores"].values() for score in scores):
+            raise HpstudyError(
+                f"the dense network of {self.study.name} diverged at its prior, lr "
+                f"{self.prior.lr} and weight_decay {self.prior.weight_decay}, so that its filters "
+                "cannot be ranked; choose a prior at which it trains"
+            )
         ranked = f"dense network trained at the prior, run {self.prior.run_id}"
         for variant in self.study.variants:
             if variant != DENSE and variant not in self.certificates:

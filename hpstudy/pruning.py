@@ -34,7 +34,9 @@ class Network:
 
     def __init__(self, name: str, classes: int, image_size: int):
         self.name, self.classes, self.image_size = name, classes, image_size
+        # Seeded, so that a price that is taken on untrained weights is the same every time.
         with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
             self.model = build_model(name, classes)
         self.prunable = prunable_layers(name, self.model)
         self.cost = self._cost_model()

@@ -51,7 +51,9 @@ def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
 
     The variants of the params file that this plan leaves out keep the rows that they have.
     """
-    return plan.publish(runs_folder() / "book" / "results", command, workers or len(devices()))
+    available = len(devices())
+    used = min(workers or available, available)
+    return plan.publish(runs_folder() / "book" / "results", command, used)
 
 
 @dataclass(frozen=True)
