@@ -9,6 +9,7 @@ import tiny
 
 from hpstudy.plan import Plan
 from hpstudy.results import ROOT_MARKS
+from hpstudy.store import Store
 from hpstudy.workspace import (
     PARAMETERS,
     in_clone,
@@ -111,3 +112,12 @@ def test_notebook_opens_the_study_that_its_parameters_name(clone):
 def test_notebook_refuses_parameters_by_name_before_it_works(changes, fragments, clone, refused):
     words = refused(open_notebook, GIVEN | changes)
     assert [fragment for fragment in fragments if fragment not in words] == []
+
+
+def test_a_prior_that_diverged_ranks_no_filters(tmp_path, refused):
+    store = Store(tmp_path / "store.sqlite")
+    prior = Plan(tiny.study(), store).prior
+    scores = {"blocks.0.conv1": [float("nan")] * 16}
+    store.add(prior, tiny.result(), {"weights_sha256": "ab" * 32, "scores": scores})
+    words = refused(Plan, tiny.study(), store)
+    assert "diverged at its prior, lr 0.01 and weight_decay 0.01" in words
