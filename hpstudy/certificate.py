@@ -7,7 +7,8 @@ import torch
 
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.models import MODELS, build_model, input_size
-from hpstudy.pruning import Network, filter_scores, prune, weights_hash
+from hpstudy.pruning import filter_scores, prune, weights_hash
+from hpstudy.surgery import Network
 
 UNTRAINED_SEED = 0
 

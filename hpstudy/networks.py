@@ -6,7 +6,7 @@ import json
 import torch_pruning as tp
 
 from hpstudy.models import MODELS, input_size, zeros
-from hpstudy.pruning import Network
+from hpstudy.surgery import Network
 
 CLASSES = {"resnet56": 10, "mobilenetv2": 10, "resnet50": 1000}
 

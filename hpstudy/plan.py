@@ -10,11 +10,12 @@ import pandas as pd
 from hpstudy.data import dataset_size
 from hpstudy.errors import HpstudyError
 from hpstudy.machine import environment
-from hpstudy.pruning import Network, choose_channels, prune
+from hpstudy.pruning import choose_channels, prune
 from hpstudy.sources import data_root as resolve_root
 from hpstudy.sources import fingerprint
 from hpstudy.store import Store, publish
 from hpstudy.study import DENSE, RunSpec, Study, parse_variant
+from hpstudy.surgery import Network
 from hpstudy.training import check_last_batch
 
 

@@ -15,9 +15,10 @@ import torch
 
 from hpstudy.data import Dataset
 from hpstudy.models import initialise
-from hpstudy.pruning import Network, filter_scores, weights_hash
+from hpstudy.pruning import filter_scores, weights_hash
 from hpstudy.sources import Split
 from hpstudy.study import RunSpec
+from hpstudy.surgery import Network
 from hpstudy.training import train
 
 # Read when a process starts: one thread per worker (more threads than free cores cost tenfold),

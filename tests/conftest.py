@@ -30,7 +30,7 @@ def refused():
 @pytest.fixture(scope="session")
 def network():
     """A dense network by name, built once: `network("resnet56")` at the thesis's image size."""
-    from hpstudy.pruning import Network
+    from hpstudy.surgery import Network
 
     built = {}
 
