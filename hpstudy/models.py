@@ -1,6 +1,7 @@
-"""The three networks of the study by name, He-initialised, for any number of classes."""
+"""The networks of the study by name, He-initialised, for any number of classes."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -125,10 +126,6 @@ class MobileNetV2Cifar(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-def _resnet56(classes: int) -> nn.Module:
-    return ResNetCifar(9, classes)
-
-
 def _resnet50(classes: int) -> nn.Module:
     from torchvision.models import resnet50
 
@@ -138,7 +135,8 @@ def _resnet50(classes: int) -> nn.Module:
 # Name -> how to build it, input size of the thesis (pixels), convolutions inside residual blocks
 # whose output channels may be pruned (section 3.2.5).
 MODELS: dict[str, tuple[Callable[[int], nn.Module], int, tuple[str, ...]]] = {
-    "resnet56": (_resnet56, 32, ("conv1",)),
+    "resnet20": (partial(ResNetCifar, 3), 32, ("conv1",)),
+    "resnet56": (partial(ResNetCifar, 9), 32, ("conv1",)),
     "mobilenetv2": (MobileNetV2Cifar, 32, ("expand",)),
     "resnet50": (_resnet50, 224, ("conv1", "conv2")),
 }

@@ -5,14 +5,14 @@ import json
 
 import torch_pruning as tp
 
-from hpstudy.models import MODELS, input_size, zeros
+from hpstudy.models import input_size, zeros
 from hpstudy.surgery import Network
 
 CLASSES = {"resnet56": 10, "mobilenetv2": 10, "resnet50": 1000}
 
 
 def network_sizes() -> dict[str, dict]:
-    """Size of each dense network for one image of the size that the thesis trains it on.
+    """Size of each of the thesis's dense networks, for one image of the size it trains on.
 
     Returns
     -------
@@ -25,7 +25,7 @@ def network_sizes() -> dict[str, dict]:
     Thesis, section 3.1.2, Table 3.2.
     """
     sizes = {}
-    for name in MODELS:
+    for name in CLASSES:
         size = input_size(name)
         network = Network(name, CLASSES[name], size)
         model = copy.deepcopy(network.model).eval()

@@ -12,7 +12,12 @@ from hpstudy.errors import HpstudyError, unknown
 from hpstudy.landscape import Landscape, landscapes
 from hpstudy.risk import Risk, risks
 
-MODEL_TITLES = {"resnet56": "ResNet-56", "mobilenetv2": "MobileNetV2", "resnet50": "ResNet-50"}
+MODEL_TITLES = {
+    "resnet20": "ResNet-20",
+    "resnet56": "ResNet-56",
+    "mobilenetv2": "MobileNetV2",
+    "resnet50": "ResNet-50",
+}
 DATA_TITLES = {"fashion-mnist-8k": "Fashion-MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
 METRIC_TITLES = {
     "top1": "top-1 accuracy",
@@ -21,8 +26,10 @@ METRIC_TITLES = {
 }
 NETWORKS = "networks.json"
 ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
-# Model -> training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3).
+# Model -> training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3), whose
+# recipe for ResNet-56 is that of its shallower relatives too.
 THESIS_SCALE = {
+    "resnet20": (50_000, 32, 180),
     "resnet56": (50_000, 32, 180),
     "mobilenetv2": (50_000, 32, 180),
     "resnet50": (1_281_167, 224, 90),

@@ -19,7 +19,7 @@ SCHEMA = 1
 DENSE = "unpruned"
 METHODS = ("uniform", "nonuniform")
 CRITERIA = ("l1", "l1-normalised")
-MODEL_NAMES = ("resnet56", "mobilenetv2", "resnet50")
+MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2", "resnet50")
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]

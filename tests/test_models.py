@@ -196,8 +196,20 @@ def test_channels_inside_blocks_may_be_pruned_and_no_others():
         for block in range(blocks)
         for conv in (1, 2)
     )
-    for name, layers in zip(MODELS, (resnet56, mobilenetv2, resnet50), strict=True):
-        assert prunable_layers(name, build_model(name)) == layers
+    expected = {
+        "resnet20": resnet56[:9],
+        "resnet56": resnet56,
+        "mobilenetv2": mobilenetv2,
+        "resnet50": resnet50,
+    }
+    assert {name: prunable_layers(name, build_model(name)) for name in MODELS} == expected
+
+
+@pytest.mark.parametrize("name, millions", [("resnet20", 0.27), ("resnet56", 0.85)])
+def test_depths_have_the_published_number_of_parameters(name, millions):
+    """He et al. (2015b), Table 6."""
+    parameters = sum(parameter.numel() for parameter in build_model(name).parameters())
+    assert round(parameters / 1e6, 2) == millions
 
 
 def test_unknown_network_is_refused_with_the_nearest(refused):

@@ -25,6 +25,7 @@ from hpstudy.pruning import (
 # The normalisations whose channels vanish with a pruned convolution; a batch norm behind a zeroed
 # filter would give back its shift.
 NORMALISED_BY = {
+    "resnet20": {"conv1": ["bn1"]},
     "resnet56": {"conv1": ["bn1"]},
     "mobilenetv2": {"expand": ["bn1", "bn2"]},
     "resnet50": {"conv1": ["bn1"], "conv2": ["bn2"]},
