@@ -1,26 +1,34 @@
 """What a study's missing runs will take on this machine, from a calibration of seconds."""
 
-import statistics
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from statistics import mean
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-from hpstudy.machine import devices
-from hpstudy.models import initialise
+from hpstudy.errors import HpstudyError
+from hpstudy.machine import check_arithmetic, devices
 from hpstudy.plan import Plan
+from hpstudy.pool import open_pool, worker_count
 from hpstudy.pruning import choose_channels, filter_scores
 from hpstudy.study import DENSE, parse_variant
+from hpstudy.worker import calibrate
 
-# A calibration step is kept below this many multiply-accumulates on a CPU (about half a second).
-_STEP_MACS = 4e9
-_REPEATS = 3
+# Compiling takes about a minute for each network in each worker: of longer work it is little.
+COMPILE_HOURS = 0.5
+# A smaller gain would be within the noise of its measurement.
+COMPILE_GAIN = 1.05
+
+# Finished runs whose median is trusted more than a calibration.
+_ENOUGH = 3
+# Of steps, for training and again for evaluation.
+_SECONDS = 1.0
 
 
-def price(plan: Plan, workers: int | None = None) -> dict[str, Any]:
+def price(
+    plan: Plan, workers: int | None = None, pool: ProcessPoolExecutor | None = None
+) -> dict[str, Any]:
     """Missing runs of a study and the time that they will take here.
 
     Parameters
@@ -28,43 +36,52 @@ def price(plan: Plan, workers: int | None = None) -> dict[str, Any]:
     plan : Plan
     workers : int, optional
         Runs trained at once; one per device by default.
+    pool : ProcessPoolExecutor, optional
+        That many idle workers to calibrate on; without, some are started where needed.
 
     Returns
     -------
     dict
         `variants`: per variant `total`, `done`, `missing`, `macs`, `params`, `seconds_per_run`
         and `source` of the latter ("measured" on three or more finished runs, or on all there are
-        to be, else "calibrated" on a few steps); `hours` of wall time for all that is missing;
-        `workers`; `device`. The networks of variants whose ranking is not there yet are
-        approximated by untrained ones.
+        to be, else "calibrated" on a few steps that all workers take at once); `hours` of wall
+        time for all that is missing; `workers`; `device`; `arithmetic`. The networks of variants
+        whose ranking is not there yet are approximated by untrained ones.
+
+    Raises
+    ------
+    HpstudyError
+        If this machine lacks the study's arithmetic.
     """
-    available = devices()
-    workers = min(workers or len(available), len(available))
-    counts, table = plan.counts(), plan.table()
+    workers = worker_count(workers)
+    check_arithmetic(plan.arithmetic)
+    table = plan.table()
     cost = plan.network.cost
-    variants, total = {}, 0.0
-    for variant in plan.study.variants:
+    variants: dict[str, dict[str, Any]] = {}
+    for variant, counts in plan.counts().iterrows():
         widths = _widths(plan, variant)
-        finished = table[table["variant"] == variant]["seconds"]
-        missing = int(counts.loc[variant, "missing"])
-        if len(finished) >= _REPEATS or not missing:
-            seconds, source = float(finished.median()), "measured"
-        else:
-            seconds, source = _calibrate(plan, widths, available[0]), "calibrated"
-        total += missing * seconds
         variants[variant] = {
-            **{key: int(value) for key, value in counts.loc[variant].items()},
+            **{key: int(value) for key, value in counts.items()},
             "macs": cost.macs(widths),
             "params": cost.params(widths),
-            "seconds_per_run": seconds,
-            "source": source,
         }
+        finished = table[table["variant"] == variant]["seconds"]
+        if len(finished) >= _ENOUGH or not variants[variant]["missing"]:
+            seconds, source = float(finished.median()), "measured"
+            variants[variant] |= {"seconds_per_run": seconds, "source": source}
+    unknown = [name for name, entry in variants.items() if "source" not in entry]
+    with nullcontext(pool) if pool or not unknown else open_pool(workers) as pool:
+        for name in unknown:
+            seconds = _seconds_per_run(plan, name, plan.arithmetic, pool, workers)
+            variants[name] |= {"seconds_per_run": seconds, "source": "calibrated"}
+    total = sum(entry["missing"] * entry["seconds_per_run"] for entry in variants.values())
     return {
         "study": plan.study.name,
         "variants": variants,
         "hours": total / workers / 3600,
         "workers": workers,
-        "device": available[0],
+        "device": devices()[0],
+        "arithmetic": plan.arithmetic,
     }
 
 
@@ -89,7 +106,7 @@ def format_price(price: dict[str, Any]) -> str:
     missing = sum(entry["missing"] for entry in price["variants"].values())
     lines.append(
         f"{price['study']}: {missing} missing runs, about {format_hours(price['hours'])} "
-        f"with {price['workers']} worker(s) on {price['device']}"
+        f"with {price['workers']} worker(s) on {price['device']}, {price['arithmetic']}"
     )
     return "\n".join(line.rstrip() for line in lines)
 
@@ -114,50 +131,36 @@ def _widths(plan: Plan, variant: str) -> dict[str, int] | None:
     return {layer: len(channels) for layer, channels in kept.items()}
 
 
-def _calibrate(plan: Plan, widths: dict[str, int] | None, device: str) -> float:
-    """Seconds per run, from a few training and evaluation steps on one thread of `device`."""
-    model = plan.network.at_widths(widths)
-    with torch.random.fork_rng(devices=[]):
-        initialise(model)
-    model.to(device, memory_format=torch.channels_last)
-    recipe, size = plan.study.recipe, plan.study.data.image_size
-    batch = min(recipe.batch_size, plan.size.train)
-    if device == "cpu":
-        batch = max(2, min(batch, int(_STEP_MACS / 3 / plan.network.cost.macs(widths))))
-    images = torch.randn(batch, 3, size, size, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(plan.size.classes, (batch,), device=device)
-    optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=recipe.momentum)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(images), labels).backward()
-        optimizer.step()
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _seconds_per_run(
+    plan: Plan, variant: str, arithmetic: str, pool: ProcessPoolExecutor, workers: int
+) -> float:
+    """From a few steps that all workers take at once, as they will when they train."""
+    spec = plan.prior.model_copy(
+        update={"widths": _widths(plan, variant), "arithmetic": arithmetic}
+    )
+    size, recipe = plan.size, plan.study.recipe
+    arguments = spec, size.classes, (size.train, size.test), _SECONDS
     try:
-        training = _median_seconds(step, device) / batch
-        with torch.no_grad():
-            evaluation = _median_seconds(lambda: _evaluate(model, images), device) / batch
-    finally:
-        torch.set_num_threads(threads)
-    return recipe.epochs * (plan.size.train * training + plan.size.test * evaluation)
+        tasks = [pool.submit(calibrate, *arguments) for _ in range(workers)]
+        training, evaluation = map(mean, zip(*(task.result() for task in tasks), strict=True))
+    except BrokenProcessPool:
+        raise HpstudyError(
+            f"a worker of {plan.study.name} ended while {variant} was calibrated; "
+            "fewer workers need less memory"
+        ) from None
+    return recipe.epochs * (size.train * training + size.test * evaluation)
 
 
-def _evaluate(model: nn.Module, images: torch.Tensor) -> None:
-    model.eval()
-    model(images)
-    model.train()
+def compile_gain(plan: Plan, pool: ProcessPoolExecutor, workers: int) -> float:
+    """How many times as fast the dense network's runs are when compiled."""
+    eager, fast = (
+        _seconds_per_run(plan, DENSE, plan.arithmetic + suffix, pool, workers)
+        for suffix in ("", "-compiled")
+    )
+    return eager / fast
 
 
-def _median_seconds(work: Callable[[], None], device: str) -> float:
-    def timed() -> float:
-        started = time.perf_counter()
-        work()
-        if device != "cpu":
-            torch.cuda.synchronize()
-        return time.perf_counter() - started
-
-    timed()
-    return statistics.median(timed() for _ in range(_REPEATS))
+def hours_per_architecture(priced: dict[str, Any]) -> float:
+    """Mean time that a worker spends on the missing runs of one network."""
+    missing = [entry for entry in priced["variants"].values() if entry["missing"]]
+    return priced["hours"] / max(1, len(missing))

@@ -15,7 +15,8 @@ from hpstudy.study import Data
 SPLIT_SEED = 0
 
 
-@dataclass(frozen=True)
+# Tensors do not compare to one truth value, hence eq=False.
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Training and evaluation images, with the statistics of the training images.
 

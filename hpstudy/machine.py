@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+from hpstudy.errors import HpstudyError
+from hpstudy.study import ARITHMETICS
+
 
 def cores() -> int:
     """Processor cores that this process may use."""
@@ -21,6 +24,26 @@ def devices() -> list[str]:
     if torch.cuda.is_available():
         return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     return ["cpu"] * cores()
+
+
+def default_arithmetic() -> str:
+    """Precision for studies that leave it open: bfloat16 on a GPU, float32 on a CPU."""
+    return "bfloat16" if torch.cuda.is_available() else "float32"
+
+
+def check_arithmetic(arithmetic: str) -> None:
+    """Refuse an arithmetic that this machine does not have.
+
+    Raises
+    ------
+    HpstudyError
+        For TF32 without a GPU.
+    """
+    if arithmetic.startswith("tf32") and not torch.cuda.is_available():
+        raise HpstudyError(
+            f"the arithmetic {arithmetic} needs a GPU and this machine has none; valid here: "
+            f"{', '.join(name for name in ARITHMETICS if not name.startswith('tf32'))}"
+        )
 
 
 def environment() -> dict[str, Any]:

@@ -9,12 +9,12 @@ import pandas as pd
 
 from hpstudy.data import dataset_size
 from hpstudy.errors import HpstudyError
-from hpstudy.machine import environment
+from hpstudy.machine import default_arithmetic, environment
 from hpstudy.pruning import choose_channels, prune
 from hpstudy.sources import data_root as resolve_root
 from hpstudy.sources import fingerprint
 from hpstudy.store import Store, publish
-from hpstudy.study import DENSE, RunSpec, Study, parse_variant
+from hpstudy.study import AUTO, DENSE, RunSpec, Study, parse_variant
 from hpstudy.surgery import Network
 from hpstudy.training import check_last_batch
 
@@ -48,7 +48,6 @@ class Plan:
         check_last_batch(self.size.train, study.recipe.batch_size)
         self.fingerprint = fingerprint(study.data, self.data_root)
         self.network = Network(study.model, self.size.classes, study.data.image_size)
-        self.prior = self._spec(study.prior.lr, study.prior.weight_decay, study.seeds[0], None)
         self.certificates: dict[str, dict[str, Any]] = {}
         # Refuses a ratio that is out of reach before anything is trained.
         untrained = {
@@ -58,7 +57,31 @@ class Plan:
             method, ratio = parse_variant(variant)
             if variant != DENSE:
                 choose_channels(self.network.cost, untrained, method, ratio, study.criterion)
+        self.arithmetic = default_arithmetic() if study.arithmetic == AUTO else study.arithmetic
+        if study.arithmetic == AUTO and (decided := store.arithmetic(self.prior.family)):
+            self.arithmetic = decided
         self.certify()
+
+    @property
+    def prior(self) -> RunSpec:
+        """Run of the dense network whose filters are ranked."""
+        prior = self.study.prior
+        return self._spec(prior.lr, prior.weight_decay, self.study.seeds[0], None)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the arithmetic is left open by the study, and no sweep has decided it yet."""
+        return self.study.arithmetic == AUTO and self.store.arithmetic(self.prior.family) is None
+
+    def decide(self, arithmetic: str) -> None:
+        """Fix the arithmetic of all runs of the study, unless it is fixed already.
+
+        A landscape never mixes two, whatever later machines would choose.
+        """
+        if self.undecided:
+            self.arithmetic = self.store.decide(self.prior.family, arithmetic)
+            self.certificates.clear()
+            self.certify()
 
     def _spec(
         self, lr: float, weight_decay: float, seed: int, widths: dict[str, int] | None
@@ -76,6 +99,7 @@ class Plan:
             weight_decay=weight_decay,
             seed=seed,
             widths=widths,
+            arithmetic=self.arithmetic,
         )
 
     @property
@@ -173,6 +197,7 @@ class Plan:
                 "images": int((table["epochs"] * self.size.train).sum()),
                 "device": ", ".join(sorted(set(table["device"]))),
                 "workers": workers,
+                "arithmetic": self.arithmetic,
                 **environment(),
             },
         }

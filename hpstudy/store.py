@@ -46,13 +46,16 @@ TABLE_COLUMNS = (
     *RESULT_COLUMNS,
 )
 
-_TABLES = {"runs", "rankings"}
+_TABLES = {"runs", "rankings", "arithmetics"}
 _CREATE = f"""
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {", ".join(RESULT_COLUMNS)}
 );
 CREATE TABLE IF NOT EXISTS rankings (
     run_id TEXT PRIMARY KEY, weights_sha256 TEXT NOT NULL, scores TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS arithmetics (
+    family TEXT PRIMARY KEY, arithmetic TEXT NOT NULL
 );
 PRAGMA user_version = {SCHEMA};
 """
@@ -146,6 +149,22 @@ class Store:
                 "SELECT weights_sha256, scores FROM rankings WHERE run_id = ?", (spec.run_id,)
             ).fetchone()
         return row and {"weights_sha256": row[0], "scores": json.loads(row[1])}
+
+    def arithmetic(self, family: str) -> str | None:
+        """Arithmetic decided for the runs of a study (`RunSpec.family`); None if not yet."""
+        with self._connect() as database:
+            row = database.execute(
+                "SELECT arithmetic FROM arithmetics WHERE family = ?", (family,)
+            ).fetchone()
+        return row and row[0]
+
+    def decide(self, family: str, arithmetic: str) -> str:
+        """Record the arithmetic of a study's runs and return it; one decided before stays."""
+        with self._connect() as database:
+            database.execute(
+                "INSERT OR IGNORE INTO arithmetics VALUES (?, ?)", (family, arithmetic)
+            )
+        return self.arithmetic(family)
 
     def frame(self, runs: Iterable[tuple[Mapping[str, Any], RunSpec]]) -> pd.DataFrame:
         """Recorded rows of `runs`, sorted as published.

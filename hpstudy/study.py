@@ -14,11 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from hpstudy.errors import HpstudyError, nearest, unknown
 
 # Raised when the meaning of a field or of the arithmetic changes, so that old rows are not reused.
-SCHEMA = 1
+SCHEMA = 2
 
 DENSE = "unpruned"
 METHODS = ("uniform", "nonuniform")
 CRITERIA = ("l1", "l1-normalised")
+# Precision of products; "-compiled" where torch.compile makes the kernels.
+PRECISIONS = ("float32", "tf32", "bfloat16")
+ARITHMETICS = (*PRECISIONS, *(f"{name}-compiled" for name in PRECISIONS))
+AUTO = "auto"
 MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2", "resnet50")
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -116,6 +120,7 @@ class Study(_Frozen):
     criterion: str = "l1-normalised"
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     roi: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 1.0)
+    arithmetic: str = AUTO
 
     @field_validator("model")
     @classmethod
@@ -129,6 +134,13 @@ class Study(_Frozen):
     def _known_criterion(cls, name: str) -> str:
         if name not in CRITERIA:
             raise unknown("criterion", name, CRITERIA)
+        return name
+
+    @field_validator("arithmetic")
+    @classmethod
+    def _known_arithmetic(cls, name: str) -> str:
+        if name not in (AUTO, *ARITHMETICS):
+            raise unknown("arithmetic", name, (AUTO, *ARITHMETICS))
         return name
 
     @field_validator("seeds")
@@ -237,14 +249,19 @@ class RunSpec(_Frozen):
     weight_decay: Positive
     seed: Seed
     widths: dict[str, Count] | None = None
-    arithmetic: str = "float32"
+    arithmetic: str
     schema_version: int = SCHEMA
 
     @property
     def run_id(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all fields as canonical JSON."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _digest(self.model_dump(mode="json"))
+
+    @property
+    def family(self) -> str:
+        """The same of the fields that all runs of a study share, the arithmetic left out."""
+        own = {"lr", "weight_decay", "seed", "widths", "arithmetic"}
+        return _digest(self.model_dump(mode="json", exclude=own))
 
 
 def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
@@ -267,6 +284,11 @@ def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
         examples = valid or (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
         raise unknown("pruning", name, examples)
     return match[1], float(match[2])
+
+
+def _digest(fields: dict[str, Any]) -> str:
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _one_sentence(error: ValidationError) -> str:

@@ -1,26 +1,31 @@
 """Train what is missing: priced, on one worker per core or GPU, each run recorded at once."""
 
-import os
 import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from hpstudy.cost import format_hours, price
+from hpstudy.cost import (
+    COMPILE_GAIN,
+    COMPILE_HOURS,
+    compile_gain,
+    format_hours,
+    hours_per_architecture,
+    price,
+)
 from hpstudy.data import load_dataset
 from hpstudy.errors import HpstudyError
-from hpstudy.machine import devices
+from hpstudy.machine import check_arithmetic
 from hpstudy.plan import Plan
+from hpstudy.pool import open_pool, worker_count
 from hpstudy.study import RunSpec
-from hpstudy.worker import ENVIRONMENT, run, save_dataset, start
+from hpstudy.worker import run, save_dataset
 
 
 def sweep(plan: Plan, workers: int | None = None) -> int:
@@ -51,24 +56,29 @@ def sweep(plan: Plan, workers: int | None = None) -> int:
     if not plan.missing():
         tqdm.write(f"{plan.study.name}: complete, nothing to train", sys.stderr)
         return 0
+    check_arithmetic(plan.arithmetic)
     data = load_dataset(plan.study.data, plan.data_root)
-    priced = price(plan, workers)
+    with tempfile.TemporaryDirectory(prefix="hpstudy-") as folder:
+        path = Path(folder) / "data.pt"
+        save_dataset(data, path)
+        del data
+        with open_pool(worker_count(workers), path) as pool:
+            return _sweep(plan, pool, worker_count(workers))
+
+
+def _sweep(plan: Plan, pool: ProcessPoolExecutor, workers: int) -> int:
+    priced = price(plan, workers, pool)
+    decide_arithmetic(plan, pool, priced)
     seconds = {name: entry["seconds_per_run"] for name, entry in priced["variants"].items()}
     runs = sum(entry["missing"] for entry in priced["variants"].values())
-    tqdm.write(
+    _say(
         f"{plan.study.name}: {runs} runs to train, about {format_hours(priced['hours'])} "
-        f"with {priced['workers']} worker(s) on {priced['device']}",
-        sys.stderr,
+        f"with {workers} worker(s) on {priced['device']}, {plan.arithmetic}"
     )
     total = sum(entry["missing"] * seconds[name] for name, entry in priced["variants"].items())
     trained = 0
-    with (
-        tempfile.TemporaryDirectory(prefix="hpstudy-") as folder,
-        _bar(plan.study.name, total) as bar,
-    ):
-        path = Path(folder) / "data.pt"
-        save_dataset(data, path)
-        for variant, spec, result in _train(plan, path, priced["workers"], bar):
+    with _bar(plan.study.name, total) as bar:
+        for variant, spec, result in _train(plan, pool, workers, bar):
             plan.store.add(spec, *result)
             trained += 1
             bar.set_description(
@@ -76,6 +86,46 @@ def sweep(plan: Plan, workers: int | None = None) -> int:
             )
             bar.update(min(seconds[variant], bar.total - bar.n))
     return trained
+
+
+def decide_arithmetic(plan: Plan, pool: ProcessPoolExecutor, priced: dict[str, Any]) -> None:
+    """Fix the arithmetic of a study that leaves it open, and say why; correct the price.
+
+    Compiled if the work is long enough and a trial on the pool says that it pays; where compiling
+    fails, not.
+    """
+    if not plan.undecided:
+        return
+    name = plan.study.name
+    hours = hours_per_architecture(priced)
+    if hours < COMPILE_HOURS:
+        _say(
+            f"{name}: not compiled, because {format_hours(hours)} of training per network and "
+            f"worker are fewer than {format_hours(COMPILE_HOURS)}"
+        )
+        return plan.decide(plan.arithmetic)
+    try:
+        gain = compile_gain(plan, pool, priced["workers"])
+    except HpstudyError:
+        raise
+    except Exception as error:  # whatever a compiler may say
+        reason = " ".join(str(error).split())[:300]
+        _say(f"{name}: not compiled, because torch.compile fails here ({reason})")
+        return plan.decide(plan.arithmetic)
+    pays = gain >= COMPILE_GAIN
+    _say(
+        f"{name}: {'' if pays else 'not '}compiled, which makes training {gain:.2f} times as fast "
+        f"here (worth it from {COMPILE_GAIN} on)"
+    )
+    if pays:
+        for entry in priced["variants"].values():
+            entry["seconds_per_run"] /= gain
+        priced["hours"] /= gain
+    plan.decide(f"{plan.arithmetic}-compiled" if pays else plan.arithmetic)
+
+
+def _say(words: str) -> None:
+    tqdm.write(words, sys.stderr)
 
 
 def _bar(name: str, seconds: float) -> tqdm:
@@ -86,39 +136,38 @@ def _bar(name: str, seconds: float) -> tqdm:
 
 
 def _train(
-    plan: Plan, path: Path, workers: int, bar: tqdm
+    plan: Plan, pool: ProcessPoolExecutor, workers: int, bar: tqdm
 ) -> Iterator[tuple[str, RunSpec, tuple[dict[str, Any], Any]]]:
     """Yield variant, specification and result of every missing run as it is finished."""
     pending = deque(plan.missing())
     scheduled = {spec.run_id for _, spec in pending}
     running: dict[Future, tuple[str, RunSpec]] = {}
-    with _pool(path, workers) as pool:
-        while pending or running:
-            while pending and len(running) < workers:
-                variant, spec = pending.popleft()
-                keep_scores = spec == plan.prior
-                running[_submit(pool, spec, keep_scores)] = variant, spec
-            # The time-out lets the bar move its clock at a terminal while long runs train.
-            done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-            if sys.stderr.isatty():
-                bar.refresh()
-            # Where a worker ended, what others have finished is yielded before that is said.
-            for future in sorted(done, key=lambda future: future.exception() is not None):
-                variant, spec = running.pop(future)
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
-                    raise HpstudyError(
-                        f"a worker of {plan.study.name} ended before {variant} at lr {spec.lr} "
-                        f"and weight_decay {spec.weight_decay} was trained; finished runs are "
-                        "recorded, and the same command goes on from there"
-                    ) from None
-                yield variant, spec, result
-                if spec == plan.prior and plan.needs_ranking:
-                    plan.certify()
-                    new = [entry for entry in plan.missing() if entry[1].run_id not in scheduled]
-                    scheduled |= {spec.run_id for _, spec in new}
-                    pending.extend(new)
+    while pending or running:
+        while pending and len(running) < workers:
+            variant, spec = pending.popleft()
+            keep_scores = spec == plan.prior
+            running[_submit(pool, spec, keep_scores)] = variant, spec
+        # The time-out lets the bar move its clock at a terminal while long runs train.
+        done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+        if sys.stderr.isatty():
+            bar.refresh()
+        # Where a worker ended, what others have finished is yielded before that is said.
+        for future in sorted(done, key=lambda future: future.exception() is not None):
+            variant, spec = running.pop(future)
+            try:
+                result = future.result()
+            except BrokenProcessPool:
+                raise HpstudyError(
+                    f"a worker of {plan.study.name} ended before {variant} at lr {spec.lr} "
+                    f"and weight_decay {spec.weight_decay} was trained; finished runs are "
+                    "recorded, and the same command goes on from there"
+                ) from None
+            yield variant, spec, result
+            if spec == plan.prior and plan.needs_ranking:
+                plan.certify()
+                new = [entry for entry in plan.missing() if entry[1].run_id not in scheduled]
+                scheduled |= {spec.run_id for _, spec in new}
+                pending.extend(new)
 
 
 def _submit(pool: ProcessPoolExecutor, spec: RunSpec, keep_scores: bool) -> Future:
@@ -129,30 +178,3 @@ def _submit(pool: ProcessPoolExecutor, spec: RunSpec, keep_scores: bool) -> Futu
         failed: Future = Future()
         failed.set_exception(error)
         return failed
-
-
-@contextmanager
-def _pool(path: Path, workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes, started with their own environment and ended with the block."""
-    context = get_context("spawn")
-    queue = context.SimpleQueue()
-    available = devices()
-    for index in range(workers):
-        queue.put(available[index % len(available)])
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    pool = ProcessPoolExecutor(workers, context, initializer=start, initargs=(path, queue))
-    try:
-        yield pool
-    except BaseException:
-        # Runs in progress are lost either way; waiting for them would only delay the end.
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

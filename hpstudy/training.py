@@ -1,5 +1,8 @@
 """The recipe: one loop that trains a network from scratch and says how it went."""
 
+import copy
+import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hpstudy.batches import Batches
 from hpstudy.data import Dataset
 from hpstudy.errors import HpstudyError
-from hpstudy.sources import Split
+from hpstudy.program import Capture, Program, capture_for, casting, compiled, set_precision
 from hpstudy.study import Recipe
+
+EVALUATION_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -57,70 +63,22 @@ class Result:
     curve: dict[str, list[float]]
 
 
-class Batches:
-    """Augmented training batches drawn from resident uint8 images.
-
-    Every image is padded with black by an eighth of its size (4 pixels at 32), cropped at a random
-    place, flipped with probability one half and normalised; images stored larger than the network
-    sees are cropped without padding (thesis, section 3.1.1).
-    """
-
-    def __init__(self, data: Dataset, dtype: torch.dtype, generator: torch.Generator):
-        self.labels, self.generator = data.train.labels, generator
-        size, stored = data.image_size, data.train.images.shape[-1]
-        images = data.train.images
-        if stored == size:
-            images = F.pad(images, (size // 8,) * 4)
-        # Strided view (images, 3, offsets, offsets, size, size): a crop is an index, not a loop.
-        self.windows = images.unfold(2, size, 1).unfold(3, size, 1)
-        self.offsets = self.windows.shape[2]
-        self.scale, self.shift = _normalisation(data, dtype)
-
-    def epoch(self, batch_size: int):
-        """Yield (images, labels) over one random order of the training images."""
-        device, generator = self.labels.device, self.generator
-        order = torch.randperm(len(self.labels), generator=generator, device=device)
-        for index in order.split(batch_size):
-            count = len(index)
-            y, x = torch.randint(self.offsets, (2, count), generator=generator, device=device)
-            flip = torch.rand(count, generator=generator, device=device) < 0.5
-            images = self.windows[index, :, y, x]
-            images = torch.where(flip[:, None, None, None], images.flip(-1), images)
-            yield _prepare(images, self.scale, self.shift), self.labels[index]
-
-
-def train(
-    model: nn.Module,
-    data: Dataset,
-    recipe: Recipe,
-    *,
-    lr: float,
-    weight_decay: float,
-    seed: int,
-    after_epoch: Callable[[int], None] | None = None,
-) -> Result:
-    """Train `model` in place, from its present weights, and evaluate it after every epoch.
+class Trainer:
+    """Trains one network again and again, from whatever weights it holds, by one recipe.
 
     Parameters
     ----------
     model : torch.nn.Module
-        On the device and in the precision to train with.
+        In the precision to train with; moved to the data's device.
     data : Dataset
-        On the same device.
+        Resident on the device to train on.
     recipe : Recipe
         Epochs, batch size, momentum and learning-rate steps; the last, smaller batch of an epoch
         is trained on too.
-    lr, weight_decay : float
-        Initial learning rate, and torch's coupled weight decay, applied to every parameter: a
-        step shrinks the weights by lr x weight_decay (equation 2.1).
-    seed : int
-        Of the order and augmentation of the images.
-    after_epoch : callable, optional
-        Called with the number of finished epochs.
-
-    Returns
-    -------
-    Result
+    arithmetic : str
+        One of `hpstudy.study.ARITHMETICS`.
+    capture : callable, optional
+        How steps are repeated; by default as the device's `capture_for`.
 
     Raises
     ------
@@ -132,56 +90,205 @@ def train(
     ----------
     Thesis, section 3.1.3, equation 2.1 and Table 3.3.
     """
-    check_last_batch(len(data.train), recipe.batch_size)
-    parameter = next(model.parameters())
-    generator = torch.Generator(parameter.device).manual_seed(seed)
-    batches = Batches(data, parameter.dtype, generator)
-    model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr, momentum=recipe.momentum, weight_decay=weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.MultiStepLR(
-        optimizer, list(recipe.lr_decay_epochs), recipe.lr_decay
-    )
-    curve: dict[str, list[float]] = {"train_loss": [], "loss": [], "top1": []}
-    started = time.perf_counter()
-    training_seconds, images, first_loss = 0.0, 0, None
-    for epoch in range(1, recipe.epochs + 1):
-        epoch_started = time.perf_counter()
-        model.train()
-        total = torch.zeros((), dtype=torch.float64, device=parameter.device)
-        for inputs, labels in batches.epoch(recipe.batch_size):
-            optimizer.zero_grad(set_to_none=True)
-            loss = F.cross_entropy(model(inputs), labels)
-            loss.backward()
-            optimizer.step()
-            first_loss = loss.detach() if first_loss is None else first_loss
-            total += loss.detach() * len(labels)
-        schedule.step()
-        images += len(data.train)
-        train_loss = total.item() / len(data.train)
-        training_seconds += time.perf_counter() - epoch_started
-        top1, top5, test_loss = evaluate(model, data)
-        for key, value in (("train_loss", train_loss), ("loss", test_loss), ("top1", top1)):
-            curve[key].append(value)
-        if after_epoch is not None:
-            after_epoch(epoch)
-        finite = torch.isfinite(torch.tensor(train_loss)).item()
-        if not finite:
-            break
-    return Result(
-        top1=top1,
-        top5=top5,
-        loss=test_loss,
-        best_top1=max(curve["top1"]),
-        best_epoch=curve["top1"].index(max(curve["top1"])) + 1,
-        train_loss=train_loss,
-        diverged=not finite or train_loss > first_loss.item(),
-        epochs=len(curve["top1"]),
-        seconds=time.perf_counter() - started,
-        images_per_second=images / training_seconds,
-        curve=curve,
-    )
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        recipe: Recipe,
+        arithmetic: str = "float32",
+        capture: Capture | None = None,
+    ):
+        check_last_batch(len(data.train), recipe.batch_size)
+        self.data, self.recipe, self.arithmetic = data, recipe, arithmetic
+        self.device = data.train.labels.device
+        self.dtype = next(model.parameters()).dtype
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.train_batches = Batches(data.train, data.image_size)
+        self.test_batches = Batches(data.test, data.image_size)
+        number = dict(dtype=self.dtype, device=self.device)
+        # Factors (3, 1, 1) that take a uint8 pixel to zero mean and unit deviation.
+        self.scale = (1 / (255 * data.std)).to(**number)[:, None, None]
+        self.shift = (-data.mean / data.std).to(**number)[:, None, None]
+        # What a step reads and what it leaves are tensors in place, which a CUDA graph needs.
+        self.lr, self.weight_decay = torch.zeros((), **number), torch.zeros((), **number)
+        self.last_loss = torch.zeros((), **number)
+        self.totals = torch.zeros(3, dtype=torch.float64, device=self.device)
+        self.parameters = list(model.parameters())
+        self.optimizer = torch.optim.SGD(
+            self.parameters, self.lr, momentum=recipe.momentum, fused=True
+        )
+        self._compiled_loss = compiled(self._loss) if arithmetic.endswith("compiled") else None
+        self._capture = capture or capture_for(self.device)
+        self._programs: dict[tuple[bool, int], Program] = {}
+        if self._capture or self._compiled_loss:
+            self._prepare()
+
+    def run(
+        self,
+        lr: float,
+        weight_decay: float,
+        seed: int,
+        after_epoch: Callable[[int], None] | None = None,
+    ) -> Result:
+        """Train the network from its present weights, and evaluate it after every epoch.
+
+        Parameters
+        ----------
+        lr, weight_decay : float
+            Initial learning rate, and torch's coupled weight decay, applied to every parameter: a
+            step shrinks the weights by lr x weight_decay (equation 2.1).
+        seed : int
+            Of the order and augmentation of the images.
+        after_epoch : callable, optional
+            Called with the number of finished epochs.
+
+        Returns
+        -------
+        Result
+        """
+        started = time.perf_counter()
+        set_precision(self.arithmetic)
+        for state in self.optimizer.state.values():
+            state["momentum_buffer"].zero_()
+        self.weight_decay.fill_(weight_decay)
+        generator = torch.Generator().manual_seed(seed)
+        curve: dict[str, list[float]] = {"train_loss": [], "loss": [], "top1": []}
+        training_seconds, first_loss = 0.0, None
+        for epoch in range(1, self.recipe.epochs + 1):
+            epoch_started = time.perf_counter()
+            decays = sum(epoch > decay for decay in self.recipe.lr_decay_epochs)
+            self.lr.fill_(lr * self.recipe.lr_decay**decays)
+            self.totals.zero_()
+            self.model.train()
+            views = self.train_batches.random(generator)
+            for images, labels in self.train_batches.take(views, self.recipe.batch_size):
+                self._program(True, len(labels))(images, labels)
+                first_loss = self.last_loss.clone() if first_loss is None else first_loss
+            # The only moment of an epoch at which the device is waited for.
+            train_loss = self.totals[0].item() / len(self.data.train)
+            training_seconds += time.perf_counter() - epoch_started
+            top1, top5, test_loss = self.evaluate()
+            for key, value in (("train_loss", train_loss), ("loss", test_loss), ("top1", top1)):
+                curve[key].append(value)
+            if after_epoch is not None:
+                after_epoch(epoch)
+            finite = math.isfinite(train_loss)
+            if not finite:
+                break
+        return Result(
+            top1=top1,
+            top5=top5,
+            loss=test_loss,
+            best_top1=max(curve["top1"]),
+            best_epoch=curve["top1"].index(max(curve["top1"])) + 1,
+            train_loss=train_loss,
+            diverged=not finite or train_loss > first_loss.item(),
+            epochs=epoch,
+            seconds=time.perf_counter() - started,
+            images_per_second=epoch * len(self.data.train) / training_seconds,
+            curve=curve,
+        )
+
+    def evaluate(self, batch_size: int = EVALUATION_BATCH) -> tuple[float, float | None, float]:
+        """Top-1 and top-5 accuracy in percent and mean cross-entropy on the evaluation images.
+
+        One centre view of each image. Top-5 is None with 10 classes or fewer. An image whose
+        logits are not numbers counts as an error.
+
+        References
+        ----------
+        Thesis, equations 3.1 and 3.2.
+        """
+        self.model.eval()
+        self.totals.zero_()
+        for images, labels in self.test_batches.take(self.test_batches.centred(), batch_size):
+            self._program(False, len(labels))(images, labels)
+        top1, top5, loss = (self.totals / len(self.data.test)).tolist()
+        return 100 * top1, 100 * top5 if self.data.classes > 10 else None, loss
+
+    def measure(self, seconds: float) -> tuple[float, float]:
+        """Median seconds per image of training and of evaluation, each over `seconds` of steps.
+
+        The weights are not changed; the statistics of batch normalisation are.
+        """
+        set_precision(self.arithmetic)
+        self.lr.zero_()
+        # A GPU works through several steps while the next are being asked for.
+        steps = 1 if self.device.type == "cpu" else 10
+        measured = []
+        for training, batches, size in self._phases():
+            self.model.train(training)
+            views = batches.centred()[:, : steps * size]
+            timed: list[float] = []
+            # The first block also warms up.
+            while len(timed) < 4 or sum(timed[1:]) < seconds:
+                started = time.perf_counter()
+                for images, labels in batches.take(views, size):
+                    self._program(training, len(labels))(images, labels)
+                self.totals[0].item()
+                timed.append(time.perf_counter() - started)
+            measured.append(statistics.median(timed[1:]) / views.shape[1])
+        return measured[0], measured[1]
+
+    def _phases(self) -> tuple[tuple[bool, Batches, int], ...]:
+        """Whether it trains, its images, and how many at once: of training and of evaluation."""
+        return (
+            (True, self.train_batches, self.recipe.batch_size),
+            (False, self.test_batches, EVALUATION_BATCH),
+        )
+
+    def _program(self, training: bool, count: int) -> Program:
+        """The step for batches of `count` images."""
+        key = training, count
+        if key not in self._programs:
+            function = self._train_step if training else self._evaluation_step
+            self._programs[key] = Program(function, self._capture)
+        return self._programs[key]
+
+    def _prepare(self) -> None:
+        """Compile and record every step of an epoch; the network stays as it was."""
+        set_precision(self.arithmetic)
+        before = copy.deepcopy(self.model.state_dict())
+        self.lr.zero_()
+        for training, batches, size in self._phases():
+            self.model.train(training)
+            views = batches.centred()
+            for number in {min(size, views.shape[1]), views.shape[1] % size} - {0}:
+                for images, labels in batches.take(views[:, :number], number):
+                    self._program(training, number).prepare(images, labels)
+        self.model.load_state_dict(before)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        inputs = torch.addcmul(self.shift, images.to(self.dtype), self.scale)
+        with casting(self.arithmetic, self.device):
+            logits = self.model(inputs.contiguous(memory_format=torch.channels_last))
+        return logits.to(self.dtype)
+
+    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self._logits(images), labels)
+
+    def _train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        # The one smaller batch of an epoch is not worth a second compilation.
+        full = len(labels) == self.recipe.batch_size
+        loss = (self._compiled_loss if self._compiled_loss and full else self._loss)(images, labels)
+        loss.backward()
+        # The optimiser takes its weight decay as a number, which a CUDA graph would keep for ever.
+        decay = torch._foreach_mul([p.detach() for p in self.parameters], self.weight_decay)
+        torch._foreach_add_([p.grad for p in self.parameters], decay)
+        self.optimizer.step()
+        self.last_loss.copy_(loss.detach())
+        self.totals[0] += loss.detach() * len(labels)
+
+    @torch.no_grad()
+    def _evaluation_step(self, images: Tensor, labels: Tensor) -> None:
+        logits = self._logits(images)
+        finite = torch.isfinite(logits).all(1)
+        ranked = logits.topk(min(5, self.data.classes), 1).indices == labels[:, None]
+        self.totals[0] += (ranked[:, 0] & finite).sum()
+        self.totals[1] += (ranked.any(1) & finite).sum()
+        self.totals[2] += F.cross_entropy(logits, labels, reduction="sum")
 
 
 def check_last_batch(images: int, batch_size: int) -> None:
@@ -191,52 +298,3 @@ def check_last_batch(images: int, batch_size: int) -> None:
             f"batch_size {batch_size} leaves a last batch of one of {images} training images, "
             "which batch normalisation cannot take"
         )
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, data: Dataset, batch_size: int = 500
-) -> tuple[float, float | None, float]:
-    """Top-1 and top-5 accuracy in percent and mean cross-entropy on the evaluation images.
-
-    One centre view of each image, normalised. Top-5 is None with 10 classes or fewer. An image
-    whose logits are not numbers counts as an error.
-
-    References
-    ----------
-    Thesis, equations 3.1 and 3.2.
-    """
-    model.eval()
-    dtype = next(model.parameters()).dtype
-    scale, shift = _normalisation(data, dtype)
-    split = _centre(data.test, data.image_size)
-    totals = torch.zeros(3, dtype=torch.float64, device=split.labels.device)
-    for images, labels in zip(
-        split.images.split(batch_size), split.labels.split(batch_size), strict=True
-    ):
-        logits = model(_prepare(images, scale, shift))
-        finite = torch.isfinite(logits).all(1)
-        ranked = logits.topk(min(5, data.classes), 1).indices == labels[:, None]
-        totals[0] += (ranked[:, 0] & finite).sum()
-        totals[1] += (ranked.any(1) & finite).sum()
-        totals[2] += F.cross_entropy(logits, labels, reduction="sum")
-    top1, top5, loss = (totals / len(split)).tolist()
-    return 100 * top1, 100 * top5 if data.classes > 10 else None, loss
-
-
-def _centre(split: Split, size: int) -> Split:
-    margin = (split.images.shape[-1] - size) // 2
-    crop = slice(margin, margin + size)
-    return Split(split.images[:, :, crop, crop], split.labels)
-
-
-def _normalisation(data: Dataset, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Factors (3, 1, 1) that take a uint8 pixel to zero mean and unit deviation."""
-    scale = 1 / (255 * data.std)
-    shift = -data.mean / data.std
-    return scale.to(dtype)[:, None, None], shift.to(dtype)[:, None, None]
-
-
-def _prepare(images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    images = torch.addcmul(shift, images.to(scale.dtype), scale)
-    return images.contiguous(memory_format=torch.channels_last)

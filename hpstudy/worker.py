@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from hpstudy.data import Dataset
 from hpstudy.models import initialise
 from hpstudy.pruning import filter_scores, weights_hash
 from hpstudy.sources import Split
-from hpstudy.study import RunSpec
+from hpstudy.study import Recipe, RunSpec
 from hpstudy.surgery import Network
-from hpstudy.training import train
+from hpstudy.training import EVALUATION_BATCH, Trainer
 
 # Read when a process starts: one thread per worker (more threads than free cores cost tenfold),
 # and freed memory kept by the allocator instead of being returned and faulted in again each step.
@@ -31,8 +31,12 @@ ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(2**26),
 }
 
+# Calibration is kept below this many multiply-accumulates a step on a CPU (a second or two).
+_STEP_MACS = 6.4e10
+
 _data: Dataset
 _device: torch.device
+_barrier: Any
 
 
 def save_dataset(data: Dataset, path: Path) -> None:
@@ -46,16 +50,20 @@ def _open_dataset(path: Path) -> Dataset:
     return Dataset(train_split, test_split, **content)
 
 
-def start(path: Path, devices: Any) -> None:
-    """Make this process a worker: one thread, one device, the data mapped; end with the parent."""
-    global _data, _device
+def start(path: Path | None, devices: Any, barrier: Any) -> None:
+    """Make this process a worker: one thread, one device, the data mapped; end with the parent.
+
+    Without a path it can calibrate, but not run.
+    """
+    global _data, _device, _barrier
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _device = torch.device(devices.get())
-    prepare_device()
-    _data = _open_dataset(path).to(_device)
+    _device, _barrier = torch.device(devices.get()), barrier
+    prepare_process()
+    if path is not None:
+        _data = _open_dataset(path).to(_device)
 
 
 def _end_with(parent: Any) -> None:
@@ -63,14 +71,11 @@ def _end_with(parent: Any) -> None:
     os._exit(1)
 
 
-def prepare_device() -> None:
-    """Arithmetic that is the same for every run: float32 throughout, one thread, no denormals."""
+def prepare_process() -> None:
+    """One thread, and no denormal numbers."""
     torch.set_num_threads(1)
     # Strong weight decay drives weights to denormal numbers, which a CPU handles in microcode.
     torch.set_flush_denormal(True)
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.deterministic = True
 
 
 @cache
@@ -83,6 +88,19 @@ def _architecture(
     model: str, classes: int, image_size: int, widths: tuple[tuple[str, int], ...] | None
 ) -> torch.nn.Module:
     return _network(model, classes, image_size).at_widths(widths and dict(widths))
+
+
+@lru_cache(maxsize=8)
+def _trainer(
+    model: str,
+    widths: tuple[tuple[str, int], ...] | None,
+    recipe: Recipe,
+    arithmetic: str,
+    data: Dataset,
+) -> Trainer:
+    """What has been captured or compiled for an architecture serves all its runs."""
+    network = copy.deepcopy(_architecture(model, data.classes, data.image_size, widths))
+    return Trainer(network, data, recipe, arithmetic)
 
 
 def run(spec: RunSpec, keep_scores: bool) -> tuple[dict[str, Any], Mapping[str, Any] | None]:
@@ -112,14 +130,13 @@ def run_on(
     widths = tuple(spec.widths.items()) if spec.widths else None
     key = (spec.model, data.classes, data.image_size)
     network = _network(*key)
-    # The cached network is never trained: every run starts its copy afresh from the seed alone.
-    model = copy.deepcopy(_architecture(*key, widths))
+    blank = _architecture(*key, widths)
+    trainer = _trainer(spec.model, widths, spec.recipe, spec.arithmetic, data)
+    # Drawn on the CPU: the same weights on every device, whatever ran here before.
     torch.manual_seed(spec.seed)
-    initialise(model)
-    model.to(device)
-    result = train(
-        model, data, spec.recipe, lr=spec.lr, weight_decay=spec.weight_decay, seed=spec.seed
-    )
+    initialise(blank)
+    trainer.model.load_state_dict(blank.state_dict())
+    result = trainer.run(spec.lr, spec.weight_decay, spec.seed)
     cuda = device.type == "cuda"
     row = {
         **asdict(result),
@@ -131,7 +148,47 @@ def run_on(
     if not keep_scores:
         return row, None
     ranking = {
-        "scores": filter_scores(model, network.prunable),
-        "weights_sha256": weights_hash(model),
+        "scores": filter_scores(trainer.model, network.prunable),
+        "weights_sha256": weights_hash(trainer.model),
     }
     return row, ranking
+
+
+def calibrate(
+    spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
+) -> tuple[float, float]:
+    """Seconds per image of training and of evaluation, while all other workers measure theirs.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        Of the network, the recipe and the arithmetic; noise stands for its images.
+    classes : int
+    images : tuple of (int, int)
+        How many images there are to train and to evaluate on.
+    seconds : float
+        To spend on each.
+    """
+    _barrier.wait()
+    size, recipe = spec.data.image_size, spec.recipe
+    widths = tuple(spec.widths.items()) if spec.widths else None
+    network = _network(spec.model, classes, size)
+    most = 10 * max(recipe.batch_size, EVALUATION_BATCH)
+    if _device.type == "cpu":
+        step = max(2, int(_STEP_MACS / 3 / network.cost.macs(spec.widths)))
+        recipe = recipe.model_copy(update={"batch_size": min(recipe.batch_size, step)})
+        most = max(recipe.batch_size, min(step, EVALUATION_BATCH))
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(count: int) -> Split:
+        pixels = torch.randint(256, (count, 3, size, size), generator=generator, dtype=torch.uint8)
+        return Split(pixels, torch.randint(classes, (count,), generator=generator))
+
+    train, test = (noise(min(count, most)) for count in images)
+    zero = torch.zeros(3, dtype=torch.float64)
+    data = Dataset(train, test, classes, size, zero, zero + 1).to(_device)
+    model = copy.deepcopy(_architecture(spec.model, classes, size, widths))
+    with torch.random.fork_rng(devices=[]):
+        initialise(model)
+    trainer = Trainer(model, data, recipe, spec.arithmetic)
+    return trainer.measure(seconds)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hpstudy.errors import HpstudyError, unknown
-from hpstudy.machine import devices
 from hpstudy.plan import Plan
+from hpstudy.pool import worker_count
 from hpstudy.results import find_root
 from hpstudy.store import Store
 from hpstudy.study import Study
@@ -51,9 +51,7 @@ def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
 
     The variants of the params file that this plan leaves out keep the rows that they have.
     """
-    available = len(devices())
-    used = min(workers or available, available)
-    return plan.publish(runs_folder() / "book" / "results", command, used)
+    return plan.publish(runs_folder() / "book" / "results", command, worker_count(workers))
 
 
 @dataclass(frozen=True)

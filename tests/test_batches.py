@@ -6,9 +6,11 @@ import tiny
 import torch
 from torch import nn
 
+from hpstudy.batches import Batches
 from hpstudy.data import Dataset
 from hpstudy.sources import Split
-from hpstudy.training import Batches, evaluate
+from hpstudy.study import Recipe
+from hpstudy.training import Trainer
 
 
 def dataset(pixels, size, tests=None, classes=10, labels=None):
@@ -20,14 +22,16 @@ def dataset(pixels, size, tests=None, classes=10, labels=None):
 
 
 def seen(data, epochs=1, batch_size=50, seed=0):
-    """Training images as uint8 (images, 3, size, size) again, and their labels."""
-    batches = Batches(data, torch.float64, torch.Generator().manual_seed(seed))
-    pairs = [pair for _ in range(epochs) for pair in batches.epoch(batch_size)]
-    images = torch.cat([images for images, _ in pairs])
-    return (
-        ((images * 0.25 + 0.5) * 255).round().to(torch.uint8).numpy(),
-        torch.cat([labels for _, labels in pairs]).numpy(),
-    )
+    """Training images as uint8 (images, 3, size, size), and their labels."""
+    batches, generator = Batches(data.train, data.image_size), torch.Generator().manual_seed(seed)
+    views = [batches.random(generator) for _ in range(epochs)]
+    pairs = [pair for epoch in views for pair in batches.take(epoch, batch_size)]
+    return tuple(torch.cat(part).numpy() for part in zip(*pairs, strict=True))
+
+
+def evaluate(model, data, batch_size=500):
+    recipe = Recipe(epochs=1, batch_size=len(data.train), lr_decay_epochs=())
+    return Trainer(model, data, recipe).evaluate(batch_size)
 
 
 @pytest.mark.parametrize("size, stored, offsets", [(8, 8, 3), (32, 32, 9), (32, 36, 5)])
@@ -71,12 +75,12 @@ def test_every_image_is_seen_once_an_epoch_with_its_label_in_another_order_each_
     # Images of one colour: their own number.
     pixels = torch.arange(1, 46, dtype=torch.uint8)[:, None, None, None].expand(45, 3, 8, 8)
     data = dataset(pixels.contiguous(), 8)
-    batches = Batches(data, torch.float64, torch.Generator().manual_seed(0))
+    batches, generator = Batches(data.train, 8), torch.Generator().manual_seed(0)
     orders = []
     for _ in range(2):
         numbers, sizes = [], []
-        for images, labels in batches.epoch(20):
-            middle = ((images[:, 0, 4, 4] * 0.25 + 0.5) * 255).round().long() - 1
+        for images, labels in batches.take(batches.random(generator), 20):
+            middle = images[:, 0, 4, 4].long() - 1
             assert torch.equal(middle % 10, labels)
             numbers += middle.tolist()
             sizes.append(len(labels))

@@ -103,11 +103,16 @@ def test_documented_attributes_are_those_of_the_class(module):
 
 def test_the_walk_over_the_package_sees_what_is_there():
     names = {name for module in MODULES for name, _ in public(module)}
-    assert {"study.Study.load", "store.Store.add", "training.train", "landscape.Landscape"} <= names
-    from hpstudy.training import train
+    assert {
+        "study.Study.load",
+        "store.Store.add",
+        "training.Trainer",
+        "landscape.Landscape",
+    } <= names
+    from hpstudy.training import Trainer
 
-    assert section(train, "Parameters")[:3] == ["model", "data", "recipe"]
-    assert section(train, "Raises") == ["HpstudyError"]
+    assert section(Trainer, "Parameters")[:3] == ["model", "data", "recipe"]
+    assert section(Trainer, "Raises") == ["HpstudyError"]
     assert section(public, "Parameters") is None
 
 

@@ -159,11 +159,20 @@ def test_another_programs_database_is_refused_and_left_as_it_is(version, tmp_pat
 
 def test_store_of_another_schema_is_refused_with_both_numbers(store, refused):
     store.add(tiny.spec(), tiny.result())
-    database(store.path, "PRAGMA user_version = 2")
-    words = refused(Store, store.path)
-    assert "schema 2" in words and "schema 1" in words
     database(store.path, "PRAGMA user_version = 1")
+    words = refused(Store, store.path)
+    assert "schema 1" in words and "schema 2" in words
+    database(store.path, "PRAGMA user_version = 2")
     assert Store(store.path).recorded() == {tiny.spec().run_id}
+
+
+def test_the_first_decision_on_the_arithmetic_of_a_study_stays(store):
+    family = tiny.spec().family
+    assert store.arithmetic(family) is None
+    assert store.decide(family, "bfloat16-compiled") == "bfloat16-compiled"
+    assert Store(store.path).decide(family, "float32") == "bfloat16-compiled"
+    assert store.arithmetic(family) == "bfloat16-compiled"
+    assert store.arithmetic(tiny.spec({"model": "resnet20"}).family) is None
 
 
 def test_damage_is_said_in_one_sentence(store, refused):

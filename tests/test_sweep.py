@@ -8,6 +8,7 @@ import signal
 import pandas as pd
 import pytest
 import tiny
+import torch
 
 import hpstudy.sweep
 from hpstudy.cost import format_hours, format_price, price
@@ -15,7 +16,7 @@ from hpstudy.plan import Plan
 from hpstudy.pruning import rebuild
 from hpstudy.store import TABLE_COLUMNS, Store
 from hpstudy.study import Study
-from hpstudy.sweep import sweep
+from hpstudy.sweep import decide_arithmetic, sweep
 from hpstudy.worker import ENVIRONMENT
 
 # Columns that tell when and how fast a run was, not what came out.
@@ -79,7 +80,7 @@ def test_a_second_sweep_trains_nothing(swept, monkeypatch, capsys):
     def fail(*args):
         raise AssertionError("no worker is needed")
 
-    monkeypatch.setattr(hpstudy.sweep, "ProcessPoolExecutor", fail)
+    monkeypatch.setattr(hpstudy.sweep, "open_pool", fail)
     assert sweep(swept.plan) == 0
     assert sweep(Plan(tiny.study(), Store(swept.store.path))) == 0
     assert "complete, nothing to train" in capsys.readouterr().err
@@ -137,7 +138,7 @@ def no_workers(monkeypatch):
     def fail(*args, **options):
         raise AssertionError("training began")
 
-    monkeypatch.setattr(hpstudy.sweep, "ProcessPoolExecutor", fail)
+    monkeypatch.setattr(hpstudy.sweep, "open_pool", fail)
 
 
 def test_missing_data_are_refused_before_training(tmp_path, monkeypatch, no_workers, refused):
@@ -174,6 +175,79 @@ def test_a_last_batch_of_one_image_is_refused_before_training(tmp_path, refused)
 
 def test_no_workers_are_refused(swept, refused):
     assert "workers" in refused(sweep, swept.plan, 0)
+
+
+# --- the arithmetic -------------------------------------------------------------------------------
+
+
+def test_runs_of_one_study_share_a_family_and_no_other_has_it():
+    family = tiny.spec().family
+    for own in ({"lr": 0.2}, {"weight_decay": 0.2}, {"seed": 9}, {"widths": {"a": 1}}):
+        assert tiny.spec(own).family == family
+    assert tiny.spec({"arithmetic": "bfloat16"}).family == family
+    for other in ({"model": "resnet20"}, {"recipe.epochs": 181}, {"data.image_size": 16}):
+        assert tiny.spec(other).family != family
+
+
+def test_the_first_sweep_decides_the_arithmetic_and_says_why(swept, capsys, tmp_path):
+    assert not swept.plan.undecided and swept.plan.arithmetic == "float32"
+    plan = Plan(tiny.study({"grid.lr": [0.01], "variants": []}), Store(tmp_path / "store.sqlite"))
+    assert plan.undecided
+    assert sweep(plan, workers=1) == 1
+    assert "not compiled, because" in capsys.readouterr().err
+    assert not plan.undecided
+    assert {spec.arithmetic for _, spec in plan.runs()} == {"float32"}
+
+
+def test_a_decided_study_keeps_its_arithmetic_wherever_it_goes_on(tmp_path, monkeypatch):
+    store = Store(tmp_path / "store.sqlite")
+    Plan(tiny.study(), store).decide("bfloat16-compiled")
+    again = Plan(tiny.study({"seeds": [0, 1]}), store)
+    again.decide("float32")
+    assert {spec.arithmetic for _, spec in again.runs()} == {"bfloat16-compiled"}
+    # A params file that names its arithmetic is another study.
+    named = Plan(tiny.study({"arithmetic": "float32"}), store)
+    assert named.arithmetic == "float32" and not named.undecided
+
+
+@pytest.mark.parametrize("gain, decided", [(1.04, "float32"), (1.06, "float32-compiled")])
+def test_long_work_is_compiled_if_a_trial_says_that_it_pays(
+    gain, decided, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(hpstudy.sweep, "compile_gain", lambda *args: gain)
+    plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
+    priced = priced_at(hours=12.0)
+    decide_arithmetic(plan, None, priced)
+    assert plan.arithmetic == decided
+    assert f"{gain:.2f} times" in capsys.readouterr().err
+    assert priced["hours"] == (12.0 / gain if gain > 1.05 else 12.0)
+
+
+def test_where_compiling_fails_the_sweep_says_so_and_goes_on_without(tmp_path, monkeypatch, capsys):
+    def fail(*args):
+        raise RuntimeError("no working C++ compiler\nis here")
+
+    monkeypatch.setattr(hpstudy.sweep, "compile_gain", fail)
+    plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
+    decide_arithmetic(plan, None, priced_at(hours=12.0))
+    assert plan.arithmetic == "float32"
+    said = capsys.readouterr().err
+    assert "no working C++ compiler is here" in said and "not compiled" in said
+
+
+def priced_at(hours):
+    entry = {"missing": 10, "seconds_per_run": 360 * hours}
+    return {"hours": hours, "workers": 1, "variants": {"unpruned": entry}}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has what is to be missing")
+def test_an_arithmetic_that_the_machine_lacks_is_refused_before_training(
+    tmp_path, no_workers, refused
+):
+    plan = Plan(tiny.study({"arithmetic": "tf32"}), Store(tmp_path / "store.sqlite"))
+    words = refused(sweep, plan, 1)
+    assert "tf32" in words and "bfloat16" in words
+    assert words == refused(price, plan)
 
 
 # --- the price ------------------------------------------------------------------------------------
@@ -221,7 +295,7 @@ def test_price_is_measured_where_three_runs_are_finished(swept, tmp_path):
 
 @pytest.mark.parametrize("asked, used", [(None, 4), (2, 2), (10_000, 4)])
 def test_workers_share_the_time_as_far_as_there_are_devices(asked, used, swept, monkeypatch):
-    monkeypatch.setattr("hpstudy.cost.devices", lambda: ["cpu"] * 4)
+    monkeypatch.setattr("hpstudy.pool.devices", lambda: ["cpu"] * 4)
     said = price(Plan(tiny.study({"seeds": [0, 1]}), swept.store), asked)
     entries = said["variants"].values()
     seconds = sum(entry["missing"] * entry["seconds_per_run"] for entry in entries)

@@ -83,6 +83,7 @@ SPEC = {
     "weight_decay": 0.0001,
     "seed": 0,
     "widths": None,
+    "arithmetic": "float32",
 }
 
 
