@@ -15,11 +15,6 @@ from hpstudy.pruning import choose_channels, filter_scores
 from hpstudy.study import DENSE, parse_variant
 from hpstudy.worker import calibrate
 
-# Compiling takes about a minute for each network in each worker: of longer work it is little.
-COMPILE_HOURS = 0.5
-# A smaller gain would be within the noise of its measurement.
-COMPILE_GAIN = 1.05
-
 # Finished runs whose median is trusted more than a calibration.
 _ENOUGH = 3
 # Of steps, for training and again for evaluation.
@@ -72,7 +67,7 @@ def price(
     unknown = [name for name, entry in variants.items() if "source" not in entry]
     with nullcontext(pool) if pool or not unknown else open_pool(workers) as pool:
         for name in unknown:
-            seconds = _seconds_per_run(plan, name, plan.arithmetic, pool, workers)
+            seconds = calibrated_seconds(plan, name, plan.arithmetic, pool, workers)
             variants[name] |= {"seconds_per_run": seconds, "source": "calibrated"}
     total = sum(entry["missing"] * entry["seconds_per_run"] for entry in variants.values())
     return {
@@ -131,10 +126,10 @@ def _widths(plan: Plan, variant: str) -> dict[str, int] | None:
     return {layer: len(channels) for layer, channels in kept.items()}
 
 
-def _seconds_per_run(
+def calibrated_seconds(
     plan: Plan, variant: str, arithmetic: str, pool: ProcessPoolExecutor, workers: int
 ) -> float:
-    """From a few steps that all workers take at once, as they will when they train."""
+    """Seconds per run, from a few steps that all workers take at once, as when they train."""
     spec = plan.prior.model_copy(
         update={"widths": _widths(plan, variant), "arithmetic": arithmetic}
     )
@@ -149,15 +144,6 @@ def _seconds_per_run(
             "fewer workers need less memory"
         ) from None
     return recipe.epochs * (size.train * training + size.test * evaluation)
-
-
-def compile_gain(plan: Plan, pool: ProcessPoolExecutor, workers: int) -> float:
-    """How many times as fast the dense network's runs are when compiled."""
-    eager, fast = (
-        _seconds_per_run(plan, DENSE, plan.arithmetic + suffix, pool, workers)
-        for suffix in ("", "-compiled")
-    )
-    return eager / fast
 
 
 def hours_per_architecture(priced: dict[str, Any]) -> float:

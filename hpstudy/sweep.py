@@ -11,21 +11,19 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hpstudy.cost import (
-    COMPILE_GAIN,
-    COMPILE_HOURS,
-    compile_gain,
-    format_hours,
-    hours_per_architecture,
-    price,
-)
+from hpstudy.cost import calibrated_seconds, format_hours, hours_per_architecture, price
 from hpstudy.data import load_dataset
 from hpstudy.errors import HpstudyError
 from hpstudy.machine import check_arithmetic
 from hpstudy.plan import Plan
 from hpstudy.pool import open_pool, worker_count
-from hpstudy.study import RunSpec
+from hpstudy.study import DENSE, RunSpec
 from hpstudy.worker import run, save_dataset
+
+# Compiling takes about a minute for each network in each worker: of longer work it is little.
+TRIAL_HOURS = 0.5
+# A smaller gain would be within the noise of its measurement.
+TRIAL_GAIN = 1.05
 
 
 def sweep(plan: Plan, workers: int | None = None) -> int:
@@ -91,37 +89,45 @@ def _sweep(plan: Plan, pool: ProcessPoolExecutor, workers: int) -> int:
 def decide_arithmetic(plan: Plan, pool: ProcessPoolExecutor, priced: dict[str, Any]) -> None:
     """Fix the arithmetic of a study that leaves it open, and say why; correct the price.
 
-    Compiled if the work is long enough and a trial on the pool says that it pays; where compiling
-    fails, not.
+    Long work takes the arithmetic that a trial of the dense network's steps finds fastest; one
+    that fails in the trial, as where there is no compiler, is said and left out.
     """
     if not plan.undecided:
         return
-    name = plan.study.name
+    name, chosen = plan.study.name, plan.arithmetic
     hours = hours_per_architecture(priced)
-    if hours < COMPILE_HOURS:
+    if hours < TRIAL_HOURS:
         _say(
-            f"{name}: not compiled, because {format_hours(hours)} of training per network and "
-            f"worker are fewer than {format_hours(COMPILE_HOURS)}"
+            f"{name}: {chosen}, no other tried, because {format_hours(hours)} of training per "
+            f"network and worker are fewer than {format_hours(TRIAL_HOURS)}"
         )
-        return plan.decide(plan.arithmetic)
-    try:
-        gain = compile_gain(plan, pool, priced["workers"])
-    except HpstudyError:
-        raise
-    except Exception as error:  # whatever a compiler may say
-        reason = " ".join(str(error).split())[:300]
-        _say(f"{name}: not compiled, because torch.compile fails here ({reason})")
-        return plan.decide(plan.arithmetic)
-    pays = gain >= COMPILE_GAIN
-    _say(
-        f"{name}: {'' if pays else 'not '}compiled, which makes training {gain:.2f} times as fast "
-        f"here (worth it from {COMPILE_GAIN} on)"
-    )
-    if pays:
-        for entry in priced["variants"].values():
-            entry["seconds_per_run"] /= gain
-        priced["hours"] /= gain
-    plan.decide(f"{plan.arithmetic}-compiled" if pays else plan.arithmetic)
+        return plan.decide(chosen)
+    seconds, said = {}, []
+    for arithmetic in candidates(chosen):
+        try:
+            seconds[arithmetic] = calibrated_seconds(
+                plan, DENSE, arithmetic, pool, priced["workers"]
+            )
+        except HpstudyError:
+            raise
+        except Exception as error:  # whatever a compiler may say
+            said.append(f"{arithmetic} fails ({' '.join(str(error).split())[:200]})")
+            continue
+        said.append(f"{arithmetic} {seconds[plan.arithmetic] / seconds[arithmetic]:.2f}")
+        if seconds[arithmetic] * TRIAL_GAIN < seconds[chosen]:
+            chosen = arithmetic
+    _say(f"{name}: {chosen}, after a trial of relative speed: {', '.join(said)}")
+    gain = seconds[plan.arithmetic] / seconds[chosen]
+    for entry in priced["variants"].values():
+        entry["seconds_per_run"] /= gain
+    priced["hours"] /= gain
+    plan.decide(chosen)
+
+
+def candidates(default: str) -> list[str]:
+    """Arithmetics to try, the simplest first. Not every CPU is fast at bfloat16."""
+    precisions = list(dict.fromkeys([default, "bfloat16"]))
+    return precisions + [f"{name}-compiled" for name in precisions]
 
 
 def _say(words: str) -> None:

@@ -159,12 +159,8 @@ class Trainer:
             epoch_started = time.perf_counter()
             decays = sum(epoch > decay for decay in self.recipe.lr_decay_epochs)
             self.lr.fill_(lr * self.recipe.lr_decay**decays)
-            self.totals.zero_()
-            self.model.train()
-            views = self.train_batches.random(generator)
-            for images, labels in self.train_batches.take(views, self.recipe.batch_size):
-                self._program(True, len(labels))(images, labels)
-                first_loss = self.last_loss.clone() if first_loss is None else first_loss
+            first = self.train(self.train_batches.random(generator))
+            first_loss = first if epoch == 1 else first_loss
             # The only moment of an epoch at which the device is waited for.
             train_loss = self.totals[0].item() / len(self.data.train)
             training_seconds += time.perf_counter() - epoch_started
@@ -189,6 +185,22 @@ class Trainer:
             images_per_second=epoch * len(self.data.train) / training_seconds,
             curve=curve,
         )
+
+    def train(self, views: Tensor) -> Tensor:
+        """Take one step on each batch of `views`, as `Batches.random` draws them; wait for none.
+
+        Returns
+        -------
+        Tensor of shape ()
+            Loss of the first step, on the device.
+        """
+        self.totals.zero_()
+        self.model.train()
+        first = None
+        for images, labels in self.train_batches.take(views, self.recipe.batch_size):
+            self._program(True, len(labels))(images, labels)
+            first = self.last_loss.clone() if first is None else first
+        return first
 
     def evaluate(self, batch_size: int = EVALUATION_BATCH) -> tuple[float, float | None, float]:
         """Top-1 and top-5 accuracy in percent and mean cross-entropy on the evaluation images.
