@@ -180,11 +180,18 @@ def _ratio(name: str) -> float:
 
 
 def _warning(studies: Iterable[Results]) -> str:
-    """Whether the studies are smaller than the thesis's."""
+    """Whether the studies are smaller than the thesis's, and what they still lack."""
+    studies = list(studies)
     small = [results.scaled_down for results in studies]
+    words = "partly scaled-down" if any(small) else "at the thesis's scale"
     if all(small):
-        return "scaled-down, far too small to settle the question"
-    return "partly scaled-down" if any(small) else "at the thesis's scale"
+        words = "scaled-down, far too small to settle the question"
+    lacking = [
+        f"{number} of {name}" for results in studies for name, number in results.missing.items()
+    ]
+    return (
+        f"{words}, and unfinished, with {_list(lacking)} still to be trained" if lacking else words
+    )
 
 
 def _range(values: Iterable[float], unknown: str = "an unknown number of") -> str:

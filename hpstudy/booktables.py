@@ -253,7 +253,11 @@ def checks(results: Results) -> pd.DataFrame:
             "on_edge": landscape.on_edge,
             "diverged": float((points["diverged"] * points["seeds"]).sum() / points["seeds"].sum()),
         }
-        warnings = ["the best point is on the edge of the grid"] if landscape.on_edge else []
+        warnings = []
+        if name in results.missing:
+            warnings.append(f"{results.missing[name]} more runs are still to be trained")
+        if landscape.on_edge:
+            warnings.append("the best point is on the edge of the grid")
         for threshold in results.thresholds:
             region = landscape.roi(threshold)
             row[roi_title(threshold)] = len(region)

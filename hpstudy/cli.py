@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,8 +65,9 @@ def run(
     plans = [open_plan(path, pruning, data_root) for path in params]
     said = []
     for plan in plans:
-        trained = sweep(plan, workers)
-        table = publish_results(plan, _command(), workers)
+        publish = partial(publish_results, plan, _command(), workers)
+        trained = sweep(plan, workers, publish)
+        table = publish()
         counts = plan.counts()
         missing = int(counts["missing"].sum())
         said.append(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hpstudy.data import dataset_size
 from hpstudy.errors import HpstudyError
+from hpstudy.grid import BASE, Extent, Growth, Point
 from hpstudy.machine import default_arithmetic, environment
 from hpstudy.pruning import choose_channels, prune
 from hpstudy.sources import data_root as resolve_root
@@ -65,8 +66,7 @@ class Plan:
     @property
     def prior(self) -> RunSpec:
         """Run of the dense network whose filters are ranked."""
-        prior = self.study.prior
-        return self._spec(prior.lr, prior.weight_decay, self.study.seeds[0], None)
+        return self._spec(self.study.prior, self.study.seeds[0], DENSE)
 
     @property
     def undecided(self) -> bool:
@@ -83,9 +83,7 @@ class Plan:
             self.certificates.clear()
             self.certify()
 
-    def _spec(
-        self, lr: float, weight_decay: float, seed: int, widths: dict[str, int] | None
-    ) -> RunSpec:
+    def _spec(self, point: Point, seed: int, variant: str) -> RunSpec:
         data = self.study.data
         if data.name.startswith("folder:"):
             # The fingerprint stands for the images; where they lie changes no number.
@@ -95,10 +93,10 @@ class Plan:
             data=data,
             fingerprint=self.fingerprint,
             recipe=self.study.recipe,
-            lr=lr,
-            weight_decay=weight_decay,
+            lr=point.lr,
+            weight_decay=point.weight_decay,
             seed=seed,
-            widths=widths,
+            widths=None if variant == DENSE else self.certificates[variant]["widths"],
             arithmetic=self.arithmetic,
         )
 
@@ -130,22 +128,59 @@ class Plan:
                     self.study.criterion,
                 )
 
-    def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
-        """Labels and specification of every run known so far, the dense network's first."""
+    def growths(self) -> dict[str, Growth]:
+        """How far the results so far have extended the grid of each variant, dense first.
+
+        A pruned network's grid holds all of the dense one's, whose region of interest the risk is
+        taken over (equations 3.4 to 3.6); it grows further by its own results.
+        """
+        growths = {DENSE: self._growth(DENSE, BASE)}
         for variant in self.study.variants:
-            if variant != DENSE and variant not in self.certificates:
-                continue
-            widths = None if variant == DENSE else self.certificates[variant]["widths"]
-            method, ratio = parse_variant(variant)
-            labels = {
-                "study": self.study.name,
-                "variant": variant,
-                "method": method,
-                "flops_ratio": ratio,
-            }
-            for seed in self.study.seeds:
-                for point in self.study.points():
-                    yield labels, self._spec(point.lr, point.weight_decay, seed, widths)
+            if variant not in growths:
+                growths[variant] = growths[DENSE]._replace(settled=False, touched=())
+                if variant in self.certificates and growths[DENSE].settled:
+                    growths[variant] = self._growth(variant, growths[DENSE].extent)
+        return growths
+
+    def _growth(self, variant: str, start: Extent) -> Growth:
+        grid, study = self.study.grid, self.study
+        if not any(grid.limits.values()):
+            return Growth(start, True, ())
+        levels = grid.levels(study.prior, grid.largest)
+        points = [point for level in levels for point in level]
+        table = self.store.frame(
+            (self._labels(variant), self._spec(point, seed, variant))
+            for point in points
+            for seed in study.seeds
+        )
+        cells = table.groupby(["lr", "weight_decay"])["top1"]
+        results = {
+            point: float(values.mean(skipna=False))
+            for point, values in cells
+            if len(values) == len(study.seeds)
+        }
+        return grid.grow(study.prior, results, max(study.roi), start)
+
+    def _labels(self, variant: str) -> dict[str, Any]:
+        method, ratio = parse_variant(variant)
+        name = self.study.name
+        return {"study": name, "variant": variant, "method": method, "flops_ratio": ratio}
+
+    def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
+        """Labels and specification of every run known so far, in the order to train them.
+
+        Coarse to fine over all variants, so that landscapes can be compared early.
+        """
+        study = self.study
+        known = [name for name in study.variants if name == DENSE or name in self.certificates]
+        labels = {variant: self._labels(variant) for variant in known}
+        growths = self.growths()
+        levels = {v: study.grid.levels(study.prior, growths[v].extent) for v in known}
+        for seed in study.seeds:
+            for same in zip(*levels.values(), strict=True):
+                for variant, points in zip(known, same, strict=True):
+                    for point in points:
+                        yield labels[variant], self._spec(point, seed, variant)
 
     def missing(self) -> list[tuple[str, RunSpec]]:
         """Variant and specification of the runs to train, the prior's first if it is needed."""
@@ -158,14 +193,14 @@ class Plan:
 
     def counts(self) -> pd.DataFrame:
         """Runs of each variant: columns `total`, `done` and `missing`, indexed by variant."""
-        total = (
-            len(self.study.seeds)
-            * len(self.study.axis("lr"))
-            * len(self.study.axis("weight_decay"))
-        )
+        grid, prior, seeds = self.study.grid, self.study.prior, len(self.study.seeds)
+        total = {
+            name: seeds * sum(map(len, grid.levels(prior, growth.extent)))
+            for name, growth in self.growths().items()
+        }
         done = self.table()["variant"].value_counts()
         rows = [
-            {"variant": name, "total": total, "done": int(done.get(name, 0))}
+            {"variant": name, "total": total[name], "done": int(done.get(name, 0))}
             for name in self.study.variants
         ]
         frame = pd.DataFrame(rows).set_index("variant")
@@ -185,14 +220,18 @@ class Plan:
         table = self.table()
         study = self.study.model_dump(mode="json")
         study["data"] |= {"train": self.size.train, "test": self.size.test}
-        study["grid"] = {name: list(self.study.axis(name)) for name in ("lr", "weight_decay")}
+        extents = [growth.extent for growth in self.growths().values()]
+        for name in Extent._fields:
+            values = [self.study.grid.values(name, self.study.prior, each) for each in extents]
+            study["grid"][name] = sorted(set().union(*values))
+        counts = self.counts()["missing"]
         record = {
             "study": study,
             "certificates": self.certificates,
             "record": {
                 "command": command,
                 "runs": len(table),
-                "missing": int(self.counts()["missing"].sum()),
+                "missing": {name: int(count) for name, count in counts.items() if count},
                 "train_seconds": round(float(table["seconds"].sum()), 1),
                 "images": int((table["epochs"] * self.size.train).sum()),
                 "device": ", ".join(sorted(set(table["device"]))),

@@ -88,6 +88,11 @@ class Results:
         )
 
     @property
+    def missing(self) -> dict[str, int]:
+        """Runs that were still to be trained when it was published, by variant; empty if none."""
+        return dict(self.record["record"].get("missing") or {})
+
+    @property
     def scaled_down(self) -> bool:
         """Whether it trains on fewer or smaller images, or for fewer epochs, than the thesis."""
         data, recipe = self.record["study"]["data"], self.record["study"]["recipe"]

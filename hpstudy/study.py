@@ -4,14 +4,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hpstudy.errors import HpstudyError, nearest, unknown
+from hpstudy.grid import Axis, Frozen, Grid, Point, Positive
 
 # Raised when the meaning of a field or of the arithmetic changes, so that old rows are not reused.
 SCHEMA = 2
@@ -25,17 +25,12 @@ ARITHMETICS = (*PRECISIONS, *(f"{name}-compiled" for name in PRECISIONS))
 AUTO = "auto"
 MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2", "resnet50")
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 # torch's generators take no more than 64 bits, the sign among them.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Data(_Frozen):
+class Data(Frozen):
     """Images to train and to evaluate on (thesis, section 3.1.1)."""
 
     name: str
@@ -45,7 +40,7 @@ class Data(_Frozen):
     holdout: Literal["test"] | Annotated[float, Field(gt=0, le=0.5)] = "test"
 
 
-class Recipe(_Frozen):
+class Recipe(Frozen):
     """SGD with momentum and a step-wise learning rate (thesis, section 3.1.3 and Table 3.3)."""
 
     epochs: Count
@@ -70,44 +65,7 @@ class Recipe(_Frozen):
         return self
 
 
-class Point(_Frozen):
-    """One setting of the two hyperparameters; weight decay is torch's coupled SGD value."""
-
-    lr: Positive
-    weight_decay: Positive
-
-
-class Axis(_Frozen):
-    """Values around the prior, evenly spaced in log10; `step` is in decades (section 3.3)."""
-
-    points: Annotated[int, Field(ge=1, le=101)]
-    step: Annotated[float, Field(ge=0.001, le=10)]
-
-
-class Grid(_Frozen):
-    """Learning rates and weight decays whose every combination is trained (section 3.3)."""
-
-    lr: Axis | tuple[Positive, ...]
-    weight_decay: Axis | tuple[Positive, ...]
-
-    @field_validator("lr", "weight_decay", mode="before")
-    @classmethod
-    def _values_or_axis(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            return Axis.model_validate(value)
-        if not isinstance(value, (list, tuple, Axis)):
-            raise ValueError(f"must be a list of values or points and step, not {value!r}")
-        return value
-
-    @field_validator("lr", "weight_decay")
-    @classmethod
-    def _distinct(cls, value: Axis | tuple[float, ...]) -> Axis | tuple[float, ...]:
-        if isinstance(value, tuple) and (not value or len(set(value)) != len(value)):
-            raise ValueError(f"needs one or more distinct values, unlike {list(value)}")
-        return value
-
-
-class Study(_Frozen):
+class Study(Frozen):
     """A model, its pruned variants and the grid on which each is trained from scratch."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -164,7 +122,7 @@ class Study(_Frozen):
             axis, values = getattr(self.grid, name), [getattr(self.prior, name)]
             reach = 0.0
             if isinstance(axis, Axis):
-                reach = axis.step * (axis.points - 1) / 2
+                reach = axis.reach
             else:
                 values += axis
             if max(abs(math.log10(value)) for value in values) + reach > 30:
@@ -206,34 +164,8 @@ class Study(_Frozen):
         parse_variant(pruning, ("all", *self.variants))
         return self.model_copy(update={"variants": tuple(dict.fromkeys((DENSE, pruning)))})
 
-    def axis(self, name: Literal["lr", "weight_decay"]) -> tuple[float, ...]:
-        """Grid values of one hyperparameter, increasing."""
-        axis = getattr(self.grid, name)
-        if not isinstance(axis, Axis):
-            return tuple(sorted(axis))
-        middle = math.log10(getattr(self.prior, name))
-        steps = (axis.step * (k - (axis.points - 1) / 2) for k in range(axis.points))
-        # Six significant digits: readable in tables, and the same id on every platform's libm.
-        return tuple(float(f"{10 ** (middle + step):.6g}") for step in steps)
 
-    def points(self) -> Iterator[Point]:
-        """Every grid point, the nearest to the prior (in decades) first."""
-        grid = [
-            Point(lr=lr, weight_decay=weight_decay)
-            for lr in self.axis("lr")
-            for weight_decay in self.axis("weight_decay")
-        ]
-
-        def distance(point: Point) -> float:
-            return math.hypot(
-                math.log10(point.lr / self.prior.lr),
-                math.log10(point.weight_decay / self.prior.weight_decay),
-            )
-
-        return iter(sorted(grid, key=distance))
-
-
-class RunSpec(_Frozen):
+class RunSpec(Frozen):
     """Everything that can change the numbers of one training, and nothing else.
 
     `widths` are the output channels of the pruned layers (None for the dense network): they, and

@@ -2,8 +2,9 @@
 
 import sys
 import tempfile
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from hpstudy.cost import calibrated_seconds, format_hours, hours_per_architecture, price
 from hpstudy.data import load_dataset
 from hpstudy.errors import HpstudyError
+from hpstudy.grid import Extent, Growth
 from hpstudy.machine import check_arithmetic
 from hpstudy.plan import Plan
 from hpstudy.pool import open_pool, worker_count
@@ -22,11 +24,14 @@ from hpstudy.worker import run, save_dataset
 
 # Compiling takes about a minute for each network in each worker: of longer work it is little.
 TRIAL_HOURS = 0.5
+PUBLISH_SECONDS = 60
 # A smaller gain would be within the noise of its measurement.
 TRIAL_GAIN = 1.05
 
 
-def sweep(plan: Plan, workers: int | None = None) -> int:
+def sweep(
+    plan: Plan, workers: int | None = None, publish: Callable[[], object] | None = None
+) -> int:
     """Train and record every missing run of a study.
 
     Prints the price, then shows one progress bar in units of priced time. Ending the process at
@@ -38,6 +43,9 @@ def sweep(plan: Plan, workers: int | None = None) -> int:
     plan : Plan
     workers : int, optional
         Processes that train at once; by default one per GPU, or one single-threaded one per core.
+    publish : callable, optional
+        Called about once a minute while there are new rows, and when the sweep ends or is
+        interrupted, so that the study can be drawn from what is there.
 
     Returns
     -------
@@ -61,10 +69,12 @@ def sweep(plan: Plan, workers: int | None = None) -> int:
         save_dataset(data, path)
         del data
         with open_pool(worker_count(workers), path) as pool:
-            return _sweep(plan, pool, worker_count(workers))
+            return _sweep(plan, pool, worker_count(workers), publish or (lambda: None))
 
 
-def _sweep(plan: Plan, pool: ProcessPoolExecutor, workers: int) -> int:
+def _sweep(
+    plan: Plan, pool: ProcessPoolExecutor, workers: int, publish: Callable[[], object]
+) -> int:
     priced = price(plan, workers, pool)
     decide_arithmetic(plan, pool, priced)
     seconds = {name: entry["seconds_per_run"] for name, entry in priced["variants"].items()}
@@ -74,15 +84,19 @@ def _sweep(plan: Plan, pool: ProcessPoolExecutor, workers: int) -> int:
         f"with {workers} worker(s) on {priced['device']}, {plan.arithmetic}"
     )
     total = sum(entry["missing"] * seconds[name] for name, entry in priced["variants"].items())
-    trained = 0
-    with _bar(plan.study.name, total) as bar:
-        for variant, spec, result in _train(plan, pool, workers, bar):
-            plan.store.add(spec, *result)
-            trained += 1
-            bar.set_description(
-                f"{plan.study.name} {trained}/{max(runs, trained)} runs", refresh=False
-            )
-            bar.update(min(seconds[variant], bar.total - bar.n))
+    trained, published = 0, time.monotonic()
+    try:
+        with _bar(plan.study.name, total) as bar:
+            for spec, result in _train(plan, pool, workers, bar, seconds):
+                plan.store.add(spec, *result)
+                trained += 1
+                if time.monotonic() - published > PUBLISH_SECONDS:
+                    publish()
+                    published = time.monotonic()
+    finally:
+        if trained:
+            publish()
+    _say_touched(plan)
     return trained
 
 
@@ -142,17 +156,22 @@ def _bar(name: str, seconds: float) -> tqdm:
 
 
 def _train(
-    plan: Plan, pool: ProcessPoolExecutor, workers: int, bar: tqdm
-) -> Iterator[tuple[str, RunSpec, tuple[dict[str, Any], Any]]]:
-    """Yield variant, specification and result of every missing run as it is finished."""
-    pending = deque(plan.missing())
-    scheduled = {spec.run_id for _, spec in pending}
+    plan: Plan,
+    pool: ProcessPoolExecutor,
+    workers: int,
+    bar: tqdm,
+    seconds: dict[str, float],
+) -> Iterator[tuple[RunSpec, tuple[dict[str, Any], Any]]]:
+    """Yield specification and result of every missing run as it is finished."""
+    pending, finished, growths = deque(plan.missing()), 0, plan.growths()
+    submitted: set[str] = set()
     running: dict[Future, tuple[str, RunSpec]] = {}
     while pending or running:
         while pending and len(running) < workers:
             variant, spec = pending.popleft()
             keep_scores = spec == plan.prior
             running[_submit(pool, spec, keep_scores)] = variant, spec
+            submitted.add(spec.run_id)
         # The time-out lets the bar move its clock at a terminal while long runs train.
         done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
         if sys.stderr.isatty():
@@ -168,12 +187,42 @@ def _train(
                     f"and weight_decay {spec.weight_decay} was trained; finished runs are "
                     "recorded, and the same command goes on from there"
                 ) from None
-            yield variant, spec, result
-            if spec == plan.prior and plan.needs_ranking:
+            yield spec, result
+            finished += 1
+            bar.update(min(seconds[variant], bar.total - bar.n))
+            if spec == plan.prior:
                 plan.certify()
-                new = [entry for entry in plan.missing() if entry[1].run_id not in scheduled]
-                scheduled |= {spec.run_id for _, spec in new}
-                pending.extend(new)
+            # The ranking makes the pruned networks; the last results of a grid may extend it.
+            if spec == plan.prior or not pending:
+                pending = deque(x for x in plan.missing() if x[1].run_id not in submitted)
+                growths = _say_growths(plan, growths)
+                left = sum(seconds[name] for name, _ in (*pending, *running.values()))
+                bar.total = max(bar.total, bar.n + left)
+            runs = finished + len(pending) + len(running)
+            bar.set_description(f"{plan.study.name} {finished}/{runs} runs", refresh=False)
+
+
+def _say_growths(plan: Plan, before: dict[str, Growth]) -> dict[str, Growth]:
+    """Say which grids have been extended, and to what; the extents as they are now."""
+    growths, grid, prior = plan.growths(), plan.study.grid, plan.study.prior
+    for variant, growth in growths.items():
+        for name in Extent._fields:
+            if getattr(growth.extent, name) != getattr(before[variant].extent, name):
+                low, *_, high = grid.values(name, prior, growth.extent)
+                _say(f"{plan.study.name}: {name} of {variant} extended to {low:g} ... {high:g}")
+    return growths
+
+
+def _say_touched(plan: Plan) -> None:
+    """Say which regions of interest reach beyond what the grids may be extended to."""
+    if any(plan.study.grid.limits.values()):
+        region = f"{max(plan.study.roi):g}-ROI"
+        for variant, growth in plan.growths().items():
+            if growth.touched:
+                _say(
+                    f"{plan.study.name}: the {region} of {variant} touches the grid's end at "
+                    f"{' and '.join(growth.touched)}, as far as `extend` lets it grow"
+                )
 
 
 def _submit(pool: ProcessPoolExecutor, spec: RunSpec, keep_scores: bool) -> Future:

@@ -62,6 +62,10 @@ class Opened:
     workers: int | None
     command: str
 
+    def publish(self) -> Path:
+        """Publish what there is by now (`publish_results`)."""
+        return publish_results(self.plan, self.command, self.workers)
+
 
 def open_notebook(namespace: Mapping[str, Any]) -> Opened:
     """Open the study that the parameters of `notebooks/sweep.ipynb` ask for.

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -95,8 +96,8 @@ class Backwards(Plan):
     """The runs in the opposite order, after the one that the ranking needs."""
 
     def missing(self):
-        first, *rest = super().missing()
-        return [first, *rest[::-1]]
+        runs = super().missing()
+        return runs[:1] + runs[:0:-1]
 
 
 def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
@@ -123,11 +124,37 @@ def test_a_worker_that_ends_ends_the_sweep_in_one_sentence_and_nothing_is_lost(
                 os.kill(worker.pid, signal.SIGKILL)
 
     monkeypatch.setattr(plan.store, "add", add_and_kill)
-    words = refused(sweep, plan, workers=1)
+    publish = partial(plan.publish, tmp_path, "hpstudy run tiny.yaml", 1)
+    words = refused(sweep, plan, workers=1, publish=publish)
     assert "a worker of tiny ended before" in words and "lr" in words
     assert plan.store.recorded() == {plan.prior.run_id}
     assert multiprocessing.active_children() == []
     assert plan.table()["loss"].tolist() == swept.table["loss"].tolist()[:1]
+    # What is there can be drawn, and says what is not.
+    record = json.loads((tmp_path / "tiny.json").read_text())["record"]
+    assert (record["runs"], record["missing"]) == (1, {"unpruned": 1, "uniform-0.2": 2})
+    assert pd.read_csv(tmp_path / "tiny.csv")["run_id"].tolist() == [plan.prior.run_id]
+
+
+def test_a_sweep_publishes_what_is_there_while_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(hpstudy.sweep, "PUBLISH_SECONDS", 0)
+    plan = Plan(tiny.study({"variants": []}), Store(tmp_path / "store.sqlite"))
+    seen = []
+    assert sweep(plan, workers=1, publish=lambda: seen.append(len(plan.table()))) == 2
+    assert seen == [1, 2, 2]
+
+
+def test_a_sweep_extends_the_grid_and_says_so(tmp_path, capsys):
+    """One point alone touches every end, and so does a second of the same accuracy."""
+    lr = {"points": 1, "step": 0.3, "extend": 1}
+    study = tiny.study({"grid.lr": lr, "variants": [], "roi": [100.0]})
+    plan = Plan(study, Store(tmp_path / "store.sqlite"))
+    assert sweep(plan, workers=1) == 3
+    assert plan.table()["lr"].tolist() == [0.00501187, 0.01, 0.0199526]
+    said = capsys.readouterr().err
+    assert "lr of unpruned extended to 0.00501187 ... 0.0199526" in said
+    assert "100-ROI of unpruned touches the grid's end at low lr and high lr" in said
+    assert sweep(plan, workers=1) == 0
 
 
 # --- refused before training ----------------------------------------------------------------------
@@ -353,7 +380,7 @@ def test_one_variant_is_planned_and_the_others_keep_their_rows(swept, tmp_path, 
         assert table["run_id"].tolist() == swept.table["run_id"].tolist()
         assert record["study"]["variants"] == ["unpruned", *variants]
         assert list(record["certificates"]) == variants
-    assert record["record"]["missing"] == 2
+    assert sum(record["record"]["missing"].values()) == 2
     assert "unifrom-0.2" in refused(Plan, study, swept.store, pruning="unifrom-0.2")
 
 
@@ -382,6 +409,6 @@ def test_published_record_says_what_was_run_and_on_what(swept, tmp_path):
     assert record["certificates"] == swept.plan.certificates
     said = record["record"]
     assert (said["command"], said["workers"]) == ("hpstudy run tiny.yaml", 1)
-    assert (said["runs"], said["missing"], said["images"]) == (4, 0, 160)
+    assert (said["runs"], said["missing"], said["images"]) == (4, {}, 160)
     assert said["train_seconds"] == round(swept.table["seconds"].sum(), 1)
     assert said["device"] == "cpu" and said["torch"] and said["cores"] >= 1

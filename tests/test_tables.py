@@ -283,3 +283,16 @@ def test_answer_without_an_ellipse_says_so():
     assert "too few points" in answer.answer([one])["moved"]
     assert "too few points" in answer.facts(one)["moved"]
     assert answer.answer([one])["ranks"] == "undefined"
+
+
+def test_unfinished_study_says_what_it_lacks():
+    one = study(rows=[point("unpruned", 0.1, 1e-4, 80.0)])
+    one.record["record"]["missing"] = {"unpruned": 97, "uniform-0.2": 98}
+    for said in (answer.answer([one]), answer.facts(one)):
+        assert "unfinished, with 97 of unpruned and 98 of uniform-0.2" in said["warning"]
+        assert "unknown number" in said["risk_pruned"]
+    (warning,) = booktables.checks(one)["warning"]
+    assert "97 more runs are still to be trained" in warning
+    finished = study()
+    finished.record["record"]["missing"] = {}
+    assert "unfinished" not in answer.answer([finished])["warning"]

@@ -1,0 +1,212 @@
+"""The grid of learning rates and weight decays: its values, their order, and how it grows."""
+
+import math
+from collections.abc import Mapping
+from itertools import product
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+# Means over seeds that are equal on paper differ in the last bits.
+_TOLERANCE = 1e-9
+
+
+class Frozen(BaseModel):
+    """Part of a params file: no other keys, no changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Point(Frozen):
+    """One setting of the two hyperparameters; weight decay is torch's coupled SGD value."""
+
+    lr: Positive
+    weight_decay: Positive
+
+
+class Axis(Frozen):
+    """Values around the prior, evenly spaced in log10; `step` is in decades (section 3.3).
+
+    `extend` is the number of steps that may be added on each side where the region of interest
+    touches it.
+    """
+
+    points: Annotated[int, Field(ge=1, le=101)]
+    step: Annotated[float, Field(ge=0.001, le=10)]
+    extend: Annotated[int, Field(ge=0, le=50)] = 0
+
+    @property
+    def reach(self) -> float:
+        """Decades from the prior to the furthest value that the axis may come to have."""
+        return self.step * ((self.points - 1) / 2 + self.extend)
+
+
+class Extent(NamedTuple):
+    """Steps added to a grid at the lower and the upper end of each axis."""
+
+    lr: tuple[int, int] = (0, 0)
+    weight_decay: tuple[int, int] = (0, 0)
+
+
+BASE = Extent()
+
+
+class Growth(NamedTuple):
+    """How far a grid has grown.
+
+    Attributes
+    ----------
+    extent : Extent
+        What has been added to its sides.
+    settled : bool
+        Whether every point there has a result and none is to be added.
+    touched : tuple of str
+        Of a settled grid, the ends that the region of interest touches all the same, because they
+        may not be extended further: "low lr", "high lr", "low weight_decay", "high weight_decay".
+    """
+
+    extent: Extent
+    settled: bool
+    touched: tuple[str, ...]
+
+
+class Grid(Frozen):
+    """Learning rates and weight decays whose every combination is trained (section 3.3)."""
+
+    lr: Axis | tuple[Positive, ...]
+    weight_decay: Axis | tuple[Positive, ...]
+
+    @field_validator("lr", "weight_decay", mode="before")
+    @classmethod
+    def _values_or_axis(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return Axis.model_validate(value)
+        if not isinstance(value, (list, tuple, Axis)):
+            raise ValueError(f"must be a list of values or points and step, not {value!r}")
+        return value
+
+    @field_validator("lr", "weight_decay")
+    @classmethod
+    def _distinct(cls, value: Axis | tuple[float, ...]) -> Axis | tuple[float, ...]:
+        if isinstance(value, tuple) and (not value or len(set(value)) != len(value)):
+            raise ValueError(f"needs one or more distinct values, unlike {list(value)}")
+        return value
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Most steps that may be added on each side of an axis, by its name."""
+        axes = {name: getattr(self, name) for name in Extent._fields}
+        return {n: axis.extend if isinstance(axis, Axis) else 0 for n, axis in axes.items()}
+
+    @property
+    def largest(self) -> Extent:
+        """Extent that the grid may come to have."""
+        return Extent(*((limit, limit) for limit in self.limits.values()))
+
+    def values(
+        self, name: Literal["lr", "weight_decay"], prior: Point, extent: Extent = BASE
+    ) -> tuple[float, ...]:
+        """Values of one hyperparameter, increasing."""
+        axis = getattr(self, name)
+        if not isinstance(axis, Axis):
+            return tuple(sorted(axis))
+        below, above = getattr(extent, name)
+        middle, half = math.log10(getattr(prior, name)), (axis.points - 1) / 2
+        steps = (axis.step * (k - half) for k in range(-below, axis.points + above))
+        # Six significant digits: readable in tables, and the same id on every platform's libm.
+        return tuple(float(f"{10 ** (middle + step):.6g}") for step in steps)
+
+    def levels(self, prior: Point, extent: Extent = BASE) -> list[list[Point]]:
+        """Every point, coarse to fine, so that a part of them already spans the grid.
+
+        Of a grid of 9 x 9 around the prior the first level holds every fourth value of both axes
+        (3 x 3 points), the second what completes every second (5 x 5), the third the rest. Points
+        of an extension join the level that their distance from the prior, in steps, gives them.
+
+        Returns
+        -------
+        list of lists of Point
+            As many levels for every extent; within one, the nearest to the prior (in decades)
+            first.
+        """
+        axes = [self._steps(name, prior, extent) for name in Extent._fields]
+        base = [self._steps(name, prior, BASE) for name in Extent._fields]
+        reach = max(abs(step) for steps in base for step in steps.values())
+        deepest = max(reach, 1).bit_length() - 1
+        levels: list[list[Point]] = [[] for _ in range(deepest + 1)]
+        for lr, weight_decay in product(*axes):
+            # Divisible by 2 ** fineness, both of them; 0 is divisible by everything.
+            steps = axes[0][lr] | axes[1][weight_decay] | 1 << deepest
+            fineness = (steps & -steps).bit_length() - 1
+            levels[deepest - fineness].append(Point(lr=lr, weight_decay=weight_decay))
+        for level in levels:
+            level.sort(key=lambda point: _decades(point, prior))
+        return levels
+
+    def _steps(self, name: str, prior: Point, extent: Extent) -> dict[float, int]:
+        """Steps of every value from the one that is nearest to the prior, extension left out."""
+        middle = getattr(prior, name)
+        base = self.values(name, prior)
+        nearest = min(base, key=lambda value: abs(math.log10(value / middle)))
+        values = self.values(name, prior, extent)
+        return {value: k - values.index(nearest) for k, value in enumerate(values)}
+
+    def grow(
+        self,
+        prior: Point,
+        results: Mapping[tuple[float, float], float],
+        threshold: float,
+        start: Extent = BASE,
+    ) -> Growth:
+        """Extend the grid on every side that the region of interest touches, until it is inside.
+
+        Parameters
+        ----------
+        prior : Point
+        results : mapping of (lr, weight_decay) to float
+            Accuracies in percent of the points that have been trained; NaN for one without a
+            value, which bounds the region as any point outside it does.
+        threshold : float
+            Of the region of interest (equation 3.3), in percentage points.
+        start : Extent
+            To begin with.
+
+        Returns
+        -------
+        Growth
+            The same for the same results, in whatever order they came: a side grows by one step
+            once all points so far have a result, and on what those alone show.
+
+        References
+        ----------
+        Thesis, section 3.3, extends its grids by hand in this way.
+        """
+        extent = start
+        while True:
+            axes = {name: self.values(name, prior, extent) for name in Extent._fields}
+            here = list(product(*axes.values()))
+            if any(point not in results for point in here):
+                return Growth(extent, False, ())
+            best = max((results[p] for p in here if not math.isnan(results[p])), default=math.inf)
+            region = [p for p in here if results[p] >= best - threshold - _TOLERANCE]
+            grown, touched = {}, []
+            for name, inside in zip(axes, zip(*region, strict=True), strict=False):
+                (low, *_), high = axes[name], axes[name][-1]
+                ends = {"low": low in inside, "high": high in inside}
+                touched += [f"{end} {name}" for end, hit in ends.items() if hit]
+                steps = zip(getattr(extent, name), ends.values(), strict=True)
+                limit = self.limits[name]
+                grown[name] = tuple(max(old, min(old + hit, limit)) for old, hit in steps)
+            if extent._replace(**grown) == extent:
+                return Growth(extent, True, tuple(touched))
+            extent = extent._replace(**grown)
+
+
+def _decades(point: Point, other: Point) -> float:
+    apart = math.hypot(
+        math.log10(point.lr / other.lr), math.log10(point.weight_decay / other.weight_decay)
+    )
+    # Values have six digits, which must not tell apart two that lie equally far.
+    return round(apart, 4)
