@@ -1,0 +1,53 @@
+"""What the benchmarks share: taking turns, medians with their spread, and the tables they print."""
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from hpstudy.machine import cores
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "plotly")
+
+
+def interleave(cases: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Call every case once a round, in an order that rotates, and collect what they return.
+
+    Whatever else the machine does then meets all cases alike, so that ratios within a round stand
+    where absolute figures do not.
+    """
+    names, measured = list(cases), {name: [] for name in cases}
+    for number in range(rounds):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            measured[name].append(cases[name]())
+    return measured
+
+
+def median_spread(values: list[float]) -> str:
+    """Median, and the smallest and largest value beside it, to three digits."""
+    return f"{_digits(median(values))} ({_digits(min(values))} to {_digits(max(values))})"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def machine() -> str:
+    """Processor, cores that may be used, and versions, in a line."""
+    processor = platform.processor() or platform.machine()
+    if (info := Path("/proc/cpuinfo")).exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0].split(":", 1)[1].strip() if names else processor
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return f"{processor}, {cores()} cores; Python {platform.python_version()}, {versions}"
+
+
+def markdown(rows: list[dict[str, object]]) -> str:
+    """A Markdown table; its columns are the keys of the first row."""
+    columns = list(rows[0])
+    lines = [columns, ["---"] * len(columns)] + [
+        [str(row[name]) for name in columns] for row in rows
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,232 @@
+"""Trained images per second on a CPU: the usual loop, plain resident data, and hpstudy.
+
+    python benchmarks/cpu.py --data-root FOLDER [--networks resnet20] [--sizes 16]
+
+All ways stand ready in processes of their own and take turns, so that what else the machine does
+meets all of them alike. The usual loop is one process with all cores: a DataLoader with four
+workers, PIL transforms, float32, NCHW, the loss read after each step. All others are one
+single-threaded process per core on resident data. Needs CIFAR-10 in FOLDER.
+"""
+
+import argparse
+import os
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+from common import interleave, machine, markdown, median_spread
+
+from hpstudy.data import load_dataset
+from hpstudy.machine import cores
+from hpstudy.models import build_model
+from hpstudy.study import Data, Recipe
+from hpstudy.surgery import Network
+from hpstudy.worker import ENVIRONMENT, prepare_process
+
+BATCH = 128
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+OURS = ("float32", "float32-compiled", "bfloat16", "bfloat16-compiled")
+WAYS = ("usual", "resident", "channels_last", *OURS, "peak", "peak bfloat16")
+
+
+def usual_loop(network: str, size: int, root: str):
+    """Yield images trained: the loop of the widely used CIFAR ResNet repositories."""
+    from torchvision import datasets, transforms
+
+    steps = [transforms.Resize(size)] if size != 32 else []
+    steps += [
+        transforms.RandomCrop(size, size // 8),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize(MEAN, STD),
+    ]
+    data = datasets.CIFAR10(root, transform=transforms.Compose(steps))
+    loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True, num_workers=4)
+    torch.manual_seed(0)
+    model = build_model(network)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
+    while True:
+        for images, labels in loader:
+            loss = F.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+            yield len(labels)
+
+
+def resident_loop(network: str, size: int, root: str, memory_format: torch.memory_format):
+    """Yield images trained: plain PyTorch on augmented batches of resident images."""
+    prepare_process()
+    data = load_dataset(Data(name="cifar10", image_size=size), root)
+    images, labels = data.train.images, data.train.labels
+    mean, std = torch.tensor(MEAN)[:, None, None] * 255, torch.tensor(STD)[:, None, None] * 255
+    torch.manual_seed(0)
+    model = build_model(network).to(memory_format=memory_format)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
+    pad = size // 8
+    while True:
+        for index in torch.randperm(len(images)).split(BATCH):
+            batch = F.pad(images[index], (pad,) * 4)
+            y, x = torch.randint(2 * pad + 1, (2,)).tolist()
+            batch = (batch[:, :, y : y + size, x : x + size].float() - mean) / std
+            flip = torch.rand(len(index)) < 0.5
+            batch[flip] = batch[flip].flip(-1)
+            loss = F.cross_entropy(
+                model(batch.contiguous(memory_format=memory_format)), labels[index]
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            yield len(index)
+
+
+def our_loop(network: str, size: int, root: str, arithmetic: str):
+    """Yield images trained by the package's trainer."""
+    from hpstudy.training import Trainer
+
+    prepare_process()
+    data = load_dataset(Data(name="cifar10", image_size=size), root)
+    torch.manual_seed(0)
+    recipe = Recipe(epochs=1, batch_size=BATCH, lr_decay_epochs=())
+    trainer = Trainer(build_model(network), data, recipe, arithmetic)
+    trainer.lr.fill_(0.1)
+    trainer.weight_decay.fill_(1e-4)
+    generator = torch.Generator().manual_seed(0)
+    while True:
+        for views in trainer.train_batches.random(generator)[:, : 50_000 // BATCH * BATCH].split(
+            BATCH, 1
+        ):
+            trainer.train(views)
+            yield BATCH
+
+
+def product_loop(dtype: torch.dtype):
+    """Yield floating-point operations of square matrix products: what a core can do."""
+    prepare_process()
+    a, b = torch.randn(2, 1536, 1536).to(dtype)
+    while True:
+        torch.mm(a, b)
+        yield 2 * 1536**3
+
+
+def loop(way: str, network: str, size: int, root: str):
+    """The loop of a way, by its name."""
+    if way == "usual":
+        return usual_loop(network, size, root)
+    if way == "resident":
+        return resident_loop(network, size, root, torch.contiguous_format)
+    if way == "channels_last":
+        return resident_loop(network, size, root, torch.channels_last)
+    if way.startswith("peak"):
+        return product_loop(torch.bfloat16 if way.endswith("bfloat16") else torch.float32)
+    return our_loop(network, size, root, way)
+
+
+def serve(pipe, *arguments) -> None:
+    """Work for as long as the other end asks, and answer with units per second."""
+    work = loop(*arguments)
+    for _ in range(3):
+        next(work)
+    pipe.send(None)
+    while (seconds := pipe.recv()) is not None:
+        next(work)  # what was fetched ahead while others had their turn
+        started, done = time.perf_counter(), 0
+        while time.perf_counter() - started < seconds:
+            done += next(work)
+        pipe.send(done / (time.perf_counter() - started))
+
+
+class Way:
+    """Processes of one way; asked for a rate, they all work at once."""
+
+    def __init__(self, way: str, network: str, size: int, root: str):
+        context, before = get_context("spawn"), dict(os.environ)
+        if way != "usual":
+            os.environ |= ENVIRONMENT
+        self.pipes, self.processes = [], []
+        for _ in range(1 if way == "usual" else cores()):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(theirs, way, network, size, root))
+            process.start()
+            self.pipes.append(ours)
+            self.processes.append(process)
+        os.environ.clear()
+        os.environ |= before
+        for pipe in self.pipes:
+            pipe.recv()
+
+    def rate(self, seconds: float) -> float:
+        """Images, or operations, per second of all processes together."""
+        for pipe in self.pipes:
+            pipe.send(seconds)
+        return sum(pipe.recv() for pipe in self.pipes)
+
+    def end(self) -> None:
+        """End the processes."""
+        for pipe, process in zip(self.pipes, self.processes, strict=True):
+            pipe.send(None)
+            process.join(10)
+            process.kill()
+
+
+def compare(ways: list[str], network: str, size: int, root: str, seconds: float, rounds: int):
+    """Rows of the table for one network at one size."""
+    standing = {way: Way(way, network, size, root) for way in ways}
+    try:
+        rates = interleave(
+            {way: lambda way=way: standing[way].rate(seconds) for way in ways}, rounds
+        )
+    finally:
+        for way in standing.values():
+            way.end()
+    operations = 6 * Network(network, 10, size).cost.macs()
+    rows = []
+    for way in ways:
+        if way.startswith("peak"):
+            continue
+        peak = median(rates["peak bfloat16" if way.startswith("bfloat16") else "peak"])
+        ratios = [
+            median(a / b for a, b in zip(rates[way], rates[base], strict=True))
+            for base in ("usual", "resident")
+        ]
+        rows.append(
+            {
+                "network": network,
+                "size": size,
+                "way": way,
+                "images/s": median_spread(rates[way]),
+                "x usual": f"{ratios[0]:.2f}",
+                "x resident": f"{ratios[1]:.2f}",
+                "of peak": f"{median(rates[way]) * operations / peak:.0%}",
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-root", default=os.environ.get("HPSTUDY_DATA", "data"))
+    parser.add_argument("--networks", nargs="+", default=["resnet20", "resnet56"])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[16, 32])
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    rows = []
+    for network in given.networks:
+        for size in given.sizes:
+            rows += compare(
+                given.ways, network, size, str(Path(given.data_root)), given.seconds, given.rounds
+            )
+            print(markdown(rows[-len(given.ways) :]), file=sys.stderr, flush=True)
+    print(f"{machine()}; batch {BATCH}, {given.rounds} turns of {given.seconds:g} s each\n")
+    print(markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
