@@ -11,7 +11,7 @@ import pandas as pd
 
 from hpstudy import thesis
 from hpstudy.landscape import MINIMUM_POINTS
-from hpstudy.results import Results, roi_title
+from hpstudy.results import Results, count, roi_title
 from hpstudy.risk import risks
 
 KEYS = ["model", "variant"]
@@ -266,7 +266,9 @@ def checks(results: Results) -> pd.DataFrame:
         widest = landscape.roi(results.thresholds[-1])
         if not landscape.on_edge and _touches_edge(widest, points):
             warnings.append(f"the {roi_title(results.thresholds[-1])} touches the edge of the grid")
-        if points["value"].isna().any():
+        if stopped := int((points["stopped"] > 0).sum()):
+            warnings.append(f"{count(stopped, 'point')} stopped early, without a value")
+        if (points["value"].isna() & (points["stopped"] == 0)).any():
             warnings.append("some points have no value")
         rows.append({**row, "warning": "; ".join(warnings)})
     return pd.DataFrame(rows)

@@ -69,6 +69,12 @@ def landscapes_caption(
     diverged = int((every["diverged"] > 0).sum())
     if diverged:
         sentences.append(f"Crosses: {count(diverged, 'point')} with a diverged run.")
+    stopped = int((every["stopped"] > 0).sum())
+    if stopped:
+        sentences.append(
+            f"Dashes: {count(stopped, 'point')} with a run that was stopped early, because it "
+            f"could not reach the {roi_title(max(panels.roi))}; they have no value."
+        )
     return " ".join([*sentences, BIASED])
 
 

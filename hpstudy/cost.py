@@ -51,6 +51,7 @@ def price(
     workers = worker_count(workers)
     check_arithmetic(plan.arithmetic)
     table = plan.table()
+    whole = table[~table["stopped"].astype(bool)]
     cost = plan.network.cost
     variants: dict[str, dict[str, Any]] = {}
     for variant, counts in plan.counts().iterrows():
@@ -60,7 +61,7 @@ def price(
             "macs": cost.macs(widths),
             "params": cost.params(widths),
         }
-        finished = table[table["variant"] == variant]["seconds"]
+        finished = whole[whole["variant"] == variant]["seconds"]
         if len(finished) >= _ENOUGH or not variants[variant]["missing"]:
             seconds, source = float(finished.median()), "measured"
             variants[variant] |= {"seconds_per_run": seconds, "source": source}

@@ -122,8 +122,8 @@ class Grid(Frozen):
         """Every point, coarse to fine, so that a part of them already spans the grid.
 
         Of a grid of 9 x 9 around the prior the first level holds every fourth value of both axes
-        (3 x 3 points), the second what completes every second (5 x 5), the third the rest. Points
-        of an extension join the level that their distance from the prior, in steps, gives them.
+        (3 x 3 points), the second what completes every second (5 x 5), the third the rest. One
+        more level holds the points of the extension.
 
         Returns
         -------
@@ -131,26 +131,25 @@ class Grid(Frozen):
             As many levels for every extent; within one, the nearest to the prior (in decades)
             first.
         """
-        axes = [self._steps(name, prior, extent) for name in Extent._fields]
-        base = [self._steps(name, prior, BASE) for name in Extent._fields]
-        reach = max(abs(step) for steps in base for step in steps.values())
+        axes = [self._steps(name, prior) for name in Extent._fields]
+        reach = max(abs(step) for steps in axes for step in steps.values())
         deepest = max(reach, 1).bit_length() - 1
-        levels: list[list[Point]] = [[] for _ in range(deepest + 1)]
-        for lr, weight_decay in product(*axes):
-            # Divisible by 2 ** fineness, both of them; 0 is divisible by everything.
-            steps = axes[0][lr] | axes[1][weight_decay] | 1 << deepest
-            fineness = (steps & -steps).bit_length() - 1
-            levels[deepest - fineness].append(Point(lr=lr, weight_decay=weight_decay))
-        for level in levels:
-            level.sort(key=lambda point: _decades(point, prior))
+        levels: list[list[Point]] = [[] for _ in range(deepest + 2)]
+        for lr, weight_decay in product(*(self.values(n, prior, extent) for n in Extent._fields)):
+            level = -1
+            if lr in axes[0] and weight_decay in axes[1]:
+                # Divisible by 2 ** fineness, both of them; 0 is divisible by everything.
+                steps = axes[0][lr] | axes[1][weight_decay] | 1 << deepest
+                level = deepest + 1 - (steps & -steps).bit_length()
+            levels[level].append(Point(lr=lr, weight_decay=weight_decay))
+        for points in levels:
+            points.sort(key=lambda point: _decades(point, prior))
         return levels
 
-    def _steps(self, name: str, prior: Point, extent: Extent) -> dict[float, int]:
-        """Steps of every value from the one that is nearest to the prior, extension left out."""
-        middle = getattr(prior, name)
-        base = self.values(name, prior)
-        nearest = min(base, key=lambda value: abs(math.log10(value / middle)))
-        values = self.values(name, prior, extent)
+    def _steps(self, name: str, prior: Point) -> dict[float, int]:
+        """Steps of every value of an axis from the one that is nearest to the prior."""
+        values, middle = self.values(name, prior), getattr(prior, name)
+        nearest = min(values, key=lambda value: abs(math.log10(value / middle)))
         return {value: k - values.index(nearest) for k, value in enumerate(values)}
 
     def grow(
@@ -189,10 +188,9 @@ class Grid(Frozen):
             here = list(product(*axes.values()))
             if any(point not in results for point in here):
                 return Growth(extent, False, ())
-            best = max((results[p] for p in here if not math.isnan(results[p])), default=math.inf)
-            region = [p for p in here if results[p] >= best - threshold - _TOLERANCE]
+            inside_of = zip(*region({point: results[point] for point in here}, threshold))
             grown, touched = {}, []
-            for name, inside in zip(axes, zip(*region, strict=True), strict=False):
+            for name, inside in zip(axes, inside_of, strict=False):
                 (low, *_), high = axes[name], axes[name][-1]
                 ends = {"low": low in inside, "high": high in inside}
                 touched += [f"{end} {name}" for end, hit in ends.items() if hit]
@@ -202,6 +200,17 @@ class Grid(Frozen):
             if extent._replace(**grown) == extent:
                 return Growth(extent, True, tuple(touched))
             extent = extent._replace(**grown)
+
+
+def region(
+    results: Mapping[tuple[float, float], float], threshold: float
+) -> set[tuple[float, float]]:
+    """Points at most `threshold` below the best (equation 3.3); NaN, a point without value, never.
+
+    `hpstudy.landscape.Landscape.roi` is the same for tables of runs.
+    """
+    best = max((value for value in results.values() if not math.isnan(value)), default=math.inf)
+    return {point for point, value in results.items() if value >= best - threshold - _TOLERANCE}
 
 
 def _decades(point: Point, other: Point) -> float:

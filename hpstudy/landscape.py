@@ -65,11 +65,12 @@ class Landscape:
         The network: "unpruned", "uniform-0.6", ...
     metric : str
         Column the values come from; larger is better.
-    points : DataFrame of shape (n_points, 6)
+    points : DataFrame of shape (n_points, 7)
         One row per grid point, sorted by lr, then weight_decay. `value` is the mean over seeds, in
         the metric's unit; NaN where any seed has none. `std` is the sample standard deviation
-        (n - 1) over seeds; NaN for a single seed. `seeds` counts the runs, `diverged` is the share
-        of them that diverged, in [0, 1].
+        (n - 1) over seeds; NaN for a single seed. `seeds` counts the runs; `diverged` and
+        `stopped` are the shares of them, in [0, 1], that diverged and that were stopped early
+        because they could not reach the region of interest.
     """
 
     variant: str
@@ -114,7 +115,7 @@ class Landscape:
 
         Returns
         -------
-        DataFrame of shape (n_roi, 6)
+        DataFrame of shape (n_roi, 7)
             Rows of `points`, in their order; points without a value are never in it.
 
         Raises
@@ -237,8 +238,9 @@ def landscapes(
     Parameters
     ----------
     table : DataFrame
-        One row per run with columns variant, lr, weight_decay and the metric; a column `diverged`
-        is used where there is one, else a run without a value counts as diverged.
+        One row per run with columns variant, lr, weight_decay and the metric; columns `diverged`
+        and `stopped` are used where there are any. Without the former, a run without a value
+        that was not stopped counts as diverged.
     metric : str, default "top1"
         Column of which larger is better; NaN for a run without a value.
     dense : str, default "unpruned"
@@ -267,11 +269,8 @@ def landscapes(
     if dense not in variants:
         raise unknown("variant for the dense network", dense, variants)
     value = table[metric].astype(float)
-    diverged = value.isna()
-    if "diverged" in table.columns:
-        # A column with blanks comes from a CSV as text, where bool("False") would be True.
-        words = table["diverged"].astype(str).str.lower()
-        diverged = words.isin(["true", "1", "1.0"])
+    stopped = _truths(table, "stopped", pd.Series(False, index=table.index))
+    diverged = _truths(table, "diverged", value.isna() & ~stopped)
     runs = pd.DataFrame(
         {
             "variant": table["variant"].astype(str),
@@ -279,10 +278,19 @@ def landscapes(
             "weight_decay": grid_values(table["weight_decay"].astype(float)),
             "value": value,
             "diverged": diverged.astype(float),
+            "stopped": stopped.astype(float),
         }
     )
     order = [dense] + [name for name in variants if name != dense]
     return {name: Landscape(name, metric, _points(runs[runs["variant"] == name])) for name in order}
+
+
+def _truths(table: pd.DataFrame, column: str, otherwise: pd.Series) -> pd.Series:
+    """Column of truth values; `otherwise` where the table has none."""
+    if column not in table.columns:
+        return otherwise
+    # A column with blanks comes from a CSV as text, where bool("False") would be True.
+    return table[column].astype(str).str.lower().isin(["true", "1", "1.0"])
 
 
 def _points(runs: pd.DataFrame) -> pd.DataFrame:
@@ -292,6 +300,7 @@ def _points(runs: pd.DataFrame) -> pd.DataFrame:
         std=("value", "std"),
         seeds=("value", "size"),
         diverged=("diverged", "mean"),
+        stopped=("stopped", "mean"),
         measured=("value", "count"),
     )
     # A mean over the seeds that happened to survive would flatter the point.

@@ -20,10 +20,19 @@ CROSSES = {
     },
     "hoverinfo": "text",
 }
+STOPPED = {
+    "mode": "markers",
+    "marker": {
+        "symbol": "line-ew",
+        "size": 8,
+        "line": {"width": 2, "color": INK},
+    },
+    "hoverinfo": "text",
+}
 
 
 def panel_traces(panel: Panel, data: Panels, suffix: str) -> list:
-    """Traces of one panel: surface, points, crosses, two lines an ellipse, optimum."""
+    """Traces of one panel: surface, points, crosses, dashes, two lines an ellipse, optimum."""
     axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "showlegend": False}
     points = panel.points
     step = _nice_step((data.high - data.low) / 6)
@@ -64,6 +73,14 @@ def panel_traces(panel: Panel, data: Panels, suffix: str) -> list:
             text=[point_text(row, data.metric) for row in panel.diverged.itertuples()],
             legendgroup="diverged",
             **CROSSES,
+            **axes,
+        ),
+        go.Scatter(
+            x=plain(panel.stopped["weight_decay"]),
+            y=plain(panel.stopped["lr"]),
+            text=[point_text(row, data.metric) for row in panel.stopped.itertuples()],
+            legendgroup="stopped",
+            **STOPPED,
             **axes,
         ),
     ]
@@ -135,10 +152,12 @@ def legend_traces(data: Panels) -> list:
         entries.append((name, group, {"mode": "lines", "line": line}, True))
     edge = any(panel.on_edge for panel in data.panels)
     diverged = any(len(panel.diverged) > 0 for panel in data.panels)
+    stopped = any(len(panel.stopped) > 0 for panel in data.panels)
     entries += [
         ("best", "best-False", _optimum(False), True),
         ("best, on the grid's edge", "best-True", _optimum(True), edge),
         ("diverged", "diverged", CROSSES, diverged),
+        ("stopped early", "stopped", STOPPED, stopped),
     ]
     return [
         go.Scatter(
@@ -161,6 +180,8 @@ def point_text(row, metric: str) -> str:
         lines.append(f"standard deviation {row.std:.2f}")
     if row.diverged > 0:
         lines.append(f"diverged: {row.diverged:.0%} of the runs")
+    if row.stopped > 0:
+        lines.append(f"stopped early: {row.stopped:.0%} of the runs")
     return "<br>".join(lines)
 
 

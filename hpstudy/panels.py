@@ -30,7 +30,9 @@ class Panel:
         Measured points with a value, as `Landscape.points`, and `colour`: the value on the
         colour scale.
     diverged : DataFrame
-        Points at which a run diverged or no value exists.
+        Points at which a run diverged, or no value exists though none was stopped.
+    stopped : DataFrame
+        Points at which a run was stopped early.
     best, best_lr, best_weight_decay : float
         Highest value and where it is.
     on_edge : bool
@@ -46,6 +48,7 @@ class Panel:
     surface: np.ndarray
     points: pd.DataFrame
     diverged: pd.DataFrame
+    stopped: pd.DataFrame
     best: float
     best_lr: float
     best_weight_decay: float
@@ -227,7 +230,10 @@ def _panel(landscape: Landscape, roi: tuple[float, ...], zero: float) -> Panel:
         weight_decay=weight_decay,
         surface=values - zero,
         points=points[points["value"].notna()],
-        diverged=points[(points["diverged"] > 0) | points["value"].isna()],
+        diverged=points[
+            (points["diverged"] > 0) | (points["value"].isna() & (points["stopped"] == 0))
+        ],
+        stopped=points[points["stopped"] > 0],
         best=landscape.best,
         best_lr=at["lr"],
         best_weight_decay=at["weight_decay"],

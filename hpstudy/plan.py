@@ -1,15 +1,15 @@
 """The runs of a study: which there are, which are missing, and what they are published as."""
 
-from collections.abc import Iterator
-from math import isfinite
+from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite, isnan, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from hpstudy.data import dataset_size
 from hpstudy.errors import HpstudyError
-from hpstudy.grid import BASE, Extent, Growth, Point
+from hpstudy.grid import BASE, Extent, Growth, Point, region
 from hpstudy.machine import default_arithmetic, environment
 from hpstudy.pruning import choose_channels, prune
 from hpstudy.sources import data_root as resolve_root
@@ -18,6 +18,26 @@ from hpstudy.store import Store, publish
 from hpstudy.study import AUTO, DENSE, RunSpec, Study, parse_variant
 from hpstudy.surgery import Network
 from hpstudy.training import check_last_batch
+
+
+class Progress(NamedTuple):
+    """What has ended of a study.
+
+    Attributes
+    ----------
+    ended : dict of str to float
+        Top-1 accuracy of the store's runs by id; NaN for one that was stopped early and needs no
+        more training.
+    growths : dict of str to Growth
+        How far the grid of each variant has grown.
+    spared : set of str
+        Ids of the runs that no race may stop: the prior's, whose filters are ranked, and the
+        pruned networks' in the dense region of interest, over which the risk is taken.
+    """
+
+    ended: dict[str, float]
+    growths: dict[str, Growth]
+    spared: set[str]
 
 
 class Plan:
@@ -128,87 +148,134 @@ class Plan:
                     self.study.criterion,
                 )
 
+    @property
     def growths(self) -> dict[str, Growth]:
         """How far the results so far have extended the grid of each variant, dense first.
 
         A pruned network's grid holds all of the dense one's, whose region of interest the risk is
         taken over (equations 3.4 to 3.6); it grows further by its own results.
         """
-        growths = {DENSE: self._growth(DENSE, BASE)}
+        return self.progress().growths
+
+    def progress(self) -> Progress:
+        """What has ended of the study, and what that says of the grids."""
+        ended = self.store.accuracies()
+        if self.study.racing:
+            stopped = self.store.stopped(max(self.study.roi)) - {self.prior.run_id}
+            ended = dict.fromkeys(stopped, nan) | ended
+        growths = {DENSE: self._growth(DENSE, BASE, ended)}
+        spared = {self.prior.run_id}
+        if self.study.racing:
+            spared |= self._inside(growths[DENSE].extent, ended)
+            ended = {key: x for key, x in ended.items() if not (isnan(x) and key in spared)}
         for variant in self.study.variants:
             if variant not in growths:
                 growths[variant] = growths[DENSE]._replace(settled=False, touched=())
                 if variant in self.certificates and growths[DENSE].settled:
-                    growths[variant] = self._growth(variant, growths[DENSE].extent)
-        return growths
+                    growths[variant] = self._growth(variant, growths[DENSE].extent, ended)
+        return Progress(ended, growths, spared)
 
-    def _growth(self, variant: str, start: Extent) -> Growth:
+    def _growth(self, variant: str, start: Extent, ended: Mapping[str, float]) -> Growth:
         grid, study = self.study.grid, self.study
         if not any(grid.limits.values()):
             return Growth(start, True, ())
-        levels = grid.levels(study.prior, grid.largest)
-        points = [point for level in levels for point in level]
-        table = self.store.frame(
-            (self._labels(variant), self._spec(point, seed, variant))
-            for point in points
-            for seed in study.seeds
-        )
-        cells = table.groupby(["lr", "weight_decay"])["top1"]
-        results = {
-            point: float(values.mean(skipna=False))
-            for point, values in cells
-            if len(values) == len(study.seeds)
-        }
+        results = self._results(variant, grid.largest, ended)
         return grid.grow(study.prior, results, max(study.roi), start)
 
-    def _labels(self, variant: str) -> dict[str, Any]:
-        method, ratio = parse_variant(variant)
-        name = self.study.name
-        return {"study": name, "variant": variant, "method": method, "flops_ratio": ratio}
+    def _results(
+        self, variant: str, extent: Extent, ended: Mapping[str, float]
+    ) -> dict[tuple[float, float], float]:
+        """Mean accuracy of the points at which the runs of all seeds have ended."""
+        points, seeds = self._points(extent), self.study.seeds
+        ids = [self.run_ids(variant, points, seed) for seed in seeds]
+        return {
+            (point.lr, point.weight_decay): sum(ended[run_id] for run_id in each) / len(seeds)
+            for point, *each in zip(points, *ids, strict=True)
+            if all(run_id in ended for run_id in each)
+        }
 
-    def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
-        """Labels and specification of every run known so far, in the order to train them.
+    def _inside(self, extent: Extent, ended: Mapping[str, float]) -> set[str]:
+        """Ids of the pruned networks' runs in the dense region of interest, once it is known."""
+        points = self._points(extent)
+        results = self._results(DENSE, extent, ended)
+        if len(results) < len(points):
+            return set()
+        near_best = region(results, max(self.study.roi))
+        inside = [point for point in points if (point.lr, point.weight_decay) in near_best]
+        return {
+            run_id
+            for variant in self.certificates
+            for seed in self.study.seeds
+            for run_id in self.run_ids(variant, inside, seed)
+        }
+
+    def _points(self, extent: Extent) -> list[Point]:
+        return [p for level in self.study.grid.levels(self.study.prior, extent) for p in level]
+
+    def run_ids(self, variant: str, points: Iterable[Point], seed: int) -> list[str]:
+        """Ids of a known variant's runs at some points."""
+        any_point = self._spec(self.study.prior, seed, variant)
+        return any_point.run_ids((point.lr, point.weight_decay, seed) for point in points)
+
+    def levels(self) -> dict[str, list[list[Point]]]:
+        """Points of the grid of every variant whose network is known, coarse to fine."""
+        grid, prior = self.study.grid, self.study.prior
+        return {
+            variant: grid.levels(prior, growth.extent)
+            for variant, growth in self.growths.items()
+            if variant == DENSE or variant in self.certificates
+        }
+
+    def _walk(self) -> Iterator[tuple[str, str, Point, int]]:
+        """Variant, id, point and seed of every run known so far, in the order to train them.
 
         Coarse to fine over all variants, so that landscapes can be compared early.
         """
-        study = self.study
-        known = [name for name in study.variants if name == DENSE or name in self.certificates]
-        labels = {variant: self._labels(variant) for variant in known}
-        growths = self.growths()
-        levels = {v: study.grid.levels(study.prior, growths[v].extent) for v in known}
-        for seed in study.seeds:
+        levels = self.levels()
+        for seed in self.study.seeds:
             for same in zip(*levels.values(), strict=True):
-                for variant, points in zip(known, same, strict=True):
-                    for point in points:
-                        yield labels[variant], self._spec(point, seed, variant)
+                for variant, points in zip(levels, same, strict=True):
+                    ids = self.run_ids(variant, points, seed)
+                    for run_id, point in zip(ids, points, strict=True):
+                        yield variant, run_id, point, seed
+
+    def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
+        """Labels and specification of every run known so far, in the order to train them."""
+        name = self.study.name
+        for variant, _, point, seed in self._walk():
+            method, ratio = parse_variant(variant)
+            labels = {"study": name, "variant": variant, "method": method, "flops_ratio": ratio}
+            yield labels, self._spec(point, seed, variant)
 
     def missing(self) -> list[tuple[str, RunSpec]]:
         """Variant and specification of the runs to train, the prior's first if it is needed."""
-        recorded = self.store.recorded()
-        wanted = {spec.run_id: (labels["variant"], spec) for labels, spec in self.runs()}
+        ended = self.progress().ended
+        first = []
         if self.needs_ranking:
-            recorded.discard(self.prior.run_id)
-            wanted = {self.prior.run_id: (DENSE, self.prior)} | wanted
-        return [entry for run_id, entry in wanted.items() if run_id not in recorded]
+            first = [(DENSE, self.prior)]
+            ended.setdefault(self.prior.run_id, nan)
+        return first + [
+            (variant, self._spec(point, seed, variant))
+            for variant, run_id, point, seed in self._walk()
+            if run_id not in ended
+        ]
 
     def counts(self) -> pd.DataFrame:
         """Runs of each variant: columns `total`, `done` and `missing`, indexed by variant."""
-        grid, prior, seeds = self.study.grid, self.study.prior, len(self.study.seeds)
-        total = {
-            name: seeds * sum(map(len, grid.levels(prior, growth.extent)))
-            for name, growth in self.growths().items()
-        }
-        done = self.table()["variant"].value_counts()
-        rows = [
-            {"variant": name, "total": total[name], "done": int(done.get(name, 0))}
-            for name in self.study.variants
-        ]
-        frame = pd.DataFrame(rows).set_index("variant")
+        progress, seeds = self.progress(), self.study.seeds
+        rows = []
+        for variant, growth in progress.growths.items():
+            points, done = self._points(growth.extent), 0
+            if variant == DENSE or variant in self.certificates:
+                ids = (i for seed in seeds for i in self.run_ids(variant, points, seed))
+                done = sum(run_id in progress.ended for run_id in ids)
+            rows.append({"variant": variant, "total": len(points) * len(seeds), "done": done})
+        frame = pd.DataFrame(rows).set_index("variant").loc[list(self.study.variants)]
         return frame.assign(missing=frame["total"] - frame["done"])
 
     def table(self) -> pd.DataFrame:
         """Recorded runs of the study, as they are published."""
-        return self.store.frame(self.runs())
+        return self.store.frame(self.runs(), max(self.study.roi) if self.study.racing else None)
 
     def publish(self, folder: str | Path, command: str, workers: int) -> Path:
         """Write the study's table and record to `folder`; the path of the table.
@@ -220,7 +287,7 @@ class Plan:
         table = self.table()
         study = self.study.model_dump(mode="json")
         study["data"] |= {"train": self.size.train, "test": self.size.test}
-        extents = [growth.extent for growth in self.growths().values()]
+        extents = [growth.extent for growth in self.growths.values()]
         for name in Extent._fields:
             values = [self.study.grid.values(name, self.study.prior, each) for each in extents]
             study["grid"][name] = sorted(set().union(*values))
@@ -234,6 +301,7 @@ class Plan:
                 "missing": {name: int(count) for name, count in counts.items() if count},
                 "train_seconds": round(float(table["seconds"].sum()), 1),
                 "images": int((table["epochs"] * self.size.train).sum()),
+                "stopped": int(table["stopped"].sum()),
                 "device": ", ".join(sorted(set(table["device"]))),
                 "workers": workers,
                 "arithmetic": self.arithmetic,

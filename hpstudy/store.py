@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.errors import HpstudyError
+from hpstudy.racing import Verdict
 from hpstudy.study import SCHEMA, RunSpec
 
 RESULT_COLUMNS = (
@@ -43,13 +44,19 @@ TABLE_COLUMNS = (
     "lr",
     "weight_decay",
     "seed",
-    *RESULT_COLUMNS,
+    *RESULT_COLUMNS[:7],
+    "stopped",
+    *RESULT_COLUMNS[7:],
 )
 
-_TABLES = {"runs", "rankings", "arithmetics"}
+_TABLES = {"runs", "stopped", "rankings", "arithmetics"}
 _CREATE = f"""
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {", ".join(RESULT_COLUMNS)}
+);
+CREATE TABLE IF NOT EXISTS stopped (
+    run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {", ".join(RESULT_COLUMNS)},
+    threshold REAL NOT NULL, verdict TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS rankings (
     run_id TEXT PRIMARY KEY, weights_sha256 TEXT NOT NULL, scores TEXT NOT NULL
@@ -116,31 +123,54 @@ class Store:
 
         A run that is there already stays as it was.
         """
-        row = {name: result[name] for name in RESULT_COLUMNS}
-        row["curve"] = json.dumps(row["curve"])
-        row["diverged"] = int(row["diverged"])
-        marks = ", ".join("?" * (2 + len(RESULT_COLUMNS)))
         with self._connect() as database:
-            database.execute(
-                f"INSERT OR IGNORE INTO runs VALUES ({marks})",
-                (spec.run_id, spec.model_dump_json(), *row.values()),
-            )
+            _insert(database, "runs", spec, result)
             if ranking is not None:
                 database.execute(
                     "INSERT OR IGNORE INTO rankings VALUES (?, ?, ?)",
                     (spec.run_id, ranking["weights_sha256"], json.dumps(ranking["scores"])),
                 )
 
-    def recorded(self) -> set[str]:
-        """Ids of all runs in the store."""
-        with self._connect() as database:
-            return {row[0] for row in database.execute("SELECT run_id FROM runs")}
+    def stop(
+        self, spec: RunSpec, result: Mapping[str, Any], threshold: float, verdict: Verdict
+    ) -> None:
+        """Record a run that was stopped because it could not reach the region of interest.
 
-    def missing(self, specs: Iterable[RunSpec]) -> list[RunSpec]:
-        """The runs that are not in the store, in the order given, each once."""
-        recorded = self.recorded()
-        wanted = {spec.run_id: spec for spec in specs}
-        return [spec for run_id, spec in wanted.items() if run_id not in recorded]
+        Its accuracies are those of an unfinished network, which no analysis may take for a
+        result: they stay in its curve and are not kept besides.
+        """
+        unknown = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss")
+        with self._connect() as database:
+            _insert(
+                database,
+                "stopped",
+                spec,
+                {**result, **dict.fromkeys(unknown)},
+                threshold,
+                json.dumps(verdict._asdict()),
+            )
+
+    def recorded(self) -> set[str]:
+        """Ids of all runs in the store that were trained to the end."""
+        return set(self.accuracies())
+
+    def accuracies(self) -> dict[str, float]:
+        """Top-1 accuracy in percent of every run that was trained to the end, by its id."""
+        with self._connect() as database:
+            return dict(database.execute("SELECT run_id, top1 FROM runs"))
+
+    def stopped(self, threshold: float) -> set[str]:
+        """Ids of the runs that were found unable to reach a region of interest this wide."""
+        with self._connect() as database:
+            rows = database.execute("SELECT run_id FROM stopped WHERE threshold >= ?", (threshold,))
+            return {run_id for (run_id,) in rows}
+
+    def curves(self, run_ids: Iterable[str]) -> dict[str, dict[str, list[float]]]:
+        """Learning curves, as `hpstudy.training.Result` has them, of recorded runs by id."""
+        wanted = set(run_ids)
+        with self._connect() as database:
+            rows = database.execute("SELECT run_id, curve FROM runs")
+            return {run_id: json.loads(curve) for run_id, curve in rows if run_id in wanted}
 
     def ranking(self, spec: RunSpec) -> dict[str, Any] | None:
         """Filter scores kept with a run: `scores` and `weights_sha256`; None if there are none."""
@@ -166,7 +196,11 @@ class Store:
             )
         return self.arithmetic(family)
 
-    def frame(self, runs: Iterable[tuple[Mapping[str, Any], RunSpec]]) -> pd.DataFrame:
+    def frame(
+        self,
+        runs: Iterable[tuple[Mapping[str, Any], RunSpec]],
+        stopped_at: float | None = None,
+    ) -> pd.DataFrame:
         """Recorded rows of `runs`, sorted as published.
 
         Parameters
@@ -174,19 +208,28 @@ class Store:
         runs : iterable of (labels, RunSpec)
             `labels` are the columns that a run's identity does not hold: study, variant, method
             and flops_ratio.
+        stopped_at : float, optional
+            Threshold of the region of interest that runs were raced to; without it none that was
+            stopped early is among the rows.
 
         Returns
         -------
         DataFrame with the columns TABLE_COLUMNS
             Runs that are not in the store are left out. Sorted by the order of the variants, then
-            lr, weight_decay and seed.
+            lr, weight_decay and seed. A run that was stopped early has `stopped` set, no
+            accuracies, and the epochs and the curve as far as it came.
         """
         with self._connect() as database:
             database.row_factory = sqlite3.Row
-            found = {row["run_id"]: row for row in database.execute("SELECT * FROM runs")}
+            early = database.execute("SELECT * FROM stopped WHERE threshold >= ?", (stopped_at,))
+            found = {row["run_id"]: row for row in early}
+            whole = {row["run_id"]: row for row in database.execute("SELECT * FROM runs")}
+        stopped = found.keys() - whole.keys()
+        found |= whole
         rows, order = [], {}
         for labels, spec in runs:
-            row = found.get(spec.run_id)
+            run_id = spec.run_id
+            row = found.get(run_id)
             if row is None:
                 continue
             order.setdefault(labels["variant"], len(order))
@@ -200,10 +243,23 @@ class Store:
                     "weight_decay": spec.weight_decay,
                     "seed": spec.seed,
                     "diverged": bool(row["diverged"]),
+                    "stopped": run_id in stopped,
                 }
             )
         rows.sort(key=lambda r: (order[r["variant"]], r["lr"], r["weight_decay"], r["seed"]))
         return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+
+def _insert(
+    database: sqlite3.Connection, table: str, spec: RunSpec, result: Mapping[str, Any], *more: Any
+) -> None:
+    row = {name: result[name] for name in RESULT_COLUMNS}
+    row["curve"] = json.dumps(row["curve"])
+    row["diverged"] = int(row["diverged"])
+    values = (spec.run_id, spec.model_dump_json(), *row.values(), *more)
+    database.execute(
+        f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(values))})", values
+    )
 
 
 def _use_write_ahead_log(database: sqlite3.Connection) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -79,6 +80,7 @@ class Study(Frozen):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     roi: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 1.0)
     arithmetic: str = AUTO
+    racing: bool = False
 
     @field_validator("model")
     @classmethod
@@ -187,13 +189,27 @@ class RunSpec(Frozen):
     @property
     def run_id(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all fields as canonical JSON."""
-        return _digest(self.model_dump(mode="json"))
+        return _digest(_canonical(self.model_dump(mode="json")))
+
+    def run_ids(self, settings: Iterable[tuple[float, float, int]]) -> list[str]:
+        """`run_id` of this run at other settings (lr, weight_decay, seed), without making each.
+
+        A store of 100,000 runs is compared with a study in a second in this way.
+        """
+        own = ("lr", "seed", "weight_decay")
+        marked = self.model_dump(mode="json") | {name: f"<{name}>" for name in own}
+        pieces = re.split(r'"<(?:lr|seed|weight_decay)>"', _canonical(marked))
+        a, b, c, d = pieces
+        return [
+            _digest(f"{a}{float(lr)!r}{b}{seed}{c}{float(weight_decay)!r}{d}")
+            for lr, weight_decay, seed in settings
+        ]
 
     @property
     def family(self) -> str:
         """The same of the fields that all runs of a study share, the arithmetic left out."""
         own = {"lr", "weight_decay", "seed", "widths", "arithmetic"}
-        return _digest(self.model_dump(mode="json", exclude=own))
+        return _digest(_canonical(self.model_dump(mode="json", exclude=own)))
 
 
 def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
@@ -218,8 +234,11 @@ def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
     return match[1], float(match[2])
 
 
-def _digest(fields: dict[str, Any]) -> str:
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+def _canonical(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -19,8 +19,9 @@ from hpstudy.grid import Extent, Growth
 from hpstudy.machine import check_arithmetic
 from hpstudy.plan import Plan
 from hpstudy.pool import open_pool, worker_count
+from hpstudy.schedule import Task, tasks
 from hpstudy.study import DENSE, RunSpec
-from hpstudy.worker import run, save_dataset
+from hpstudy.worker import Outcome, run, save_dataset
 
 # Compiling takes about a minute for each network in each worker: of longer work it is little.
 TRIAL_HOURS = 0.5
@@ -79,16 +80,17 @@ def _sweep(
     decide_arithmetic(plan, pool, priced)
     seconds = {name: entry["seconds_per_run"] for name, entry in priced["variants"].items()}
     runs = sum(entry["missing"] for entry in priced["variants"].values())
+    bound = "at most" if plan.study.racing else "about"
     _say(
-        f"{plan.study.name}: {runs} runs to train, about {format_hours(priced['hours'])} "
+        f"{plan.study.name}: {runs} runs to train, {bound} {format_hours(priced['hours'])} "
         f"with {workers} worker(s) on {priced['device']}, {plan.arithmetic}"
     )
     total = sum(entry["missing"] * seconds[name] for name, entry in priced["variants"].items())
     trained, published = 0, time.monotonic()
     try:
         with _bar(plan.study.name, total) as bar:
-            for spec, result in _train(plan, pool, workers, bar, seconds):
-                plan.store.add(spec, *result)
+            for spec, outcome in _train(plan, pool, workers, bar, seconds):
+                _record(plan, spec, outcome)
                 trained += 1
                 if time.monotonic() - published > PUBLISH_SECONDS:
                     publish()
@@ -98,6 +100,13 @@ def _sweep(
             publish()
     _say_touched(plan)
     return trained
+
+
+def _record(plan: Plan, spec: RunSpec, outcome: Outcome) -> None:
+    if outcome.verdict is None:
+        plan.store.add(spec, outcome.row, outcome.ranking)
+    else:
+        plan.store.stop(spec, outcome.row, max(plan.study.roi), outcome.verdict)
 
 
 def decide_arithmetic(plan: Plan, pool: ProcessPoolExecutor, priced: dict[str, Any]) -> None:
@@ -161,50 +170,51 @@ def _train(
     workers: int,
     bar: tqdm,
     seconds: dict[str, float],
-) -> Iterator[tuple[RunSpec, tuple[dict[str, Any], Any]]]:
-    """Yield specification and result of every missing run as it is finished."""
-    pending, finished, growths = deque(plan.missing()), 0, plan.growths()
-    submitted: set[str] = set()
-    running: dict[Future, tuple[str, RunSpec]] = {}
+) -> Iterator[tuple[RunSpec, Outcome]]:
+    """Yield specification and outcome of every missing run as it ends, to be recorded."""
+    pending, finished, growths = deque(tasks(plan)), 0, plan.growths
+    total = int(plan.counts()["missing"].sum())
+    running: dict[Future, Task] = {}
     while pending or running:
         while pending and len(running) < workers:
-            variant, spec = pending.popleft()
-            keep_scores = spec == plan.prior
-            running[_submit(pool, spec, keep_scores)] = variant, spec
-            submitted.add(spec.run_id)
+            task = pending.popleft()
+            running[_submit(pool, task, task.spec == plan.prior)] = task
         # The time-out lets the bar move its clock at a terminal while long runs train.
         done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
         if sys.stderr.isatty():
             bar.refresh()
         # Where a worker ended, what others have finished is yielded before that is said.
         for future in sorted(done, key=lambda future: future.exception() is not None):
-            variant, spec = running.pop(future)
+            task = running.pop(future)
             try:
-                result = future.result()
+                outcome = future.result()
             except BrokenProcessPool:
                 raise HpstudyError(
-                    f"a worker of {plan.study.name} ended before {variant} at lr {spec.lr} "
-                    f"and weight_decay {spec.weight_decay} was trained; finished runs are "
-                    "recorded, and the same command goes on from there"
+                    f"a worker of {plan.study.name} ended before {task.variant} at lr "
+                    f"{task.spec.lr} and weight_decay {task.spec.weight_decay} was trained; "
+                    "finished runs are recorded, and the same command goes on from there"
                 ) from None
-            yield spec, result
+            yield task.spec, outcome
             finished += 1
-            bar.update(min(seconds[variant], bar.total - bar.n))
-            if spec == plan.prior:
+            bar.update(min(seconds[task.variant], bar.total - bar.n))
+            if task.spec == plan.prior:
                 plan.certify()
-            # The ranking makes the pruned networks; the last results of a grid may extend it.
-            if spec == plan.prior or not pending:
-                pending = deque(x for x in plan.missing() if x[1].run_id not in submitted)
+            # The ranking makes the pruned networks; the last results of a grid may extend it, and
+            # those of a level begin the next one's race.
+            if task.spec == plan.prior or not pending:
+                busy = {task.spec.run_id for task in running.values()}
+                pending = deque(task for task in tasks(plan) if task.spec.run_id not in busy)
                 growths = _say_growths(plan, growths)
-                left = sum(seconds[name] for name, _ in (*pending, *running.values()))
+                missing = plan.counts()["missing"]
+                total = finished + int(missing.sum())
+                left = sum(count * seconds[name] for name, count in missing.items())
                 bar.total = max(bar.total, bar.n + left)
-            runs = finished + len(pending) + len(running)
-            bar.set_description(f"{plan.study.name} {finished}/{runs} runs", refresh=False)
+            bar.set_description(f"{plan.study.name} {finished}/{total} runs", refresh=False)
 
 
 def _say_growths(plan: Plan, before: dict[str, Growth]) -> dict[str, Growth]:
     """Say which grids have been extended, and to what; the extents as they are now."""
-    growths, grid, prior = plan.growths(), plan.study.grid, plan.study.prior
+    growths, grid, prior = plan.growths, plan.study.grid, plan.study.prior
     for variant, growth in growths.items():
         for name in Extent._fields:
             if getattr(growth.extent, name) != getattr(before[variant].extent, name):
@@ -217,7 +227,7 @@ def _say_touched(plan: Plan) -> None:
     """Say which regions of interest reach beyond what the grids may be extended to."""
     if any(plan.study.grid.limits.values()):
         region = f"{max(plan.study.roi):g}-ROI"
-        for variant, growth in plan.growths().items():
+        for variant, growth in plan.growths.items():
             if growth.touched:
                 _say(
                     f"{plan.study.name}: the {region} of {variant} touches the grid's end at "
@@ -225,10 +235,10 @@ def _say_touched(plan: Plan) -> None:
                 )
 
 
-def _submit(pool: ProcessPoolExecutor, spec: RunSpec, keep_scores: bool) -> Future:
+def _submit(pool: ProcessPoolExecutor, task: Task, keep_scores: bool) -> Future:
     """The run's future; one that has failed already if a worker ended since the last wait."""
     try:
-        return pool.submit(run, spec, keep_scores)
+        return pool.submit(run, task.spec, keep_scores, task.race)
     except BrokenProcessPool as error:
         failed: Future = Future()
         failed.set_exception(error)

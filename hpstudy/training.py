@@ -129,7 +129,7 @@ class Trainer:
         lr: float,
         weight_decay: float,
         seed: int,
-        after_epoch: Callable[[int], None] | None = None,
+        stop: Callable[[dict[str, list[float]]], bool] | None = None,
     ) -> Result:
         """Train the network from its present weights, and evaluate it after every epoch.
 
@@ -140,8 +140,8 @@ class Trainer:
             step shrinks the weights by lr x weight_decay (equation 2.1).
         seed : int
             Of the order and augmentation of the images.
-        after_epoch : callable, optional
-            Called with the number of finished epochs.
+        stop : callable, optional
+            Asked after every epoch but the last, with the curve so far, whether to end here.
 
         Returns
         -------
@@ -167,10 +167,8 @@ class Trainer:
             top1, top5, test_loss = self.evaluate()
             for key, value in (("train_loss", train_loss), ("loss", test_loss), ("top1", top1)):
                 curve[key].append(value)
-            if after_epoch is not None:
-                after_epoch(epoch)
             finite = math.isfinite(train_loss)
-            if not finite:
+            if not finite or (stop is not None and epoch < self.recipe.epochs and stop(curve)):
                 break
         return Result(
             top1=top1,

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from hpstudy.data import Dataset
 from hpstudy.models import initialise
 from hpstudy.pruning import filter_scores, weights_hash
+from hpstudy.racing import Race, Verdict
 from hpstudy.sources import Split
 from hpstudy.study import Recipe, RunSpec
 from hpstudy.surgery import Network
@@ -33,6 +34,25 @@ ENVIRONMENT = {
 
 # Calibration is kept below this many multiply-accumulates a step on a CPU (a second or two).
 _STEP_MACS = 6.4e10
+
+
+class Outcome(NamedTuple):
+    """What a run comes to.
+
+    Attributes
+    ----------
+    row : dict
+        The columns `hpstudy.store.RESULT_COLUMNS`, as measured when it ended.
+    ranking : dict or None
+        For `hpstudy.store.Store.add`.
+    verdict : Verdict or None
+        Why it was stopped early, if it was.
+    """
+
+    row: dict[str, Any]
+    ranking: Mapping[str, Any] | None
+    verdict: Verdict | None
+
 
 _data: Dataset
 _device: torch.device
@@ -103,14 +123,18 @@ def _trainer(
     return Trainer(network, data, recipe, arithmetic)
 
 
-def run(spec: RunSpec, keep_scores: bool) -> tuple[dict[str, Any], Mapping[str, Any] | None]:
+def run(spec: RunSpec, keep_scores: bool, race: Race | None = None) -> Outcome:
     """Train one run on this worker's data and device (see `run_on`)."""
-    return run_on(spec, _data, _device, keep_scores)
+    return run_on(spec, _data, _device, keep_scores, race)
 
 
 def run_on(
-    spec: RunSpec, data: Dataset, device: torch.device, keep_scores: bool = False
-) -> tuple[dict[str, Any], Mapping[str, Any] | None]:
+    spec: RunSpec,
+    data: Dataset,
+    device: torch.device,
+    keep_scores: bool = False,
+    race: Race | None = None,
+) -> Outcome:
     """Train one run.
 
     Parameters
@@ -121,11 +145,12 @@ def run_on(
     device : torch.device
     keep_scores : bool
         Whether to rank the filters of the trained network.
+    race : Race, optional
+        What stops it early.
 
     Returns
     -------
-    tuple of (dict, dict or None)
-        The columns `hpstudy.store.RESULT_COLUMNS`, and the ranking for `hpstudy.store.Store.add`.
+    Outcome
     """
     widths = tuple(spec.widths.items()) if spec.widths else None
     key = (spec.model, data.classes, data.image_size)
@@ -136,7 +161,14 @@ def run_on(
     torch.manual_seed(spec.seed)
     initialise(blank)
     trainer.model.load_state_dict(blank.state_dict())
-    result = trainer.run(spec.lr, spec.weight_decay, spec.seed)
+    verdict: Verdict | None = None
+
+    def stop(curve: dict[str, list[float]]) -> bool:
+        nonlocal verdict
+        verdict = race and race.verdict(spec.lr, spec.weight_decay, curve["train_loss"])
+        return verdict is not None
+
+    result = trainer.run(spec.lr, spec.weight_decay, spec.seed, stop)
     cuda = device.type == "cuda"
     row = {
         **asdict(result),
@@ -146,12 +178,12 @@ def run_on(
         "torch": torch.__version__,
     }
     if not keep_scores:
-        return row, None
+        return Outcome(row, None, verdict)
     ranking = {
         "scores": filter_scores(trainer.model, network.prunable),
         "weights_sha256": weights_hash(trainer.model),
     }
-    return row, ranking
+    return Outcome(row, ranking, verdict)
 
 
 def calibrate(

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import tiny
 
+from hpstudy.racing import Verdict
 from hpstudy.store import RESULT_COLUMNS, TABLE_COLUMNS, Store, publish
 from hpstudy.study import SCHEMA
 
@@ -59,11 +60,34 @@ def test_recording_a_run_again_changes_nothing(store):
     assert store.recorded() == {tiny.spec().run_id}
 
 
-def test_missing_runs_are_those_not_recorded_each_once_and_in_order(store):
-    specs = [tiny.spec({"seed": seed}) for seed in (3, 1, 2, 1)]
-    store.add(specs[2], tiny.result())
-    assert store.missing(specs) == [specs[0], specs[1]]
-    assert store.missing([]) == []
+VERDICT = Verdict(expected=80.0, deviation=1.0, needed=93.0)
+
+
+def test_a_stopped_run_is_told_apart_from_one_trained_to_the_end(store):
+    store.stop(tiny.spec(), tiny.result(top1=50.0, epochs=1), 1.0, VERDICT)
+    assert store.recorded() == set() and store.stopped(1.0) == {tiny.spec().run_id}
+    # Unable to reach a region of one point, it may still reach one of two.
+    assert store.stopped(0.5) == {tiny.spec().run_id} and store.stopped(2.0) == set()
+    runs = [(DENSE, tiny.spec())]
+    assert store.frame(runs).empty
+    row = store.frame(runs, stopped_at=1.0).iloc[0]
+    assert row["stopped"] and row["epochs"] == 1 and json.loads(row["curve"])["top1"]
+    assert row[["top1", "top5", "loss", "best_top1", "train_loss"]].isna().all()
+
+
+def test_a_run_trained_to_the_end_after_all_stands_in_for_the_stopped_one(store):
+    store.stop(tiny.spec(), tiny.result(epochs=1), 1.0, VERDICT)
+    store.add(tiny.spec(), tiny.result(top1=93.5))
+    assert store.accuracies() == {tiny.spec().run_id: 93.5}
+    row = store.frame([(DENSE, tiny.spec())], stopped_at=1.0).iloc[0]
+    assert not row["stopped"] and (row["top1"], row["epochs"]) == (93.5, 3)
+
+
+def test_curves_come_back_as_they_were_recorded(store):
+    store.add(tiny.spec(), tiny.result())
+    store.add(tiny.spec({"seed": 1}), tiny.result())
+    curves = store.curves([tiny.spec().run_id, "no such run"])
+    assert curves == {tiny.spec().run_id: tiny.result()["curve"]}
 
 
 def test_scores_are_kept_with_the_run_that_they_were_taken_from(store):
@@ -217,7 +241,7 @@ def test_processes_that_make_and_fill_one_store_at_once_lose_nothing(tmp_path):
         (25, 0)
     ] * 3
     wanted = [tiny.spec({"lr": (k + 1) / 1000, "seed": s}) for k in range(25) for s in range(3)]
-    assert Store(path).missing(wanted) == []
+    assert Store(path).recorded() == {spec.run_id for spec in wanted}
     assert len(Store(path).recorded()) == 75
 
 
