@@ -16,6 +16,10 @@ from hpstudy.errors import HpstudyError, unknown
 
 # Kernels at work at once; each is a process that reads a table and draws, on one core.
 WORKERS = 2
+# A kernel is given ports that are free when it is made; now and then another process has taken
+# one when it binds it, and it ends. Nothing of its notebook has been executed then.
+STARTS = 3
+NOT_STARTED = "Kernel died before replying to kernel_info"
 
 Progress = Callable[[str], None]
 
@@ -73,7 +77,7 @@ def execute(pages: list[Page], folder: Path, root: Path, progress: Progress) -> 
 
     def one(page: Page, target: Path) -> None:
         progress(f"executing {page.target}")
-        _run_papermill(page, target, root)
+        _run_papermill(page, target, root, progress)
         book = nbformat.read(target, as_version=4)
         _settle(book, page)
         # A line for each number of a figure, but no room lost on indenting it: no string of JSON
@@ -105,11 +109,15 @@ def _check_parameters(page: Page) -> None:
             raise unknown(f"parameter of {page.source.name}", name, known)
 
 
-def _run_papermill(page: Page, target: Path, root: Path) -> None:
+def _run_papermill(page: Page, target: Path, root: Path, progress: Progress) -> None:
     command = [sys.executable, "-m", "papermill", str(page.source), str(target)]
     command += ["--cwd", str(root), "--no-progress-bar", "--kernel", "python3"]
     command += ["--parameters_yaml", json.dumps(page.parameters)]
-    done = run_process(command, root)
+    for _ in range(STARTS):
+        done = run_process(command, root)
+        if not done.returncode or NOT_STARTED not in done.stderr:
+            break
+        progress(f"the kernel of {page.target} did not start")
     if done.returncode:
         reason = last_line(done.stderr)
         raise HpstudyError(f"the notebook {page.source.name} fails for {page.target}: {reason}")

@@ -188,9 +188,9 @@ class Grid(Frozen):
             here = list(product(*axes.values()))
             if any(point not in results for point in here):
                 return Growth(extent, False, ())
-            inside_of = zip(*region({point: results[point] for point in here}, threshold))
+            near_best = region({point: results[point] for point in here}, threshold)
             grown, touched = {}, []
-            for name, inside in zip(axes, inside_of, strict=False):
+            for name, inside in zip(axes, zip(*near_best, strict=True), strict=False):
                 (low, *_), high = axes[name], axes[name][-1]
                 ends = {"low": low in inside, "high": high in inside}
                 touched += [f"{end} {name}" for end, hit in ends.items() if hit]

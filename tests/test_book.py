@@ -13,7 +13,7 @@ import synthetic
 import yaml
 from browser import chromium, served, visit
 
-from hpstudy.execution import Page, execute
+from hpstudy.execution import NOT_STARTED, Page, execute
 from hpstudy.report import build_book, contents
 from hpstudy.results import read_results
 
@@ -173,6 +173,36 @@ def test_unknown_parameter_is_refused_before_anything_runs(tmp_path, refused):
     said = refused(execute, [page], tmp_path, tmp_path, lambda words: None)
     assert "'studdy'" in said and "did you mean 'study'" in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failures, starts", [(1, 2), (2, 3)])
+def test_a_kernel_that_does_not_start_is_started_again(failures, starts, tmp_path, monkeypatch):
+    begun, told = [], []
+
+    def run_process(command, root):
+        begun.append(command)
+        if len(begun) <= failures:
+            return subprocess.CompletedProcess(command, 1, "", f"RuntimeError: {NOT_STARTED}\n")
+        page = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell("study = ''", metadata={"tags": ["parameters"]})]
+        )
+        nbformat.write(page, command[4])
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr("hpstudy.execution.run_process", run_process)
+    source = synthetic.REPOSITORY / "notebooks" / "study.ipynb"
+    execute([Page(source, "studies/one", {"study": "one"})], tmp_path, tmp_path, told.append)
+    assert len(begun) == starts
+    assert told[1:] == ["the kernel of studies/one did not start"] * failures
+
+
+def test_a_kernel_that_never_starts_is_said(tmp_path, refused, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "", f"RuntimeError: {NOT_STARTED}\n")
+    monkeypatch.setattr("hpstudy.execution.run_process", lambda command, root: failed)
+    source = synthetic.REPOSITORY / "notebooks" / "study.ipynb"
+    page = Page(source, "studies/one", {"study": "one"})
+    said = refused(execute, [page], tmp_path, tmp_path, lambda words: None)
+    assert "study.ipynb fails" in said and NOT_STARTED in said
 
 
 def test_failing_notebook_leaves_the_pages_as_they_are(tmp_path, refused):
