@@ -68,7 +68,8 @@ class Explorer(widgets.VBox):
         self.relative = widgets.Checkbox(description="distance from own best", indent=False)
         self.numbers = widgets.HTML()
         self._offer()
-        self.figure = go.FigureWidget(self._plot())
+        first = self._plot()
+        self.figure, self._drawn = go.FigureWidget(first), _values(first)
         self._tabulate()
         self.study.observe(self._change_study, names="value")
         for choice in (self.left, self.right, self.metric, self.threshold, self.relative):
@@ -126,12 +127,15 @@ class Explorer(widgets.VBox):
     def _draw(self, change: object) -> None:
         if self._busy:
             return
-        new = self._plot()
+        new = _values(self._plot())
         with self.figure.batch_update():
-            # The traces are the same in number and kind whatever is chosen (`plot_landscapes`).
-            for trace, other in zip(self.figure.data, new.data, strict=True):
-                trace.update(_without_type(other), overwrite=True)
-            self.figure.layout.update(new.layout.to_plotly_json(), overwrite=True)
+            # The traces are the same in number and kind whatever is chosen (`plot_landscapes`);
+            # touching only those that change halves the time that a moved slider takes.
+            parts = zip((*self.figure.data, self.figure.layout), self._drawn, new, strict=True)
+            for part, before, after in parts:
+                if after != before:
+                    part.update(after, overwrite=True)
+        self._drawn = new
         self._tabulate()
 
 
@@ -142,7 +146,7 @@ def _dropdown(name: str, options: Iterable = (), value: str | None = None) -> wi
     return widgets.Dropdown(options=list(options), value=value, description=name)
 
 
-def _without_type(trace: object) -> dict:
-    values = trace.to_plotly_json()
-    values.pop("type")
-    return values
+def _values(figure: go.Figure) -> list[dict]:
+    """Values of every trace of a figure, and of its layout last."""
+    parts = [part.to_plotly_json() for part in (*figure.data, figure.layout)]
+    return [{key: value for key, value in part.items() if key != "type"} for part in parts]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hpstudy import booktables, recordtables
+from hpstudy import booktables, costtables, recordtables
 from hpstudy.answer import strongest
 from hpstudy.captions import BIASED, grid_caption, landscapes_caption, risk_caption
 from hpstudy.drawing import show
@@ -18,6 +18,7 @@ from hpstudy.results import (
     Results,
     find_root,
     read_networks,
+    read_programme,
     read_results,
     read_study,
 )
@@ -138,6 +139,41 @@ def show_risk_table(every: Iterable[Results]) -> None:
 def show_provenance(every: Iterable[Results]) -> None:
     """Show with what each study was run."""
     show_table(recordtables.provenance(every), "What was run, with what, and for how long.")
+
+
+def show_study_costs(every: Iterable[Results]) -> None:
+    """Show what one run of each network of each study took."""
+    every = list(every)
+    caption = (
+        "One training as it was recorded: wall time of a worker, median over the runs of a network "
+        "that were trained to the end, and the fastest and the slowest; training images per second "
+        "of one worker; and all training of the study, in hours of one worker. While a study is "
+        "trained its machine may have other work."
+    )
+    show_table(costtables.study_costs(every), caption)
+
+
+def show_grid_point_costs(folders: Iterable[str]) -> None:
+    """Show what one training of the thesis's recipe takes on the machines that were measured."""
+    caption = (
+        "One training of the thesis's recipe (Table 3.3), in hours of a whole machine, priced from "
+        "a few seconds of steps by all its workers at once; beside it the arithmetic alone at the "
+        "989 TFLOP/s of an H100's data sheet, which no training can undercut there, and the "
+        "thesis's own duration (section 3.2.2)."
+    )
+    show_table(costtables.grid_point_costs(read_programme(_in_clone(folders))), caption)
+
+
+def show_programme_costs(folders: Iterable[str]) -> None:
+    """Show what the thesis's whole programme takes on one machine, on eight and on a cluster."""
+    programme = read_programme(_in_clone(folders))
+    caption = (
+        "All runs of the thesis's grids before any extension, in days: on one machine, on eight "
+        "and on a cluster of 64. Runs depend on each other through the first alone: machines "
+        "share the runs without loss, and none shares one run with another."
+    )
+    show_table(costtables.programme_costs(programme), caption)
+    _say(costtables.unmeasured(programme))
 
 
 def show_certificates(every: Iterable[Results]) -> None:

@@ -70,6 +70,7 @@ class Plan:
         self.fingerprint = fingerprint(study.data, self.data_root)
         self.network = Network(study.model, self.size.classes, study.data.image_size)
         self.certificates: dict[str, dict[str, Any]] = {}
+        self._made: dict[tuple[str, str], RunSpec] = {}
         # Refuses a ratio that is out of reach before anything is trained.
         untrained = {
             layer: list(range(1, width + 1)) for layer, width in self.network.cost.widths.items()
@@ -104,21 +105,29 @@ class Plan:
             self.certify()
 
     def _spec(self, point: Point, seed: int, variant: str) -> RunSpec:
-        data = self.study.data
+        # What was validated with the study is not validated again for each of its runs.
+        own = {"lr": point.lr, "weight_decay": point.weight_decay, "seed": seed}
+        return self._any_run(variant).model_copy(update=own)
+
+    def _any_run(self, variant: str) -> RunSpec:
+        """Run of a known variant at the prior, which the others differ from in their settings."""
+        data, prior = self.study.data, self.study.prior
         if data.name.startswith("folder:"):
             # The fingerprint stands for the images; where they lie changes no number.
             data = data.model_copy(update={"name": "folder"})
-        return RunSpec(
-            model=self.study.model,
-            data=data,
-            fingerprint=self.fingerprint,
-            recipe=self.study.recipe,
-            lr=point.lr,
-            weight_decay=point.weight_decay,
-            seed=seed,
-            widths=None if variant == DENSE else self.certificates[variant]["widths"],
-            arithmetic=self.arithmetic,
-        )
+        if (key := (variant, self.arithmetic)) not in self._made:
+            self._made[key] = RunSpec(
+                model=self.study.model,
+                data=data,
+                fingerprint=self.fingerprint,
+                recipe=self.study.recipe,
+                lr=prior.lr,
+                weight_decay=prior.weight_decay,
+                seed=self.study.seeds[0],
+                widths=None if variant == DENSE else self.certificates[variant]["widths"],
+                arithmetic=self.arithmetic,
+            )
+        return self._made[key]
 
     @property
     def needs_ranking(self) -> bool:
@@ -214,24 +223,24 @@ class Plan:
 
     def run_ids(self, variant: str, points: Iterable[Point], seed: int) -> list[str]:
         """Ids of a known variant's runs at some points."""
-        any_point = self._spec(self.study.prior, seed, variant)
-        return any_point.run_ids((point.lr, point.weight_decay, seed) for point in points)
+        settings = ((point.lr, point.weight_decay, seed) for point in points)
+        return self._any_run(variant).run_ids(settings)
 
-    def levels(self) -> dict[str, list[list[Point]]]:
+    def levels(self, growths: Mapping[str, Growth]) -> dict[str, list[list[Point]]]:
         """Points of the grid of every variant whose network is known, coarse to fine."""
         grid, prior = self.study.grid, self.study.prior
         return {
             variant: grid.levels(prior, growth.extent)
-            for variant, growth in self.growths.items()
+            for variant, growth in growths.items()
             if variant == DENSE or variant in self.certificates
         }
 
-    def _walk(self) -> Iterator[tuple[str, str, Point, int]]:
+    def _walk(self, growths: Mapping[str, Growth]) -> Iterator[tuple[str, str, Point, int]]:
         """Variant, id, point and seed of every run known so far, in the order to train them.
 
         Coarse to fine over all variants, so that landscapes can be compared early.
         """
-        levels = self.levels()
+        levels = self.levels(growths)
         for seed in self.study.seeds:
             for same in zip(*levels.values(), strict=True):
                 for variant, points in zip(levels, same, strict=True):
@@ -242,21 +251,21 @@ class Plan:
     def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
         """Labels and specification of every run known so far, in the order to train them."""
         name = self.study.name
-        for variant, _, point, seed in self._walk():
+        for variant, _, point, seed in self._walk(self.growths):
             method, ratio = parse_variant(variant)
             labels = {"study": name, "variant": variant, "method": method, "flops_ratio": ratio}
             yield labels, self._spec(point, seed, variant)
 
     def missing(self) -> list[tuple[str, RunSpec]]:
         """Variant and specification of the runs to train, the prior's first if it is needed."""
-        ended = self.progress().ended
+        ended, growths, _ = self.progress()
         first = []
         if self.needs_ranking:
             first = [(DENSE, self.prior)]
             ended.setdefault(self.prior.run_id, nan)
         return first + [
             (variant, self._spec(point, seed, variant))
-            for variant, run_id, point, seed in self._walk()
+            for variant, run_id, point, seed in self._walk(growths)
             if run_id not in ended
         ]
 

@@ -17,7 +17,7 @@ __all__ = ["build_book", "find_root"]
 
 OWN = "runs/book"
 """Folder of one's own results and pages, which git ignores; laid out like `book`."""
-REPORTS = ("index", "risk", "thesis", "record")
+REPORTS = ("index", "risk", "thesis", "cost", "record")
 WRITTEN = ("method", "references")
 SOURCES = ("*.md", "*.bib", "_static")
 
@@ -90,7 +90,7 @@ def contents(studies: dict[str, Results]) -> str:
     """Table of contents of the book as YAML, with a page for each study."""
     chapters: list[dict] = [{"file": "method"}]
     chapters += [{"file": f"studies/{name}"} for name in studies]
-    chapters += [{"file": name} for name in ("risk", "thesis", "record", "references")]
+    chapters += [{"file": name} for name in (*REPORTS[1:], "references")]
     toc = {"format": "jb-book", "root": "index", "chapters": chapters}
     head = "# Written by hpstudy.report; one page a study of book/results.\n"
     return head + yaml.safe_dump(toc, sort_keys=False)

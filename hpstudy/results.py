@@ -4,7 +4,9 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -25,6 +27,7 @@ METRIC_TITLES = {
     "top5": "top-5 accuracy",
 }
 NETWORKS = "networks.json"
+PROGRAMME = "programme.json"
 ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
 # Model -> training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3), whose
 # recipe for ResNet-56 is that of its shallower relatives too.
@@ -116,7 +119,7 @@ class Results:
         """Landscapes of its networks, the dense one first."""
         if metric not in self.metrics:
             raise unknown("metric", metric, self.metrics)
-        return landscapes(self.table, metric)
+        return dict(_landscapes(self, metric))
 
     @property
     def risk_threshold(self) -> float:
@@ -142,6 +145,12 @@ class Results:
         """
         p = next(iter(self.landscapes().values())).best / 100
         return 100 * math.sqrt(p * (1 - p) / self.record["study"]["data"]["test"])
+
+
+@lru_cache(maxsize=64)
+def _landscapes(results: Results, metric: str) -> dict[str, Landscape]:
+    # Pages and the explorer ask for the same ones again and again.
+    return landscapes(results.table, metric)
 
 
 def variant_title(name: str) -> str:
@@ -216,9 +225,18 @@ def read_results(folders: Iterable[str | Path]) -> dict[str, Results]:
 
 def read_networks(folders: Iterable[str | Path]) -> dict[str, dict]:
     """Sizes of the thesis's networks, as published in the last folder that has them, or none."""
-    paths = [Path(folder) / NETWORKS for folder in folders]
+    return _last(NETWORKS, folders) or {}
+
+
+def read_programme(folders: Iterable[str | Path]) -> list[dict]:
+    """Prices of the thesis's programme, one entry a machine; of the last folder that has any."""
+    return _last(PROGRAMME, folders) or []
+
+
+def _last(name: str, folders: Iterable[str | Path]) -> Any:
+    paths = [Path(folder) / name for folder in folders]
     found = [path for path in paths if path.is_file()]
-    return json.loads(found[-1].read_text(encoding="utf-8")) if found else {}
+    return json.loads(found[-1].read_text(encoding="utf-8")) if found else None
 
 
 def read_study(name: str, folders: Iterable[str | Path]) -> Results:

@@ -38,7 +38,7 @@ def tasks(plan: Plan) -> list[Task]:
     progress = plan.progress()
     # A prior that is no grid point is trained for the ranking alone.
     ready: dict[str, Race | None] = {plan.prior.run_id: None}
-    for variant, levels in plan.levels().items():
+    for variant, levels in plan.levels(progress.growths).items():
         for seed in plan.study.seeds:
             earlier: dict[str, Point] = {}
             for points in levels:

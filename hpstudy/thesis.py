@@ -89,6 +89,22 @@ def best_accuracies() -> pd.DataFrame:
     return _published("best_accuracies")
 
 
+def durations() -> pd.DataFrame:
+    """How long one training took.
+
+    Returns
+    -------
+    DataFrame of shape (3, 2)
+        Columns model, hours (of one run on the thesis's machines, as it words them "at most two
+        hours" and "roughly 2 days"; NaN where it says nothing).
+
+    References
+    ----------
+    Thesis, section 3.2.2.
+    """
+    return _published("durations")
+
+
 def _published(name: str) -> pd.DataFrame:
     """One shipped table; its first line is a comment that names the source."""
     path = resources.files("hpstudy") / "published" / f"{name}.csv"

@@ -209,6 +209,17 @@ PINNED = [
 ]
 
 
+def test_ids_of_many_settings_are_those_of_the_runs_themselves():
+    settings = [(0.1, 1e-05, 0), (1e-7, 3.16228e-05, 2**62), (1, 0.0316228, 7)]
+    for changes in ({}, {"widths": {"layer": 3}}, {"fingerprint": "ab", "widths": {"layer": 1}}):
+        values = tiny.changed(tiny.SPEC, changes)
+        wanted = [
+            RunSpec(**{**values, "lr": lr, "weight_decay": weight_decay, "seed": seed}).run_id
+            for lr, weight_decay, seed in settings
+        ]
+        assert tiny.spec(changes).run_ids(settings) == wanted
+
+
 @pytest.mark.parametrize("changes, run_id", PINNED, ids=[str(changes) for changes, _ in PINNED])
 def test_run_id_is_what_it_has_always_been(changes, run_id):
     """None of these may change without raising SCHEMA: old stores would be trained again."""

@@ -1,0 +1,62 @@
+"""Predicted against actual duration of whole studies.
+
+    python benchmarks/cost.py [PARAMS.yaml ...] [--rounds 1]
+
+Each round prices a study as `hpstudy cost` does, from seconds of calibration, and then trains all
+of it into a store of its own. Without arguments it takes the two quick studies, about six minutes.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from common import machine, markdown, median_spread
+
+from hpstudy.cost import price
+from hpstudy.plan import Plan
+from hpstudy.store import Store
+from hpstudy.study import Study
+from hpstudy.sweep import sweep
+
+ROOT = Path(__file__).parents[1]
+QUICK = [ROOT / "params" / "quick" / f"{model}.yaml" for model in ("resnet56", "mobilenetv2")]
+
+
+def trial(params: Path) -> tuple[float, float, float]:
+    """Seconds that were predicted, that the prediction took, and that the sweep then took."""
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Plan(Study.load(params), Store(Path(folder) / "store.sqlite"))
+        began = time.perf_counter()
+        predicted = price(plan)["hours"] * 3600
+        priced = time.perf_counter()
+        sweep(plan)
+        return predicted, priced - began, time.perf_counter() - priced
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("params", nargs="*", type=Path, default=QUICK)
+    parser.add_argument("--rounds", type=int, default=1)
+    given = parser.parse_args()
+    rows = []
+    for params in given.params:
+        trials = [trial(params) for _ in range(given.rounds)]
+        predicted, pricing, actual = (list(values) for values in zip(*trials, strict=True))
+        rows.append(
+            {
+                "study": Study.load(params).name,
+                "n": len(trials),
+                "predicted (s)": median_spread(predicted),
+                "pricing took (s)": median_spread(pricing),
+                "actual (s)": median_spread(actual),
+                "actual / predicted": f"{median(a / p for p, _, a in trials):.2f}",
+            }
+        )
+    print(machine(), "\n")
+    print(markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
