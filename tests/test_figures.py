@@ -120,6 +120,24 @@ def test_diverged_points_stay_whether_or_not_they_have_a_value():
     assert list(crosses[0].x) == [1e-2, 1e-2] and crosses[0].marker.symbol == "x"
 
 
+def test_points_stopped_early_are_drawn_as_such_and_told_from_diverged_ones():
+    rows = runs("unpruned", [[70.0, 72.0], [math.nan, math.nan]], [0.01, 0.1], [1e-4, 1e-3])
+    table = pd.DataFrame(rows).assign(stopped=[False, False, True, False])
+    every = landscapes(table.drop(columns="diverged"))
+    panel = landscape_panels(every).panels[0]
+    assert panel.stopped["weight_decay"].tolist() == [1e-4]
+    assert panel.diverged["weight_decay"].tolist() == [1e-3]
+    figure = plot_landscapes(every)
+    (dashes,) = (t for t in figure.data if t.legendgroup == "stopped" and t.xaxis)
+    assert list(dashes.x) == [1e-4] and "stopped early: 100% of the runs" in dashes.text[0]
+    caption = landscapes_caption(every, "made up")
+    assert "Dashes: 1 point" in caption and "could not reach the 1.0-ROI" in caption
+    # The legend has an entry for them only where there are any.
+    calm = plot_landscapes(landscapes(table.assign(stopped=False)))
+    shown = [[t.name for t in f.data if t.showlegend and t.visible] for f in (figure, calm)]
+    assert "stopped early" in shown[0] and "stopped early" not in shown[1]
+
+
 def test_ellipse_is_drawn_from_five_points_on():
     flat = [[80.0, 80.0], [80.0, 80.0]]
     few = landscape_panels(dense(flat, [0.01, 0.1], [1e-4, 1e-3])).panels[0]

@@ -89,6 +89,15 @@ def test_column_diverged_has_the_word_where_there_is_one():
     assert landscapes(table)["unpruned"].points["diverged"].tolist() == [0.0, 0.0]
 
 
+def test_a_run_stopped_early_has_no_value_and_has_not_diverged():
+    table = runs([(0.1, 1e-4, 0, np.nan), (0.1, 1e-3, 0, 80.0)]).assign(stopped=[True, False])
+    points = landscapes(table)["unpruned"].points
+    assert points["stopped"].tolist() == [1.0, 0.0] and points["diverged"].tolist() == [0.0, 0.0]
+    assert np.isnan(points.loc[0, "value"])
+    without = landscapes(table.drop(columns="stopped"))["unpruned"].points
+    assert without["stopped"].tolist() == [0.0, 0.0] and without["diverged"].tolist() == [1.0, 0.0]
+
+
 def test_points_are_sorted_by_lr_then_weight_decay():
     one = landscape([(1.0, 1e-4, 0, 1.0), (0.1, 1e-3, 0, 2.0), (0.1, 1e-4, 0, 3.0)])
     assert one.points[["lr", "weight_decay"]].to_numpy().tolist() == [

@@ -4,14 +4,17 @@ import hashlib
 import os
 import pickle
 import struct
+from types import SimpleNamespace
 from urllib.error import URLError
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import hpstudy.sources
 from hpstudy.data import dataset_size, load_dataset
-from hpstudy.sources import data_root, fingerprint
+from hpstudy.sources import data_root, fingerprint, resident_limit
 from hpstudy.study import Data
 
 RANDOM = np.random.default_rng(11)
@@ -230,14 +233,39 @@ def test_spoilt_folder_is_refused_by_the_name_of_what_is_wrong(how, fragments, f
     assert [fragment for fragment in fragments if fragment not in words] == []
 
 
-def test_images_that_would_fill_the_memory_are_refused(flowers, monkeypatch, refused):
+def test_images_are_kept_in_memory_up_to_half_of_it_and_in_a_file_beyond(
+    flowers, monkeypatch, tmp_path
+):
     _, spec = flowers
-    # 10 images of 18 x 18 x 3 bytes; a machine of 4 pages of 4 KiB holds less than twice that.
-    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4}
+    # 10 images of 18 x 18 x 3 bytes.
+    monkeypatch.setattr(hpstudy.sources, "resident_limit", lambda: 9720)
+    assert isinstance(load_dataset(spec, tmp_path).train.images, torch.Tensor)
+    assert not (tmp_path / "decoded").exists()
+    monkeypatch.setattr(hpstudy.sources, "resident_limit", lambda: 9719)
+    assert not isinstance(load_dataset(spec, tmp_path).train.images, torch.Tensor)
+    assert (tmp_path / "decoded" / f"{fingerprint(spec, tmp_path)}-18").is_dir()
+
+
+def test_the_smallest_memory_of_machine_and_gpus_counts(monkeypatch):
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 5}
     monkeypatch.setattr(os, "sysconf", pages.__getitem__)
-    assert "smaller image_size" in refused(load_dataset, spec)
-    monkeypatch.setattr(os, "sysconf", {**pages, "SC_PHYS_PAGES": 5}.__getitem__)
-    assert len(load_dataset(spec).train) == 6
+    assert resident_limit() == 10_240
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for memory, limit in (((30_000, 8_000), 4_000), ((30_000, 40_000), 10_240)):
+        gpus = [SimpleNamespace(total_memory=each) for each in memory]
+        monkeypatch.setattr(torch.cuda, "get_device_properties", gpus.__getitem__)
+        assert resident_limit() == limit
+
+
+def test_fingerprint_is_of_the_images_and_not_of_what_is_decoded_beside_them(flowers, tmp_path):
+    folder, spec = flowers
+    first = fingerprint(spec, folder)
+    (folder / "decoded").mkdir()
+    (folder / "decoded" / "train.u8").write_bytes(b"pixels")
+    assert fingerprint(spec, folder) == first
+    # The same folder in a set whose data root is elsewhere is the set's own.
+    assert fingerprint(spec, tmp_path) != first
 
 
 def test_fingerprint_changes_with_the_files_of_a_folder_only(flowers, tmp_path):

@@ -138,6 +138,14 @@ def test_checks_name_what_is_wrong():
     assert inside["diverged"].tolist() == pytest.approx([1 / 49] * 5)
 
 
+def test_checks_count_the_points_that_were_stopped_early():
+    rows = [{**point("unpruned", lr, 1e-4, 70 + lr), "stopped": lr > 0.1} for lr in (0.1, 0.2, 0.3)]
+    rows[1]["top1"] = rows[2]["top1"] = math.nan
+    warning = booktables.checks(study(rows=rows)).loc[0, "warning"]
+    assert "2 points stopped early, without a value" in warning
+    assert "some points have no value" not in warning
+
+
 def test_numbers_at_a_threshold_follow_it():
     one = study()
     narrow = booktables.at_threshold(one, ["unpruned"], "top1", 0.5).iloc[0]
