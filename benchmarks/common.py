@@ -2,9 +2,11 @@
 
 import platform
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
+
+import torch
 
 from hpstudy.machine import cores
 
@@ -35,13 +37,24 @@ def _digits(value: float) -> str:
 
 
 def machine() -> str:
-    """Processor, cores that may be used, and versions, in a line."""
+    """Processor, cores that may be used, GPU if there is one, and versions, in a line."""
     processor = platform.processor() or platform.machine()
     if (info := Path("/proc/cpuinfo")).exists():
         names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         processor = names[0].split(":", 1)[1].strip() if names else processor
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return f"{processor}, {cores()} cores; Python {platform.python_version()}, {versions}"
+    gpus = ""
+    if torch.cuda.is_available():
+        gpus = f", {torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name)))
+    return f"{processor}, {cores()} cores{gpus}; Python {platform.python_version()}, {versions}"
+
+
+def _version(package: str) -> str | None:
+    """None for a package that a lent machine does not have and these benchmarks do not need."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def markdown(rows: list[dict[str, object]]) -> str:

@@ -16,47 +16,31 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
+import loops
 import torch
 import torch.nn.functional as F
 from common import interleave, machine, markdown, median_spread
+from loops import BATCH, MEAN, STD
 
 from hpstudy.data import load_dataset
 from hpstudy.machine import cores
 from hpstudy.models import build_model
 from hpstudy.study import Data, Recipe
 from hpstudy.surgery import Network
+from hpstudy.training import Trainer
 from hpstudy.worker import ENVIRONMENT, prepare_process
 
-BATCH = 128
-MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 OURS = ("float32", "float32-compiled", "bfloat16", "bfloat16-compiled")
 WAYS = ("usual", "resident", "channels_last", *OURS, "peak", "peak bfloat16")
 
 
 def usual_loop(network: str, size: int, root: str):
     """Yield images trained: the loop of the widely used CIFAR ResNet repositories."""
-    from torchvision import datasets, transforms
+    from torchvision import datasets
 
-    steps = [transforms.Resize(size)] if size != 32 else []
-    steps += [
-        transforms.RandomCrop(size, size // 8),
-        transforms.RandomHorizontalFlip(),
-        transforms.ToTensor(),
-        transforms.Normalize(MEAN, STD),
-    ]
-    data = datasets.CIFAR10(root, transform=transforms.Compose(steps))
-    loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True, num_workers=4)
     torch.manual_seed(0)
-    model = build_model(network)
-    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
-    while True:
-        for images, labels in loader:
-            loss = F.cross_entropy(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss.item()
-            yield len(labels)
+    data = datasets.CIFAR10(root, transform=loops.usual_transform(size))
+    return loops.usual_loop(data, build_model(network))
 
 
 def resident_loop(network: str, size: int, root: str, memory_format: torch.memory_format):
@@ -87,22 +71,11 @@ def resident_loop(network: str, size: int, root: str, memory_format: torch.memor
 
 def our_loop(network: str, size: int, root: str, arithmetic: str):
     """Yield images trained by the package's trainer."""
-    from hpstudy.training import Trainer
-
     prepare_process()
     data = load_dataset(Data(name="cifar10", image_size=size), root)
     torch.manual_seed(0)
     recipe = Recipe(epochs=1, batch_size=BATCH, lr_decay_epochs=())
-    trainer = Trainer(build_model(network), data, recipe, arithmetic)
-    trainer.lr.fill_(0.1)
-    trainer.weight_decay.fill_(1e-4)
-    generator = torch.Generator().manual_seed(0)
-    while True:
-        for views in trainer.train_batches.random(generator)[:, : 50_000 // BATCH * BATCH].split(
-            BATCH, 1
-        ):
-            trainer.train(views)
-            yield BATCH
+    return loops.trainer_loop(Trainer(build_model(network), data, recipe, arithmetic))
 
 
 def product_loop(dtype: torch.dtype):
@@ -127,14 +100,17 @@ def loop(way: str, network: str, size: int, root: str):
     return our_loop(network, size, root, way)
 
 
-def serve(pipe, *arguments) -> None:
+def serve(pipe, way: str, *arguments) -> None:
     """Work for as long as the other end asks, and answer with units per second."""
-    work = loop(*arguments)
+    work = loop(way, *arguments)
+    # Two batches of each of four workers are fetched while other ways have their turn.
+    ahead = 8 if way == "usual" else 1
     for _ in range(3):
         next(work)
     pipe.send(None)
     while (seconds := pipe.recv()) is not None:
-        next(work)  # what was fetched ahead while others had their turn
+        for _ in range(ahead):
+            next(work)
         started, done = time.perf_counter(), 0
         while time.perf_counter() - started < seconds:
             done += next(work)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hpstudy.decoded import Stored
 from hpstudy.errors import HpstudyError
 from hpstudy.sources import KNOWN, STORED_SIZE, Split, data_root, full_size, read_images
 from hpstudy.study import Data
@@ -40,19 +41,18 @@ class Dataset:
     std: Tensor
 
     def to(self, device: torch.device | str) -> "Dataset":
-        """The same data on `device`."""
-        move = lambda s: Split(s.images.to(device), s.labels.to(device))  # noqa: E731
+        """The same data on `device`; stored images stay in their file."""
         return replace(
             self,
-            train=move(self.train),
-            test=move(self.test),
+            train=self.train.to(device),
+            test=self.test.to(device),
             mean=self.mean.to(device),
             std=self.std.to(device),
         )
 
 
 def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
-    """Data set `spec`, whole in memory, ready to train on.
+    """Data set `spec`, ready to train on: whole in memory or, if too large, in a file.
 
     Parameters
     ----------
@@ -70,7 +70,8 @@ def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
     Raises
     ------
     HpstudyError
-        If the set is unknown, absent, corrupt, has one class or fewer images than asked for.
+        If the set is unknown, absent, corrupt, has one class or fewer images than asked for, or
+        is too large for the memory and for the disk.
 
     References
     ----------
@@ -93,7 +94,8 @@ def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
         train = train.take(_stratified(train.labels, spec.train_images, "training"))
     if spec.test_images is not None:
         test = test.take(_stratified(test.labels, spec.test_images, "test"))
-    mean, std = _statistics(train.images)
+    counts = train.images.counts() if isinstance(train.images, Stored) else _counts(train.images)
+    mean, std = _statistics(counts)
     return Dataset(train, test, classes, spec.image_size, mean, std)
 
 
@@ -148,15 +150,20 @@ def _pool(split: Split, native: int, spec: Data) -> Split:
     return Split(torch.cat(pooled), split.labels)
 
 
-def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (3,) of each colour in [0, 1], by counting its 256 values.
+def _counts(images: Tensor) -> np.ndarray:
+    """How often each colour has each of its 256 values, (3, 256).
 
     A copy of the images as numbers would need eight times their memory.
     """
-    counts = np.zeros((3, 256))
+    counts = np.zeros((3, 256), np.int64)
     for part in images.split(500):
         for colour in range(3):
             counts[colour] += np.bincount(part[:, colour].flatten().numpy(), minlength=256)
+    return counts
+
+
+def _statistics(counts: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (3,) of each colour in [0, 1], from its values' counts."""
     shares, values = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
     mean = shares @ values
     std = np.sqrt((shares * (values - mean[:, None]) ** 2).sum(1))

@@ -1,4 +1,4 @@
-"""The runs of a study: which there are, which are missing, and what they are published as."""
+"""The runs of a study: which there are, and which are missing."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite, isnan, nan
@@ -10,11 +10,11 @@ import pandas as pd
 from hpstudy.data import dataset_size
 from hpstudy.errors import HpstudyError
 from hpstudy.grid import BASE, Extent, Growth, Point, region
-from hpstudy.machine import default_arithmetic, environment
+from hpstudy.machine import default_arithmetic
 from hpstudy.pruning import choose_channels, prune
 from hpstudy.sources import data_root as resolve_root
 from hpstudy.sources import fingerprint
-from hpstudy.store import Store, publish
+from hpstudy.store import Store
 from hpstudy.study import AUTO, DENSE, RunSpec, Study, parse_variant
 from hpstudy.surgery import Network
 from hpstudy.training import check_last_batch
@@ -285,45 +285,3 @@ class Plan:
     def table(self) -> pd.DataFrame:
         """Recorded runs of the study, as they are published."""
         return self.store.frame(self.runs(), max(self.study.roi) if self.study.racing else None)
-
-    def publish(self, folder: str | Path, command: str, workers: int) -> Path:
-        """Write the study's table and record to `folder`; the path of the table.
-
-        Variants of the whole study that this plan leaves out keep the rows that they have.
-        """
-        if self.study != self.whole:
-            return self._with_others().publish(folder, command, workers)
-        table = self.table()
-        study = self.study.model_dump(mode="json")
-        study["data"] |= {"train": self.size.train, "test": self.size.test}
-        extents = [growth.extent for growth in self.growths.values()]
-        for name in Extent._fields:
-            values = [self.study.grid.values(name, self.study.prior, each) for each in extents]
-            study["grid"][name] = sorted(set().union(*values))
-        counts = self.counts()["missing"]
-        record = {
-            "study": study,
-            "certificates": self.certificates,
-            "record": {
-                "command": command,
-                "runs": len(table),
-                "missing": {name: int(count) for name, count in counts.items() if count},
-                "train_seconds": round(float(table["seconds"].sum()), 1),
-                "images": int((table["epochs"] * self.size.train).sum()),
-                "stopped": int(table["stopped"].sum()),
-                "device": ", ".join(sorted(set(table["device"]))),
-                "workers": workers,
-                "arithmetic": self.arithmetic,
-                **environment(),
-            },
-        }
-        return publish(table, record, folder)
-
-    def _with_others(self) -> "Plan":
-        """Plan of these variants and of all others of the whole study that have runs."""
-        recorded = set(Plan(self.whole, self.store, self.data_root).table()["variant"])
-        names = [name for name in self.whole.variants if name in recorded]
-        # One that the params file does not list is published with them, last.
-        names = tuple(dict.fromkeys([DENSE, *names, *self.study.variants]))
-        study = self.whole.model_copy(update={"variants": names})
-        return Plan(study, self.store, self.data_root)

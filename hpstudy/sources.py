@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from hpstudy.decoded import Stored, decode_once, pixels, read_image
 from hpstudy.errors import HpstudyError, unknown
+from hpstudy.machine import cores
 from hpstudy.study import Data
 
 # Classes, training images and test images of the sets whose content a checksum fixes.
@@ -35,13 +37,13 @@ class Split:
 
     Attributes
     ----------
-    images : Tensor of shape (images, 3, height, width)
-        uint8, RGB.
+    images : Tensor or Stored, of shape (images, 3, height, width)
+        uint8, RGB; stored where they are too many for the memory (`resident_limit`).
     labels : Tensor of shape (images,)
         int64, 0 to classes - 1.
     """
 
-    images: Tensor
+    images: Tensor | Stored
     labels: Tensor
 
     def __len__(self) -> int:
@@ -50,12 +52,29 @@ class Split:
 
     def take(self, index: Tensor) -> "Split":
         """The images at `index`, in that order."""
+        if isinstance(self.images, Stored):
+            return Split(self.images.take(index.numpy()), self.labels[index])
         return Split(self.images[index].contiguous(), self.labels[index])
+
+    def to(self, device: torch.device | str) -> "Split":
+        """The same on `device`; stored images stay where they are."""
+        stored = isinstance(self.images, Stored)
+        images = self.images if stored else self.images.to(device)
+        return Split(images, self.labels.to(device))
 
 
 def data_root(path: str | Path | None = None) -> Path:
     """Folder of the data sets: `path`, else the variable HPSTUDY_DATA, else `data`."""
     return Path(path or os.environ.get("HPSTUDY_DATA") or "data")
+
+
+def resident_limit() -> int:
+    """Bytes of images that are kept in memory: half of this machine's, and half of any GPU's."""
+    memory = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    if torch.cuda.is_available():
+        every = range(torch.cuda.device_count())
+        memory += [torch.cuda.get_device_properties(index).total_memory for index in every]
+    return min(memory) // 2
 
 
 def read_images(spec: Data, root: Path) -> tuple[Split, Split, int]:
@@ -97,8 +116,12 @@ def fingerprint(spec: Data, root: Path) -> str | None:
     """
     if spec.name in KNOWN or not (folder := _folder(spec, root)).is_dir():
         return None
+    # What this package has decoded is no part of the images, even where the data root is.
+    folder, own = folder.resolve(), _decoded(root).resolve()
+    inside = own.is_relative_to(folder)
+    paths = (path for path in folder.rglob("*") if not (inside and path.is_relative_to(own)))
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in paths if path.is_file()):
         digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
         with path.open("rb") as file:
             # Past its header two images differ at once; whole files would take hours on ImageNet.
@@ -113,6 +136,10 @@ def _check_name(name: str) -> None:
 
 def _folder(spec: Data, root: Path) -> Path:
     return root / "imagenet" if spec.name == "imagenet" else Path(spec.name[len("folder:") :])
+
+
+def _decoded(root: Path) -> Path:
+    return root / "decoded"
 
 
 def _embedded() -> tuple[Split, Split, int]:
@@ -173,19 +200,21 @@ def _torchvision(spec: Data, root: Path) -> tuple[Split, Split, int]:
 def _image_folder(spec: Data, root: Path) -> tuple[Split, Split, int]:
     """Class folders of JPEG or PNG files under `train` and `val` (or `test`).
 
-    Images are kept at 8/7 of the size that the network sees, as 256 to 224 in the thesis.
+    Images are kept at 8/7 of the size that the network sees, as 256 to 224 in the thesis; in a
+    file, decoded once and for all, where they are too many for the memory.
     """
     _, listed = _listing(spec, root)
     size = spec.image_size * 8 // 7
-    needed = sum(map(len, listed.values())) * 3 * size * size
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory // 2:
-        raise HpstudyError(
-            f"data set {spec.name!r} needs {needed / 2**30:.0f} GiB decoded at {size} pixels, more "
-            f"than half of this machine's {memory / 2**30:.0f} GiB; set a smaller image_size"
-        )
-    train_split, test_split = (_decode(items, size) for items in listed.values())
-    return train_split, test_split, spec.image_size
+    parts = dict(zip(("train", "test"), listed.values(), strict=True))
+    if sum(map(len, parts.values())) * 3 * size * size <= resident_limit():
+        images = {name: _decode(items, size) for name, items in parts.items()}
+    else:
+        paths = {name: [path for path, _ in items] for name, items in parts.items()}
+        folder = _decoded(root) / f"{fingerprint(spec, root)}-{size}"
+        images = decode_once(paths, size, folder, cores())
+    labels = {name: torch.tensor([label for _, label in items]) for name, items in parts.items()}
+    train, test = (Split(images[name], labels[name]) for name in parts)
+    return train, test, spec.image_size
 
 
 def _listing(spec: Data, root: Path) -> tuple[list[str], dict[Path, list[tuple[Path, int]]]]:
@@ -221,14 +250,8 @@ def _files(folder: Path, names: list[str]) -> list[tuple[Path, int]]:
     return items
 
 
-def _decode(items: list[tuple[Path, int]], size: int) -> Split:
+def _decode(items: list[tuple[Path, int]], size: int) -> Tensor:
     images = np.empty((len(items), 3, size, size), np.uint8)
     for k, (path, _) in enumerate(items):
-        try:
-            with Image.open(path) as image:
-                resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-        except (UnidentifiedImageError, OSError) as error:
-            raise HpstudyError(f"{path} cannot be read as an image ({error})") from None
-        images[k] = np.asarray(resized).transpose(2, 0, 1)
-    labels = torch.tensor([label for _, label in items])
-    return Split(torch.from_numpy(images), labels)
+        images[k] = pixels(read_image(path, size))
+    return torch.from_numpy(images)

@@ -1,10 +1,6 @@
 """One run, from its specification to its row; and the process that trains run after run."""
 
 import copy
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache, lru_cache
@@ -13,7 +9,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from hpstudy.child import follow_parent
 from hpstudy.data import Dataset
+from hpstudy.decoded import Stored
 from hpstudy.models import initialise
 from hpstudy.pruning import filter_scores, weights_hash
 from hpstudy.racing import Race, Verdict
@@ -60,14 +58,24 @@ _barrier: Any
 
 
 def save_dataset(data: Dataset, path: Path) -> None:
-    """Write prepared images so that every worker maps the same pages of memory."""
-    torch.save(asdict(data), path)
+    """Write prepared images so that every worker maps the same pages; of stored ones, where."""
+    content = {key: getattr(data, key) for key in ("classes", "image_size", "mean", "std")}
+    for name in ("train", "test"):
+        images, labels = getattr(data, name).images, getattr(data, name).labels
+        if isinstance(images, Stored):
+            images = {**vars(images), "path": str(images.path), "rows": torch.tensor(images.rows)}
+        content[name] = {"images": images, "labels": labels}
+    torch.save(content, path)
 
 
 def _open_dataset(path: Path) -> Dataset:
     content = torch.load(path, mmap=True, weights_only=True)
-    train_split, test_split = Split(**content.pop("train")), Split(**content.pop("test"))
-    return Dataset(train_split, test_split, **content)
+    for name in ("train", "test"):
+        images, labels = content[name]["images"], content[name]["labels"]
+        if isinstance(images, dict):
+            images = Stored(Path(images["path"]), images["size"], images["rows"].numpy())
+        content[name] = Split(images, labels)
+    return Dataset(**content)
 
 
 def start(path: Path | None, devices: Any, barrier: Any) -> None:
@@ -76,19 +84,14 @@ def start(path: Path | None, devices: Any, barrier: Any) -> None:
     Without a path it can calibrate, but not run.
     """
     global _data, _device, _barrier
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    follow_parent()
     _device, _barrier = torch.device(devices.get()), barrier
+    if _device.type == "cuda":
+        # A CUDA graph records the streams of the current device only.
+        torch.cuda.set_device(_device)
     prepare_process()
     if path is not None:
         _data = _open_dataset(path).to(_device)
-
-
-def _end_with(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
 
 
 def prepare_process() -> None:

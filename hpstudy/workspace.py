@@ -9,6 +9,7 @@ from typing import Any
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.plan import Plan
 from hpstudy.pool import worker_count
+from hpstudy.publishing import publish_study
 from hpstudy.results import find_root
 from hpstudy.store import Store
 from hpstudy.study import Study
@@ -51,7 +52,7 @@ def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
 
     The variants of the params file that this plan leaves out keep the rows that they have.
     """
-    return plan.publish(runs_folder() / "book" / "results", command, worker_count(workers))
+    return publish_study(plan, runs_folder() / "book" / "results", command, worker_count(workers))
 
 
 @dataclass(frozen=True)

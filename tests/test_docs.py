@@ -23,7 +23,8 @@ TESTS = sorted((ROOT / "tests").glob("test_*.py"))
 MODULES = sorted(module.name for module in pkgutil.iter_modules(hpstudy.__path__))
 # What redraws pages: these work where torch is not installed.
 TORCHLESS = (
-    "cli errors landscape risk table thesis compare answer captions figures explore results report"
+    "cli errors landscape risk table thesis compare answer captions figures explore results report "
+    "costtables racing decoded"
 ).split()
 
 

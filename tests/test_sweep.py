@@ -15,6 +15,7 @@ import hpstudy.sweep
 from hpstudy.cost import format_hours, format_price, price
 from hpstudy.plan import Plan
 from hpstudy.pruning import rebuild
+from hpstudy.publishing import publish_study
 from hpstudy.store import TABLE_COLUMNS, Store
 from hpstudy.study import Study
 from hpstudy.sweep import decide_arithmetic, sweep
@@ -375,7 +376,7 @@ def test_one_variant_is_planned_and_the_others_keep_their_rows(swept, tmp_path, 
         (extra, ["uniform-0.2", "uniform-0.6"]),
         (other, ["uniform-0.2", "nonuniform-0.2"]),
     ):
-        path = plan.publish(tmp_path, "hpstudy run", workers=1)
+        path = publish_study(plan, tmp_path, "hpstudy run", workers=1)
         table, record = pd.read_csv(path), json.loads(path.with_suffix(".json").read_text())
         assert table["run_id"].tolist() == swept.table["run_id"].tolist()
         assert record["study"]["variants"] == ["unpruned", *variants]
@@ -400,7 +401,7 @@ def test_a_dense_study_needs_no_ranking(tmp_path):
 
 
 def test_published_record_says_what_was_run_and_on_what(swept, tmp_path):
-    path = swept.plan.publish(tmp_path, "hpstudy run tiny.yaml", workers=1)
+    path = publish_study(swept.plan, tmp_path, "hpstudy run tiny.yaml", workers=1)
     record = json.loads(path.with_suffix(".json").read_text())
     assert path.name == "tiny.csv" and len(pd.read_csv(path)) == 4
     assert Study.model_validate({**tiny.STUDY, "name": record["study"]["name"]}) == tiny.study()

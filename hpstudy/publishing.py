@@ -1,0 +1,52 @@
+"""What the runs of a study are published as: a table, and the record beside it."""
+
+from pathlib import Path
+
+from hpstudy.grid import Extent
+from hpstudy.machine import environment
+from hpstudy.plan import Plan
+from hpstudy.store import publish
+from hpstudy.study import DENSE
+
+
+def publish_study(plan: Plan, folder: str | Path, command: str, workers: int) -> Path:
+    """Write a study's table and record to `folder`; the path of the table.
+
+    Variants of the whole study that the plan leaves out keep the rows that they have.
+    """
+    if plan.study != plan.whole:
+        return publish_study(_with_others(plan), folder, command, workers)
+    table, counts = plan.table(), plan.counts()["missing"]
+    study = plan.study.model_dump(mode="json")
+    study["data"] |= {"train": plan.size.train, "test": plan.size.test}
+    extents = [growth.extent for growth in plan.growths.values()]
+    for name in Extent._fields:
+        values = [plan.study.grid.values(name, plan.study.prior, each) for each in extents]
+        study["grid"][name] = sorted(set().union(*values))
+    record = {
+        "study": study,
+        "certificates": plan.certificates,
+        "record": {
+            "command": command,
+            "runs": len(table),
+            "missing": {name: int(count) for name, count in counts.items() if count},
+            "stopped": int(table["stopped"].sum()),
+            "train_seconds": round(float(table["seconds"].sum()), 1),
+            "images": int((table["epochs"] * plan.size.train).sum()),
+            "device": ", ".join(sorted(set(table["device"]))),
+            "workers": workers,
+            "arithmetic": plan.arithmetic,
+            **environment(),
+        },
+    }
+    return publish(table, record, folder)
+
+
+def _with_others(plan: Plan) -> Plan:
+    """Plan of its variants and of all others of the whole study that have runs."""
+    recorded = set(Plan(plan.whole, plan.store, plan.data_root).table()["variant"])
+    names = [name for name in plan.whole.variants if name in recorded]
+    # One that the params file does not list is published with them, last.
+    names = tuple(dict.fromkeys([DENSE, *names, *plan.study.variants]))
+    study = plan.whole.model_copy(update={"variants": names})
+    return Plan(study, plan.store, plan.data_root)

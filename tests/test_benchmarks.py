@@ -1,0 +1,187 @@
+"""The benchmarks at a size that a CPU does in seconds: their tables, and numbers that can be."""
+
+import math
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+from PIL import Image
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+WAYS = ["default loop", "float32, eager", "float32", "tf32", "bfloat16", "bfloat16-compiled"]
+
+
+@pytest.fixture
+def table(monkeypatch, capsys):
+    """Rows of the table that a step prints last, by the names of its columns."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+    def table(step, *options):
+        import gpu
+
+        turns = ["--seconds", "0.01", "--rounds", "2"]
+        gpu.main([step, "--device", "cpu", "--smoke", *turns, *options])
+        return parsed(capsys.readouterr().out)
+
+    return table
+
+
+def parsed(printed):
+    """Rows of the Markdown table at the end of what was printed."""
+    lines = printed.rstrip("\n").split("\n")
+    first = next(k for k, line in enumerate(lines) if line.startswith("|"))
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[first:]]
+    assert set(cells[1]) == {"---"} and {len(row) for row in cells} == {len(cells[0])}
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
+
+
+def spread(cell):
+    """The median of a cell, which lies between its smallest and its largest value."""
+    number = r"(\d[\d.e+-]*)"
+    middle, least, most = map(
+        float, re.fullmatch(rf"{number} \({number} to {number}\)", cell).groups()
+    )
+    assert 0 <= least <= middle <= most < math.inf
+    return middle
+
+
+def positive(rows, *columns):
+    for row in rows:
+        assert row["n"] == "2"
+        assert all(spread(row[column]) > 0 for column in columns)
+
+
+def test_ceilings(table):
+    rows = table("ceilings")
+    assert [(row["ceiling"], row["unit"]) for row in rows] == [
+        ("copy, read + written", "TB/s"),
+        ("product, bfloat16", "TFLOP/s"),
+        ("product, TF32", "TFLOP/s"),
+        ("product, float32", "TFLOP/s"),
+    ]
+    positive(rows, "median")
+    # Tera, and not giga: no processor comes near these.
+    assert all(spread(row["median"]) < 100 for row in rows)
+
+
+def test_a_step_each_way(table):
+    variants = ["unpruned", "uniform-0.2", "nonuniform-0.2"]
+    rows = table("step")
+    assert [(row["network"], row["way"]) for row in rows] == [
+        (f"resnet20, {variant}", way) for variant in variants for way in WAYS
+    ]
+    point = "s per 180-epoch point"
+    positive(rows, "ms/step", "x default loop", "evaluated images/s", point)
+    for row in rows:
+        if row["way"] == "default loop":
+            assert row["x default loop"] == "1 (1 to 1)"
+        # 8 images a step, and 180 times 50,000 images take longer than their training alone.
+        assert spread(row[point]) > 0.98 * 180 * 50_000 / 8 * spread(row["ms/step"]) / 1000
+
+
+def test_many_networks_at_once(table):
+    rows = table("many", "--variants", "uniform-0.2")
+    assert [(row["way"], row["K"]) for row in rows] == [
+        ("hpstudy's trainer", "1"),
+        ("branches of one graph", "1"),
+        ("branches of one graph", "2"),
+        ("processes, time-sliced", "1"),
+        ("processes, time-sliced", "2"),
+    ]
+    assert {row["network"] for row in rows} == {"resnet20, uniform-0.2, bfloat16"}
+    positive(rows, "images x networks/s", "x K = 1")
+    assert all(row["x K = 1"] == "1 (1 to 1)" for row in rows if row["K"] == "1")
+    rates = {(row["way"], row["K"]): spread(row["images x networks/s"]) for row in rows}
+    for row in rows:
+        # A ratio of sums lies between the ratios of the rounds; cells have three digits.
+        _, least, most = map(float, re.findall(r"[\d.]+", row["x K = 1"]))
+        ratio = rates[row["way"], row["K"]] / rates[row["way"], "1"]
+        assert 0.98 * least < ratio < 1.02 * most
+
+
+def test_three_steps_are_right(table):
+    rows = table("correct")
+    gaps = ["gap of training losses", "gap of evaluation losses", "gap of weights"]
+    found = {(row["way"], row["against"]): [spread(row[gap]) for gap in gaps] for row in rows}
+    assert {row["n"] for row in rows} == {"2"}
+    single, reference = WAYS[2:], "float64 on the CPU"
+    assert list(found) == [
+        pair
+        for way in single
+        for pair in ((f"{way}, eager", reference), (way, reference), (way, f"{way}, eager"))
+    ] + [("bfloat16, two branches", "bfloat16, two alone")]
+    for way in ("float32", "float32, eager"):
+        assert all(0 < gap < 1e-4 for gap in found[way, reference])
+    # Rounded to eight bits, and on a CPU not recorded.
+    assert all(1e-4 < gap < 0.3 for gap in found["bfloat16", reference])
+    for pair, values in found.items():
+        if pair[1] != reference:
+            assert values == [0, 0, 0]
+
+
+def test_branches_that_share_an_input_are_found_wrong(table, monkeypatch):
+    import loops
+
+    step = loops.Branches._step
+    monkeypatch.setattr(loops.Branches, "_step", lambda self, *views: step(self, *views[:1] * 2))
+    last = table("correct")[-1]
+    assert last["way"] == "bfloat16, two branches"
+    assert spread(last["gap of training losses"]) > 1e-3 and spread(last["gap of weights"]) > 1e-3
+
+
+def test_accuracy_beside_the_published_one(table):
+    rows = table("accuracy", "--epochs", "2")
+    assert [(row["arithmetic"], row["epochs"], row["n"]) for row in rows] == [
+        ("bfloat16", "2", "2"),
+        ("float32", "2", "2"),
+    ]
+    assert {row["published, 180 epochs"] for row in rows} == {"93.34"}
+    positive(rows, "s a run")
+    assert all(0 <= spread(row["top1, %"]) <= 100 for row in rows)
+
+
+def test_resnet50_and_its_images(table, tmp_path):
+    random = np.random.default_rng(0)
+    for k in range(3):
+        pixels = random.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        (tmp_path / f"class{k}").mkdir()
+        Image.fromarray(pixels).save(tmp_path / f"class{k}" / "one.jpeg")
+    rows = table("resnet50", "--images", str(tmp_path))
+    names = [row["ResNet-50"].rpartition(",")[0] for row in rows]
+    assert names[:4] == [f"{way}, {what}" for way in WAYS[-2:] for what in ("trained", "evaluated")]
+    assert names[4].startswith("decoded once") and names[5].endswith("from the decoded file")
+    positive(rows, "images/s", "h on ImageNet")
+    for row in rows:
+        images = 50_000 if "evaluated" in row["ResNet-50"] else 1_281_167
+        hours = int(row["epochs"]) * images / spread(row["images/s"]) / 3600
+        assert spread(row["h on ImageNet"]) == pytest.approx(hours, rel=0.2)
+    assert [row["epochs"] for row in rows] == ["90", "90", "90", "90", "1", "90"]
+
+
+def test_a_folder_without_images_is_refused(table, tmp_path):
+    with pytest.raises(SystemExit, match="holds no image"):
+        table("resnet50", "--images", str(tmp_path))
+
+
+def test_what_racing_would_have_saved(monkeypatch, capsys, tmp_path):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import racing
+
+    (name,) = synthetic.write(tmp_path, points=5, seeds=1, models=("resnet56",))
+    monkeypatch.setattr(sys, "argv", ["racing.py", str(tmp_path / f"{name}.csv")])
+    racing.main()
+    rows = parsed(capsys.readouterr().out)
+    variants = list(synthetic.VARIANTS["resnet56"])
+    rules = ["race", "half the epochs, half the runs", "successive halving"]
+    assert [(row["rule"], row["variant"]) for row in rows] == [
+        (rule, variant) for rule in rules for variant in variants
+    ]
+    for row in rows:
+        assert row["runs"] == "25" and 0 <= int(row["stopped"]) < 25
+        # A run is trained for one of its two epochs at least.
+        trained = float(row["images"].rstrip("%")) / 100
+        assert trained == pytest.approx(1 - int(row["stopped"]) / 50, abs=0.006)
+    assert any(int(row["stopped"]) for row in rows if row["rule"] == "successive halving")
