@@ -93,7 +93,8 @@ def replay(one: pd.DataFrame, order, exempt: set, rule: Rule, threshold: float) 
         earlier = {point for level in order[:number] for point in level}
         finished = one[keys.isin(list(earlier)) & ~one.index.isin(list(stopped))]
         runs = one[keys.isin([point for point in points if point not in exempt])]
-        stopped |= rule(runs, finished, threshold)
+        if len(runs):
+            stopped |= rule(runs, finished, threshold)
     return stopped
 
 
