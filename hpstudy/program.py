@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -49,10 +50,16 @@ class Program:
 
 def capture_for(device: torch.device) -> Capture | None:
     """How steps are repeated on a device: as a CUDA graph on a GPU, by calling them on a CPU."""
-    return _capture_graph if device.type == "cuda" else None
+    return partial(_capture_graph, device) if device.type == "cuda" else None
 
 
-def _capture_graph(function: Callable[[], None]) -> Callable[[], None]:
+def _capture_graph(device: torch.device, function: Callable[[], None]) -> Callable[[], None]:
+    # A graph records the streams of the current device alone.
+    with torch.cuda.device(device):
+        return _recorded(function)
+
+
+def _recorded(function: Callable[[], None]) -> Callable[[], None]:
     # Libraries choose and allocate in the first calls, which a graph cannot record.
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
