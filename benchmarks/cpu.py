@@ -4,11 +4,13 @@
 
 All ways stand ready in processes of their own and take turns, so that what else the machine does
 meets all of them alike. The usual loop is one process with all cores: a DataLoader with four
-workers, PIL transforms, float32, NCHW, the loss read after each step. All others are one
-single-threaded process per core on resident data. Needs CIFAR-10 in FOLDER.
+workers, PIL transforms, float32, NCHW, the loss read after each step. `threads` is plain PyTorch
+in channels_last on resident data in one process with all cores. All others are one single-threaded
+process per core on resident data; `vmap` trains four networks in each at once. Needs CIFAR-10.
 """
 
 import argparse
+import copy
 import os
 import sys
 import time
@@ -31,7 +33,10 @@ from hpstudy.training import Trainer
 from hpstudy.worker import ENVIRONMENT, prepare_process
 
 OURS = ("float32", "float32-compiled", "bfloat16", "bfloat16-compiled")
-WAYS = ("usual", "resident", "channels_last", *OURS, "peak", "peak bfloat16")
+ALONE = ("usual", "threads")
+TRIED = ("resident", "channels_last", "vmap")
+WAYS = (*ALONE, *TRIED, *OURS, "peak", "peak bfloat16")
+TOGETHER = 4
 
 
 def usual_loop(network: str, size: int, root: str):
@@ -43,35 +48,58 @@ def usual_loop(network: str, size: int, root: str):
     return loops.usual_loop(data, build_model(network))
 
 
-def resident_loop(network: str, size: int, root: str, memory_format: torch.memory_format):
-    """Yield images trained: plain PyTorch on augmented batches of resident images."""
-    prepare_process()
+def resident_batches(size: int, root: str, memory_format: torch.memory_format):
+    """Yield augmented batches of resident images, as plain PyTorch makes them, and labels."""
     data = load_dataset(Data(name="cifar10", image_size=size), root)
     images, labels = data.train.images, data.train.labels
     mean, std = torch.tensor(MEAN)[:, None, None] * 255, torch.tensor(STD)[:, None, None] * 255
-    torch.manual_seed(0)
-    model = build_model(network).to(memory_format=memory_format)
-    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
     pad = size // 8
     while True:
-        for index in torch.randperm(len(images)).split(BATCH):
+        for index in torch.randperm(len(images)).split(BATCH)[:-1]:
             batch = F.pad(images[index], (pad,) * 4)
             y, x = torch.randint(2 * pad + 1, (2,)).tolist()
             batch = (batch[:, :, y : y + size, x : x + size].float() - mean) / std
             flip = torch.rand(len(index)) < 0.5
             batch[flip] = batch[flip].flip(-1)
-            loss = F.cross_entropy(
-                model(batch.contiguous(memory_format=memory_format)), labels[index]
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            yield len(index)
+            yield batch.contiguous(memory_format=memory_format), labels[index]
+
+
+def resident_loop(network: str, size: int, root: str, memory_format: torch.memory_format):
+    """Yield images trained: plain PyTorch on resident images."""
+    torch.manual_seed(0)
+    model = build_model(network).to(memory_format=memory_format)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
+    for images, labels in resident_batches(size, root, memory_format):
+        loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield len(labels)
+
+
+def vmap_loop(network: str, size: int, root: str):
+    """Yield images x networks trained: several at once on the same batches, by torch.func."""
+    torch.manual_seed(0)
+    models = [build_model(network) for _ in range(TOGETHER)]
+    params, buffers = torch.func.stack_module_state(models)
+    base = copy.deepcopy(models[0]).to("meta")
+    momenta = {name: torch.zeros_like(value) for name, value in params.items()}
+
+    def loss(params, buffers, images, labels):
+        return F.cross_entropy(torch.func.functional_call(base, (params, buffers), images), labels)
+
+    gradients = torch.vmap(torch.func.grad(loss), in_dims=(0, 0, None, None))
+    for images, labels in resident_batches(size, root, torch.channels_last):
+        found = gradients(params, buffers, images, labels)
+        with torch.no_grad():
+            for name, value in params.items():
+                momenta[name].mul_(0.9).add_(found[name]).add_(value, alpha=1e-4)
+                value.sub_(momenta[name], alpha=0.1)
+        yield TOGETHER * len(labels)
 
 
 def our_loop(network: str, size: int, root: str, arithmetic: str):
     """Yield images trained by the package's trainer."""
-    prepare_process()
     data = load_dataset(Data(name="cifar10", image_size=size), root)
     torch.manual_seed(0)
     recipe = Recipe(epochs=1, batch_size=BATCH, lr_decay_epochs=())
@@ -80,7 +108,6 @@ def our_loop(network: str, size: int, root: str, arithmetic: str):
 
 def product_loop(dtype: torch.dtype):
     """Yield floating-point operations of square matrix products: what a core can do."""
-    prepare_process()
     a, b = torch.randn(2, 1536, 1536).to(dtype)
     while True:
         torch.mm(a, b)
@@ -91,10 +118,13 @@ def loop(way: str, network: str, size: int, root: str):
     """The loop of a way, by its name."""
     if way == "usual":
         return usual_loop(network, size, root)
-    if way == "resident":
-        return resident_loop(network, size, root, torch.contiguous_format)
-    if way == "channels_last":
-        return resident_loop(network, size, root, torch.channels_last)
+    if way not in ALONE:
+        prepare_process()
+    if way == "vmap":
+        return vmap_loop(network, size, root)
+    if way in ("resident", "channels_last", "threads"):
+        formats = {"resident": torch.contiguous_format}
+        return resident_loop(network, size, root, formats.get(way, torch.channels_last))
     if way.startswith("peak"):
         return product_loop(torch.bfloat16 if way.endswith("bfloat16") else torch.float32)
     return our_loop(network, size, root, way)
@@ -122,10 +152,10 @@ class Way:
 
     def __init__(self, way: str, network: str, size: int, root: str):
         context, before = get_context("spawn"), dict(os.environ)
-        if way != "usual":
+        if way not in ALONE:
             os.environ |= ENVIRONMENT
         self.pipes, self.processes = [], []
-        for _ in range(1 if way == "usual" else cores()):
+        for _ in range(1 if way in ALONE else cores()):
             ours, theirs = context.Pipe()
             process = context.Process(target=serve, args=(theirs, way, network, size, root))
             process.start()
