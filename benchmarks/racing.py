@@ -1,6 +1,6 @@
 """What racing would have saved on a complete published table, and what it would have cost.
 
-    python benchmarks/racing.py book/results/STUDY.csv [--metric top1] [--thresholds 1.0]
+    python benchmarks/racing.py book/results/STUDY.csv [--deviations 1 1.5 2]
 
 Replays `hpstudy.racing`, level by level, on runs that were all trained to the end, and counts the
 images that it would have trained. Beside it, on the same levels: stopping the lower half of a
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from common import machine, markdown
 
+from hpstudy import racing
 from hpstudy.grid import Grid, Point
 from hpstudy.landscape import confidence_ellipse
 from hpstudy.racing import Race
@@ -63,8 +64,7 @@ def _lower_half(runs: pd.DataFrame, epoch: int) -> dict[int, int]:
     return dict.fromkeys(now.sort_values(kind="stable").index[: len(now) // 2], epoch)
 
 
-RULES: dict[str, Rule] = {
-    "race": race,
+OTHERS: dict[str, Rule] = {
     "half the epochs, half the runs": half_by_half,
     "successive halving": successive_halving,
 }
@@ -145,15 +145,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", nargs="+", type=Path)
     parser.add_argument("--metric", default="top1")
-    parser.add_argument("--thresholds", nargs="+", type=float, default=[1.0])
+    parser.add_argument("--threshold", type=float, default=1.0, help="of the region raced to")
+    parser.add_argument("--deviations", nargs="+", type=float, default=[racing.DEVIATIONS])
     given = parser.parse_args()
     rows = []
     for path in given.tables:
         table, prior = read(path, given.metric)
-        for threshold in given.thresholds:
-            for name, rule in RULES.items():
-                for row in compare(table, prior, threshold, rule):
-                    rows.append({"table": path.stem, "raced to": threshold, "rule": name, **row})
+        for deviations in given.deviations:
+            racing.DEVIATIONS = deviations
+            for row in compare(table, prior, given.threshold, race):
+                rows.append({"table": path.stem, "rule": f"race, {deviations:g} SD", **row})
+        for name, rule in OTHERS.items():
+            for row in compare(table, prior, given.threshold, rule):
+                rows.append({"table": path.stem, "rule": name, **row})
     print(machine(), "\n")
     print(markdown([{key: shown(key, value) for key, value in row.items()} for row in rows]))
 
@@ -162,7 +166,7 @@ def shown(key: str, value: object) -> object:
     """A cell in the form that suits its column."""
     if key == "images" or key.startswith("same"):
         return f"{value:.0%}"
-    if isinstance(value, (float, np.floating)) and key != "raced to":
+    if isinstance(value, (float, np.floating)):
         return "–" if math.isnan(value) else f"{value:.3f}"
     return value
 
