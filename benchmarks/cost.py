@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[1]
 QUICK = [ROOT / "params" / "quick" / f"{model}.yaml" for model in ("resnet56", "mobilenetv2")]
 
 
-def trial(params: Path) -> tuple[float, float, float]:
+def trial(params: Path, store: Path | None) -> tuple[float, float, float]:
     """Seconds that were predicted, that the prediction took, and that the sweep then took."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(Study.load(params), Store(Path(folder) / "store.sqlite"))
+        plan = Plan(Study.load(params), Store(store or Path(folder) / "store.sqlite"))
         began = time.perf_counter()
         predicted = price(plan)["hours"] * 3600
         priced = time.perf_counter()
@@ -39,10 +39,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("params", nargs="*", type=Path, default=QUICK)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--store", type=Path, help="keep the runs of the one round there")
     given = parser.parse_args()
+    if given.store and given.rounds > 1:
+        parser.error("a store keeps the runs of one round")
     rows = []
     for params in given.params:
-        trials = [trial(params) for _ in range(given.rounds)]
+        trials = [trial(params, given.store) for _ in range(given.rounds)]
         predicted, pricing, actual = (list(values) for values in zip(*trials, strict=True))
         rows.append(
             {
