@@ -11,7 +11,7 @@ from hpstudy.results import MODEL_TITLES, roi_title, variant_title
 
 PUBLISHED = "published_"
 # Columns that say which row it is; the others belong to this book or to the thesis.
-KEYS = ("study", "at", "model", "variant", "roi", "layer", "fact", "warning")
+KEYS = ("study", "at", "machine", "model", "variant", "roi", "layer", "fact", "warning")
 
 # Columns of sentences, whose lines may break.
 WORDY = ("warning",)
@@ -40,6 +40,11 @@ HEADINGS = {
     "achieved_torch_pruning": "by torch-pruning",
     "smallest_layer": "narrowest layer",
     "smallest_width": "its channels",
+    "images_per_second": "images/s",
+    "floor_hours": "H100, arithmetic alone (hours)",
+    "days_on_1": "days on one",
+    "days_on_8": "on eight",
+    "days_on_64": "on 64",
 }
 
 
@@ -71,6 +76,16 @@ FORMATS: dict[str, Callable] = {
     "log10_lr": _decimals(2),
     "on_edge": lambda value: "yes" if value else "no",
     "diverged": lambda value: f"{value:.1%}",
+    "seconds": _decimals(1),
+    "fastest": _decimals(1),
+    "slowest": _decimals(1),
+    "images_per_second": lambda value: f"{value:,.0f}",
+    "hours": lambda value: _digits(value),
+    "floor_hours": lambda value: _digits(value),
+    "days_on_1": lambda value: _digits(value),
+    "days_on_8": lambda value: _digits(value),
+    "days_on_64": lambda value: _digits(value),
+    "days": lambda value: _digits(value),
     "target": lambda value: f"{value:g}",
     "achieved": _decimals(5),
     "achieved_torch_pruning": _decimals(5),
@@ -154,6 +169,11 @@ def _cell(name: str, value: object) -> str:
         text = f"{value:,}" if isinstance(value, int) and number else str(value)
     kind = "number" if number or text == "–" else "words" if name in WORDY else ""
     return f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"
+
+
+def _digits(value: float) -> str:
+    """Three significant digits, and all that stand before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _power(value: float) -> str:

@@ -175,7 +175,7 @@ def test_what_racing_would_have_saved(monkeypatch, capsys, tmp_path):
     racing.main()
     rows = parsed(capsys.readouterr().out)
     variants = list(synthetic.VARIANTS["resnet56"])
-    rules = ["race", "half the epochs, half the runs", "successive halving"]
+    rules = ["race, 1.5 SD", "half the epochs, half the runs", "successive halving"]
     assert [(row["rule"], row["variant"]) for row in rows] == [
         (rule, variant) for rule in rules for variant in variants
     ]
