@@ -25,19 +25,22 @@ class Ticks:
     labels: tuple[str, ...]
 
 
-def log_ticks(low: float, high: float) -> Ticks:
+def log_ticks(low: float, high: float, most: int = 8) -> Ticks:
     """Round values between `low` and `high` for a logarithmic axis.
 
     Parameters
     ----------
     low, high : float
         Ends of the axis, positive, not logarithms.
+    most : int, default 8
+        Labels that there is room for.
 
     Returns
     -------
     Ticks
         The powers of ten; where they would be fewer than three also the threefold values, and
-        where those are, the two- and fivefold instead.
+        where those are, the two- and fivefold instead. Two powers of ten do where there is no
+        room for more.
     """
     exponents = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     values: tuple[float, ...] = ()
@@ -46,7 +49,10 @@ def log_ticks(low: float, high: float) -> Ticks:
         every = [
             float(f"{multiple}e{exponent}") for exponent in exponents for multiple in multiples
         ]
-        values = tuple(x for x in every if low * (1 - 1e-9) <= x <= high * (1 + 1e-9))
+        inside = tuple(x for x in every if low * (1 - 1e-9) <= x <= high * (1 + 1e-9))
+        if len(inside) > most and len(values) >= 2:
+            break
+        values = inside
         if len(values) >= 3:
             break
     return Ticks(values, tuple(real(x) for x in values))
@@ -164,9 +170,9 @@ def axis_style() -> dict:
     }
 
 
-def log_axis_style(low: float, high: float) -> dict:
-    """Look of one logarithmic axis from `low` to `high`, both real values."""
-    ticks = log_ticks(low, high)
+def log_axis_style(low: float, high: float, most: int = 8) -> dict:
+    """Look of one logarithmic axis from `low` to `high`, real values, with `most` labels."""
+    ticks = log_ticks(low, high, most)
     return {
         **axis_style(),
         "type": "log",

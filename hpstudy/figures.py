@@ -70,11 +70,12 @@ def plot_landscapes(
         suffix = "" if number == 1 else str(number)
         figure.add_traces(panel_traces(panel, data, suffix))
         title_axes(figure, suffix, "weight decay", "learning rate")
-        for letter, ends in (("x", data.weight_decay), ("y", data.lr)):
+        # Labels beside each other need more room than labels above each other.
+        for letter, ends, most in (("x", data.weight_decay, 4), ("y", data.lr, 8)):
             # `matches` makes a zoom in one panel a zoom in all.
             linked = {} if number == 1 else {"matches": letter}
             axis = f"{letter}axis{suffix}"
-            figure.update_layout({axis: {**log_axis_style(*ends), **linked}})
+            figure.update_layout({axis: {**log_axis_style(*ends, most), **linked}})
     figure.add_traces(legend_traces(data))
     figure.update_layout(
         coloraxis={

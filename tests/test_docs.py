@@ -229,7 +229,7 @@ def test_every_direct_dependency_is_pinned_at_a_version_that_is_asked_for():
     assert pins["jupyter-book"] < (2,)
 
 
-@pytest.mark.parametrize("folder", ["hpstudy", "tests"])
+@pytest.mark.parametrize("folder", ["hpstudy", "tests", "benchmarks"])
 def test_every_package_that_is_imported_is_asked_for(folder):
     by_module = packages_distributions()
     # What a package that is asked for itself requires comes with it, as nbformat with papermill.
@@ -237,7 +237,7 @@ def test_every_package_that_is_imported_is_asked_for(folder):
     for package in declared():
         there |= {re.match(r"[\w.-]+", line)[0].lower() for line in requires(package) or []}
     files = sorted((ROOT / folder).glob("*.py"))
-    own = {"hpstudy", *(path.stem for path in files)}
+    own = {"hpstudy", *(path.stem for path in (*files, *(ROOT / "benchmarks").glob("*.py")))}
     undeclared = set()
     for path in files:
         for name in imported(path):

@@ -250,6 +250,13 @@ def test_ticks_are_round_real_values(low, high, labels):
     assert [float(label) for label in labels] == pytest.approx(list(ticks.values))
 
 
+def test_ticks_are_fewer_where_there_is_no_room():
+    assert list(log_ticks(2e-4, 0.06, most=4).labels) == ["0.001", "0.01"]
+    assert list(log_ticks(2e-4, 0.06).labels) == ["0.0003", "0.001", "0.003", "0.01", "0.03"]
+    # One power of ten alone tells no scale, however little room there is.
+    assert list(log_ticks(0.002, 0.08, most=2).labels) == ["0.003", "0.01", "0.03"]
+
+
 def test_grid_shows_values_crosses_and_the_prior():
     every = dense(
         [[70.04, 72.0], [math.nan, 10.0]],

@@ -43,6 +43,7 @@ def test_recorded_run_comes_back_as_the_row_that_is_published(store):
         "run_id": spec.run_id,
         "model": "resnet56",
         "dataset": "cifar10",
+        "stopped": False,
         "lr": 0.0158489,
         "weight_decay": 1e-05,
         "seed": 3,

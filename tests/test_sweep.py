@@ -125,7 +125,7 @@ def test_a_worker_that_ends_ends_the_sweep_in_one_sentence_and_nothing_is_lost(
                 os.kill(worker.pid, signal.SIGKILL)
 
     monkeypatch.setattr(plan.store, "add", add_and_kill)
-    publish = partial(plan.publish, tmp_path, "hpstudy run tiny.yaml", 1)
+    publish = partial(publish_study, plan, tmp_path, "hpstudy run tiny.yaml", 1)
     words = refused(sweep, plan, workers=1, publish=publish)
     assert "a worker of tiny ended before" in words and "lr" in words
     assert plan.store.recorded() == {plan.prior.run_id}

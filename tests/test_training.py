@@ -48,8 +48,8 @@ def same(a, b):
     return all(torch.equal(a[key], b[key]) for key in a)
 
 
-def train(model, data, plan, lr, weight_decay, seed, after_epoch=None):
-    return Trainer(model, data, plan).run(lr, weight_decay, seed, after_epoch)
+def train(model, data, plan, lr, weight_decay, seed, stop=None):
+    return Trainer(model, data, plan).run(lr, weight_decay, seed, stop)
 
 
 @pytest.fixture
@@ -229,7 +229,6 @@ def test_a_huge_learning_rate_is_a_result_and_not_an_exception(lr):
 
 
 def test_training_ends_with_the_epoch_whose_loss_is_not_a_number():
-    finished = []
     model = small_network(torch.float32)
     result = train(
         model,
@@ -238,10 +237,24 @@ def test_training_ends_with_the_epoch_whose_loss_is_not_a_number():
         lr=1e30,
         weight_decay=1.0,
         seed=0,
-        after_epoch=finished.append,
     )
     assert not math.isfinite(result.train_loss)
-    assert result.epochs < 9 and finished == list(range(1, result.epochs + 1))
+    assert result.epochs < 9 and len(result.curve["train_loss"]) == result.epochs
+
+
+def test_training_is_stopped_after_the_epoch_that_says_so_and_keeps_its_curve():
+    data, plan = tiny.random_images(), recipe(epochs=4)
+    options = {"lr": 0.01, "weight_decay": 0.01, "seed": 0}
+    whole = train(small_network(), data, plan, **options)
+    asked = []
+
+    def after_two(curve):
+        asked.append(len(curve["train_loss"]))
+        return len(curve["top1"]) == 2
+
+    early = train(small_network(), data, plan, **options, stop=after_two)
+    assert (early.epochs, asked) == (2, [1, 2])
+    assert early.curve == {key: values[:2] for key, values in whole.curve.items()}
 
 
 def test_a_network_that_ends_worse_than_it_began_has_diverged():
@@ -261,7 +274,7 @@ def test_a_network_that_learns_has_not_diverged():
     data = black_images([0, 0, 0, 1])
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).double()
     nn.init.zeros_(model[1].bias)
-    finished = []
+    asked = []
     result = train(
         model,
         data,
@@ -269,13 +282,14 @@ def test_a_network_that_learns_has_not_diverged():
         lr=0.5,
         weight_decay=1e-4,
         seed=0,
-        after_epoch=finished.append,
+        stop=lambda curve: asked.append(len(curve["top1"])),
     )
     assert not result.diverged
     # No better than always saying 0, as three of four are.
     assert result.top1 == 75.0 and result.best_epoch == 1
     assert result.train_loss < math.log(2)
-    assert finished == [1, 2, 3, 4] and result.epochs == 4
+    # After the last epoch there is nothing left to stop.
+    assert asked == [1, 2, 3] and result.epochs == 4
     assert result.seconds > 0 and result.images_per_second > 16 / result.seconds
 
 
