@@ -137,7 +137,8 @@ class Store:
         """Record a run that was stopped because it could not reach the region of interest.
 
         Its accuracies are those of an unfinished network, which no analysis may take for a
-        result: they stay in its curve and are not kept besides.
+        result: they stay in its curve and are not kept besides. Nor had it diverged, which only
+        its end would have shown.
         """
         unknown = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss")
         with self._connect() as database:
@@ -145,7 +146,7 @@ class Store:
                 database,
                 "stopped",
                 spec,
-                {**result, **dict.fromkeys(unknown)},
+                {**result, **dict.fromkeys(unknown), "diverged": False},
                 threshold,
                 json.dumps(verdict._asdict()),
             )

@@ -65,14 +65,15 @@ VERDICT = Verdict(expected=80.0, deviation=1.0, needed=93.0)
 
 
 def test_a_stopped_run_is_told_apart_from_one_trained_to_the_end(store):
-    store.stop(tiny.spec(), tiny.result(top1=50.0, epochs=1), 1.0, VERDICT)
+    store.stop(tiny.spec(), tiny.result(top1=50.0, epochs=1, diverged=True), 1.0, VERDICT)
     assert store.recorded() == set() and store.stopped(1.0) == {tiny.spec().run_id}
     # Unable to reach a region of one point, it may still reach one of two.
     assert store.stopped(0.5) == {tiny.spec().run_id} and store.stopped(2.0) == set()
     runs = [(DENSE, tiny.spec())]
     assert store.frame(runs).empty
     row = store.frame(runs, stopped_at=1.0).iloc[0]
-    assert row["stopped"] and row["epochs"] == 1 and json.loads(row["curve"])["top1"]
+    assert row["stopped"] and not row["diverged"]
+    assert row["epochs"] == 1 and json.loads(row["curve"])["top1"]
     assert row[["top1", "top5", "loss", "best_top1", "train_loss"]].isna().all()
 
 
