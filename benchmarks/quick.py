@@ -83,7 +83,7 @@ def points_table(path: Path) -> None:
 def large_store(params: Path, path: Path, rows: int) -> None:
     """Fill a store with the first `rows` runs of a study."""
     from hpstudy.plan import Plan
-    from hpstudy.store import RESULT_COLUMNS, Store
+    from hpstudy.store import RESULT_COLUMNS, Store, _insert
     from hpstudy.study import Study
 
     store = Store(path)
@@ -91,11 +91,9 @@ def large_store(params: Path, path: Path, rows: int) -> None:
     row = {**dict.fromkeys(RESULT_COLUMNS, 1.0), "diverged": False, "curve": curve}
     missing = Plan(Study.load(params), store).missing()[:rows]
     # One by one as a sweep adds them, but in one transaction: a sweep has minutes between them.
-    import hpstudy.store as inside
-
     with store._connect() as database:
         for _, spec in missing:
-            inside._insert(database, "runs", spec, row)
+            _insert(database, "runs", spec, row)
 
 
 def main() -> None:

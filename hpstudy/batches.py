@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hpstudy.decoded import Stored
+from hpstudy.errors import HpstudyError
 from hpstudy.sources import Split
 
 # Batches of stored images that are cut ahead of the one in use, each by a thread of its own.
@@ -122,3 +123,12 @@ class Batches:
         for place, image, row, column, mirrored in zip(images.numpy(), read, *cuts, strict=True):
             crop = image[:, row : row + self.size, column : column + self.size]
             place[...] = crop[:, :, ::-1] if mirrored else crop
+
+
+def check_last_batch(images: int, batch_size: int) -> None:
+    """Refuse a batch size that leaves one training image over (see `hpstudy.training.Trainer`)."""
+    if images % batch_size == 1:
+        raise HpstudyError(
+            f"batch_size {batch_size} leaves a last batch of one of {images} training images, "
+            "which batch normalisation cannot take"
+        )

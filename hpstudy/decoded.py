@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from hpstudy.child import follow_parent
+from hpstudy.child import ended_with_block, follow_parent
 from hpstudy.errors import HpstudyError
 
 # Images that are decoded in one go: what is lost of each core's work when decoding is interrupted.
@@ -221,7 +221,7 @@ def _decode_all(
 ) -> None:
     """Decode chunks, given by part and first image, and mark each once it is on the disk."""
     pool = ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn"), follow_parent)
-    try:
+    with ended_with_block(pool):
         tasks = {}
         for (name, start), paths in chunks.items():
             images = stored[name]
@@ -232,13 +232,6 @@ def _decode_all(
             name, start = tasks[task]
             _mark(stored[name], start)
             bar.update(len(chunks[name, start]))
-    except BaseException:
-        # What the others are at is lost either way; waiting for it would only delay the end.
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _decode_chunk(paths: list[Path], path: Path, size: int, start: int) -> None:

@@ -155,13 +155,16 @@ def show_study_costs(every: Iterable[Results]) -> None:
 
 def show_grid_point_costs(folders: Iterable[str]) -> None:
     """Show what one training of the thesis's recipe takes on the machines that were measured."""
+    programme = read_programme(_in_clone(folders))
+    versions = sorted({entry["environment"]["torch"] for entry in programme})
     caption = (
-        "One training of the thesis's recipe (Table 3.3), in hours of a whole machine, priced from "
-        "a few seconds of steps by all its workers at once; beside it the arithmetic alone at the "
+        "One training of the thesis's recipe (Table 3.3), in hours of a whole machine, priced once "
+        "(python benchmarks/programme.py) from a few seconds of steps by all its workers at once, "
+        f"with torch {', '.join(versions) or 'nowhere yet'}; beside it the arithmetic alone at the "
         "989 TFLOP/s of an H100's data sheet, which no training can undercut there, and the "
         "thesis's own duration (section 3.2.2)."
     )
-    show_table(costtables.grid_point_costs(read_programme(_in_clone(folders))), caption)
+    show_table(costtables.grid_point_costs(programme), caption)
 
 
 def show_programme_costs(folders: Iterable[str]) -> None:

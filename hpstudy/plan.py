@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from hpstudy.batches import check_last_batch
 from hpstudy.data import dataset_size
 from hpstudy.errors import HpstudyError
 from hpstudy.grid import BASE, Extent, Growth, Point, region
@@ -17,7 +18,6 @@ from hpstudy.sources import fingerprint
 from hpstudy.store import Store
 from hpstudy.study import AUTO, DENSE, RunSpec, Study, parse_variant
 from hpstudy.surgery import Network
-from hpstudy.training import check_last_batch
 
 
 class Progress(NamedTuple):
@@ -111,11 +111,11 @@ class Plan:
 
     def _any_run(self, variant: str) -> RunSpec:
         """Run of a known variant at the prior, which the others differ from in their settings."""
-        data, prior = self.study.data, self.study.prior
-        if data.name.startswith("folder:"):
-            # The fingerprint stands for the images; where they lie changes no number.
-            data = data.model_copy(update={"name": "folder"})
         if (key := (variant, self.arithmetic)) not in self._made:
+            data, prior = self.study.data, self.study.prior
+            if data.name.startswith("folder:"):
+                # The fingerprint stands for the images; where they lie changes no number.
+                data = data.model_copy(update={"name": "folder"})
             self._made[key] = RunSpec(
                 model=self.study.model,
                 data=data,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
+from hpstudy.child import ended_with_block
 from hpstudy.machine import devices
 from hpstudy.worker import ENVIRONMENT, start
 
@@ -39,14 +40,9 @@ def open_pool(workers: int, path: Path | None = None) -> Iterator[ProcessPoolExe
     os.environ.update(ENVIRONMENT)
     pool = ProcessPoolExecutor(workers, context, start, (path, queue, barrier))
     try:
-        yield pool
-    except BaseException:
-        # Runs in progress are lost either way; waiting for them would only delay the end.
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
+        with ended_with_block(pool):
+            yield pool
     finally:
-        pool.shutdown(cancel_futures=True)
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -11,9 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hpstudy.batches import Batches
+from hpstudy.batches import Batches, check_last_batch
 from hpstudy.data import Dataset
-from hpstudy.errors import HpstudyError
 from hpstudy.program import Capture, Program, capture_for, casting, compiled, set_precision
 from hpstudy.study import Recipe
 
@@ -299,12 +298,3 @@ class Trainer:
         self.totals[0] += (ranked[:, 0] & finite).sum()
         self.totals[1] += (ranked.any(1) & finite).sum()
         self.totals[2] += F.cross_entropy(logits, labels, reduction="sum")
-
-
-def check_last_batch(images: int, batch_size: int) -> None:
-    """Refuse a batch size that leaves one training image over (see `train`)."""
-    if images % batch_size == 1:
-        raise HpstudyError(
-            f"batch_size {batch_size} leaves a last batch of one of {images} training images, "
-            "which batch normalisation cannot take"
-        )
