@@ -19,8 +19,8 @@ import pandas as pd
 from common import machine, markdown
 
 from hpstudy import racing
+from hpstudy.ellipse import confidence_ellipse
 from hpstudy.grid import Grid, Point
-from hpstudy.landscape import confidence_ellipse
 from hpstudy.racing import Race
 
 # Whether each of the raced runs of a level is stopped, and after how many epochs: rows by index.
@@ -120,11 +120,7 @@ def compare(table: pd.DataFrame, prior: Point, threshold: float, rule: Rule) -> 
             row[f"{width}-ROI"] = f"{len(true)}, {len(true - found)} lost, {len(found - true)} new"
             row[f"same, {width}"] = 1 - len(true ^ found) / len(one)
         ends = [confidence_ellipse(*zip(*region(v, 1.0), strict=True)) for v in (full, left)]
-        row["centre moved"] = (
-            math.hypot(ends[0].lr - ends[1].lr, ends[0].weight_decay - ends[1].weight_decay)
-            if all(ends)
-            else math.nan
-        )
+        row["centre moved"] = math.dist(ends[0].centre, ends[1].centre) if all(ends) else math.nan
         inside = list(region(dense, 0.5))
         risks = [v.max() - v.reindex(inside).mean() for v in (full, left)]
         row["risk changed"] = abs(risks[0] - risks[1])

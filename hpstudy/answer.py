@@ -53,7 +53,7 @@ def centre_shifts(results: Results, threshold: float) -> dict[str, float]:
         one = ellipses[name]
         shifts[name] = math.nan
         if one is not None and dense is not None:
-            shifts[name] = math.hypot(one.weight_decay - dense.weight_decay, one.lr - dense.lr)
+            shifts[name] = math.dist(one.centre, dense.centre)
     return shifts
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hpstudy import thesis
-from hpstudy.landscape import MINIMUM_POINTS
+from hpstudy.ellipse import MINIMUM_POINTS
 from hpstudy.results import Results, count, roi_title
 from hpstudy.risk import risks
 
@@ -147,8 +147,8 @@ def ellipses(studies: Iterable[Results]) -> pd.DataFrame:
                         "n": len(landscape.roi(threshold)),
                         "length": ellipse.length if ellipse else math.nan,
                         "width": ellipse.width if ellipse else math.nan,
-                        "log10_weight_decay": ellipse.weight_decay if ellipse else math.nan,
-                        "log10_lr": ellipse.lr if ellipse else math.nan,
+                        "log10_weight_decay": ellipse.centre[1] if ellipse else math.nan,
+                        "log10_lr": ellipse.centre[0] if ellipse else math.nan,
                     }
                 )
     centre = {"weight_decay": "log10_weight_decay", "lr": "log10_lr"}
@@ -224,8 +224,8 @@ def at_threshold(
                 "n": len(landscape.roi(threshold)),
                 "length": ellipse.length if ellipse else math.nan,
                 "width": ellipse.width if ellipse else math.nan,
-                "log10_weight_decay": ellipse.weight_decay if ellipse else math.nan,
-                "log10_lr": ellipse.lr if ellipse else math.nan,
+                "log10_weight_decay": ellipse.centre[1] if ellipse else math.nan,
+                "log10_lr": ellipse.centre[0] if ellipse else math.nan,
                 "mean": risk_of[name].mean,
             }
         )

@@ -4,7 +4,8 @@ import math
 
 import pandas as pd
 
-from hpstudy.landscape import Landscape, confidence_level
+from hpstudy.ellipse import confidence_level
+from hpstudy.landscape import Landscape
 from hpstudy.panels import TOP, Panels, landscape_panels
 from hpstudy.results import METRIC_TITLES, count, roi_title, variant_title
 from hpstudy.risk import Risk

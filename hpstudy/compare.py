@@ -4,8 +4,9 @@ import math
 
 import pandas as pd
 
+from hpstudy.ellipse import MINIMUM_POINTS
 from hpstudy.errors import HpstudyError
-from hpstudy.landscape import MINIMUM_POINTS, Landscape, landscapes
+from hpstudy.landscape import Landscape, landscapes
 from hpstudy.risk import risks
 from hpstudy.table import read_table
 
@@ -123,7 +124,7 @@ def _region(landscape: Landscape, threshold: float) -> dict:
         and {
             "length": ellipse.length,
             "width": ellipse.width,
-            "centre": {"lr": ellipse.lr, "weight_decay": ellipse.weight_decay},
+            "centre": dict(zip(landscape.axes, ellipse.centre, strict=True)),
         },
     }
 
@@ -136,9 +137,8 @@ def _finite(value: float) -> float | None:
 def _best_text(one: dict) -> str:
     if one["best"] is None:
         return "no accuracy at any point"
-    at = one["best_at"]
     edge = " (on the grid's edge)" if one["on_edge"] else ""
-    where = f"lr {at['lr']:.3g}, weight_decay {at['weight_decay']:.3g}"
+    where = ", ".join(f"{axis} {at:.3g}" for axis, at in one["best_at"].items())
     return f"best {one['best']:.2f} at {where}{edge}"
 
 
@@ -146,11 +146,8 @@ def _region_text(region: dict) -> str:
     if (ellipse := region["ellipse"]) is None:
         shape = f"no ellipse: fewer than {MINIMUM_POINTS} points"
     else:
-        centre = ellipse["centre"]
-        shape = (
-            f"ellipse {ellipse['length']:.2f} x {ellipse['width']:.2f} decades at "
-            f"lr 10^{centre['lr']:.2f}, weight_decay 10^{centre['weight_decay']:.2f}"
-        )
+        centre = ", ".join(f"{axis} 10^{at:.2f}" for axis, at in ellipse["centre"].items())
+        shape = f"ellipse {ellipse['length']:.2f} x {ellipse['width']:.2f} decades at {centre}"
     return f"{_count(region['count'], 'point')}, {shape}"
 
 

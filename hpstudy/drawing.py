@@ -15,6 +15,7 @@ FAINT = "rgba(127,127,127,0.25)"
 PANEL_WIDTH = 160
 COLUMN_GAP = 58
 ROW_GAP = 88
+AXIS_TITLES = {"lr": "learning rate"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ def log_ticks(low: float, high: float, most: int = 8) -> Ticks:
         if len(values) >= 3:
             break
     return Ticks(values, tuple(real(x) for x in values))
+
+
+def axis_title(axis: str) -> str:
+    """Name of a hyperparameter in words: "learning rate" for lr, "weight decay", "batch size"."""
+    return AXIS_TITLES.get(axis, axis.replace("_", " "))
 
 
 def real(value: float) -> str:

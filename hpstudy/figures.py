@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpstudy.drawing import axis_style, log_axis_style, panel_figure, title_axes
+from hpstudy.drawing import axis_style, axis_title, log_axis_style, panel_figure, title_axes
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape
-from hpstudy.marks import legend_traces, panel_traces, plain, point_text
+from hpstudy.marks import legend_traces, panel_traces, plain, point_texts
 from hpstudy.panels import TOP, Panels, axis_ends, landscape_panels
 from hpstudy.results import METRIC_TITLES, variant_title
 from hpstudy.risk import Risk
@@ -48,8 +48,8 @@ def plot_landscapes(
     Returns
     -------
     plotly.graph_objects.Figure
-        Weight decay across, learning rate up, both logarithmic. Each panel has the same traces in
-        the same order, whether or not there is anything in them.
+        The landscapes' first axis up, their second across, both logarithmic. Each panel has the
+        same traces in the same order, whether or not there is anything in them.
 
     Raises
     ------
@@ -69,9 +69,9 @@ def plot_landscapes(
     for number, panel in enumerate(data.panels, start=1):
         suffix = "" if number == 1 else str(number)
         figure.add_traces(panel_traces(panel, data, suffix))
-        title_axes(figure, suffix, "weight decay", "learning rate")
+        title_axes(figure, suffix, axis_title(data.axes[1]), axis_title(data.axes[0]))
         # Labels beside each other need more room than labels above each other.
-        for letter, ends, most in (("x", data.weight_decay, 4), ("y", data.lr, 8)):
+        for letter, ends, most in (("x", data.across, 4), ("y", data.up, 8)):
             # `matches` makes a zoom in one panel a zoom in all.
             linked = {} if number == 1 else {"matches": letter}
             axis = f"{letter}axis{suffix}"
@@ -121,8 +121,8 @@ class GridCells:
 
     Attributes
     ----------
-    lr, weight_decay : tuple of float
-        Of each point.
+    up, across : tuple of float
+        Values of the first and of the second axis at each point.
     text : tuple of str
         Its value, "–" where there is none, with a cross where a run diverged.
     hover : tuple of str
@@ -131,8 +131,8 @@ class GridCells:
         Whether it is the setting that the study is centred on.
     """
 
-    lr: tuple[float, ...]
-    weight_decay: tuple[float, ...]
+    up: tuple[float, ...]
+    across: tuple[float, ...]
     text: tuple[str, ...]
     hover: tuple[str, ...]
     prior: tuple[bool, ...]
@@ -140,21 +140,20 @@ class GridCells:
 
 def grid_cells(landscape: Landscape, prior: dict[str, float] | None = None) -> GridCells:
     """Points of a landscape with their texts, for `plot_grid`."""
-    rows = list(landscape.points.itertuples())
-    if not rows:
+    points = landscape.points
+    up, across = (tuple(points[axis]) for axis in landscape.axes)
+    if not up:
         raise HpstudyError(f"the grid of {landscape.variant!r} has no points to draw.")
-    at = {key: float(f"{value:.9g}") for key, value in (prior or {}).items()}
+    centre = prior and tuple(float(f"{prior[axis]:.9g}") for axis in landscape.axes)
     return GridCells(
-        lr=tuple(row.lr for row in rows),
-        weight_decay=tuple(row.weight_decay for row in rows),
+        up=up,
+        across=across,
         text=tuple(
-            ("–" if row.value != row.value else f"{row.value:.1f}") + (" ×" * (row.diverged > 0))
-            for row in rows
+            ("–" if value != value else f"{value:.1f}") + (" ×" * (diverged > 0))
+            for value, diverged in zip(points["value"], points["diverged"], strict=True)
         ),
-        hover=tuple(point_text(row, landscape.metric) for row in rows),
-        prior=tuple(
-            (row.lr, row.weight_decay) == (at.get("lr"), at.get("weight_decay")) for row in rows
-        ),
+        hover=tuple(point_texts(points, landscape.metric, landscape.axes)),
+        prior=tuple(at == centre for at in zip(up, across, strict=True)),
     )
 
 
@@ -166,25 +165,26 @@ def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go
     landscape : Landscape
         Usually the dense network's.
     prior : dict of str to float, optional
-        lr and weight_decay that the grid was laid around; drawn darker if it is on the grid.
+        Axis -> value that the grid was laid around; drawn darker if it is on the grid.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        One panel; weight decay across, learning rate up, both logarithmic.
+        One panel; the landscape's first axis up, its second across, both logarithmic.
 
     References
     ----------
     Thesis, Figure 4.4.
     """
     cells = grid_cells(landscape, prior)
-    rows = len(set(cells.lr))
+    rows = len(set(cells.up))
+    up, across = landscape.axes
     figure = panel_figure([""], 1, max(180, 42 * rows), {"t": 12, "b": 46, "l": 58, "r": 8})
-    title_axes(figure, "", "weight decay", "learning rate")
+    title_axes(figure, "", axis_title(across), axis_title(up))
     figure.add_trace(
         go.Scatter(
-            x=plain(cells.weight_decay),
-            y=plain(cells.lr),
+            x=plain(cells.across),
+            y=plain(cells.up),
             mode="markers+text",
             marker={
                 "symbol": "square",
@@ -200,8 +200,8 @@ def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go
         )
     )
     figure.update_layout(
-        xaxis=log_axis_style(*axis_ends(landscape.points["weight_decay"])),
-        yaxis=log_axis_style(*axis_ends(landscape.points["lr"])),
+        xaxis=log_axis_style(*axis_ends(landscape.points[across])),
+        yaxis=log_axis_style(*axis_ends(landscape.points[up])),
     )
     return figure
 

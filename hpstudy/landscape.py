@@ -1,4 +1,4 @@
-"""A table of runs as landscapes over lr x weight decay: optimum, region of interest, ellipse."""
+"""A table of runs as landscapes over two hyperparameters: optimum, region of interest."""
 
 import math
 from dataclasses import dataclass
@@ -6,58 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from hpstudy.ellipse import Ellipse, confidence_ellipse
 from hpstudy.errors import HpstudyError, unknown
 
-MINIMUM_POINTS = 5
-"""Fewest points an ellipse is fitted to (thesis, section 4.1.1 and Table 4.1)."""
+AXES = ("lr", "weight_decay")
+"""The thesis's hyperparameters: the one drawn upwards, then the one drawn across."""
 
 # Means over seeds that are equal on paper differ in the last bits; so does `best - threshold`.
 TOLERANCE = 1e-9
-# Eigenvalues this much smaller than the largest one are rounding, not spread.
-DEGENERATE = 1e-12
-
-
-@dataclass(frozen=True)
-class Ellipse:
-    """Standard deviation ellipse of points in log10 space (thesis, section 3.3.1).
-
-    Attributes
-    ----------
-    length, width : float
-        Longest and shortest diameter, in decades; the width is 0 for collinear points.
-    lr, weight_decay : float
-        Centre, as log10 of the learning rate and of the weight decay.
-    angle : float
-        Of the long axis against the log10 lr axis, in radians, in (-pi/2, pi/2]; 0 for a circle.
-    multiple : float
-        Standard deviations from the centre to the outline; 2 in the thesis.
-    n : int
-        Points it was fitted to.
-    """
-
-    length: float
-    width: float
-    lr: float
-    weight_decay: float
-    angle: float
-    multiple: float
-    n: int
-
-    def outline(self, points: int = 100) -> tuple[np.ndarray, np.ndarray]:
-        """Log10 lr and log10 weight decay of the closed outline, each of shape (points,)."""
-        turn = np.linspace(0.0, 2.0 * np.pi, points)
-        along, across = self.length / 2 * np.cos(turn), self.width / 2 * np.sin(turn)
-        cos, sin = math.cos(self.angle), math.sin(self.angle)
-        return (
-            self.lr + cos * along - sin * across,
-            self.weight_decay + sin * along + cos * across,
-        )
+# Columns of `Landscape.points` beside its two axes.
+FIELDS = ("value", "std", "seeds", "diverged", "stopped")
 
 
 # DataFrames do not compare to one truth value, hence eq=False.
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """Accuracy of one network over its grid of lr x weight decay.
+    """Accuracy of one network over its grid of two hyperparameters.
 
     Attributes
     ----------
@@ -66,16 +30,21 @@ class Landscape:
     metric : str
         Column the values come from; larger is better.
     points : DataFrame of shape (n_points, 7)
-        One row per grid point, sorted by lr, then weight_decay. `value` is the mean over seeds, in
-        the metric's unit; NaN where any seed has none. `std` is the sample standard deviation
-        (n - 1) over seeds; NaN for a single seed. `seeds` counts the runs; `diverged` and
-        `stopped` are the shares of them, in [0, 1], that diverged and that were stopped early
-        because they could not reach the region of interest.
+        The two axes and value, std, seeds, diverged, stopped. One row per grid point, sorted by
+        the first axis, then the second. `value` is the mean over seeds, in the metric's unit; NaN
+        where any seed has none. `std` is the sample standard deviation (n - 1) over seeds; NaN
+        for a single seed. `seeds` counts the runs; `diverged` and `stopped` are the shares of
+        them, in [0, 1], that diverged and that were stopped early because they could not reach
+        the region of interest.
+    axes : tuple of str, default ("lr", "weight_decay")
+        Columns of the two hyperparameters, both logarithmic: the one drawn upwards, then the one
+        drawn across.
     """
 
     variant: str
     metric: str
     points: pd.DataFrame
+    axes: tuple[str, str] = AXES
 
     @property
     def best(self) -> float:
@@ -84,21 +53,26 @@ class Landscape:
 
     @property
     def best_at(self) -> dict[str, float]:
-        """Its lr and weight_decay; of ties the smallest lr, then weight_decay; NaN without any."""
+        """Axis -> its value there; of ties the smallest on the first axis, then on the second.
+
+        NaN where no point has a value.
+        """
         top = self.points[self.points["value"] >= self.best - TOLERANCE]
         if top.empty:
-            return {"lr": math.nan, "weight_decay": math.nan}
-        return {axis: float(top.iloc[0][axis]) for axis in ("lr", "weight_decay")}
+            return dict.fromkeys(self.axes, math.nan)
+        return {axis: float(top.iloc[0][axis]) for axis in self.axes}
 
     @property
     def on_edge(self) -> bool:
-        """Whether the best point has the least or greatest lr or weight decay of the grid.
+        """Whether the best point has the least or greatest value of an axis of the grid.
 
         The optimum may then lie outside. Points without a value count as grid: a run that
         diverged beyond the best point does bound it.
         """
-        axes = self.points[["lr", "weight_decay"]]
-        return any(at in (axes[axis].min(), axes[axis].max()) for axis, at in self.best_at.items())
+        return any(
+            at in (self.points[axis].min(), self.points[axis].max())
+            for axis, at in self.best_at.items()
+        )
 
     @property
     def seeds(self) -> int:
@@ -131,90 +105,23 @@ class Landscape:
     def ellipse(self, threshold: float, multiple: float = 2.0) -> Ellipse | None:
         """Ellipse of the region of interest (section 3.3.1), or None below five points."""
         inside = self.roi(threshold)
-        return confidence_ellipse(inside["lr"], inside["weight_decay"], multiple)
+        return confidence_ellipse(*(inside[axis] for axis in self.axes), multiple)
 
     def grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values as a matrix for contour plots.
 
         Returns
         -------
-        lr : ndarray of shape (n_lr,)
-            Learning rates, increasing.
-        weight_decay : ndarray of shape (n_weight_decay,)
-            Weight decays, increasing.
-        values : ndarray of shape (n_weight_decay, n_lr)
+        first : ndarray of shape (n_first,)
+            Values of the first axis, increasing.
+        second : ndarray of shape (n_second,)
+            Values of the second axis, increasing.
+        values : ndarray of shape (n_second, n_first)
             Values in the metric's unit; NaN where not measured or without a value.
         """
-        square = self.points.pivot(index="weight_decay", columns="lr", values="value")
-        lr, weight_decay = square.columns, square.index
-        return lr.to_numpy(float), weight_decay.to_numpy(float), square.to_numpy(float)
-
-
-def confidence_ellipse(lr, weight_decay, multiple: float = 2.0) -> Ellipse | None:
-    """Ellipse `multiple` standard deviations around the mean of points in log10 space.
-
-    The diameters are 2 * multiple * sqrt(eigenvalue) of the covariance, so 4 sqrt(eigenvalue) at
-    the thesis's multiple of 2. The thesis does not say which covariance it takes; here it is the
-    sample covariance, which divides by n - 1. With n it would be shorter by sqrt((n - 1) / n):
-    11 % for five points, 1 % for fifty.
-
-    Parameters
-    ----------
-    lr, weight_decay : array-like of shape (n,)
-        The points; positive and finite.
-    multiple : float, default 2.0
-        Standard deviations; `confidence_level` gives the share of a Gaussian left outside.
-
-    Returns
-    -------
-    Ellipse or None
-        None below `MINIMUM_POINTS` points.
-
-    Raises
-    ------
-    HpstudyError
-        If a coordinate is not positive and finite, or the multiple is not positive.
-
-    References
-    ----------
-    Thesis, section 3.3.1, Table 3.5, and section 4.1.1 for the five points.
-    """
-    where = np.array([lr, weight_decay], dtype=float)
-    if not (np.isfinite(where).all() and (where > 0).all()):
-        raise HpstudyError("an ellipse in log10 space needs positive, finite lr and weight_decay.")
-    if not (math.isfinite(multiple) and multiple > 0):
-        raise HpstudyError(f"an ellipse needs a positive multiple of deviations: {multiple}.")
-    n = where.shape[1]
-    if n < MINIMUM_POINTS:
-        return None
-    logs = np.log10(where)
-    (var_lr, covariance), (_, var_weight_decay) = np.cov(logs)
-    # Closed form of the 2 x 2 eigenproblem: the eigenvalues are middle +- radius.
-    middle = (var_lr + var_weight_decay) / 2
-    difference = (var_lr - var_weight_decay) / 2
-    radius = math.hypot(difference, covariance)
-    if radius <= DEGENERATE * middle:
-        radius = difference = covariance = 0.0
-    minor = middle - radius
-    if minor <= DEGENERATE * middle:
-        minor = 0.0
-    angle = math.atan2(covariance, difference) / 2
-    if angle <= -math.pi / 2:
-        angle += math.pi
-    return Ellipse(
-        length=2 * multiple * math.sqrt(middle + radius),
-        width=2 * multiple * math.sqrt(minor),
-        lr=float(logs[0].mean()),
-        weight_decay=float(logs[1].mean()),
-        angle=angle,
-        multiple=float(multiple),
-        n=n,
-    )
-
-
-def confidence_level(multiple: float) -> float:
-    """Share alpha of a bivariate Gaussian outside `multiple` standard deviations (Table 3.5)."""
-    return math.exp(-(multiple**2) / 2)
+        square = self.points.pivot(index=self.axes[1], columns=self.axes[0], values="value")
+        first, second = square.columns, square.index
+        return first.to_numpy(float), second.to_numpy(float), square.to_numpy(float)
 
 
 def grid_values(values: pd.Series) -> pd.Series:
@@ -231,20 +138,25 @@ def nine_digits(values: pd.Series) -> pd.Series:
 
 
 def landscapes(
-    table: pd.DataFrame, metric: str = "top1", dense: str = "unpruned"
+    table: pd.DataFrame,
+    metric: str = "top1",
+    dense: str = "unpruned",
+    axes: tuple[str, str] = AXES,
 ) -> dict[str, Landscape]:
     """Landscapes of all networks of a table of runs.
 
     Parameters
     ----------
     table : DataFrame
-        One row per run with columns variant, lr, weight_decay and the metric; columns `diverged`
+        One row per run with the columns variant, the two axes and the metric; columns `diverged`
         and `stopped` are used where there are any. Without the former, a run without a value
         that was not stopped counts as diverged.
     metric : str, default "top1"
         Column of which larger is better; NaN for a run without a value.
     dense : str, default "unpruned"
         Variant of the dense network.
+    axes : tuple of str, default ("lr", "weight_decay")
+        Columns of two hyperparameters, positive and finite, as `Landscape.axes`.
 
     Returns
     -------
@@ -254,13 +166,15 @@ def landscapes(
     Raises
     ------
     HpstudyError
-        If a column or the dense network is missing, or the metric is a loss.
+        If a column or the dense network is missing, the metric is a loss, or the axes are not two
+        columns of positive, finite numbers.
 
     References
     ----------
     Thesis, section 3.3.
     """
-    for column in ("variant", "lr", "weight_decay", metric):
+    check_axes(axes)
+    for column in ("variant", *axes, metric):
         if column not in table.columns:
             raise unknown("column", column, table.columns)
     if metric.endswith("loss"):
@@ -274,15 +188,40 @@ def landscapes(
     runs = pd.DataFrame(
         {
             "variant": table["variant"].astype(str),
-            "lr": grid_values(table["lr"].astype(float)),
-            "weight_decay": grid_values(table["weight_decay"].astype(float)),
+            **{axis: grid_values(_positive(table[axis].astype(float))) for axis in axes},
             "value": value,
             "diverged": diverged.astype(float),
             "stopped": stopped.astype(float),
         }
     )
     order = [dense] + [name for name in variants if name != dense]
-    return {name: Landscape(name, metric, _points(runs[runs["variant"] == name])) for name in order}
+    networks = {name: runs[runs["variant"] == name] for name in order}
+    return {
+        name: Landscape(name, metric, _points(one, axes), axes) for name, one in networks.items()
+    }
+
+
+def check_axes(axes: tuple[str, str]) -> None:
+    """Refuse axes that are not two different columns, or that bear the name of another column.
+
+    Raises
+    ------
+    HpstudyError
+        Names them.
+    """
+    if len(axes) != 2 or axes[0] == axes[1]:
+        raise HpstudyError(f"a landscape has two different axes, not {', '.join(axes)}.")
+    for axis in axes:
+        if axis in ("variant", "seed", *FIELDS):
+            raise HpstudyError(f"the axis {axis!r} must be a hyperparameter, with another name.")
+
+
+def _positive(values: pd.Series) -> pd.Series:
+    """Values themselves, if they can lie on a logarithmic axis."""
+    bad = values[~(np.isfinite(values) & (values > 0))]
+    if len(bad):
+        raise HpstudyError(f"{values.name} is {bad.iloc[0]:g}, but must be positive and finite.")
+    return values
 
 
 def _truths(table: pd.DataFrame, column: str, otherwise: pd.Series) -> pd.Series:
@@ -293,9 +232,9 @@ def _truths(table: pd.DataFrame, column: str, otherwise: pd.Series) -> pd.Series
     return table[column].astype(str).str.lower().isin(["true", "1", "1.0"])
 
 
-def _points(runs: pd.DataFrame) -> pd.DataFrame:
+def _points(runs: pd.DataFrame, axes: tuple[str, str]) -> pd.DataFrame:
     """Grid points of one network's runs, as `Landscape.points` describes them."""
-    points = runs.groupby(["lr", "weight_decay"], as_index=False).agg(
+    points = runs.groupby(list(axes), as_index=False).agg(
         value=("value", "mean"),
         std=("value", "std"),
         seeds=("value", "size"),

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.drawing import INK, real
+from hpstudy.drawing import INK, axis_title, real
 from hpstudy.panels import Panel, Panels
 from hpstudy.results import METRIC_TITLES, roi_title
 
@@ -35,11 +36,12 @@ def panel_traces(panel: Panel, data: Panels, suffix: str) -> list:
     """Traces of one panel: surface, points, crosses, dashes, two lines an ellipse, optimum."""
     axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "showlegend": False}
     points = panel.points
+    up, across = data.axes
     step = _nice_step((data.high - data.low) / 6)
     traces: list = [
         go.Contour(
-            x=plain(panel.weight_decay, 5),
-            y=plain(panel.lr, 5),
+            x=plain(panel.across, 5),
+            y=plain(panel.up, 5),
             z=[plain(row, 4) for row in panel.surface],
             coloraxis="coloraxis",
             contours={
@@ -53,8 +55,8 @@ def panel_traces(panel: Panel, data: Panels, suffix: str) -> list:
             **axes,
         ),
         go.Scatter(
-            x=plain(points["weight_decay"]),
-            y=plain(points["lr"]),
+            x=plain(points[across]),
+            y=plain(points[up]),
             mode="markers",
             marker={
                 "size": 7,
@@ -62,23 +64,23 @@ def panel_traces(panel: Panel, data: Panels, suffix: str) -> list:
                 "coloraxis": "coloraxis",
                 "line": {"width": 1, "color": "rgba(255,255,255,0.9)"},
             },
-            text=[point_text(row, data.metric) for row in points.itertuples()],
+            text=point_texts(points, data.metric, data.axes),
             hoverinfo="text",
             legendgroup="points",
             **axes,
         ),
         go.Scatter(
-            x=plain(panel.diverged["weight_decay"]),
-            y=plain(panel.diverged["lr"]),
-            text=[point_text(row, data.metric) for row in panel.diverged.itertuples()],
+            x=plain(panel.diverged[across]),
+            y=plain(panel.diverged[up]),
+            text=point_texts(panel.diverged, data.metric, data.axes),
             legendgroup="diverged",
             **CROSSES,
             **axes,
         ),
         go.Scatter(
-            x=plain(panel.stopped["weight_decay"]),
-            y=plain(panel.stopped["lr"]),
-            text=[point_text(row, data.metric) for row in panel.stopped.itertuples()],
+            x=plain(panel.stopped[across]),
+            y=plain(panel.stopped[up]),
+            text=point_texts(panel.stopped, data.metric, data.axes),
             legendgroup="stopped",
             **STOPPED,
             **axes,
@@ -100,14 +102,12 @@ def panel_traces(panel: Panel, data: Panels, suffix: str) -> list:
             )
     for on_edge in (False, True):
         here = panel.on_edge == on_edge and math.isfinite(panel.best)
-        best = points[
-            (points["lr"] == panel.best_lr) & (points["weight_decay"] == panel.best_weight_decay)
-        ]
+        best = points[(points[up] == panel.best_at[0]) & (points[across] == panel.best_at[1])]
         traces.append(
             go.Scatter(
-                x=[panel.best_weight_decay] if here else [],
-                y=[panel.best_lr] if here else [],
-                text=[point_text(row, data.metric) for row in best.itertuples()] if here else [],
+                x=[panel.best_at[1]] if here else [],
+                y=[panel.best_at[0]] if here else [],
+                text=point_texts(best, data.metric, data.axes) if here else [],
                 legendgroup=f"best-{on_edge}",
                 **_optimum(on_edge),
                 **axes,
@@ -167,21 +167,24 @@ def legend_traces(data: Panels) -> list:
     ]
 
 
-def point_text(row, metric: str) -> str:
-    """All there is to know of one grid point, in the lines of a hover label."""
-    value = "no value" if math.isnan(row.value) else f"{row.value:.2f} %"
-    runs = "1 run" if row.seeds == 1 else f"mean of {row.seeds} runs"
+def point_texts(points: pd.DataFrame, metric: str, axes: tuple[str, str]) -> list[str]:
+    """All there is to know of each of some `Landscape.points`, in the lines of a hover label."""
+    return [_point_text(row, metric, axes) for row in points.to_dict("records")]
+
+
+def _point_text(point: dict, metric: str, axes: tuple[str, str]) -> str:
+    value = "no value" if math.isnan(point["value"]) else f"{point['value']:.2f} %"
+    runs = "1 run" if point["seeds"] == 1 else f"mean of {point['seeds']} runs"
     lines = [
-        f"learning rate {real(row.lr)}",
-        f"weight decay {real(row.weight_decay)}",
+        *(f"{axis_title(axis)} {real(point[axis])}" for axis in axes),
         f"{METRIC_TITLES.get(metric, metric)} {value}, {runs}",
     ]
-    if math.isfinite(row.std):
-        lines.append(f"standard deviation {row.std:.2f}")
-    if row.diverged > 0:
-        lines.append(f"diverged: {row.diverged:.0%} of the runs")
-    if row.stopped > 0:
-        lines.append(f"stopped early: {row.stopped:.0%} of the runs")
+    if math.isfinite(point["std"]):
+        lines.append(f"standard deviation {point['std']:.2f}")
+    if point["diverged"] > 0:
+        lines.append(f"diverged: {point['diverged']:.0%} of the runs")
+    if point["stopped"] > 0:
+        lines.append(f"stopped early: {point['stopped']:.0%} of the runs")
     return "<br>".join(lines)
 
 

@@ -22,8 +22,9 @@ class Panel:
     ----------
     variant, title : str
         Name of the network, and what is written above its panel.
-    lr, weight_decay : ndarray of shape (n_y,), (n_x,)
-        Fine grid of the surface, increasing real values that include all measured ones.
+    up, across : ndarray of shape (n_y,), (n_x,)
+        Fine grid of the surface on the first and the second axis, increasing real values that
+        include all measured ones.
     surface : ndarray of shape (n_y, n_x)
         Interpolated values on the colour scale; NaN outside the measured points.
     points : DataFrame
@@ -33,25 +34,26 @@ class Panel:
         Points at which a run diverged, or no value exists though none was stopped.
     stopped : DataFrame
         Points at which a run was stopped early.
-    best, best_lr, best_weight_decay : float
-        Highest value and where it is.
+    best : float
+        Highest value.
+    best_at : tuple of float
+        Where that is, up and across.
     on_edge : bool
         Whether that is on the edge of the grid.
     outlines : dict of float to tuple
-        Threshold -> lr and weight decay of the ellipse's outline; None below five points.
+        Threshold -> the ellipse's outline, up and across; None below five points.
     """
 
     variant: str
     title: str
-    lr: np.ndarray
-    weight_decay: np.ndarray
+    up: np.ndarray
+    across: np.ndarray
     surface: np.ndarray
     points: pd.DataFrame
     diverged: pd.DataFrame
     stopped: pd.DataFrame
     best: float
-    best_lr: float
-    best_weight_decay: float
+    best_at: tuple[float, float]
     on_edge: bool
     outlines: dict[float, tuple[np.ndarray, np.ndarray] | None]
 
@@ -72,8 +74,10 @@ class Panels:
         Whether values are distances from the panel's own best (at most 0).
     low, high : float
         Ends of the colour scale; lower values are drawn in the colour of `low`.
-    lr, weight_decay : tuple of float
-        Ends of the axes: real values, half a grid step beyond the measured ones.
+    axes : tuple of str
+        Hyperparameters drawn up and across.
+    up, across : tuple of float
+        Ends of these axes: real values, half a grid step beyond the measured ones.
     """
 
     panels: tuple[Panel, ...]
@@ -82,8 +86,9 @@ class Panels:
     relative: bool
     low: float
     high: float
-    lr: tuple[float, float]
-    weight_decay: tuple[float, float]
+    axes: tuple[str, str]
+    up: tuple[float, float]
+    across: tuple[float, float]
 
 
 def landscape_panels(
@@ -113,7 +118,7 @@ def landscape_panels(
     Raises
     ------
     HpstudyError
-        Without any landscape or value, or if they are of different metrics.
+        Without any landscape or value, or if they are of different metrics or axes.
 
     References
     ----------
@@ -123,6 +128,12 @@ def landscape_panels(
     metrics = {one.metric for one in every}
     if len(metrics) != 1:
         raise HpstudyError(f"one figure shows landscapes of one metric, not of {len(metrics)}.")
+    axes = {one.axes for one in every}
+    if len(axes) != 1:
+        raise HpstudyError(
+            f"one figure shows landscapes over the same axes, not {len(axes)} pairs."
+        )
+    first, second = axes.pop()
     zero = {one.variant: one.best if relative else 0.0 for one in every}
     values = np.concatenate(
         [(one.points["value"] - zero[one.variant]).dropna().to_numpy(float) for one in every]
@@ -137,8 +148,9 @@ def landscape_panels(
         relative=relative,
         low=low if low < high else high - 1,
         high=high,
-        lr=axis_ends(pd.concat([one.points["lr"] for one in every])),
-        weight_decay=axis_ends(pd.concat([one.points["weight_decay"] for one in every])),
+        axes=(first, second),
+        up=axis_ends(pd.concat([one.points[first] for one in every])),
+        across=axis_ends(pd.concat([one.points[second] for one in every])),
     )
 
 
@@ -157,19 +169,19 @@ def surface(landscape: Landscape, cells: int = 24) -> tuple[np.ndarray, np.ndarr
 
     Returns
     -------
-    lr : ndarray of shape (n_y,)
-        Increasing, with all measured learning rates in it.
-    weight_decay : ndarray of shape (n_x,)
-        The same of weight decay.
+    up : ndarray of shape (n_y,)
+        Of the first axis, increasing, with all its measured values in it.
+    across : ndarray of shape (n_x,)
+        The same of the second axis.
     values : ndarray of shape (n_y, n_x)
         NaN outside the measured points, and everywhere if an axis has a single value.
     """
     from scipy.interpolate import RegularGridInterpolator
 
-    lr, weight_decay, square = landscape.grid()
+    up, across, square = landscape.grid()
     if min(square.shape) < 2:
-        return lr, weight_decay, np.full((len(lr), len(weight_decay)), np.nan)
-    y, x = np.log10(lr), np.log10(weight_decay)
+        return up, across, np.full((len(up), len(across)), np.nan)
+    y, x = np.log10(up), np.log10(across)
     values = _filled(y, x, square.T)
     fine_y, fine_x = _refined(y, cells), _refined(x, cells)
     where = np.stack(np.meshgrid(fine_y, fine_x, indexing="ij"), axis=-1)
@@ -213,21 +225,23 @@ def axis_ends(values: pd.Series) -> tuple[float, float]:
 
 def _panel(landscape: Landscape, roi: tuple[float, ...], zero: float) -> Panel:
     """Drawing of one landscape; `zero` is taken off every value to find its colour."""
-    lr, weight_decay, values = surface(landscape)
-    points, at = landscape.points, landscape.best_at
+    up, across, values = surface(landscape)
+    first, second = landscape.axes
+    at = landscape.best_at
+    points = landscape.points
     points = points.assign(colour=points["value"] - zero)
     outlines = {}
     for threshold in roi:
         ellipse = landscape.ellipse(threshold)
         outlines[threshold] = None
         if ellipse is not None:
-            log_lr, log_weight_decay = ellipse.outline(OUTLINE_POINTS)
-            outlines[threshold] = (10**log_lr, 10**log_weight_decay)
+            y, x = ellipse.outline(OUTLINE_POINTS)
+            outlines[threshold] = (10**y, 10**x)
     return Panel(
         variant=landscape.variant,
         title=variant_title(landscape.variant),
-        lr=lr,
-        weight_decay=weight_decay,
+        up=up,
+        across=across,
         surface=values - zero,
         points=points[points["value"].notna()],
         diverged=points[
@@ -235,8 +249,7 @@ def _panel(landscape: Landscape, roi: tuple[float, ...], zero: float) -> Panel:
         ],
         stopped=points[points["stopped"] > 0],
         best=landscape.best,
-        best_lr=at["lr"],
-        best_weight_decay=at["weight_decay"],
+        best_at=(at[first], at[second]),
         on_edge=landscape.on_edge,
         outlines=outlines,
     )

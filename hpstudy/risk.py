@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape, nine_digits
-
-POINT = ["lr", "weight_decay"]
 
 
 # DataFrames do not compare to one truth value, hence eq=False.
@@ -29,9 +28,9 @@ class Risk:
         The same of d_theta / f(theta*), a fraction (0.01 is 1 % of the best value); NaN also where
         that best is 0.
     points : DataFrame of shape (n, 5)
-        Columns lr, weight_decay, value, risk (equation 3.4), relative (equation 3.6).
+        The two axes, value, risk (equation 3.4), relative (equation 3.6).
     missing : DataFrame of shape (n_missing, 2)
-        lr and weight_decay of the region's points at which this network has no value.
+        The axes of the region's points at which this network has no value.
     """
 
     variant: str
@@ -66,15 +65,21 @@ def risk(dense: Landscape, landscape: Landscape, threshold: float = 0.5) -> Risk
     Raises
     ------
     HpstudyError
-        If the threshold is negative or not finite.
+        If the threshold is negative or not finite, or the two have different axes.
 
     References
     ----------
     Thesis, section 3.3.2, equations 3.4 to 3.6.
     """
-    region = dense.roi(threshold)[POINT]
+    if dense.axes != landscape.axes:
+        raise HpstudyError(
+            f"{dense.variant!r} lies over {' x '.join(dense.axes)}, {landscape.variant!r} over "
+            f"{' x '.join(landscape.axes)}; a risk compares landscapes of the same axes."
+        )
+    point = list(dense.axes)
+    region = dense.roi(threshold)[point]
     # Two landscapes may come from two tables, in which one grid point is written differently.
-    value = landscape.points.set_index(_keys(landscape.points))["value"]
+    value = landscape.points.set_index(_keys(landscape.points[point]))["value"]
     there = region.assign(value=value.reindex(_keys(region)).to_numpy())
     absent = there["value"].isna()
     points = there[~absent].reset_index(drop=True)
@@ -90,7 +95,7 @@ def risk(dense: Landscape, landscape: Landscape, threshold: float = 0.5) -> Risk
         relative_mean=float(points["relative"].mean()),
         relative_std=float(points["relative"].std(ddof=0)),
         points=points,
-        missing=there.loc[absent, POINT].reset_index(drop=True),
+        missing=there.loc[absent, point].reset_index(drop=True),
     )
 
 
@@ -119,4 +124,4 @@ def risks(landscapes: dict[str, Landscape], threshold: float = 0.5) -> dict[str,
 
 def _keys(points: pd.DataFrame) -> pd.MultiIndex:
     """Grid points as labels that do not depend on the last digits of a float."""
-    return pd.MultiIndex.from_arrays([nine_digits(points[axis]) for axis in POINT])
+    return pd.MultiIndex.from_arrays([nine_digits(points[axis]) for axis in points])

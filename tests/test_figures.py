@@ -179,6 +179,21 @@ def test_axes_are_logarithmic_with_real_values_and_shared_by_all_panels(study):
     assert titles.count("weight decay") == titles.count("learning rate") == 5
 
 
+def test_axes_of_other_hyperparameters_bear_their_names():
+    table = pd.DataFrame(runs("unpruned", [[70.0, 71.0], [72.0, 74.0]], [32, 64], [0.8, 0.9]))
+    table = table.rename(columns={"lr": "batch_size", "weight_decay": "momentum"})
+    one = landscapes(table, axes=("batch_size", "momentum"))
+    for figure in (plot_landscapes(one), plot_grid(one["unpruned"])):
+        titles = [note.text for note in figure.layout.annotations]
+        assert "batch size" in titles and "momentum" in titles and "weight decay" not in titles
+    points = next(t for t in plot_landscapes(one).data if t.legendgroup == "points")
+    assert (list(points.x), list(points.y)) == ([0.8, 0.9, 0.8, 0.9], [32, 32, 64, 64])
+    assert points.text[0].startswith("batch size 32<br>momentum 0.8<br>")
+    turned = landscapes(table, axes=("momentum", "batch_size"))
+    with pytest.raises(HpstudyError, match="same axes"):
+        plot_landscapes({"a": one["unpruned"], "b": turned["unpruned"]})
+
+
 def test_one_colour_scale_for_surface_and_points_of_all_panels(study):
     figure = plot_landscapes(study.landscapes(), study.thresholds)
     contours = [trace for trace in figure.data if trace.type == "contour"]
@@ -269,6 +284,7 @@ def test_grid_shows_values_crosses_and_the_prior():
     assert cells.prior == (False, True, False, False)
     figure = plot_grid(every["unpruned"], {"lr": 0.01, "weight_decay": 1e-3})
     assert len(set(figure.data[0].marker.color)) == 2
+    assert len(set(plot_grid(every["unpruned"]).data[0].marker.color)) == 1
 
 
 def test_boxes_hold_the_risk_of_every_point_of_the_dense_region():

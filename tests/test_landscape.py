@@ -10,13 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from hpstudy.ellipse import MINIMUM_POINTS, confidence_ellipse, confidence_level
 from hpstudy.errors import HpstudyError
-from hpstudy.landscape import (
-    MINIMUM_POINTS,
-    confidence_ellipse,
-    confidence_level,
-    landscapes,
-)
+from hpstudy.landscape import landscapes
 
 
 def runs(rows, variant="unpruned"):
@@ -240,7 +236,7 @@ def test_ellipse_of_a_cross_worked_by_hand():
         [1e-4, 1e-4, 1e-4, 1e-5, 1e-3],
     )
     assert_allclose([cross.length, cross.width], [4 * math.sqrt(2), 4 * math.sqrt(0.5)])
-    assert_allclose([cross.lr, cross.weight_decay, cross.angle], [-1, -4, 0], atol=1e-12)
+    assert_allclose([*cross.centre, cross.angle], [-1, -4, 0], atol=1e-12)
     assert cross.n == 5
     assert cross.multiple == 2.0
 
@@ -326,8 +322,7 @@ def test_ellipse_recovers_the_axes_of_a_gaussian():
     found = confidence_ellipse(10 ** logs[0], 10 ** logs[1])
     long, short = sigma**2
     assert_allclose([found.length, found.width], 4 * sigma, rtol=4 / math.sqrt(2 * n))
-    assert found.lr == pytest.approx(-1.5, abs=4 * 0.8 / math.sqrt(n))
-    assert found.weight_decay == pytest.approx(-3.0, abs=4 * 0.8 / math.sqrt(n))
+    assert found.centre == pytest.approx((-1.5, -3.0), abs=4 * 0.8 / math.sqrt(n))
     error = math.sqrt(long * short) / (long - short) / math.sqrt(n)
     assert found.angle == pytest.approx(turn, abs=4 * error)
 
@@ -360,7 +355,7 @@ def test_outline_is_closed_and_as_long_and_wide_as_the_ellipse():
     x, y = ellipse.outline(401)
     assert x.shape == y.shape == (401,)
     assert_allclose([x[0], y[0]], [x[-1], y[-1]])
-    radius = np.hypot(x - ellipse.lr, y - ellipse.weight_decay)
+    radius = np.hypot(x - ellipse.centre[0], y - ellipse.centre[1])
     # 401 points hit both axes exactly: every quarter turn is a hundred steps.
     assert_allclose([2 * radius.max(), 2 * radius.min()], [ellipse.length, ellipse.width])
 
@@ -387,8 +382,7 @@ def test_axes_are_the_eigenvalues_that_numpy_finds(points):
 def test_moving_all_points_moves_only_the_centre(points, along, across):
     logs = np.array(points).T
     here, there = (confidence_ellipse(*10**at) for at in (logs, logs + [[along], [across]]))
-    assert there.lr - here.lr == pytest.approx(along, abs=1e-9)
-    assert there.weight_decay - here.weight_decay == pytest.approx(across, abs=1e-9)
+    assert_allclose(np.subtract(there.centre, here.centre), [along, across], atol=1e-9)
     assert there.length == pytest.approx(here.length, abs=1e-5)
 
 
@@ -456,3 +450,57 @@ def test_table_is_left_as_it_was():
     before = table.copy(deep=True)
     landscapes(table)
     pd.testing.assert_frame_equal(table, before)
+
+
+# --- axes -----------------------------------------------------------------------------------------
+
+
+def test_any_two_hyperparameters_are_axes():
+    # The hill over batch size x label smoothing: best in the middle, five points within 1.0.
+    table = HILL.points.assign(variant="unpruned", seed=0).rename(columns={"value": "top1"})
+    table["batch_size"] = table.pop("lr").map({0.01: 64, 0.1: 128, 1.0: 256})
+    table["label smoothing"] = table.pop("weight_decay")
+    one = landscapes(table, axes=("batch_size", "label smoothing"))["unpruned"]
+    assert one.axes == ("batch_size", "label smoothing")
+    assert list(one.points.columns[:2]) == ["batch_size", "label smoothing"]
+    assert one.best_at == {"batch_size": 128.0, "label smoothing": 1e-3}
+    assert not one.on_edge
+    # A cross: log10 of 64, 128, 128, 128, 256 and of 1e-3, 1e-4, 1e-3, 1e-2, 1e-3.
+    ellipse = one.ellipse(1.0)
+    assert ellipse.n == 5
+    assert ellipse.centre == pytest.approx((math.log10(128), -3.0))
+    # Variances (1 + 1) / 4 and (log10 2)^2 times that; the long axis is the second.
+    assert ellipse.length == pytest.approx(4 * math.sqrt(0.5))
+    assert ellipse.width == pytest.approx(4 * math.sqrt(0.5) * math.log10(2))
+    assert ellipse.angle == pytest.approx(math.pi / 2)
+    first, second, values = one.grid()
+    assert (first.tolist(), second.tolist()) == ([64, 128, 256], [1e-4, 1e-3, 1e-2])
+    assert values[2].tolist() == [90.0, 91.6, 89.0]
+
+
+def test_order_of_the_axes_turns_the_landscape():
+    table = HILL.points.assign(variant="unpruned").rename(columns={"value": "top1"})
+    turned = landscapes(table, axes=("weight_decay", "lr"))["unpruned"]
+    assert turned.best_at == {"weight_decay": 1e-3, "lr": 0.1}
+    assert_allclose(turned.grid()[2], HILL.grid()[2].T)
+    assert turned.ellipse(1.0).centre == pytest.approx(HILL.ellipse(1.0).centre[::-1])
+
+
+@pytest.mark.parametrize(
+    "axes, word", [(("lr", "lr"), "different"), (("lr",), "different"), (("lr", "std"), "'std'")]
+)
+def test_axes_must_be_two_hyperparameters(axes, word):
+    with pytest.raises(HpstudyError, match=word):
+        landscapes(runs([(0.1, 1e-4, 0, 90.0)]), axes=axes)
+
+
+def test_axis_that_is_no_column_is_refused_with_the_nearest():
+    with pytest.raises(HpstudyError, match="'momentun'.*'momentum'"):
+        landscapes(runs([(0.1, 1e-4, 0, 90.0)]).assign(momentum=0.9), axes=("lr", "momentun"))
+
+
+@pytest.mark.parametrize("value", [0.0, -0.9, math.nan, math.inf])
+def test_value_without_a_place_on_a_logarithmic_axis_is_refused(value):
+    table = runs([(0.1, 1e-4, 0, 90.0)]).assign(momentum=value)
+    with pytest.raises(HpstudyError, match="momentum is .*positive"):
+        landscapes(table, axes=("lr", "momentum"))

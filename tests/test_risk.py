@@ -146,3 +146,23 @@ def test_network_with_the_same_landscape_has_the_same_risk(values, threshold):
     found = risks(study(unpruned=values, pruned=values), threshold)
     assert found["pruned"].mean == found["unpruned"].mean
     assert found["pruned"].std == found["unpruned"].std
+
+
+def test_risk_is_over_the_axes_of_the_landscapes():
+    rows = [("unpruned", 32, 0.9, 94.0), ("unpruned", 64, 0.9, 90.0)]
+    rows += [("pruned", 32, 0.9, 78.0), ("pruned", 64, 0.9, 80.0)]
+    table = pd.DataFrame(rows, columns=["variant", "batch_size", "momentum", "top1"])
+    found = risks(landscapes(table, axes=("momentum", "batch_size")))["pruned"]
+    assert (found.n, found.mean) == (1, 2.0)
+    assert found.points[["momentum", "batch_size"]].to_numpy().tolist() == [[0.9, 32]]
+
+
+def test_landscapes_of_other_axes_have_no_risk_in_common():
+    table = pd.DataFrame(
+        [("unpruned", 0.1, 1e-4, 0.9, 94.0)],
+        columns=["variant", "lr", "weight_decay", "momentum", "top1"],
+    )
+    one = landscapes(table)["unpruned"]
+    other = landscapes(table, axes=("lr", "momentum"))["unpruned"]
+    with pytest.raises(HpstudyError, match="lr x weight_decay.*lr x momentum"):
+        risk(one, other)
