@@ -16,6 +16,8 @@ AXES = ("lr", "weight_decay")
 TOLERANCE = 1e-9
 # Columns of `Landscape.points` beside its two axes.
 FIELDS = ("value", "std", "seeds", "diverged", "stopped")
+# Columns of tables that are no hyperparameters.
+RESERVED = ("variant", "seed", "state", "top1", "top5", "best_top1", *FIELDS)
 
 
 # DataFrames do not compare to one truth value, hence eq=False.
@@ -202,7 +204,7 @@ def landscapes(
 
 
 def check_axes(axes: tuple[str, str]) -> None:
-    """Refuse axes that are not two different columns, or that bear the name of another column.
+    """Refuse axes that are not two different columns, or that bear the name of no hyperparameter.
 
     Raises
     ------
@@ -212,8 +214,11 @@ def check_axes(axes: tuple[str, str]) -> None:
     if len(axes) != 2 or axes[0] == axes[1]:
         raise HpstudyError(f"a landscape has two different axes, not {', '.join(axes)}.")
     for axis in axes:
-        if axis in ("variant", "seed", *FIELDS):
-            raise HpstudyError(f"the axis {axis!r} must be a hyperparameter, with another name.")
+        if not axis or axis in RESERVED:
+            raise HpstudyError(
+                f"the axis {axis!r} is none: an axis is a hyperparameter, called otherwise than "
+                f"{', '.join(RESERVED)}."
+            )
 
 
 def _positive(values: pd.Series) -> pd.Series:

@@ -177,7 +177,7 @@ def test_bad_value_is_refused_with_its_line_its_column_and_the_reason(write, col
     run = dict(variant="thin", lr="0.1", weight_decay="1e-4", seed="0", top1="90", diverged="0")
     bad = ",".join((run | {column: text}).values())
     words = refusal(write(HEADER + ",diverged", "unpruned,0.1,1e-4,0,93.0,0", bad))
-    assert words.startswith(f"line 3: {column} is {text!r}")
+    assert words.startswith("line 3 of ") and f"runs.csv: {column} is {text!r}, " in words
     assert reason in words
 
 

@@ -1,0 +1,270 @@
+"""Tables as other tools export them, and as this project publishes them."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hpstudy.compare import read_table
+from hpstudy.errors import HpstudyError
+from hpstudy.landscape import landscapes
+from hpstudy.table import parse_axes, parse_columns
+
+PUBLISHED = Path(__file__).parents[1] / "book" / "results" / "small-resnet20.csv"
+
+# study.trials_dataframe().to_csv(), with the index that pandas writes unless told otherwise.
+OPTUNA = (
+    ",number,value,datetime_start,datetime_complete,duration,"
+    "params_lr,params_weight_decay,user_attrs_variant,state\n"
+    """\
+0,0,0.91,2024-03-05 22:45:49,2024-03-05 22:50:11,0 days 00:04:22,0.1,0.0001,unpruned,COMPLETE
+1,1,0.93,2024-03-05 22:50:11,2024-03-05 22:54:30,0 days 00:04:18,0.30000000000000004,0.0001,unpruned,COMPLETE
+2,2,0.92,2024-03-05 22:54:30,2024-03-05 22:58:31,0 days 00:04:01,0.3,0.0001,unpruned,COMPLETE
+3,3,0.40,2024-03-05 22:58:31,2024-03-05 22:59:00,0 days 00:00:28,0.1,0.001,unpruned,PRUNED
+4,4,,2024-03-05 22:59:00,2024-03-05 22:59:02,0 days 00:00:01,0.3,0.001,unpruned,FAIL
+5,5,,2024-03-05 22:59:02,2024-03-05 22:59:03,0 days 00:00:00,,,,FAIL
+6,6,0.88,2024-03-05 22:59:03,2024-03-05 23:03:11,0 days 00:04:08,0.1,0.0001,uniform-0.6,COMPLETE
+7,7,,2024-03-05 23:03:11,,,0.3,0.0001,uniform-0.6,RUNNING
+8,8,,,,,,,,WAITING
+"""  # noqa: E501
+)
+OPTUNA_COLUMNS = (
+    "lr=params_lr,weight_decay=params_weight_decay,top1=value,variant=user_attrs_variant"
+)
+
+WANDB = """\
+"Name","State","Notes","User","Tags","Created","Runtime","Sweep","lr","weight_decay","seed","val/top1"
+"brisk-sun-4","finished","-","ada","","2024-03-05T22:45:49Z","262","","0.1","0.0001","7","91.25"
+"calm-sea-3","finished","tried ""again"", ok","ada","a, b","2024-03-05T22:40:49Z","258","","0.3","0.0001","7","93"
+"dry-leaf-2","crashed","-","ada","","2024-03-05T22:35:49Z","31","","0.1","0.001","7","35.5"
+"old-moon-1","failed","-","ada","","2024-03-05T22:34:49Z","3","","0.3","0.001","7",""
+"new-fire-0","running","-","ada","","2024-03-05T22:33:49Z","90","","1","0.001","7","60.0"
+"""  # noqa: E501
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="runs.csv"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def refusal(*arguments, **options):
+    with pytest.raises(HpstudyError) as caught:
+        read_table(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- Optuna ---------------------------------------------------------------------------------------
+
+
+def optuna(write, text=OPTUNA):
+    return read_table(write(text), percent=True, columns=parse_columns(OPTUNA_COLUMNS))
+
+
+def test_trials_of_optuna_are_runs(write):
+    table = optuna(write)
+    assert table["variant"].tolist() == ["unpruned"] * 5 + ["uniform-0.6"]
+    assert table["lr"].tolist() == pytest.approx([0.1, 0.3, 0.3, 0.1, 0.3, 0.1])
+    assert table["top1"].fillna(-1).tolist() == [91.0, 93.0, 92.0, -1, -1, 88.0]
+    assert table.attrs["dense"] == "unpruned"
+
+
+def test_settings_of_optuna_that_differ_in_the_last_digits_are_replicates_of_one_point(write):
+    table = optuna(write)
+    assert table["seed"].tolist() == [0, 0, 1, 0, 0, 0]
+    points = landscapes(table)["unpruned"].points
+    assert len(points) == 4
+    assert points.set_index(["lr", "weight_decay"])["value"].max() == pytest.approx(92.5)
+    assert points["seeds"].tolist() == [1, 1, 2, 1]
+
+
+def test_pruned_trial_was_stopped_early_and_its_last_report_is_no_result(write):
+    table = optuna(write)
+    assert table["stopped"].tolist() == [False, False, False, True, False, False]
+    points = landscapes(table)["unpruned"].points.set_index(["lr", "weight_decay"])
+    assert math.isnan(points.loc[(0.1, 0.001), "value"])
+    assert points.loc[(0.1, 0.001), "diverged"] == 0
+    assert points.loc[(0.1, 0.001), "stopped"] == 1
+
+
+def test_trials_without_an_end_or_a_setting_are_left_out_and_counted(write):
+    # One failed before it had parameters, one still runs, one waits.
+    assert optuna(write).attrs["left_out"] == 3
+
+
+def test_trials_that_all_still_run_are_no_table(write):
+    text = "\n".join(OPTUNA.splitlines()[i] for i in (0, 8, 9)) + "\n"
+    with pytest.raises(HpstudyError, match="no run of .*runs.csv has ended"):
+        optuna(write, text)
+
+
+def test_columns_of_optuna_are_pointed_at_where_they_were_not_named(write):
+    words = refusal(write(OPTUNA))
+    assert "lr (nearest there: params_lr)" in words
+    assert "weight_decay (nearest there: params_weight_decay)" in words
+    assert "--columns" in words
+
+
+def test_column_that_looks_like_the_networks_is_not_passed_over(write):
+    # Otherwise all networks would be one, and their runs replicates.
+    columns = parse_columns("lr=params_lr,weight_decay=params_weight_decay,top1=value")
+    words = refusal(write(OPTUNA), percent=True, columns=columns)
+    assert "--columns variant=user_attrs_variant" in words
+
+
+def test_any_two_parameters_are_axes(write):
+    text = OPTUNA.replace("params_weight_decay", "params_momentum")
+    axes = parse_axes("momentum,lr")
+    columns = OPTUNA_COLUMNS.replace("weight_decay", "momentum")
+    table = read_table(write(text), True, columns=parse_columns(columns, axes), axes=axes)
+    assert list(table.columns[:4]) == ["variant", "momentum", "lr", "seed"]
+    assert landscapes(table, axes=axes)["unpruned"].best_at["momentum"] == 0.0001
+
+
+def test_zero_has_no_place_on_an_axis_of_any_name(write):
+    text = OPTUNA.replace("params_weight_decay", "params_momentum").replace(",0.0001,", ",0.0,")
+    axes = ("lr", "momentum")
+    columns = parse_columns(OPTUNA_COLUMNS.replace("weight_decay", "momentum"), axes)
+    words = refusal(write(text), True, columns=columns, axes=axes)
+    assert words.startswith("line 2 of ") and "momentum is '0.0'" in words and "zero" in words
+
+
+# --- Weights & Biases -----------------------------------------------------------------------------
+
+
+def test_runs_of_weights_and_biases_are_runs(write):
+    table = read_table(write(WANDB, "dense.csv"), columns={"top1": "val/top1"})
+    assert table["variant"].tolist() == ["dense"] * 4
+    assert table["seed"].tolist() == [7] * 4
+    # What crashed or failed has no accuracy, even if one was logged; what runs is left out.
+    assert table["top1"].fillna(-1).tolist() == [91.25, 93.0, -1, -1]
+    assert table.attrs == {"dense": "dense", "left_out": 1}
+
+
+def test_files_without_names_of_networks_are_a_network_each_and_the_first_is_dense(write):
+    paths = [write(WANDB, "resnet.csv"), write(WANDB.replace("93", "83"), "half.csv")]
+    table = read_table(paths, columns={"top1": "val/top1"})
+    assert table["variant"].unique().tolist() == ["resnet", "half"]
+    assert table.attrs == {"dense": "resnet", "left_out": 2}
+    found = landscapes(table, dense=table.attrs["dense"])
+    assert [one.best for one in found.values()] == [93.0, 91.25]
+    again = read_table(paths, dense="half", columns={"top1": "val/top1"})
+    assert again.attrs["dense"] == "half"
+
+
+def test_network_called_unpruned_is_dense_in_whatever_order_the_files_come(write):
+    paths = [write(WANDB, "nonuniform-0.2.csv"), write(WANDB, "unpruned.csv")]
+    assert read_table(paths, columns={"top1": "val/top1"}).attrs["dense"] == "unpruned"
+
+
+def test_files_that_would_be_one_network_are_refused(write):
+    paths = [write(WANDB, "a/runs.csv"), write(WANDB, "b/runs.csv")]
+    assert "'runs'" in refusal(paths, columns={"top1": "val/top1"})
+
+
+def test_file_given_twice_is_refused(write, tmp_path):
+    path = write(WANDB)
+    assert "once" in refusal([path, tmp_path / ".." / tmp_path.name / "runs.csv"])
+    assert "at least one" in refusal([])
+
+
+def test_run_repeated_in_another_file_is_named_with_both(write):
+    text = "variant,lr,weight_decay,seed,top1\nunpruned,0.1,0.0001,0,93\n"
+    words = refusal([write(text, "one.csv"), write(text, "two.csv")])
+    assert "line 2 of" in words and "one.csv" in words and "two.csv" in words
+
+
+def test_file_of_fractions_among_files_of_percentages_is_refused_by_name(write):
+    head = "lr,weight_decay,top1\n0.1,0.0001,"
+    words = refusal([write(head + "93\n", "unpruned.csv"), write(head + "0.92\n", "thin.csv")])
+    assert "thin.csv" in words and "--percent" in words
+
+
+def test_word_on_divergence_in_one_file_leaves_the_others_to_their_accuracies(write):
+    head = "lr,weight_decay,top1"
+    one = write(f"{head},diverged\n0.1,0.0001,93,False\n0.1,0.001,10,True\n", "unpruned.csv")
+    other = write(f"{head}\n0.1,0.0001,92\n0.1,0.001,\n", "thin.csv")
+    assert read_table([one, other])["diverged"].tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("state", ["", "Texas"])
+def test_unknown_state_is_refused_with_the_known_ones(write, state):
+    words = refusal(write(WANDB.replace("crashed", state)), columns={"top1": "val/top1"})
+    assert f"line 4 of {write(WANDB)}: state is {state!r}" in words
+    assert "finished" in words and "crashed" in words
+
+
+# --- this project's tables ------------------------------------------------------------------------
+
+
+def test_published_table_reads_back_whole():
+    table, plain = read_table(PUBLISHED), pd.read_csv(PUBLISHED)
+    assert table.attrs == {"dense": "unpruned", "left_out": 0}
+    for column in ("variant", "lr", "weight_decay", "seed", "top1", "best_top1"):
+        assert table[column].equals(plain[column].astype(table[column].dtype))
+    for column in ("diverged", "stopped"):
+        assert table[column].tolist() == plain[column].tolist()
+    assert table["top5"].isna().all() and plain["top5"].isna().all()
+
+
+@pytest.mark.parametrize("column, text", [("top5", "101"), ("best_top1", "x"), ("stopped", "no")])
+def test_further_columns_are_checked_like_the_needed_ones(write, column, text):
+    run = {"lr": "0.1", "weight_decay": "1e-4", "top1": "90", column: text}
+    words = refusal(write(",".join(run) + "\n" + ",".join(run.values()) + "\n"))
+    assert f"{column} is {text!r}" in words
+
+
+def test_fractions_become_percentages_in_every_accuracy(write):
+    text = "lr,weight_decay,top1,top5,best_top1\n0.1,0.0001,0.931,0.99,0.94\n"
+    table = read_table(write(text), percent=True)
+    assert table[["top1", "top5", "best_top1"]].to_numpy().tolist() == [[93.1, 99.0, 94.0]]
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def test_columns_are_pairs_and_a_comma_in_a_name_is_quoted():
+    assert parse_columns('lr=params_lr, "top1=Acc, test = best"') == {
+        "lr": "params_lr",
+        "top1": "Acc, test = best",
+    }
+
+
+@pytest.mark.parametrize(
+    "text, word",
+    [
+        ("", "pairs"),
+        ("lr", "'lr'"),
+        ("lr=", "'lr='"),
+        ("lr=a,,top1=b", "''"),
+        ("lr=a,lr=b", "lr twice: a and b"),
+        ("lrs=a", "'lrs'.*'lr'.*weight_decay"),
+        ("momentum=a", "'momentum'"),
+    ],
+)
+def test_bad_columns_are_refused(text, word):
+    with pytest.raises(HpstudyError, match=word):
+        parse_columns(text)
+
+
+def test_column_that_the_file_lacks_is_named_with_the_nearest(write):
+    words = refusal(write(WANDB), columns={"top1": "val/top-1"})
+    assert "no column 'val/top-1' (nearest there: val/top1) for top1" in words
+
+
+def test_column_that_was_named_is_taken_before_one_of_our_name(write):
+    text = "lr,final_lr,weight_decay,top1\n0.1,0.001,0.0001,93\n"
+    assert read_table(write(text), columns={"lr": "final_lr"})["lr"].tolist() == [0.001]
+
+
+@pytest.mark.parametrize("text", ["lr", "lr,lr", "lr,weight_decay,momentum", "lr,top1", "lr,"])
+def test_axes_that_are_not_two_hyperparameters_are_refused(text):
+    with pytest.raises(HpstudyError):
+        parse_axes(text)
