@@ -51,7 +51,9 @@ def parse_columns(text: str, axes: tuple[str, str] = AXES) -> dict[str, str]:
         If a pair is none, or one of our names is unknown or comes twice.
     """
     columns: dict[str, str] = {}
-    for pair in next(csv.reader([text], skipinitialspace=True)) or [""]:
+    # A shell leaves the line breaks of a long option in it.
+    line = " ".join(text.splitlines())
+    for pair in next(csv.reader([line], skipinitialspace=True)) or [""]:
         ours, equals, theirs = (part.strip() for part in pair.partition("="))
         if not (ours and equals and theirs):
             raise HpstudyError(

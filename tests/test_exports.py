@@ -231,7 +231,7 @@ def test_fractions_become_percentages_in_every_accuracy(write):
 
 
 def test_columns_are_pairs_and_a_comma_in_a_name_is_quoted():
-    assert parse_columns('lr=params_lr, "top1=Acc, test = best"') == {
+    assert parse_columns('lr=params_lr,\n"top1=Acc, test = best"') == {
         "lr": "params_lr",
         "top1": "Acc, test = best",
     }
