@@ -81,8 +81,8 @@ class Landscape:
         """Most seeds at any point."""
         return int(self.points["seeds"].max())
 
-    def roi(self, threshold: float) -> pd.DataFrame:
-        """Region of interest: the points at most `threshold` below the best (equation 3.3).
+    def inside(self, threshold: float) -> np.ndarray:
+        """Which points lie in the region of interest: at most `threshold` below the best.
 
         Parameters
         ----------
@@ -91,18 +91,25 @@ class Landscape:
 
         Returns
         -------
-        DataFrame of shape (n_roi, 7)
-            Rows of `points`, in their order; points without a value are never in it.
+        ndarray of bool, shape (n_points,)
+            In the order of `points`; a point without a value is never in it.
 
         Raises
         ------
         HpstudyError
             If the threshold is negative or not finite.
+
+        References
+        ----------
+        Thesis, section 3.3.1, equation 3.3.
         """
         if not (math.isfinite(threshold) and threshold >= 0):
             raise HpstudyError(f"a region of interest needs a threshold of 0 or more: {threshold}.")
-        inside = self.points["value"] >= self.best - threshold - TOLERANCE
-        return self.points[inside].reset_index(drop=True)
+        return self.points["value"].to_numpy(float) >= self.best - threshold - TOLERANCE
+
+    def roi(self, threshold: float) -> pd.DataFrame:
+        """Region of interest (equation 3.3): the rows of `points` that are `inside`."""
+        return self.points[self.inside(threshold)].reset_index(drop=True)
 
     def ellipse(self, threshold: float, multiple: float = 2.0) -> Ellipse | None:
         """Ellipse of the region of interest (section 3.3.1), or None below five points."""

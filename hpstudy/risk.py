@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from hpstudy.errors import HpstudyError
@@ -71,18 +72,12 @@ def risk(dense: Landscape, landscape: Landscape, threshold: float = 0.5) -> Risk
     ----------
     Thesis, section 3.3.2, equations 3.4 to 3.6.
     """
-    if dense.axes != landscape.axes:
-        raise HpstudyError(
-            f"{dense.variant!r} lies over {' x '.join(dense.axes)}, {landscape.variant!r} over "
-            f"{' x '.join(landscape.axes)}; a risk compares landscapes of the same axes."
-        )
-    point = list(dense.axes)
-    region = dense.roi(threshold)[point]
-    # Two landscapes may come from two tables, in which one grid point is written differently.
-    value = landscape.points.set_index(_keys(landscape.points[point]))["value"]
-    there = region.assign(value=value.reindex(_keys(region)).to_numpy())
-    absent = there["value"].isna()
-    points = there[~absent].reset_index(drop=True)
+    here, there = common_points(dense, landscape)
+    value = np.full(len(dense.points), np.nan)
+    value[here] = landscape.points["value"].to_numpy(float)[there]
+    region = dense.points[list(dense.axes)].assign(value=value)[dense.inside(threshold)]
+    absent = region["value"].isna()
+    points = region[~absent].reset_index(drop=True)
     best = landscape.best
     points["risk"] = best - points["value"]
     points["relative"] = points["risk"] / best
@@ -95,7 +90,7 @@ def risk(dense: Landscape, landscape: Landscape, threshold: float = 0.5) -> Risk
         relative_mean=float(points["relative"].mean()),
         relative_std=float(points["relative"].std(ddof=0)),
         points=points,
-        missing=there.loc[absent, point].reset_index(drop=True),
+        missing=region.loc[absent, list(dense.axes)].reset_index(drop=True),
     )
 
 
@@ -122,6 +117,37 @@ def risks(landscapes: dict[str, Landscape], threshold: float = 0.5) -> dict[str,
     return {name: risk(dense, one, threshold) for name, one in landscapes.items()}
 
 
-def _keys(points: pd.DataFrame) -> pd.MultiIndex:
-    """Grid points as labels that do not depend on the last digits of a float."""
-    return pd.MultiIndex.from_arrays([nine_digits(points[axis]) for axis in points])
+def common_points(dense: Landscape, landscape: Landscape) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of two landscapes' points that are one setting at which both have a value.
+
+    Two landscapes may come from two tables, in which one setting is written differently: nine
+    significant digits decide.
+
+    Parameters
+    ----------
+    dense, landscape : Landscape
+        Over the same axes.
+
+    Returns
+    -------
+    here, there : ndarray of int, shape (n_common,)
+        Positions in the points of the first and of the second, in the order of the first.
+
+    Raises
+    ------
+    HpstudyError
+        If the two have different axes.
+    """
+    if dense.axes != landscape.axes:
+        raise HpstudyError(
+            f"{dense.variant!r} lies over {' x '.join(dense.axes)}, {landscape.variant!r} over "
+            f"{' x '.join(landscape.axes)}; only landscapes over the same axes are compared."
+        )
+    keys = [
+        pd.MultiIndex.from_arrays([nine_digits(one.points[axis]) for axis in one.axes])
+        for one in (dense, landscape)
+    ]
+    place = keys[1].get_indexer(keys[0])
+    both = dense.points["value"].notna().to_numpy() & (place >= 0)
+    both &= landscape.points["value"].notna().to_numpy()[place]
+    return np.flatnonzero(both), place[both]

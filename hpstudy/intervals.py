@@ -1,0 +1,202 @@
+"""Intervals for what a landscape says: the same quantity, on every draw of the noise-free one.
+
+A function here takes draws of shape (n_draws, n_points), as `hpstudy.surrogate.Surrogate.draws`
+makes them, and returns one value a draw; `interval` turns these into an estimate and its ends.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hpstudy.ellipse import MINIMUM_POINTS
+from hpstudy.landscape import TOLERANCE
+
+LEVEL = 0.95
+"""Share of the draws between the ends of every interval."""
+
+
+class Interval(NamedTuple):
+    """A quantity of the noise-free landscape.
+
+    Attributes
+    ----------
+    estimate : float
+        Median over the draws: the measured value, rid of what noise adds to it.
+    low, high : float
+        Ends between which 95 % of the draws lie.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+    def scaled(self, factor: float) -> "Interval":
+        """The same in another unit; `factor` is positive."""
+        return Interval(*(factor * value for value in self))
+
+
+UNKNOWN = Interval(*[float("nan")] * 3)
+
+
+class Ellipses(NamedTuple):
+    """Ellipses of the regions of many draws; NaN where a region has fewer than five points.
+
+    Attributes
+    ----------
+    length, width : ndarray of shape (n_draws,)
+        Diameters of two standard deviations, in decades.
+    first, second : ndarray of shape (n_draws,)
+        Centre, as log10 of the two axes; also of regions of fewer points.
+    angle : ndarray of shape (n_draws,)
+        Of the long axis against the first axis, in radians.
+    """
+
+    length: np.ndarray
+    width: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    angle: np.ndarray
+
+
+def interval(values: np.ndarray) -> Interval:
+    """Median and central 95 % of one value a draw; NaN draws are left out, all NaN gives NaN."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if known.size == 0:
+        return UNKNOWN
+    tail = (1 - LEVEL) / 2
+    return Interval(*(float(x) for x in np.quantile(known, (0.5, tail, 1 - tail))))
+
+
+def axis_interval(angles: np.ndarray) -> Interval:
+    """`interval` of the angle of an undirected axis, in radians, around its mean direction.
+
+    An axis at 89 degrees and one at -89 are two degrees apart. The ends may lie outside
+    (-pi/2, pi/2].
+    """
+    known = np.asarray(angles, dtype=float)
+    known = known[np.isfinite(known)]
+    if known.size == 0:
+        return UNKNOWN
+    middle = np.angle(np.exp(2j * known).mean()) / 2
+    around = (known - middle + np.pi / 2) % np.pi - np.pi / 2
+    return Interval(*(float(middle + x) for x in interval(around)))
+
+
+def distance_interval(first: np.ndarray, second: np.ndarray) -> Interval:
+    """`interval` of the length of a vector, from its two components, one a draw each.
+
+    A length is never negative, and of a vector that is all noise no draw is near 0: its interval
+    therefore begins at 0 wherever 0 lies in the 95 % region of the two components.
+    """
+    vectors = np.column_stack([first, second])
+    vectors = vectors[np.isfinite(vectors).all(axis=1)]
+    if len(vectors) < 3:
+        return UNKNOWN
+    found = interval(np.hypot(*vectors.T))
+    middle = vectors.mean(axis=0)
+    spread = np.cov(vectors.T) + 1e-12 * np.eye(2)
+    # -2 log 0.05 is the 95 % quantile of chi squared with two degrees of freedom.
+    near = middle @ np.linalg.solve(spread, middle) <= -2 * np.log(1 - LEVEL)
+    return found._replace(low=0.0) if near else found
+
+
+def regions(draws: np.ndarray, threshold: float) -> np.ndarray:
+    """Which points lie in the region of interest of each draw (equation 3.3).
+
+    Returns
+    -------
+    ndarray of bool, shape (n_draws, n_points)
+        Their mean over the draws is the probability that a point belongs to the region.
+    """
+    return draws >= draws.max(axis=1, keepdims=True) - threshold - TOLERANCE
+
+
+def ellipses(places: np.ndarray, inside: np.ndarray) -> Ellipses:
+    """Ellipse of two standard deviations of each draw's region.
+
+    Parameters
+    ----------
+    places : ndarray of shape (n_points, 2)
+        log10 of the two axes.
+    inside : ndarray of bool, shape (n_draws, n_points)
+        As `regions` returns it.
+
+    Returns
+    -------
+    Ellipses
+        As `hpstudy.ellipse.confidence_ellipse` fits them.
+
+    References
+    ----------
+    Thesis, section 3.3.1.
+    """
+    # Centred first: the covariance is a difference of products, and loses digits otherwise.
+    origin = places.mean(axis=0)
+    x, y = (places - origin).T
+    weights = inside.astype(float)
+    n = weights.sum(axis=1)
+    first, second = weights @ x / n, weights @ y / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        var_first = (weights @ x**2 - n * first**2) / (n - 1)
+        var_second = (weights @ y**2 - n * second**2) / (n - 1)
+        covariance = (weights @ (x * y) - n * first * second) / (n - 1)
+    middle, difference = (var_first + var_second) / 2, (var_first - var_second) / 2
+    radius = np.hypot(difference, covariance)
+    few = n < MINIMUM_POINTS
+    length, width = (
+        np.where(few, np.nan, 4 * np.sqrt(np.clip(eigenvalue, 0, None)))
+        for eigenvalue in (middle + radius, middle - radius)
+    )
+    angle = np.where(few, np.nan, np.arctan2(covariance, difference) / 2)
+    return Ellipses(length, width, first + origin[0], second + origin[1], angle)
+
+
+class RiskDraws(NamedTuple):
+    """Mean and population standard deviation of the risk in each draw (equations 3.4 to 3.6).
+
+    Attributes
+    ----------
+    mean, std : ndarray of shape (n_draws,)
+        In percentage points.
+    relative_mean, relative_std : ndarray of shape (n_draws,)
+        As fractions of the draw's best value.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    relative_mean: np.ndarray
+    relative_std: np.ndarray
+
+
+def risk_draws(dense: np.ndarray, other: np.ndarray, threshold: float) -> RiskDraws:
+    """Risk over the dense network's region of interest, in each draw of both landscapes.
+
+    Parameters
+    ----------
+    dense, other : ndarray of shape (n_draws, n_points)
+        Draws at the points that both networks have, in one order. The region is that of the
+        dense draw, and the risk is against the best of the other.
+    threshold : float
+        Of the region, in percentage points.
+
+    Returns
+    -------
+    RiskDraws
+        Points of the region at which the other network has no value are left out; NaN where none
+        is left.
+
+    References
+    ----------
+    Thesis, section 3.3.2.
+    """
+    best = other.max(axis=1)
+    lost = best[:, None] - other
+    inside = regions(dense, threshold) & np.isfinite(lost)
+    weights = inside.astype(float)
+    lost = np.where(inside, lost, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n = weights.sum(axis=1)
+        mean = lost.sum(axis=1) / n
+        std = np.sqrt((weights * (lost - mean[:, None]) ** 2).sum(axis=1) / n)
+        return RiskDraws(mean, std, mean / best, std / best)

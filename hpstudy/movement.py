@@ -1,0 +1,283 @@
+"""Whether pruning moved a landscape: differences, correlations, overlaps, shifts, bands."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import kendalltau, spearmanr
+
+from hpstudy.intervals import (
+    UNKNOWN,
+    Ellipses,
+    Interval,
+    distance_interval,
+    ellipses,
+    interval,
+    regions,
+)
+from hpstudy.landscape import Landscape
+from hpstudy.overlap import ellipse_overlaps, jaccard
+from hpstudy.risk import common_points
+
+PERMUTATIONS = 1999
+"""Exchanges of the permutation test; its smallest p-value is then 0.0005."""
+
+
+class Overlap(NamedTuple):
+    """Overlap of two regions of interest, and what noise alone would make of it.
+
+    Attributes
+    ----------
+    measured : float
+        Jaccard index: points in both regions over points in either, in [0, 1]; NaN without any.
+    expected : Interval
+        The same of two noisy measurements of one landscape, the unpruned network's.
+    p : float
+        Share of those that overlap as little as the measured regions, or less.
+    """
+
+    measured: float
+    expected: Interval
+    p: float
+
+
+class Shift(NamedTuple):
+    """Shift of a region's centre from the unpruned network's, in decades.
+
+    Attributes
+    ----------
+    measured : float
+        Distance between the measured centres; NaN where a region has too few points.
+    first, second : Interval
+        Its components along the two axes, of the noise-free landscapes.
+    distance : Interval
+        Its length; it begins at 0 where no shift at all is within the 95 % region.
+    p : float
+        Of the permutation test: how often landscapes whose values were exchanged at random point by
+        point have centres that are as far apart.
+    """
+
+    measured: float
+    first: Interval
+    second: Interval
+    distance: Interval
+    p: float
+
+
+@dataclass(frozen=True, eq=False)
+class Movement:
+    """How one network's landscape differs from the unpruned network's.
+
+    Attributes
+    ----------
+    variant : str
+        The other network.
+    threshold : float
+        Of both regions of interest, in percentage points.
+    n : int
+        Points at which both networks have a value; correlations, overlap and the permutation test
+        are over these.
+    difference : DataFrame of shape (n, 3)
+        The two axes and `difference`: the other network's distance from its own best minus the
+        unpruned one's, in percentage points. Positive where pruning made a setting better
+        relative to the rest.
+    spearman, kendall : float
+        Rank correlations of the measured values, in [-1, 1]; NaN where one is constant.
+    spearman_interval : Interval
+        Of the noise-free landscapes; noise makes the measured one smaller.
+    overlap : Overlap
+        Of the two regions.
+    shift : Shift
+        Between their centres.
+    ellipse_overlap : Interval
+        Area common to both ellipses over the area of either, in [0, 1].
+    """
+
+    variant: str
+    threshold: float
+    n: int
+    difference: pd.DataFrame
+    spearman: float
+    kendall: float
+    spearman_interval: Interval
+    overlap: Overlap
+    shift: Shift
+    ellipse_overlap: Interval
+
+
+def movement(
+    dense: Landscape,
+    other: Landscape,
+    draws: tuple[np.ndarray, np.ndarray],
+    noise: tuple[float, float],
+    threshold: float,
+    seed: int = 0,
+) -> Movement:
+    """Compare a pruned network's landscape with the unpruned network's.
+
+    Parameters
+    ----------
+    dense, other : Landscape
+        Over the same axes.
+    draws : tuple of ndarray of shape (n_draws, n_points)
+        Of the two landscapes, at the points of each, equally many.
+    noise : tuple of float
+        Standard deviation of a run of each, in percentage points.
+    threshold : float
+        Of the regions of interest, in percentage points.
+    seed : int, default 0
+        Of the generator of exchanges and of noise.
+
+    Returns
+    -------
+    Movement
+        NaN where the two have too little in common.
+
+    Raises
+    ------
+    HpstudyError
+        If the axes differ or the threshold is negative.
+
+    References
+    ----------
+    Thesis, sections 2.3.1 and 4.1.2; the comparisons themselves go beyond it.
+    """
+    generator = np.random.default_rng(seed)
+    here, there = common_points(dense, other)
+    values = [
+        one.points["value"].to_numpy(float)[rows] for one, rows in ((dense, here), (other, there))
+    ]
+    places = np.log10(dense.points[list(dense.axes)].to_numpy(float)[here])
+    shapes = [
+        ellipses(_places(one), regions(drawn, threshold))
+        for one, drawn in ((dense, draws[0]), (other, draws[1]))
+    ]
+    runs = [
+        one.points["seeds"].to_numpy(float)[rows] for one, rows in ((dense, here), (other, there))
+    ]
+    spread = [sd / np.sqrt(n) for sd, n in zip(noise, runs, strict=True)]
+    return Movement(
+        variant=other.variant,
+        threshold=threshold,
+        n=len(here),
+        difference=_difference(dense, other, here, values),
+        spearman=_correlation(spearmanr, values),
+        kendall=_correlation(kendalltau, values),
+        spearman_interval=_spearman(draws[0][:, here], draws[1][:, there]),
+        overlap=_overlap(values, draws[0][:, here], spread, threshold, generator),
+        shift=_shift(dense, other, shapes, values, places, threshold, generator),
+        ellipse_overlap=interval(ellipse_overlaps(*shapes)),
+    )
+
+
+def permutation_test(
+    one: np.ndarray, other: np.ndarray, places: np.ndarray, threshold: float, seed: int = 0
+) -> float:
+    """Probability of centres as far apart if the two landscapes differ by noise alone.
+
+    Values, each relative to their own best, are exchanged between the two landscapes point by
+    point, at random; the centres of the two regions are taken anew.
+
+    Parameters
+    ----------
+    one, other : ndarray of shape (n_points,)
+        Values at the same points, in the metric's unit; of equal noise.
+    places : ndarray of shape (n_points, 2)
+        log10 of the two axes.
+    threshold : float
+        Of the regions of interest.
+    seed : int, default 0
+        Of the exchanges.
+
+    Returns
+    -------
+    float
+        (1 + exchanges with a distance at least the measured one) / (1 + exchanges); in (0, 1].
+    """
+    generator = np.random.default_rng(seed)
+    one, other = one - one.max(), other - other.max()
+    exchanged = generator.random((PERMUTATIONS, len(one))) < 0.5
+    measured = _distance(one[None], other[None], places, threshold)[0]
+    by_chance = _distance(
+        np.where(exchanged, other, one), np.where(exchanged, one, other), places, threshold
+    )
+    return float((1 + (by_chance >= measured - 1e-9).sum()) / (1 + PERMUTATIONS))
+
+
+def _places(landscape: Landscape) -> np.ndarray:
+    return np.log10(landscape.points[list(landscape.axes)].to_numpy(float))
+
+
+def _difference(
+    dense: Landscape, other: Landscape, rows: np.ndarray, values: list[np.ndarray]
+) -> pd.DataFrame:
+    apart = (values[1] - other.best) - (values[0] - dense.best)
+    return dense.points.loc[rows, list(dense.axes)].assign(difference=apart).reset_index(drop=True)
+
+
+def _correlation(statistic: Callable, values: list[np.ndarray]) -> float:
+    if len(values[0]) < 2 or min(np.ptp(one) for one in values) == 0:
+        return float("nan")
+    return float(statistic(*values).statistic)
+
+
+def _spearman(one: np.ndarray, other: np.ndarray) -> Interval:
+    """Rank correlation of each draw's two landscapes; draws have no ties."""
+    if one.shape[1] < 2:
+        return UNKNOWN
+    ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (one, other)]
+    apart = ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
+    n = one.shape[1]
+    return interval(1 - 6 * apart / (n * (n**2 - 1)))
+
+
+def _overlap(
+    values: list[np.ndarray],
+    drawn: np.ndarray,
+    spread: list[np.ndarray],
+    threshold: float,
+    generator: np.random.Generator,
+) -> Overlap:
+    if values[0].size == 0:
+        return Overlap(float("nan"), UNKNOWN, float("nan"))
+    measured = jaccard(*(regions(one[None], threshold) for one in values))[0]
+    noisy = [drawn + sd * generator.standard_normal(drawn.shape) for sd in spread]
+    by_chance = jaccard(*(regions(one, threshold) for one in noisy))
+    return Overlap(
+        float(measured), interval(by_chance), float((by_chance <= measured + 1e-9).mean())
+    )
+
+
+def _shift(
+    dense: Landscape,
+    other: Landscape,
+    shapes: list[Ellipses],
+    values: list[np.ndarray],
+    places: np.ndarray,
+    threshold: float,
+    generator: np.random.Generator,
+) -> Shift:
+    measured = [one.ellipse(threshold) for one in (dense, other)]
+    distance = float("nan")
+    if all(measured):
+        distance = float(np.hypot(*np.subtract(measured[1].centre, measured[0].centre)))
+    # A centre counts where there is an ellipse, as in Table 4.1.
+    known = np.isfinite(shapes[0].length) & np.isfinite(shapes[1].length)
+    first = (shapes[1].first - shapes[0].first)[known]
+    second = (shapes[1].second - shapes[0].second)[known]
+    p = float("nan")
+    if np.isfinite(distance) and len(places) > 1:
+        p = permutation_test(*values, places, threshold, int(generator.integers(2**31)))
+    return Shift(distance, interval(first), interval(second), distance_interval(first, second), p)
+
+
+def _distance(
+    one: np.ndarray, other: np.ndarray, places: np.ndarray, threshold: float
+) -> np.ndarray:
+    centres = []
+    for values in (one, other):
+        inside = regions(values, threshold).astype(float)
+        centres.append(inside @ places / inside.sum(axis=1, keepdims=True))
+    return np.hypot(*(centres[1] - centres[0]).T)
