@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from hpstudy import booktables, thesis
 from hpstudy.drawing import real
 from hpstudy.landscape import Landscape
-from hpstudy.results import Results, count, roi_title
+from hpstudy.results import Results, roi_title
+from hpstudy.words import count
 
 
 def strongest(landscapes: dict[str, Landscape]) -> dict[str, Landscape]:

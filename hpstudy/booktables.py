@@ -11,8 +11,9 @@ import pandas as pd
 
 from hpstudy import thesis
 from hpstudy.ellipse import MINIMUM_POINTS
-from hpstudy.results import Results, count, roi_title
+from hpstudy.results import Results, roi_title
 from hpstudy.risk import risks
+from hpstudy.words import count
 
 KEYS = ["model", "variant"]
 THESIS_ROI = (0.5, 1.0)

@@ -7,8 +7,9 @@ import pandas as pd
 from hpstudy.ellipse import confidence_level
 from hpstudy.landscape import Landscape
 from hpstudy.panels import TOP, Panels, landscape_panels
-from hpstudy.results import METRIC_TITLES, count, roi_title, variant_title
+from hpstudy.results import METRIC_TITLES, roi_title, variant_title
 from hpstudy.risk import Risk
+from hpstudy.words import count
 
 BIASED = "The best of many noisy accuracies is biased upward."
 

@@ -139,21 +139,40 @@ def prune(
 
 @app.command()
 def compare(
-    table: Annotated[Path, typer.Argument(help="CSV: variant, lr, weight_decay, seed, top1.")],
-    dense: Annotated[str, typer.Option(help="Variant of the dense network.")] = "unpruned",
+    tables: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="TABLE...",
+            help="CSV of runs: variant, lr, weight_decay, seed, top1; or one a network.",
+        ),
+    ],
+    dense: Annotated[
+        str | None,
+        typer.Option(help="Variant of the dense network; unpruned, or the first table's network."),
+    ] = None,
     roi: Annotated[str, typer.Option(help="Thresholds in percentage points.")] = "0.5,1.0",
     percent: Annotated[
         bool, typer.Option("--percent", help="Accuracies are in [0, 1]; make them percent.")
     ] = False,
+    columns: Annotated[
+        str, typer.Option(help="Names of the columns there: lr=params_lr,top1=value,...")
+    ] = "",
+    axes: Annotated[
+        str, typer.Option(help="Columns of the two hyperparameters.")
+    ] = "lr,weight_decay",
     as_json: Json = False,
 ) -> None:
-    """Landscapes, regions of interest and risk of any table of runs."""
+    """What pruning moved and what keeping the settings costs, from any table of runs."""
     from hpstudy import compare as analysis
+    from hpstudy.comparetext import format_text
 
-    thresholds = analysis.parse_roi(roi)
-    rows = analysis.read_table(table, percent=percent, dense=dense)
-    result = analysis.compare(rows, dense=dense, roi=thresholds)
-    _print_json(result) if as_json else print(analysis.format_text(result))
+    thresholds, pair = analysis.parse_roi(roi), analysis.parse_axes(axes)
+    names = analysis.parse_columns(columns, pair) if columns else None
+    rows = analysis.read_table(tables, percent=percent, dense=dense, columns=names, axes=pair)
+    if left_out := rows.attrs["left_out"]:
+        _progress(f"left out: {left_out} runs that had not ended")
+    result = analysis.compare(rows, dense=rows.attrs["dense"], roi=thresholds, axes=pair)
+    _print_json(result) if as_json else print(format_text(result))
 
 
 @app.command()

@@ -1,16 +1,21 @@
-"""Landscapes and risks of all networks of a table, as one dictionary and as text."""
+"""Everything that is told of a table of runs, as one dictionary for JSON."""
 
 import math
+from typing import NamedTuple
 
 import pandas as pd
 
-from hpstudy.ellipse import MINIMUM_POINTS
+from hpstudy.advice import Advice, advise
+from hpstudy.analysis import Analysis
 from hpstudy.errors import HpstudyError
-from hpstudy.landscape import Landscape, landscapes
+from hpstudy.gridcheck import findings
+from hpstudy.intervals import Interval
+from hpstudy.landscape import AXES, landscapes
+from hpstudy.movement import Movement
 from hpstudy.risk import risks
-from hpstudy.table import read_table
+from hpstudy.table import parse_axes, parse_columns, read_table
 
-__all__ = ["compare", "format_text", "parse_roi", "read_table"]
+__all__ = ["compare", "parse_axes", "parse_columns", "parse_roi", "read_table"]
 
 RISK_THRESHOLD = 0.5
 """Percentage points; the risk is over the dense network's 0.5-ROI (thesis, section 3.3.2)."""
@@ -40,9 +45,13 @@ def parse_roi(text: str) -> tuple[float, ...]:
 
 
 def compare(
-    table: pd.DataFrame, dense: str = "unpruned", roi: tuple[float, ...] = (0.5, 1.0)
+    table: pd.DataFrame,
+    dense: str = "unpruned",
+    roi: tuple[float, ...] = (0.5, 1.0),
+    metric: str = "top1",
+    axes: tuple[str, str] = AXES,
 ) -> dict:
-    """Landscapes and risks of all networks of a table, as plain values for JSON.
+    """Landscapes, movement, risk, regret and advice of a table, as plain values for JSON.
 
     Parameters
     ----------
@@ -53,14 +62,20 @@ def compare(
     roi : tuple of float, default (0.5, 1.0)
         Thresholds of the regions of interest, in percentage points. The risk is over the dense
         network's 0.5-ROI whatever they are.
+    metric : str, default "top1"
+        Column of accuracies.
+    axes : tuple of str, default ("lr", "weight_decay")
+        Columns of the two hyperparameters.
 
     Returns
     -------
     dict
-        "landscapes" and "risk", each by variant, the dense network first. Accuracies and risks
-        are in percentage points, relative risks fractions, ellipses in decades with their centre
-        as log10. None stands for what does not exist: an ellipse of fewer than five points, a
-        mean over nothing.
+        "landscapes", "risk", "movement", "regret" and "advice", each by variant, the dense network
+        first ("movement", "regret" and "advice" without it); "movement" then by threshold.
+        Accuracies, risks and regrets are in percentage points, relative risks fractions, ellipses
+        in decades with their centre as log10. What has an interval is [estimate, low, high] of
+        the noise-free landscape, 95 % between the ends. None stands for what does not exist: an
+        ellipse of fewer than five points, a mean over nothing, an interval of too few points.
 
     Raises
     ------
@@ -71,9 +86,12 @@ def compare(
     ----------
     Thesis, sections 3.3.1 and 3.3.2; Tables 4.1 and 4.2.
     """
-    found = landscapes(table, dense=dense)
+    found = landscapes(table, metric, dense, axes)
+    analysis = Analysis(found)
     return {
-        "landscapes": {name: _landscape(one, roi) for name, one in found.items()},
+        "axes": list(axes),
+        "metric": metric,
+        "landscapes": {name: _landscape(analysis, name, roi) for name in found},
         "risk": {
             name: {
                 "n": one.n,
@@ -81,43 +99,54 @@ def compare(
                 "std": _finite(one.std),
                 "relative_mean": _finite(one.relative_mean),
                 "relative_std": _finite(one.relative_std),
+                "intervals": _intervals(analysis.risk(name, RISK_THRESHOLD)),
             }
             for name, one in risks(found, RISK_THRESHOLD).items()
         },
+        "movement": {
+            name: {str(float(x)): _movement(analysis.movement(name, x)) for x in roi}
+            for name in analysis.pruned
+        },
+        "regret": {name: _regret(analysis, name) for name in analysis.pruned},
+        "advice": {name: _advice(advise(analysis, name)) for name in analysis.pruned},
     }
 
 
-def format_text(result: dict) -> str:
-    """Report of a `compare` result for a terminal: aligned lines, without a final line break."""
-    width = max(len(name) for name in result["landscapes"])
-    lines = ["Landscapes (top-1 in percent, mean over seeds; the best of many flatters itself)"]
-    for name, one in result["landscapes"].items():
-        runs = f"{_count(one['points'], 'point')} x {_count(one['seeds'], 'seed')}"
-        lines.append(f"  {name:{width}}  {_best_text(one)}, {runs}")
-        for threshold, region in one["roi"].items():
-            lines.append(f"    {threshold}-ROI: {_region_text(region)}")
-    lines += ["", f"Risk of keeping the dense network's {RISK_THRESHOLD}-ROI (percentage points)"]
-    whole = next(iter(result["risk"].values()))["n"]
-    for name, one in result["risk"].items():
-        lines.append(f"  {name:{width}}  {_risk_text(one, whole)}")
-    return "\n".join(lines)
-
-
-def _landscape(landscape: Landscape, roi: tuple[float, ...]) -> dict:
+def _landscape(analysis: Analysis, name: str, roi: tuple[float, ...]) -> dict:
     """Entry of one network under "landscapes"."""
+    landscape, best = analysis.landscapes[name], analysis.best(name)
+    surrogate = analysis.surrogates.get(name)
+    deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
     return {
         "points": len(landscape.points),
         "seeds": landscape.seeds,
         "best": _finite(landscape.best),
         "best_at": {axis: _finite(at) for axis, at in landscape.best_at.items()},
+        "best_corrected": _interval(best.corrected),
+        "best_bias": _finite(best.bias),
         "on_edge": landscape.on_edge,
-        "roi": {str(float(threshold)): _region(landscape, threshold) for threshold in roi},
+        "noise": {
+            "std": surrogate and _finite(surrogate.noise),
+            "replicates_std": _finite(deviation),
+            "replicates_degrees": degrees,
+        },
+        "roi": {str(float(threshold)): _region(analysis, name, threshold) for threshold in roi},
+        "warnings": [
+            {
+                "kind": one.kind,
+                "sentence": one.sentence,
+                "cells": one.cells.to_dict(orient="records"),
+            }
+            for one in findings(landscape, roi)
+        ],
     }
 
 
-def _region(landscape: Landscape, threshold: float) -> dict:
+def _region(analysis: Analysis, name: str, threshold: float) -> dict:
     """Entry of one threshold under "roi"."""
+    landscape, shape = analysis.landscapes[name], analysis.shape(name, threshold)
     ellipse = landscape.ellipse(threshold)
+    centres = (shape.first, shape.second)
     return {
         "count": len(landscape.roi(threshold)),
         "ellipse": ellipse
@@ -125,42 +154,77 @@ def _region(landscape: Landscape, threshold: float) -> dict:
             "length": ellipse.length,
             "width": ellipse.width,
             "centre": dict(zip(landscape.axes, ellipse.centre, strict=True)),
+            "angle": ellipse.angle,
+        },
+        "intervals": {
+            "count": _interval(shape.n),
+            "length": _interval(shape.length),
+            "width": _interval(shape.width),
+            "centre": {
+                axis: _interval(centre)
+                for axis, centre in zip(landscape.axes, centres, strict=True)
+            },
+            "angle": _interval(shape.angle),
+            "fitted": _finite(shape.fitted),
+        },
+        "band": _intervals(shape.band),
+    }
+
+
+def _movement(moved: Movement | None) -> dict | None:
+    """Entry of one threshold under "movement"."""
+    if moved is None:
+        return None
+    return {
+        "n": moved.n,
+        "spearman": _finite(moved.spearman),
+        "spearman_interval": _interval(moved.spearman_interval),
+        "kendall": _finite(moved.kendall),
+        "jaccard": _finite(moved.overlap.measured),
+        "jaccard_by_noise": _interval(moved.overlap.expected),
+        "jaccard_p": _finite(moved.overlap.p),
+        "shift": _finite(moved.shift.measured),
+        "shift_interval": _interval(moved.shift.distance),
+        "shift_components": [_interval(moved.shift.first), _interval(moved.shift.second)],
+        "shift_p": _finite(moved.shift.p),
+        "ellipse_overlap": _interval(moved.ellipse_overlap),
+    }
+
+
+def _regret(analysis: Analysis, name: str) -> dict | None:
+    """Entry of one network under "regret": whole curves, by number of trainings."""
+    found = analysis.regret(name)
+    if found is None:
+        return None
+    return {
+        way: {end: [_finite(float(x)) for x in values] for end, values in curve._asdict().items()}
+        for way, curve in found._asdict().items()
+    }
+
+
+def _advice(advice: Advice) -> dict:
+    """Entry of one network under "advice"."""
+    return {
+        "verdict": advice.verdict,
+        "sentence": advice.sentence,
+        "measured": _finite(advice.measured),
+        "loss": _interval(advice.loss),
+        "trainings": {
+            way: {str(target): k for target, k in known.items()}
+            for way, known in (("random", advice.random), ("local", advice.local))
         },
     }
+
+
+def _intervals(values: NamedTuple) -> dict:
+    """Fields of a tuple of intervals, by name."""
+    return {name: _interval(value) for name, value in values._asdict().items()}
+
+
+def _interval(value: Interval) -> list[float] | None:
+    return list(value) if math.isfinite(value.estimate) else None
 
 
 def _finite(value: float) -> float | None:
     """Value itself, or None for NaN, which JSON has no word for."""
     return value if math.isfinite(value) else None
-
-
-def _best_text(one: dict) -> str:
-    if one["best"] is None:
-        return "no accuracy at any point"
-    edge = " (on the grid's edge)" if one["on_edge"] else ""
-    where = ", ".join(f"{axis} {at:.3g}" for axis, at in one["best_at"].items())
-    return f"best {one['best']:.2f} at {where}{edge}"
-
-
-def _region_text(region: dict) -> str:
-    if (ellipse := region["ellipse"]) is None:
-        shape = f"no ellipse: fewer than {MINIMUM_POINTS} points"
-    else:
-        centre = ", ".join(f"{axis} 10^{at:.2f}" for axis, at in ellipse["centre"].items())
-        shape = f"ellipse {ellipse['length']:.2f} x {ellipse['width']:.2f} decades at {centre}"
-    return f"{_count(region['count'], 'point')}, {shape}"
-
-
-def _risk_text(one: dict, whole: int) -> str:
-    if one["mean"] is None:
-        return f"no value at any of {_count(whole, 'point')}"
-    absent = f", {whole - one['n']} more without a value" if one["n"] < whole else ""
-    relative = ""
-    if one["relative_mean"] is not None:
-        relative = f", relative {one['relative_mean']:.4f} +- {one['relative_std']:.4f}"
-    scores = f"mean {one['mean']:.3f} +- {one['std']:.3f}{relative}"
-    return f"{scores} over {_count(one['n'], 'point')}{absent}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hpstudy.ellipse import Ellipse
-from hpstudy.intervals import Ellipses, Interval, interval
+from hpstudy.intervals import UNKNOWN, Ellipses, Interval, axis_interval, interval
 
 SLICES = 400
 """Steps of the quadrature that measures the overlap of two ellipses."""
@@ -37,12 +37,17 @@ def band(first: np.ndarray, second: np.ndarray, angle: np.ndarray) -> Band:
     -------
     Band
         By total least squares: both axes are treated alike, as neither is measured with an error.
-        NaN where no draw has an ellipse.
+        NaN where no draw has an ellipse, and where a band parallel to the second axis cannot be
+        excluded, whose b has no end.
 
     References
     ----------
     Thesis, section 2.3.1, equation 2.2; the band itself in section 4.1.1.
     """
+    around = axis_interval(angle)
+    vertical = (np.pi / 2, -np.pi / 2, 3 * np.pi / 2)
+    if not np.isfinite(around.estimate) or any(around.low <= x <= around.high for x in vertical):
+        return Band(UNKNOWN, UNKNOWN)
     slope = np.tan(angle)
     return Band(a=interval(second - slope * first), b=interval(-slope))
 

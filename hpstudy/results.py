@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from hpstudy.analysis import Analysis
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.landscape import Landscape, landscapes
 from hpstudy.risk import Risk, risks
@@ -121,6 +122,10 @@ class Results:
             raise unknown("metric", metric, self.metrics)
         return dict(_landscapes(self, metric))
 
+    def analysis(self, metric: str = "top1") -> Analysis:
+        """Its landscapes with the noise in them; made once, and kept."""
+        return _analysis(self, metric)
+
     @property
     def risk_threshold(self) -> float:
         """Threshold of the region that the risk is taken over: the narrowest of the study.
@@ -148,6 +153,11 @@ class Results:
 
 
 @lru_cache(maxsize=64)
+def _analysis(results: Results, metric: str) -> Analysis:
+    return Analysis(results.landscapes(metric))
+
+
+@lru_cache(maxsize=64)
 def _landscapes(results: Results, metric: str) -> dict[str, Landscape]:
     # Pages and the explorer ask for the same ones again and again.
     return landscapes(results.table, metric)
@@ -168,11 +178,6 @@ def roi_title(threshold: float) -> str:
     """Name of a region of interest, as the thesis writes it: "0.5-ROI", "1.0-ROI"."""
     tenths = math.isclose(round(threshold, 1), threshold, rel_tol=1e-9)
     return f"{threshold:.1f}-ROI" if tenths else f"{threshold:g}-ROI"
-
-
-def count(number: int, noun: str) -> str:
-    """Agreeing number and noun: "1 point", "2 points"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def find_root(start: str | Path | None = None) -> Path:

@@ -1,0 +1,315 @@
+"""All landscapes of one table with the noise in them: what each number is, and how sure.
+
+One surrogate and one set of draws a network, made when first asked for; everything here is then
+arithmetic on arrays.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hpstudy.ellipse import MINIMUM_POINTS
+from hpstudy.intervals import (
+    UNKNOWN,
+    Ellipses,
+    Interval,
+    axis_interval,
+    ellipses,
+    interval,
+    regions,
+    risk_draws,
+)
+from hpstudy.landscape import Landscape
+from hpstudy.movement import Movement, movement
+from hpstudy.overlap import Band, band
+from hpstudy.regret import local_search, random_search
+from hpstudy.risk import common_points
+from hpstudy.surrogate import DRAWS, FEWEST, Surrogate
+
+CLIMBS = 200
+"""Draws on each of which one local search is made."""
+
+
+class Best(NamedTuple):
+    """Best of a landscape.
+
+    Attributes
+    ----------
+    measured : float
+        Highest mean over seeds: the best of many noisy values.
+    corrected : Interval
+        Noise-free value at that same setting.
+    bias : float
+        measured - corrected.estimate: by how much the best flatters itself.
+    """
+
+    measured: float
+    corrected: Interval
+    bias: float
+
+
+class Shape(NamedTuple):
+    """Region of interest of the noise-free landscape.
+
+    Attributes
+    ----------
+    n : Interval
+        Points in it.
+    length, width : Interval
+        Of its ellipse, in decades; NaN where no draw has one.
+    first, second : Interval
+        Centre of the ellipse: log10 of the two axes.
+    angle : Interval
+        Of the long axis against the first axis, in radians.
+    band : Band
+        Line along it.
+    fitted : float
+        Share of the draws whose region has enough points for an ellipse, in [0, 1].
+    """
+
+    n: Interval
+    length: Interval
+    width: Interval
+    first: Interval
+    second: Interval
+    angle: Interval
+    band: Band
+    fitted: float
+
+
+class RiskInterval(NamedTuple):
+    """Risk over the dense network's region of interest, of the noise-free landscapes.
+
+    Attributes
+    ----------
+    mean, std : Interval
+        d_mean and d_std (equation 3.5), in percentage points.
+    relative_mean, relative_std : Interval
+        The same of the relative risk (equation 3.6), as fractions.
+    """
+
+    mean: Interval
+    std: Interval
+    relative_mean: Interval
+    relative_std: Interval
+
+
+class Curve(NamedTuple):
+    """Expected regret after k trainings beside that at the kept setting, k = 0, 1, ...
+
+    Attributes
+    ----------
+    estimate, low, high : ndarray of shape (n,)
+        Mean over the draws, and the ends between which 95 % of them lie, in percentage points.
+    """
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+class Regret(NamedTuple):
+    """What a network loses that keeps the dense optimum and is then tuned again k times.
+
+    Attributes
+    ----------
+    random, local : Curve
+        By random choice without replacement, and by climbing from the kept setting.
+    """
+
+    random: Curve
+    local: Curve
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Landscapes of one table, analysed together.
+
+    Attributes
+    ----------
+    landscapes : dict of str to Landscape
+        The dense network first, as `hpstudy.landscape.landscapes` returns them.
+    """
+
+    landscapes: dict[str, Landscape]
+
+    @property
+    def dense(self) -> str:
+        """Variant of the dense network."""
+        return next(iter(self.landscapes))
+
+    @property
+    def pruned(self) -> list[str]:
+        """Variants of the other networks."""
+        return list(self.landscapes)[1:]
+
+    @cached_property
+    def surrogates(self) -> dict[str, Surrogate]:
+        """Surrogate of every landscape that has enough points with a value to say anything."""
+        return {
+            name: Surrogate(one)
+            for name, one in self.landscapes.items()
+            if one.points["value"].notna().sum() >= FEWEST
+        }
+
+    def draws(self, variant: str) -> np.ndarray | None:
+        """Noise-free landscapes of one network (`Surrogate.draws`); None where it has none.
+
+        Each network's draws are independent of the others', as its runs are.
+        """
+        if variant not in self.surrogates:
+            return None
+        return _draws(self.surrogates[variant], list(self.landscapes).index(variant))
+
+    def membership(self, variant: str, threshold: float) -> np.ndarray:
+        """Probability that each point of a network lies in its region of interest.
+
+        Returns
+        -------
+        ndarray of shape (n_points,)
+            In [0, 1], in the order of the landscape's points; NaN without draws.
+        """
+        drawn = self.draws(variant)
+        if drawn is None:
+            return np.full(len(self.landscapes[variant].points), np.nan)
+        return regions(drawn, threshold).mean(axis=0)
+
+    def best(self, variant: str) -> Best:
+        """Best of one network, as measured and without the luck in it."""
+        landscape, drawn = self.landscapes[variant], self.draws(variant)
+        if drawn is None:
+            return Best(landscape.best, UNKNOWN, float("nan"))
+        corrected = interval(drawn[:, best_row(landscape)])
+        return Best(landscape.best, corrected, landscape.best - corrected.estimate)
+
+    def shape(self, variant: str, threshold: float) -> Shape:
+        """Size, place and direction of one network's region of interest."""
+        drawn = self.draws(variant)
+        if drawn is None:
+            return Shape(*[UNKNOWN] * 6, Band(UNKNOWN, UNKNOWN), float("nan"))
+        inside = regions(drawn, threshold)
+        found = ellipses(_places(self.landscapes[variant]), inside)
+        fitted = np.isfinite(found.length)
+        kept = Ellipses(*(values[fitted] for values in found))
+        return Shape(
+            n=interval(inside.sum(axis=1)),
+            length=interval(kept.length),
+            width=interval(kept.width),
+            first=interval(kept.first),
+            second=interval(kept.second),
+            angle=axis_interval(kept.angle),
+            band=band(kept.first, kept.second, kept.angle),
+            fitted=float(fitted.mean()),
+        )
+
+    def movement(self, variant: str, threshold: float) -> Movement | None:
+        """How one network's landscape differs from the dense one's; None without draws of both."""
+        one, other = self.draws(self.dense), self.draws(variant)
+        if one is None or other is None:
+            return None
+        noise = (self.surrogates[self.dense].noise, self.surrogates[variant].noise)
+        pair = (self.landscapes[self.dense], self.landscapes[variant])
+        return movement(*pair, (one, other), noise, threshold)
+
+    def risk(self, variant: str, threshold: float) -> RiskInterval:
+        """Risk of one network over the dense network's region of interest."""
+        pair = self._common(variant)
+        if pair is None:
+            return RiskInterval(*[UNKNOWN] * 4)
+        dense, other = pair
+        return RiskInterval(*(interval(values) for values in risk_draws(dense, other, threshold)))
+
+    def keeping(self, variant: str) -> tuple[float, Interval]:
+        """Risk of keeping the dense network's measured optimum, that one setting.
+
+        Returns
+        -------
+        measured : float
+            d_theta there (equation 3.4) in percentage points; NaN where the network has no value.
+        corrected : Interval
+            Of the noise-free landscape.
+        """
+        row = self._kept_row(variant)
+        if row is None:
+            return float("nan"), UNKNOWN
+        landscape, drawn = self.landscapes[variant], self.draws(variant)
+        measured = landscape.best - float(landscape.points["value"].iloc[row])
+        if drawn is None:
+            return measured, UNKNOWN
+        return measured, interval(drawn.max(axis=1) - drawn[:, row])
+
+    def regret(self, variant: str) -> Regret | None:
+        """Regret curves of one network; None where they cannot be told."""
+        row, drawn = self._kept_row(variant), self.draws(variant)
+        if row is None or drawn is None:
+            return None
+        points = _places(self.landscapes[variant])
+        generator = np.random.default_rng(0)
+        climbed = local_search(drawn[:CLIMBS], points, row, 1, generator)
+        return Regret(_curve(random_search(drawn, row)), _curve(climbed))
+
+    def _common(self, variant: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Draws of the dense network and of another at the points that both have."""
+        dense, other = self.draws(self.dense), self.draws(variant)
+        if dense is None or other is None:
+            return None
+        # All of the other's points stay: its best may lie where the dense network has none.
+        here, there = common_points(self.landscapes[self.dense], self.landscapes[variant])
+        aligned = np.full(other.shape, -np.inf)
+        aligned[:, there] = dense[:, here]
+        return (aligned, other) if len(here) else None
+
+    def _kept_row(self, variant: str) -> int | None:
+        """Row of the dense optimum among the points of another network."""
+        dense = self.landscapes[self.dense]
+        here, there = common_points(dense, self.landscapes[variant])
+        if dense.points["value"].isna().all():
+            return None
+        found = there[here == best_row(dense)]
+        return int(found[0]) if len(found) else None
+
+
+def best_row(landscape: Landscape) -> int:
+    """Row of `Landscape.best_at` among the points."""
+    at = [landscape.points[axis] == value for axis, value in landscape.best_at.items()]
+    return int(np.flatnonzero(at[0] & at[1])[0])
+
+
+def enough_points(shape: Shape) -> bool:
+    """Whether at least half of the draws have an ellipse, so that its intervals mean something."""
+    return shape.fitted >= 0.5 and shape.n.estimate >= MINIMUM_POINTS
+
+
+def membership_table(analysis: Analysis, threshold: float) -> pd.DataFrame:
+    """Points of all networks with the probability that they belong to the region of interest.
+
+    Returns
+    -------
+    DataFrame of shape (n_points of all networks, 6)
+        variant, the two axes, value, seeds, and probability in [0, 1].
+    """
+    frames = []
+    for name, one in analysis.landscapes.items():
+        columns = one.points[[*one.axes, "value", "seeds"]]
+        frames.append(
+            columns.assign(probability=analysis.membership(name, threshold)).assign(variant=name)
+        )
+    table = pd.concat(frames, ignore_index=True)
+    return table[["variant", *(name for name in table if name != "variant")]]
+
+
+def _places(landscape: Landscape) -> np.ndarray:
+    return np.log10(landscape.points[list(landscape.axes)].to_numpy(float))
+
+
+def _curve(curves: np.ndarray) -> Curve:
+    low, high = np.quantile(curves, (0.025, 0.975), axis=0)
+    return Curve(curves.mean(axis=0), low, high)
+
+
+@lru_cache(maxsize=256)
+def _draws(surrogate: Surrogate, seed: int) -> np.ndarray:
+    return surrogate.draws(DRAWS, seed)

@@ -1,0 +1,40 @@
+"""Numbers as words of a report: counts that agree, intervals, ranges, lists."""
+
+import math
+from collections.abc import Iterable
+
+from hpstudy.intervals import Interval
+
+
+def count(number: int, noun: str) -> str:
+    """Agreeing number and noun: "1 point", "2 points"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def interval_text(value: Interval, digits: int = 2) -> str:
+    """Estimate and 95 % interval: "0.17 (0.00 to 0.86)"; a dash where there is none."""
+    if not math.isfinite(value.estimate):
+        return "–"
+    estimate, low, high = (number_text(x, digits) for x in value)
+    return f"{estimate} ({low} to {high})"
+
+
+def number_text(value: float, digits: int = 2) -> str:
+    """Number with a true minus sign, a dash for NaN; never a negative zero."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def range_text(values: Iterable[float], unknown: str = "an unknown number of") -> str:
+    """Least and greatest value, or the only one, with two decimals: "0.17 to 0.95"."""
+    known = sorted(value for value in values if math.isfinite(value))
+    if not known:
+        return unknown
+    return " to ".join(dict.fromkeys((number_text(known[0]), number_text(known[-1]))))
+
+
+def list_text(words: Iterable[str]) -> str:
+    """Words with commas and a final "and"."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
