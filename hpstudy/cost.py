@@ -40,8 +40,10 @@ def price(
         `variants`: per variant `total`, `done`, `missing`, `macs`, `params`, `seconds_per_run`
         and `source` of the latter ("measured" on three or more finished runs, or on all there are
         to be, else "calibrated" on a few steps that all workers take at once); `hours` of wall
-        time for all that is missing; `workers`; `device`; `arithmetic`. The networks of variants
-        whose ranking is not there yet are approximated by untrained ones.
+        time for all that is missing; `workers`; `device`; `arithmetic`; `replicates_to_come`: the
+        fewest and the most runs that are not among these, because the points to train again are
+        not chosen yet. The networks of variants whose ranking is not there yet are approximated by
+        untrained ones.
 
     Raises
     ------
@@ -78,6 +80,7 @@ def price(
         "workers": workers,
         "device": devices()[0],
         "arithmetic": plan.arithmetic,
+        "replicates_to_come": plan.replicates_to_come(),
     }
 
 
@@ -103,8 +106,14 @@ def format_price(price: dict[str, Any]) -> str:
     lines.append(
         f"{price['study']}: {missing} missing runs, about {format_hours(price['hours'])} "
         f"with {price['workers']} worker(s) on {price['device']}, {price['arithmetic']}"
+        f"{format_to_come(*price['replicates_to_come'])}"
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def format_to_come(fewest: int, most: int) -> str:
+    """The end of a sentence about the replicates that are not priced; nothing if there are none."""
+    return f"; then {fewest} to {most} replicates, once the grids have ended" if most else ""
 
 
 def format_hours(hours: float) -> str:

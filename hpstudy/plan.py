@@ -1,43 +1,25 @@
 """The runs of a study: which there are, and which are missing."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from math import isfinite, isnan, nan
+from math import isfinite, nan
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from hpstudy.batches import check_last_batch
 from hpstudy.data import dataset_size
 from hpstudy.errors import HpstudyError
-from hpstudy.grid import BASE, Extent, Growth, Point, region
+from hpstudy.grid import Growth, Point
 from hpstudy.machine import default_arithmetic
+from hpstudy.progress import Progress, assess, points_of
 from hpstudy.pruning import choose_channels, prune
 from hpstudy.sources import data_root as resolve_root
 from hpstudy.sources import fingerprint
 from hpstudy.store import Store
 from hpstudy.study import AUTO, DENSE, RunSpec, Study, parse_variant
 from hpstudy.surgery import Network
-
-
-class Progress(NamedTuple):
-    """What has ended of a study.
-
-    Attributes
-    ----------
-    ended : dict of str to float
-        Top-1 accuracy of the store's runs by id; NaN for one that was stopped early and needs no
-        more training.
-    growths : dict of str to Growth
-        How far the grid of each variant has grown.
-    spared : set of str
-        Ids of the runs that no race may stop: the prior's, whose filters are ranked, and the
-        pruned networks' in the dense region of interest, over which the risk is taken.
-    """
-
-    ended: dict[str, float]
-    growths: dict[str, Growth]
-    spared: set[str]
 
 
 class Plan:
@@ -157,69 +139,29 @@ class Plan:
                     self.study.criterion,
                 )
 
-    @property
-    def growths(self) -> dict[str, Growth]:
-        """How far the results so far have extended the grid of each variant, dense first.
-
-        A pruned network's grid holds all of the dense one's, whose region of interest the risk is
-        taken over (equations 3.4 to 3.6); it grows further by its own results.
-        """
-        return self.progress().growths
-
     def progress(self) -> Progress:
-        """What has ended of the study, and what that says of the grids."""
+        """What has ended of the study, and what that says of the grids and of the replicates."""
         ended = self.store.accuracies()
         if self.study.racing:
-            stopped = self.store.stopped(max(self.study.roi)) - {self.prior.run_id}
+            stopped = self.store.stopped(max(self.study.roi))
             ended = dict.fromkeys(stopped, nan) | ended
-        growths = {DENSE: self._growth(DENSE, BASE, ended)}
-        spared = {self.prior.run_id}
-        if self.study.racing:
-            spared |= self._inside(growths[DENSE].extent, ended)
-            ended = {key: x for key, x in ended.items() if not (isnan(x) and key in spared)}
-        for variant in self.study.variants:
-            if variant not in growths:
-                growths[variant] = growths[DENSE]._replace(settled=False, touched=())
-                if variant in self.certificates and growths[DENSE].settled:
-                    growths[variant] = self._growth(variant, growths[DENSE].extent, ended)
-        return Progress(ended, growths, spared)
+        return assess(self.study, self.certificates, self.run_ids, ended, self.prior.run_id)
 
-    def _growth(self, variant: str, start: Extent, ended: Mapping[str, float]) -> Growth:
-        grid, study = self.study.grid, self.study
-        if not any(grid.limits.values()):
-            return Growth(start, True, ())
-        results = self._results(variant, grid.largest, ended)
-        return grid.grow(study.prior, results, max(study.roi), start)
+    def replicates_to_come(self) -> tuple[int, int]:
+        """Fewest and most replicates of the networks whose points are not chosen yet.
 
-    def _results(
-        self, variant: str, extent: Extent, ended: Mapping[str, float]
-    ) -> dict[tuple[float, float], float]:
-        """Mean accuracy of the points at which the runs of all seeds have ended."""
-        points, seeds = self._points(extent), self.study.seeds
-        ids = [self.run_ids(variant, points, seed) for seed in seeds]
-        return {
-            (point.lr, point.weight_decay): sum(ended[run_id] for run_id in each) / len(seeds)
-            for point, *each in zip(points, *ids, strict=True)
-            if all(run_id in ended for run_id in each)
-        }
-
-    def _inside(self, extent: Extent, ended: Mapping[str, float]) -> set[str]:
-        """Ids of the pruned networks' runs in the dense region of interest, once it is known."""
-        points = self._points(extent)
-        results = self._results(DENSE, extent, ended)
-        if len(results) < len(points):
-            return set()
-        near_best = region(results, max(self.study.roi))
-        inside = [point for point in points if (point.lr, point.weight_decay) in near_best]
-        return {
-            run_id
-            for variant in self.certificates
-            for seed in self.study.seeds
-            for run_id in self.run_ids(variant, inside, seed)
-        }
-
-    def _points(self, extent: Extent) -> list[Point]:
-        return [p for level in self.study.grid.levels(self.study.prior, extent) for p in level]
+        On grids as they are now; a race may leave fewer points with a value to choose from.
+        """
+        progress, replicates = self.progress(), self.study.replicates
+        if replicates is None:
+            return 0, 0
+        sizes = [
+            len(points_of(self.study, growth.extent))
+            for variant, growth in progress.growths.items()
+            if variant not in progress.replicates
+        ]
+        fewest = sum(min(size, 1 + replicates.random) for size in sizes)
+        return fewest * len(replicates.seeds), sum(sizes) * len(replicates.seeds)
 
     def run_ids(self, variant: str, points: Iterable[Point], seed: int) -> list[str]:
         """Ids of a known variant's runs at some points."""
@@ -235,51 +177,69 @@ class Plan:
             if variant == DENSE or variant in self.certificates
         }
 
-    def _walk(self, growths: Mapping[str, Growth]) -> Iterator[tuple[str, str, Point, int]]:
+    def _walk(self, progress: Progress) -> Iterator[tuple[str, str, Point, int]]:
         """Variant, id, point and seed of every run known so far, in the order to train them.
 
-        Coarse to fine over all variants, so that landscapes can be compared early.
+        Coarse to fine over all variants, so that landscapes can be compared early; replicates last.
         """
-        levels = self.levels(growths)
+        levels = self.levels(progress.growths)
         for seed in self.study.seeds:
             for same in zip(*levels.values(), strict=True):
                 for variant, points in zip(levels, same, strict=True):
-                    ids = self.run_ids(variant, points, seed)
-                    for run_id, point in zip(ids, points, strict=True):
-                        yield variant, run_id, point, seed
+                    yield from self._at(variant, points, seed)
+        yield from self.repeats(progress.replicates)
+
+    def repeats(
+        self, replicates: Mapping[str, list[Point]]
+    ) -> Iterator[tuple[str, str, Point, int]]:
+        """Variant, id, point and seed of every run at the points to train again."""
+        if replicates:
+            for seed in self.study.replicates.seeds:
+                for variant, points in replicates.items():
+                    yield from self._at(variant, points, seed)
+
+    def _at(
+        self, variant: str, points: list[Point], seed: int
+    ) -> Iterator[tuple[str, str, Point, int]]:
+        for run_id, point in zip(self.run_ids(variant, points, seed), points, strict=True):
+            yield variant, run_id, point, seed
 
     def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
         """Labels and specification of every run known so far, in the order to train them."""
         name = self.study.name
-        for variant, _, point, seed in self._walk(self.growths):
+        for variant, _, point, seed in self._walk(self.progress()):
             method, ratio = parse_variant(variant)
             labels = {"study": name, "variant": variant, "method": method, "flops_ratio": ratio}
             yield labels, self._spec(point, seed, variant)
 
     def missing(self) -> list[tuple[str, RunSpec]]:
         """Variant and specification of the runs to train, the prior's first if it is needed."""
-        ended, growths, _ = self.progress()
-        first = []
+        progress = self.progress()
+        ended, first = progress.ended, []
         if self.needs_ranking:
             first = [(DENSE, self.prior)]
             ended.setdefault(self.prior.run_id, nan)
         return first + [
             (variant, self._spec(point, seed, variant))
-            for variant, run_id, point, seed in self._walk(growths)
+            for variant, run_id, point, seed in self._walk(progress)
             if run_id not in ended
         ]
 
     def counts(self) -> pd.DataFrame:
-        """Runs of each variant: columns `total`, `done` and `missing`, indexed by variant."""
-        progress, seeds = self.progress(), self.study.seeds
-        rows = []
+        """Runs of each variant: columns `total`, `done` and `missing`, indexed by variant.
+
+        Replicates count once they are known.
+        """
+        progress = self.progress()
+        known, done = Counter(), Counter()
+        for variant, run_id, *_ in self._walk(progress):
+            known[variant] += 1
+            done[variant] += run_id in progress.ended
         for variant, growth in progress.growths.items():
-            points, done = self._points(growth.extent), 0
-            if variant == DENSE or variant in self.certificates:
-                ids = (i for seed in seeds for i in self.run_ids(variant, points, seed))
-                done = sum(run_id in progress.ended for run_id in ids)
-            rows.append({"variant": variant, "total": len(points) * len(seeds), "done": done})
-        frame = pd.DataFrame(rows).set_index("variant").loc[list(self.study.variants)]
+            if variant not in known:  # it waits for its ranking
+                known[variant] = len(points_of(self.study, growth.extent)) * len(self.study.seeds)
+        rows = {name: {"total": known[name], "done": done[name]} for name in self.study.variants}
+        frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
         return frame.assign(missing=frame["total"] - frame["done"])
 
     def table(self) -> pd.DataFrame:

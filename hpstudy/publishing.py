@@ -19,7 +19,7 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int) ->
     table, counts = plan.table(), plan.counts()["missing"]
     study = plan.study.model_dump(mode="json")
     study["data"] |= {"train": plan.size.train, "test": plan.size.test}
-    extents = [growth.extent for growth in plan.growths.values()]
+    extents = [growth.extent for growth in plan.progress().growths.values()]
     for name in Extent._fields:
         values = [plan.study.grid.values(name, plan.study.prior, each) for each in extents]
         study["grid"][name] = sorted(set().union(*values))

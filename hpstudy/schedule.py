@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from hpstudy.grid import Point
-from hpstudy.plan import Plan, Progress
+from hpstudy.plan import Plan
+from hpstudy.progress import Progress
 from hpstudy.racing import Race
 from hpstudy.study import RunSpec
 
@@ -38,6 +39,8 @@ def tasks(plan: Plan) -> list[Task]:
     progress = plan.progress()
     # A prior that is no grid point is trained for the ranking alone.
     ready: dict[str, Race | None] = {plan.prior.run_id: None}
+    # Noise is measured on whole runs, of networks whose grids have ended.
+    ready |= {run_id: None for _, run_id, *_ in plan.repeats(progress.replicates)}
     for variant, levels in plan.levels(progress.growths).items():
         for seed in plan.study.seeds:
             earlier: dict[str, Point] = {}

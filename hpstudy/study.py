@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from hpstudy.errors import HpstudyError, nearest, unknown
 from hpstudy.grid import Axis, Frozen, Grid, Point, Positive
@@ -29,6 +29,15 @@ MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2", "resnet50")
 Count = Annotated[int, Field(ge=1)]
 # torch's generators take no more than 64 bits, the sign among them.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"needs distinct values, unlike {list(seeds)}")
+    return seeds
+
+
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Data(Frozen):
@@ -66,6 +75,16 @@ class Recipe(Frozen):
         return self
 
 
+class Replicates(Frozen):
+    """Further seeds at the points where run-to-run noise matters (`hpstudy.replicates`).
+
+    `random` is the number of points beside the regions of interest.
+    """
+
+    seeds: Seeds
+    random: Annotated[int, Field(ge=0)] = 4
+
+
 class Study(Frozen):
     """A model, its pruned variants and the grid on which each is trained from scratch."""
 
@@ -77,7 +96,8 @@ class Study(Frozen):
     grid: Grid
     variants: tuple[str, ...]
     criterion: str = "l1-normalised"
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    seeds: Seeds = (0,)
+    replicates: Replicates | None = None
     roi: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 1.0)
     arithmetic: str = AUTO
     racing: bool = False
@@ -103,13 +123,6 @@ class Study(Frozen):
             raise unknown("arithmetic", name, (AUTO, *ARITHMETICS))
         return name
 
-    @field_validator("seeds")
-    @classmethod
-    def _distinct_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) != len(seeds):
-            raise ValueError(f"needs distinct values, unlike {list(seeds)}")
-        return seeds
-
     @field_validator("variants")
     @classmethod
     def _dense_first(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -117,6 +130,16 @@ class Study(Frozen):
             raise ValueError(f"names a variant twice: {', '.join(names)}")
         # Every comparison is against the dense network, so it is always part of the study.
         return (DENSE, *(name for name in names if name != DENSE))
+
+    @model_validator(mode="after")
+    def _replicates_are_further_runs(self) -> "Study":
+        further = self.replicates.seeds if self.replicates else ()
+        if both := sorted(set(further) & set(self.seeds)):
+            raise ValueError(
+                f"replicates.seeds {list(further)} must be others than seeds {list(self.seeds)}, "
+                f"unlike {', '.join(map(str, both))}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _within_single_precision(self) -> "Study":
@@ -274,5 +297,6 @@ def _keys(place: tuple) -> list[str]:
     model: Any = Study
     for part in place:
         known = {"data": Data, "recipe": Recipe, "prior": Point, "grid": Grid}
+        known |= {"replicates": Replicates}
         model = known.get(part, Axis if model is Grid else model)
     return list(model.model_fields)

@@ -12,7 +12,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hpstudy.cost import calibrated_seconds, format_hours, hours_per_architecture, price
+from hpstudy.cost import (
+    calibrated_seconds,
+    format_hours,
+    format_to_come,
+    hours_per_architecture,
+    price,
+)
 from hpstudy.data import load_dataset
 from hpstudy.errors import HpstudyError
 from hpstudy.grid import Extent, Growth
@@ -84,6 +90,7 @@ def _sweep(
     _say(
         f"{plan.study.name}: {runs} runs to train, {bound} {format_hours(priced['hours'])} "
         f"with {workers} worker(s) on {priced['device']}, {plan.arithmetic}"
+        f"{format_to_come(*plan.replicates_to_come())}"
     )
     total = sum(entry["missing"] * seconds[name] for name, entry in priced["variants"].items())
     trained, published = 0, time.monotonic()
@@ -172,7 +179,7 @@ def _train(
     seconds: dict[str, float],
 ) -> Iterator[tuple[RunSpec, Outcome]]:
     """Yield specification and outcome of every missing run as it ends, to be recorded."""
-    pending, finished, growths = deque(tasks(plan)), 0, plan.growths
+    pending, finished, growths = deque(tasks(plan)), 0, plan.progress().growths
     total = int(plan.counts()["missing"].sum())
     running: dict[Future, Task] = {}
     while pending or running:
@@ -200,7 +207,7 @@ def _train(
             if task.spec == plan.prior:
                 plan.certify()
             # The ranking makes the pruned networks; the last results of a grid may extend it, and
-            # those of a level begin the next one's race.
+            # those of a level begin the next one's race; a whole grid's choose its replicates.
             if task.spec == plan.prior or not pending:
                 busy = {task.spec.run_id for task in running.values()}
                 pending = deque(task for task in tasks(plan) if task.spec.run_id not in busy)
@@ -214,7 +221,7 @@ def _train(
 
 def _say_growths(plan: Plan, before: dict[str, Growth]) -> dict[str, Growth]:
     """Say which grids have been extended, and to what; the extents as they are now."""
-    growths, grid, prior = plan.growths, plan.study.grid, plan.study.prior
+    growths, grid, prior = plan.progress().growths, plan.study.grid, plan.study.prior
     for variant, growth in growths.items():
         for name in Extent._fields:
             if getattr(growth.extent, name) != getattr(before[variant].extent, name):
@@ -227,7 +234,7 @@ def _say_touched(plan: Plan) -> None:
     """Say which regions of interest reach beyond what the grids may be extended to."""
     if any(plan.study.grid.limits.values()):
         region = f"{max(plan.study.roi):g}-ROI"
-        for variant, growth in plan.growths.items():
+        for variant, growth in plan.progress().growths.items():
             if growth.touched:
                 _say(
                     f"{plan.study.name}: the {region} of {variant} touches the grid's end at "

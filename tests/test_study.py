@@ -66,6 +66,14 @@ FAULTS = [
     ({"seeds": [0, 0]}, ["seeds: ", "distinct", "[0, 0]"]),
     ({"seeds": [2**64]}, ["seeds.0: ", str(2**64)]),
     ({"roi": [0]}, ["roi.0: ", "greater than 0"]),
+    ({"replicates": [1]}, ["replicates: ", "[1]"]),
+    ({"replicates": {}}, ["'replicates.seeds' is missing"]),
+    ({"replicates": {"seeds": []}}, ["replicates.seeds: ", "at least 1"]),
+    ({"replicates": {"seeds": [1, 1]}}, ["replicates.seeds: ", "distinct", "[1, 1]"]),
+    ({"replicates": {"seeds": [-1]}}, ["replicates.seeds.0: ", "-1"]),
+    ({"replicates": {"seeds": [1, 0]}}, ["replicates.seeds [1, 0]", "unlike 0"]),
+    ({"replicates": {"seeds": [1], "random": -1}}, ["replicates.random: ", "0", "-1"]),
+    ({"replicates": {"seeds": [1], "randon": 1}}, ["unknown key 'replicates.randon'", "'random'"]),
 ]
 
 
@@ -158,6 +166,12 @@ def test_a_study_can_be_cut_to_one_pruned_variant(refused):
     assert study.with_variants("unpruned").variants == ("unpruned",)
     words = refused(study.with_variants, "unifrom-0.2")
     assert "did you mean 'uniform-0.2'?" in words and "all" in words
+
+
+def test_replicates_are_none_unless_asked_for_and_four_points_beside_the_regions():
+    assert tiny.study().replicates is None
+    replicates = tiny.study({"seeds": [0, 1], "replicates": {"seeds": [2, 3]}}).replicates
+    assert (replicates.seeds, replicates.random) == ((2, 3), 4)
 
 
 # --- what is shipped ------------------------------------------------------------------------------
