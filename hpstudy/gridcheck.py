@@ -241,12 +241,9 @@ def _missing(landscape: Landscape) -> list[Finding]:
     cells |= set(points.loc[bare, [first, second]].itertuples(index=False, name=None))
     if not cells:
         return []
-    subject = (
-        "1 point inside the grid has"
-        if len(cells) == 1
-        else f"{len(cells)} points inside the grid have"
-    )
-    return [Finding("missing", f"{len(cells)} {verb} not been trained.", _table(landscape, cells))]
+    count = "1 point" if len(cells) == 1 else f"{len(cells)} points"
+    sentence = f"The grid has gaps: {count} without a result among those that have one."
+    return [Finding("missing", sentence, _table(landscape, cells))]
 
 
 def _between(there: np.ndarray, axis: int) -> np.ndarray:
