@@ -1,8 +1,9 @@
 """Sphinx extension: pages of the book ask no other host for anything.
 
-Plotly's script is copied from the installed package and loaded by the pages that have a figure;
-MathJax comes from `sphinx-mathjax-offline`; scripts that other extensions would fetch from
-content delivery networks, for features that a static page cannot use, are left out.
+Plotly's script is copied from the installed package and loaded by the pages that have a figure, as
+the scripts of interactive landscapes are by those that have one; MathJax comes from
+`sphinx-mathjax-offline`; scripts that other extensions would fetch from content delivery networks,
+for features that a static page cannot use, are left out.
 """
 
 import shutil
@@ -12,6 +13,15 @@ from typing import Any
 
 PLOTLY = "plotly.min.js"
 FIGURE_CLASS = "hpstudy-figure"
+INTERACTIVE_CLASS = "hpstudy-interactive"
+# In the order in which they need each other.
+INTERACTIVE_SCRIPTS = (
+    "interactive-regions.js",
+    "interactive-words.js",
+    "interactive-panels.js",
+    "interactive-curves.js",
+    "interactive.js",
+)
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -38,6 +48,10 @@ def _configure(app: Any, config: Any) -> None:
     # Every figure is in a notebook twice: as HTML, which the book shows, and as JupyterLab wants
     # it, of which Sphinx would say that it skips it.
     config.suppress_warnings = [*config.suppress_warnings, "mystnb.unknown_mime_type"]
+    # Jupyter Book puts every script of `_static` on every page; these are for some (below).
+    config.html_js_files = [
+        script for script in config.html_js_files if script not in INTERACTIVE_SCRIPTS
+    ]
 
 
 def _copy_plotly(app: Any) -> None:
@@ -52,9 +66,14 @@ def _copy_plotly(app: Any) -> None:
 
 def _page_scripts(app: Any, page: str, template: str, context: dict, doctree: Any) -> None:
     """Load Plotly where there is a figure to draw, and no script of another host anywhere."""
-    if FIGURE_CLASS in (context.get("body") or ""):
-        # `defer`: the text can be read while the library, some megabytes, is still loading.
+    body = context.get("body") or ""
+    interactive = INTERACTIVE_CLASS in body
+    # `defer`: the text can be read while the library, some megabytes, is still loading.
+    if interactive or FIGURE_CLASS in body:
         app.add_js_file(PLOTLY, defer="defer")
+    if interactive:
+        for script in INTERACTIVE_SCRIPTS:
+            app.add_js_file(script, defer="defer")
     context["script_files"] = [
         script for script in context.get("script_files", []) if not _outside(script)
     ]
