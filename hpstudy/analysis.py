@@ -222,6 +222,21 @@ class Analysis:
         dense, other = pair
         return RiskInterval(*(interval(values) for values in risk_draws(dense, other, threshold)))
 
+    def extra_risk(self, variant: str, threshold: float) -> np.ndarray:
+        """Mean risk of one network over the dense one's region, less the dense one's own, by draw.
+
+        Returns
+        -------
+        ndarray of shape (n_draws,)
+            In percentage points; empty without draws of both.
+        """
+        pair = self._common(variant)
+        if pair is None:
+            return np.array([])
+        dense, other = pair
+        own = risk_draws(dense, dense, threshold).mean
+        return risk_draws(dense, other, threshold).mean - own
+
     def keeping(self, variant: str) -> tuple[float, Interval]:
         """Risk of keeping the dense network's measured optimum, that one setting.
 

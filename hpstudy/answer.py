@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterable
 
-from hpstudy import booktables, thesis
+from hpstudy import agreement, booktables, thesis
+from hpstudy.advice import TOLERABLE, VERDICTS, Advice, advise
+from hpstudy.analysis import Analysis
 from hpstudy.drawing import real
 from hpstudy.landscape import Landscape
-from hpstudy.results import Results, roi_title
-from hpstudy.words import count
+from hpstudy.results import Results, roi_title, variant_title
+from hpstudy.words import count, interval_text, list_text, number_text, range_text
 
 
 def strongest(landscapes: dict[str, Landscape]) -> dict[str, Landscape]:
@@ -25,69 +27,13 @@ def strongest(landscapes: dict[str, Landscape]) -> dict[str, Landscape]:
     }
 
 
-def centre_shifts(results: Results, threshold: float) -> dict[str, float]:
-    """Distance of each pruned network's ellipse centre from the unpruned network's.
-
-    Parameters
-    ----------
-    results : Results
-        One study.
-    threshold : float
-        Of the regions of interest, in percentage points.
-
-    Returns
-    -------
-    dict of str to float
-        Variant -> decades in the (log10 weight decay, log10 lr) plane; NaN where one of the two
-        regions has too few points for an ellipse.
-
-    References
-    ----------
-    Thesis, section 4.1.2, compares the centres of Table 4.1 in this way.
-    """
-    every = results.landscapes()
-    ellipses = {name: one.ellipse(threshold) for name, one in every.items()}
-    names = list(ellipses)
-    dense = ellipses[names[0]]
-    shifts = {}
-    for name in names[1:]:
-        one = ellipses[name]
-        shifts[name] = math.nan
-        if one is not None and dense is not None:
-            shifts[name] = math.dist(one.centre, dense.centre)
-    return shifts
-
-
-def rank_correlations(results: Results) -> dict[str, float]:
-    """Spearman's rank correlation of each pruned network's landscape with the unpruned one's.
-
-    Parameters
-    ----------
-    results : Results
-        One study.
-
-    Returns
-    -------
-    dict of str to float
-        Variant -> correlation in [-1, 1] of the top-1 accuracies over the grid points that both
-        networks have a value at; NaN where one of them is the same everywhere.
-    """
-    every = results.landscapes()
-    names = list(every)
-    values = {
-        name: one.points.set_index(["lr", "weight_decay"])["value"].dropna()
-        for name, one in every.items()
-    }
-    dense = values[names[0]]
-    correlations = {}
-    for name in names[1:]:
-        both = dense.index.intersection(values[name].index)
-        correlations[name] = float(dense[both].rank().corr(values[name][both].rank()))
-    return correlations
+def lead(studies: Iterable[Results]) -> Results:
+    """Study that the first page answers from: whose runs see the most images; of ties the first."""
+    return max(studies, key=lambda one: one.images_per_run)
 
 
 def answer(studies: Iterable[Results]) -> dict[str, str]:
-    """Phrases of the first page: what pruning moved, what keeping the settings costs, on what data.
+    """Phrases of the pages about all studies.
 
     Parameters
     ----------
@@ -97,80 +43,138 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Key of the page -> phrase.
+        Key of the page -> phrase. "moved" and "lost" are whole sentences about the leading study's
+        most strongly pruned networks, with 95 % intervals.
     """
     studies = list(studies)
-    threshold = max(max(results.thresholds) for results in studies)
-    shifts = [x for one in studies for x in centre_shifts(one, threshold).values()]
-    fitted = [x for x in shifts if math.isfinite(x)]
-    region = roi_title(threshold)
-    moved = f"too few points lie in the near-best region ({region}) to say whether it moved"
-    if fitted:
-        moved = f"the centre of the near-best region ({region}) moved by {_range(fitted)} decades"
-    if fitted and len(fitted) < len(shifts):
-        moved += f" in the {len(fitted)} of {count(len(shifts), 'pruned network')} that have one"
+    first = lead(studies)
+    analysis = first.analysis()
+    shown = list(strongest(analysis.landscapes))[1:]
     risks = [risk for one in studies for risk in one.risks().items()]
-    regions = dict.fromkeys(roi_title(one.risk_threshold) for one in studies)
     published = thesis.table_4_2()
     theirs = published["variant"] == "unpruned"
-    ranks = [x for one in studies for x in rank_correlations(one).values()]
+    others = [one.title for one in studies if one is not first]
     return {
-        "ranks": _range(ranks, "undefined"),
-        "moved": moved,
-        "risk_region": _list(regions),
-        "risk_points": _list(
-            dict.fromkeys(str(one.n) for name, one in risks if name == "unpruned")
-        ),
-        "risk_pruned": _range(one.mean for name, one in risks if name != "unpruned"),
-        "risk_dense": _range(one.mean for name, one in risks if name == "unpruned"),
-        "risk_pruned_thesis": _range(published.loc[~theirs, "mean"]),
-        "risk_dense_thesis": _range(published.loc[theirs, "mean"]),
+        "moved": moved(first, shown),
+        "lost": lost(first, shown),
+        "lead": f"{first.title} ({count(len(first.table), 'training')} on {first.scale})",
+        "others": f" The other studies ({list_text(others)}) are smaller still." if others else "",
+        "noise": number_text(_noise(analysis)),
+        "bias": number_text(analysis.best(analysis.dense).bias),
+        "agreement": agreement.summary(first),
+        "risk_region": list_text(dict.fromkeys(roi_title(one.risk_threshold) for one in studies)),
+        "risk_pruned": range_text(one.mean for name, one in risks if name != "unpruned"),
+        "risk_dense": range_text(one.mean for name, one in risks if name == "unpruned"),
+        "risk_pruned_thesis": range_text(published.loc[~theirs, "mean"]),
+        "risk_dense_thesis": range_text(published.loc[theirs, "mean"]),
         "runs": f"{sum(len(one.table) for one in studies):,}",
-        "networks": _list(dict.fromkeys(one.title for one in studies)),
+        "networks": list_text(dict.fromkeys(one.title for one in studies)),
         "scale": "; ".join(dict.fromkeys(one.scale for one in studies)),
         "warning": _warning(studies),
-        "sampling": _range([one.sampling_error() for one in studies]),
+        "sampling": range_text([one.sampling_error() for one in studies]),
+        "tolerable": f"{TOLERABLE:g}",
     }
 
 
 def facts(results: Results) -> dict[str, str]:
     """Phrases of one study's page."""
-    landscapes = results.landscapes()
-    dense = next(iter(landscapes.values()))
+    analysis = results.analysis()
+    landscapes = analysis.landscapes
+    dense = landscapes[analysis.dense]
+    best = analysis.best(analysis.dense)
     at = dense.best_at
-    threshold = max(results.thresholds)
-    shifts = {k: v for k, v in centre_shifts(results, threshold).items() if math.isfinite(v)}
-    furthest = max(shifts, key=shifts.get, default="")
-    moved = (
-        f"the centre of the near-best region ({roi_title(threshold)}) moved by "
-        f"{_range(shifts.values())} decades after pruning in the {len(shifts)} of "
-        f"{count(len(landscapes) - 1, 'pruned network')} that have one, most for {furthest}"
-        if shifts
-        else f"too few points lie in the near-best region ({roi_title(threshold)}) to say whether "
-        "it moved"
-    )
-    risks = results.risks()
-    pruned = [one.mean for name, one in risks.items() if name != dense.variant]
     checks = booktables.checks(results)
-    warned = int((checks["warning"] != "").sum())
+    warned = int((checks["warnings"] > 0).sum())
+    replicates = (results.record["study"].get("replicates") or {}).get("seeds", ())
     return {
         "network": results.title,
         "scale": results.scale,
         "warning": _warning([results]),
-        "best": f"{dense.best:.2f}",
+        "moved": moved(results, analysis.pruned),
+        "lost": lost(results, analysis.pruned),
+        "best": number_text(dense.best),
         "best_lr": real(at["lr"]),
         "best_weight_decay": real(at["weight_decay"]),
-        "ranks": _range(rank_correlations(results).values(), "undefined"),
-        "moved": moved,
-        "risk_region": roi_title(results.risk_threshold),
-        "risk_pruned": _range(pruned),
-        "risk_dense": _range([risks[dense.variant].mean]),
-        "sampling": f"{results.sampling_error():.2f}",
+        "corrected": interval_text(best.corrected),
+        "bias": number_text(best.bias),
+        "noise": number_text(_noise(analysis)),
+        "source": noise_source(analysis),
+        "agreement": agreement.summary(results),
+        "region": roi_title(max(results.thresholds)),
+        "sampling": number_text(results.sampling_error()),
         "criterion": str(results.record["study"]["criterion"]),
         "points": f"{len(dense.points)}",
         "seeds": count(len(results.record["study"]["seeds"]), "seed"),
+        "replicates": f", and {len(replicates)} more near the best ones" if replicates else "",
         "warned": f"{warned} of {len(checks)}" if warned else "none",
     }
+
+
+def moved(results: Results, variants: Iterable[str]) -> str:
+    """Whether the near-best region moved in these networks, in one sentence."""
+    analysis, threshold = results.analysis(), max(results.thresholds)
+    shifts = {}
+    for name in variants:
+        found = analysis.movement(name, threshold)
+        if found is not None and math.isfinite(found.shift.distance.estimate):
+            shifts[name] = found.shift.distance
+    region = f"{results.title}'s near-best region ({roi_title(threshold)})"
+    if not shifts:
+        return f"Whether {region} moved cannot be told: too few points lie in it."
+    parts = [f"{interval_text(x)} for {variant_title(name)}" for name, x in shifts.items()]
+    apart = [variant_title(name) for name, x in shifts.items() if x.low > 0]
+    verdict = "no shift can be told from noise"
+    if len(apart) == len(shifts):
+        verdict = "more than noise explains"
+    elif apart:
+        verdict = f"more than noise explains for {list_text(apart)} only"
+    return (
+        f"After pruning the centre of {region} had moved by {list_text(parts)}, in decades of the "
+        f"two hyperparameters: {verdict}."
+    )
+
+
+def lost(results: Results, variants: Iterable[str]) -> str:
+    """What keeping the unpruned optimum costs these networks, and what to do, in one sentence."""
+    advices = [advise(results.analysis(), name) for name in variants]
+    known = [one for one in advices if math.isfinite(one.loss.estimate)]
+    if not known:
+        return "What keeping the unpruned network's optimum costs cannot be told from these runs."
+    parts = [f"{interval_text(one.loss)} for {variant_title(one.variant)}" for one in known]
+    return (
+        f"Keeping the unpruned network's optimum cost, in points of top-1 accuracy, "
+        f"{list_text(parts)}: {_verdicts(known)}."
+    )
+
+
+def noise_source(analysis: Analysis) -> str:
+    """Where the noise of a run is known from, as a clause."""
+    degrees = [one.replicates[1] for one in analysis.surrogates.values()]
+    if not degrees:
+        return "unknown, as too few points have a value"
+    if not all(degrees):
+        return "from the smoothness of the landscape alone: not every network has replicates"
+    return f"from replicates by seed, {range_text(degrees, digits=0)} degrees of freedom a network"
+
+
+def _noise(analysis: Analysis) -> float:
+    """Standard deviation of one run of the unpruned network, in percentage points."""
+    surrogate = analysis.surrogates.get(analysis.dense)
+    return surrogate.noise if surrogate else math.nan
+
+
+def _verdicts(advices: list[Advice]) -> str:
+    """Verdicts in words, by network where they differ."""
+    names: dict[str, list[str]] = {}
+    for one in advices:
+        names.setdefault(VERDICTS[one.verdict], []).append(variant_title(one.variant))
+    if len(names) == 1:
+        return (
+            f"whether that is more than {TOLERABLE:g} {next(iter(names))}"
+            if (advices[0].verdict == "unsure")
+            else next(iter(names))
+        )
+    return "; ".join(f"{words} for {list_text(which)}" for words, which in names.items())
 
 
 def _ratio(name: str) -> float:
@@ -191,19 +195,7 @@ def _warning(studies: Iterable[Results]) -> str:
         f"{number} of {name}" for results in studies for name, number in results.missing.items()
     ]
     return (
-        f"{words}, and unfinished, with {_list(lacking)} still to be trained" if lacking else words
+        f"{words}, and unfinished, with {list_text(lacking)} still to be trained"
+        if lacking
+        else words
     )
-
-
-def _range(values: Iterable[float], unknown: str = "an unknown number of") -> str:
-    """Least and greatest value, or the only one, with two decimals."""
-    known = sorted(value for value in values if math.isfinite(value))
-    if not known:
-        return unknown
-    ends = dict.fromkeys((f"{known[0]:.2f}", f"{known[-1]:.2f}"))
-    return " to ".join(ends)
-
-
-def _list(words: Iterable[str]) -> str:
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hpstudy import thesis
-from hpstudy.ellipse import MINIMUM_POINTS
+from hpstudy.gridcheck import finding_table, warnings
 from hpstudy.results import Results, roi_title
 from hpstudy.risk import risks
-from hpstudy.words import count
 
 KEYS = ["model", "variant"]
 THESIS_ROI = (0.5, 1.0)
@@ -240,39 +239,40 @@ def checks(results: Results) -> pd.DataFrame:
     -------
     DataFrame of shape (n_variants, 7 or more)
         variant, points, seeds, top1 (the best), on_edge (whether the best lies on the edge of the
-        grid), diverged (share of runs), one column of points for each region of interest, and
-        `warning`: in words, what is wrong, or blank.
+        grid), diverged (share of runs), one column of points for each region of interest, missing
+        (runs still to be trained), and `warnings`: how many `warnings_table` has of it.
     """
     rows = []
     for name, landscape in results.landscapes().items():
         points = landscape.points
-        row = {
-            "variant": name,
-            "points": len(points),
-            "seeds": landscape.seeds,
-            "top1": landscape.best,
-            "on_edge": landscape.on_edge,
-            "diverged": float((points["diverged"] * points["seeds"]).sum() / points["seeds"].sum()),
-        }
-        warnings = []
-        if name in results.missing:
-            warnings.append(f"{results.missing[name]} more runs are still to be trained")
-        if landscape.on_edge:
-            warnings.append("the best point is on the edge of the grid")
-        for threshold in results.thresholds:
-            region = landscape.roi(threshold)
-            row[roi_title(threshold)] = len(region)
-            if len(region) < MINIMUM_POINTS:
-                warnings.append(f"too few points for an ellipse of the {roi_title(threshold)}")
-        widest = landscape.roi(results.thresholds[-1])
-        if not landscape.on_edge and _touches_edge(widest, points):
-            warnings.append(f"the {roi_title(results.thresholds[-1])} touches the edge of the grid")
-        if stopped := int((points["stopped"] > 0).sum()):
-            warnings.append(f"{count(stopped, 'point')} stopped early, without a value")
-        if (points["value"].isna() & (points["stopped"] == 0)).any():
-            warnings.append("some points have no value")
-        rows.append({**row, "warning": "; ".join(warnings)})
+        regions = {roi_title(x): len(landscape.roi(x)) for x in results.thresholds}
+        rows.append(
+            {
+                "variant": name,
+                "points": len(points),
+                "seeds": landscape.seeds,
+                "top1": landscape.best,
+                "on_edge": landscape.on_edge,
+                "diverged": float(
+                    (points["diverged"] * points["seeds"]).sum() / points["seeds"].sum()
+                ),
+                **regions,
+                "missing": results.missing.get(name, 0),
+                "warnings": len(warnings(landscape, results.thresholds)),
+            }
+        )
     return pd.DataFrame(rows)
+
+
+def warnings_table(results: Results) -> pd.DataFrame:
+    """What is wrong with the grids of a study, and how many cells to add against it.
+
+    Returns
+    -------
+    DataFrame of shape (n_warnings, 4)
+        As `hpstudy.gridcheck.finding_table` makes it: variant, kind, sentence, cells.
+    """
+    return finding_table(results.landscapes(), results.thresholds)
 
 
 def _beside(
@@ -284,10 +284,3 @@ def _beside(
         columns={name: f"published_{name}" for name in published.columns if name not in keys}
     )
     return own.merge(theirs, on=keys, how="left")
-
-
-def _touches_edge(region: pd.DataFrame, points: pd.DataFrame) -> bool:
-    return any(
-        bool(region[axis].isin([points[axis].min(), points[axis].max()]).any())
-        for axis in ("lr", "weight_decay")
-    )

@@ -8,7 +8,7 @@ import pandas as pd
 from hpstudy.advice import Advice, advise
 from hpstudy.analysis import Analysis
 from hpstudy.errors import HpstudyError
-from hpstudy.gridcheck import findings
+from hpstudy.gridcheck import warnings
 from hpstudy.intervals import Interval
 from hpstudy.landscape import AXES, landscapes
 from hpstudy.movement import Movement
@@ -137,7 +137,7 @@ def _landscape(analysis: Analysis, name: str, roi: tuple[float, ...]) -> dict:
                 "sentence": one.sentence,
                 "cells": one.cells.to_dict(orient="records"),
             }
-            for one in findings(landscape, roi)
+            for one in warnings(landscape, roi)
         ],
     }
 

@@ -6,15 +6,17 @@ from html import escape
 
 import pandas as pd
 
-from hpstudy.drawing import real
+from hpstudy.drawing import real, spoken_name
+from hpstudy.intervals import Interval
 from hpstudy.results import MODEL_TITLES, roi_title, variant_title
+from hpstudy.words import interval_text, number_text
 
 PUBLISHED = "published_"
 # Columns that say which row it is; the others belong to this book or to the thesis.
 KEYS = ("study", "at", "machine", "model", "variant", "roi", "layer", "fact", "warning")
 
 # Columns of sentences, whose lines may break.
-WORDY = ("warning",)
+WORDY = ("warning", "sentence", "claim", "because")
 
 HEADINGS = {
     "at": "images of",
@@ -37,6 +39,43 @@ HEADINGS = {
     "log10_weight_decay": "log₁₀ λ",
     "log10_lr": "log₁₀ γ",
     "on_edge": "best on edge",
+    "replicates": "SD of replicates",
+    "degrees": "degrees of freedom",
+    "noise": "SD of a run",
+    "bias": "luck in it",
+    "corrected": "without luck",
+    "points": "points",
+    "length_interval": "length",
+    "width_interval": "width",
+    "log10_weight_decay_interval": "log₁₀ λ",
+    "log10_lr_interval": "log₁₀ γ",
+    "slope": "slope b of the band",
+    "level": "its level a",
+    "common": "points in common",
+    "spearman": "Spearman",
+    "spearman_interval": "Spearman without noise",
+    "kendall": "Kendall",
+    "jaccard": "overlap",
+    "jaccard_by_noise": "overlap by noise alone",
+    "jaccard_p": "its p",
+    "shift": "shift of the centre",
+    "shift_p": "its p",
+    "ellipse_overlap": "overlap of ellipses",
+    "mean_interval": "mean risk",
+    "std_interval": "SD",
+    "relative_mean_interval": "relative mean",
+    "relative_std_interval": "relative SD",
+    "kept": "loss measured",
+    "loss": "loss without noise",
+    "local_0.5": "climbing to 0.5",
+    "local_0.25": "to 0.25",
+    "local_0.1": "to 0.1",
+    "random_0.5": "at random to 0.5",
+    "random_0.25": "to 0.25",
+    "random_0.1": "to 0.1",
+    "because": "by the numbers",
+    "sentence": "warning",
+    "cells": "cells to add",
     "achieved_torch_pruning": "by torch-pruning",
     "smallest_layer": "narrowest layer",
     "smallest_width": "its channels",
@@ -49,10 +88,22 @@ HEADINGS = {
 
 
 def _decimals(digits: int) -> Callable[[float], str]:
-    return lambda value: f"{value:.{digits}f}".replace("-", "−")
+    return lambda value: number_text(value, digits)
 
 
 FORMATS: dict[str, Callable] = {
+    "replicates": _decimals(2),
+    "noise": _decimals(2),
+    "bias": _decimals(2),
+    "kept": _decimals(2),
+    "spearman": _decimals(2),
+    "kendall": _decimals(2),
+    "jaccard": _decimals(2),
+    "jaccard_p": _decimals(3),
+    "shift_p": _decimals(3),
+    "points": lambda value: interval_text(value, 0) if isinstance(value, Interval) else f"{value}",
+    "relative_mean_interval": lambda value: interval_text(value, 4),
+    "relative_std_interval": lambda value: interval_text(value, 4),
     "model": lambda value: MODEL_TITLES.get(value, value),
     "variant": lambda value: variant_title(value).removesuffix(" FLOPs"),
     "roi": roi_title,
@@ -100,7 +151,7 @@ PUBLISHED_FORMATS = {
 }
 
 
-def html_table(frame: pd.DataFrame) -> str:
+def html_table(frame: pd.DataFrame, name: str = "Table") -> str:
     """HTML table in a box that scrolls sideways where the page is too narrow.
 
     Parameters
@@ -108,6 +159,8 @@ def html_table(frame: pd.DataFrame) -> str:
     frame : DataFrame
         Columns named as in `booktables`; those of the thesis (`published_...`) get a heading of
         their own.
+    name : str, default "Table"
+        What a screen reader calls it; the keyboard reaches it to scroll.
 
     Returns
     -------
@@ -115,7 +168,8 @@ def html_table(frame: pd.DataFrame) -> str:
         One `div`; missing values are drawn as a dash.
     """
     columns = [str(name) for name in frame.columns]
-    lines = ['<div class="hpstudy-table" tabindex="0"><table>', "<thead>"]
+    box = f'<div class="hpstudy-table" tabindex="0" role="region" aria-label="{escape(name)}">'
+    lines = [f"{box}<table>", "<thead>"]
     if any(name.startswith(PUBLISHED) for name in columns):
         lines.append(f"<tr>{_groups(columns)}</tr>")
     cells = "".join(f'<th scope="col">{escape(_heading(name))}</th>' for name in columns)
@@ -135,7 +189,8 @@ def show_table(frame: pd.DataFrame, caption: str = "", label: str = "") -> None:
         head = f"<strong>{escape(label)}.</strong> " if label else ""
         display(HTML(f'<p class="hpstudy-caption">{head}{escape(caption)}</p>'))
     text = frame.to_string(index=False, na_rep="–")
-    display({"text/html": html_table(frame), "text/plain": text}, raw=True)
+    name = spoken_name(caption, label) or "Table"
+    display({"text/html": html_table(frame, name), "text/plain": text}, raw=True)
 
 
 def _groups(columns: list[str]) -> str:
@@ -147,7 +202,9 @@ def _groups(columns: list[str]) -> str:
     cells, start = [], 0
     for end in range(1, len(owners) + 1):
         if end == len(owners) or owners[end] != owners[start]:
-            cells.append(f'<th colspan="{end - start}" scope="colgroup">{owners[start]}</th>')
+            span = f'colspan="{end - start}"'
+            named = f'<th {span} scope="colgroup">{owners[start]}</th>'
+            cells.append(named if owners[start] else f"<td {span}></td>")
             start = end
     return "".join(cells)
 
@@ -158,15 +215,19 @@ def _heading(name: str) -> str:
 
 
 def _cell(name: str, value: object) -> str:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float, Interval)) and not isinstance(value, bool)
     plain = name.removeprefix(PUBLISHED)
     formats = FORMATS if plain == name else {**FORMATS, **PUBLISHED_FORMATS}
     if value is None or (isinstance(value, float) and math.isnan(value)):
         text = "–"
     elif plain in formats:
         text = formats[plain](value)
+    elif isinstance(value, Interval):
+        text = interval_text(value)
     else:
         text = f"{value:,}" if isinstance(value, int) and number else str(value)
+    if name in KEYS and name not in WORDY:
+        return f'<th scope="row">{escape(text)}</th>'
     kind = "number" if number or text == "–" else "words" if name in WORDY else ""
     return f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"
 

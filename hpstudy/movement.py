@@ -162,7 +162,7 @@ def movement(
         variant=other.variant,
         threshold=threshold,
         n=len(here),
-        difference=_difference(dense, other, here, values),
+        difference=relative_difference(dense, other),
         spearman=_correlation(spearmanr, values),
         kendall=_correlation(kendalltau, values),
         spearman_interval=_spearman(draws[0][:, here], draws[1][:, there]),
@@ -170,6 +170,22 @@ def movement(
         shift=_shift(dense, other, shapes, values, places, threshold, generator),
         ellipse_overlap=interval(ellipse_overlaps(*shapes)),
     )
+
+
+def relative_difference(dense: Landscape, other: Landscape) -> pd.DataFrame:
+    """Difference of two landscapes on their common grid, each relative to its own best.
+
+    Returns
+    -------
+    DataFrame of shape (n_common, 3)
+        The two axes and `difference` = (other - its best) - (dense - its best), in percentage
+        points: positive where the setting is better for the other network, beside their bests.
+    """
+    here, there = common_points(dense, other)
+    own = other.points["value"].to_numpy(float)[there] - other.best
+    apart = own - (dense.points["value"].to_numpy(float)[here] - dense.best)
+    points = dense.points[list(dense.axes)].iloc[here]
+    return points.assign(difference=apart).reset_index(drop=True)
 
 
 def permutation_test(
@@ -208,13 +224,6 @@ def permutation_test(
 
 def _places(landscape: Landscape) -> np.ndarray:
     return np.log10(landscape.points[list(landscape.axes)].to_numpy(float))
-
-
-def _difference(
-    dense: Landscape, other: Landscape, rows: np.ndarray, values: list[np.ndarray]
-) -> pd.DataFrame:
-    apart = (values[1] - other.best) - (values[0] - dense.best)
-    return dense.points.loc[rows, list(dense.axes)].assign(difference=apart).reset_index(drop=True)
 
 
 def _correlation(statistic: Callable, values: list[np.ndarray]) -> float:

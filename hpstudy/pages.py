@@ -91,7 +91,7 @@ def show_risks(every: Iterable[Results]) -> None:
 
 def show_checks(study: Results) -> None:
     """Show what to know of each landscape of one study before believing it."""
-    _table(booktables.checks(study), f"Points, and what is wrong with them. {BIASED}", [study])
+    study_table(booktables.checks(study), f"Points, and what is wrong with them. {BIASED}", [study])
 
 
 def show_sizes(every: Iterable[Results], folders: Iterable[str]) -> None:
@@ -101,19 +101,19 @@ def show_sizes(every: Iterable[Results], folders: Iterable[str]) -> None:
         "Size of the dense networks. FLOPs are twice the multiply-accumulates of convolutions and "
         "linear layers; torch-pruning's counter adds batch normalisation."
     )
-    _table(frame, caption, every, "Table 3.2")
+    study_table(frame, caption, every, "Table 3.2")
 
 
 def show_priors(every: Iterable[Results]) -> None:
     """Show the priors and the accuracies there (Table 3.4)."""
     caption = "Prior settings, and the unpruned network's accuracy there (mean over seeds)."
-    _table(booktables.priors(every), caption, every, "Table 3.4")
+    study_table(booktables.priors(every), caption, every, "Table 3.4")
 
 
 def show_bests(every: Iterable[Results]) -> None:
     """Show the best accuracy of every network (section 4.1.1)."""
     caption = f"Best accuracy of every network over its grid, and where. {BIASED}"
-    _table(booktables.bests(every), caption, every, "Section 4.1.1")
+    study_table(booktables.bests(every), caption, every, "Section 4.1.1")
 
 
 def show_ellipses(every: Iterable[Results]) -> None:
@@ -123,7 +123,7 @@ def show_ellipses(every: Iterable[Results]) -> None:
         "diameters in decades, centre in weight decay λ and learning rate γ; a dash where fewer "
         "than five points lie in it. Percentages are the share of FLOPs that remains."
     )
-    _table(booktables.ellipses(every), caption, every, "Table 4.1")
+    study_table(booktables.ellipses(every), caption, every, "Table 4.1")
 
 
 def show_risk_table(every: Iterable[Results]) -> None:
@@ -133,7 +133,7 @@ def show_risk_table(every: Iterable[Results]) -> None:
         "n points of a region of interest of the unpruned network: mean and population standard "
         "deviation. The thesis's are over the 0.5-ROI."
     )
-    _table(booktables.risk_table(every), caption, every, "Table 4.2")
+    study_table(booktables.risk_table(every), caption, every, "Table 4.2")
 
 
 def show_provenance(every: Iterable[Results]) -> None:
@@ -183,13 +183,27 @@ def show_certificates(every: Iterable[Results]) -> None:
     """Show what was pruned away in each study, and the widths that are left."""
     for study in every:
         caption = "Share of FLOPs that remains: wanted, reached, and reached by another counter."
-        _table(recordtables.certificates(study), caption, [study], study.title)
+        study_table(recordtables.certificates(study), caption, [study], study.title)
         caption = "Channels that each pruned layer keeps."
-        _table(recordtables.widths(study), caption, [study], study.title)
+        study_table(recordtables.widths(study), caption, [study], study.title)
 
 
-def _table(frame: pd.DataFrame, caption: str, every: Iterable[Results], label: str = "") -> None:
-    """Show a table whose caption says on what data its numbers stand."""
+def study_table(
+    frame: pd.DataFrame, caption: str, every: Iterable[Results], label: str = ""
+) -> None:
+    """Show a table whose caption says on what data its numbers stand.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As the functions of `hpstudy.booktables` and `hpstudy.intervaltables` make it.
+    caption : str
+        Sentences that end with a full stop.
+    every : iterable of Results
+        Studies whose numbers it holds.
+    label : str, default ""
+        Put before the caption.
+    """
     every = list(every)
     scales = "; ".join(dict.fromkeys(study.label for study in every))
     if len(every) == 1:

@@ -1,4 +1,4 @@
-"""Execute the report notebooks on published tables, and bind them to the book."""
+"""Execute the report notebooks on published tables, bind them to the book, and print it."""
 
 import os
 import re
@@ -11,14 +11,15 @@ import yaml
 
 from hpstudy.errors import HpstudyError
 from hpstudy.execution import Page, Progress, execute, last_line, plain, run_process
+from hpstudy.printing import print_pdf
 from hpstudy.results import NETWORKS, Results, find_root, read_results
 
-__all__ = ["build_book", "find_root"]
+__all__ = ["build_book", "find_root", "print_book"]
 
 OWN = "runs/book"
 """Folder of one's own results and pages, which git ignores; laid out like `book`."""
-REPORTS = ("index", "risk", "thesis", "cost", "record")
-WRITTEN = ("method", "references")
+REPORTS = ("index", "advice", "risk", "thesis", "cost", "record")
+WRITTEN = ("method", "limits", "references")
 SOURCES = ("*.md", "*.bib", "_static")
 
 
@@ -86,11 +87,40 @@ def build_book(
     return html / "index.html"
 
 
+def print_book(
+    root: str | Path | None = None, publish: bool = False, progress: Progress | None = None
+) -> Path:
+    """Print the pages that `build_book` has laid out as one PDF.
+
+    Parameters
+    ----------
+    root, publish, progress
+        As given to `build_book`.
+
+    Returns
+    -------
+    Path
+        `book/_build/hpstudy.pdf` in the clone, with an outline and links between the pages.
+
+    Raises
+    ------
+    HpstudyError
+        If there is no Chromium on this machine, or it cannot print the book (`print_pdf`).
+    """
+    root = find_root(root)
+    if progress:
+        progress("printing the book")
+    _bind(root, root / "book" if publish else root / OWN, strict=False, builder="singlehtml")
+    built = root / "book" / "_build"
+    print_pdf(built / "singlehtml" / "index.html", built / "hpstudy.pdf")
+    return built / "hpstudy.pdf"
+
+
 def contents(studies: dict[str, Results]) -> str:
     """Table of contents of the book as YAML, with a page for each study."""
-    chapters: list[dict] = [{"file": "method"}]
-    chapters += [{"file": f"studies/{name}"} for name in studies]
-    chapters += [{"file": name} for name in (*REPORTS[1:], "references")]
+    first, *others = REPORTS[1:]
+    chapters = [{"file": first}, *({"file": f"studies/{name}"} for name in studies)]
+    chapters += [{"file": name} for name in (*others, *WRITTEN)]
     toc = {"format": "jb-book", "root": "index", "chapters": chapters}
     head = "# Written by hpstudy.report; one page a study of book/results.\n"
     return head + yaml.safe_dump(toc, sort_keys=False)
@@ -140,13 +170,13 @@ def _lay_out(book: Path, stage: Path) -> None:
                 shutil.copyfile(path, stage / path.name)
 
 
-def _bind(root: Path, stage: Path, strict: bool) -> None:
+def _bind(root: Path, stage: Path, strict: bool, builder: str = "html") -> None:
     """Build the stage's pages into `book/_build` with Jupyter Book."""
     main = "from jupyter_book.cli.main import main; main()"
     # book/_config.yml, and not the file it links to: paths in it are relative to `book`.
     config = root / "book" / "_config.yml"
     command = [sys.executable, "-c", main, "build", str(stage), "--path-output"]
-    command += [str(root / "book"), "--config", str(config), "-q"]
+    command += [str(root / "book"), "--config", str(config), "--builder", builder, "-q"]
     done = run_process(command + ["-W", "--keep-going", "-n"] * strict, root)
     if done.returncode:
         lines = plain(done.stderr).splitlines()

@@ -92,6 +92,12 @@ class Results:
         )
 
     @property
+    def images_per_run(self) -> int:
+        """Images that one training sees, each as often as it does."""
+        study = self.record["study"]
+        return int(study["data"]["train"]) * int(study["recipe"]["epochs"])
+
+    @property
     def missing(self) -> dict[str, int]:
         """Runs that were still to be trained when it was published, by variant; empty if none."""
         return dict(self.record["record"].get("missing") or {})

@@ -14,11 +14,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
+from threadpoolctl import ThreadpoolController
 
 from hpstudy.landscape import Landscape
 
 DRAWS = 1000
 """Landscapes drawn; the ends of a 95 % interval then have 25 draws beyond them."""
+
+# Matrices of a hundred rows gain nothing from threads, and lose twentyfold to them where another
+# process has the core.
+_single_threaded = ThreadpoolController().wrap(limits=1, user_api="blas")
 
 # Points lower than this below the best, in percentage points, lie beyond a cliff that no smooth
 # surface follows; they are far outside every region, and are taken as they were measured.
@@ -107,6 +112,7 @@ class Surrogate:
         return (squares / degrees) ** 0.5, degrees
 
     @cached_property
+    @_single_threaded
     def _weighed(self) -> tuple[list[_Choice], np.ndarray]:
         """Every choice, and the weights of shape (n_choices, n_amplitudes, n_noises)."""
         points, seeds = self._measured, self._measured["seeds"].to_numpy(float)
@@ -137,6 +143,7 @@ class Surrogate:
         weights = self._weighed[1].sum(axis=(0, 1))
         return self._spread * float(_NOISES[np.searchsorted(weights.cumsum(), 0.5)])
 
+    @_single_threaded
     def draws(self, number: int = DRAWS, seed: int = 0) -> np.ndarray:
         """Plausible noise-free values at the landscape's points.
 
@@ -174,6 +181,7 @@ class Surrogate:
         drawn[:, others] = points["value"].to_numpy(float) + noise * scatter
         return drawn[generator.permutation(number)]
 
+    @_single_threaded
     def predict(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Surface between the measured points.
 

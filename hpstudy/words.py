@@ -26,12 +26,13 @@ def number_text(value: float, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
-def range_text(values: Iterable[float], unknown: str = "an unknown number of") -> str:
-    """Least and greatest value, or the only one, with two decimals: "0.17 to 0.95"."""
+def range_text(values: Iterable[float], digits: int = 2) -> str:
+    """Least and greatest value, or the only one: "0.17 to 0.95"."""
     known = sorted(value for value in values if math.isfinite(value))
     if not known:
-        return unknown
-    return " to ".join(dict.fromkeys((number_text(known[0]), number_text(known[-1]))))
+        return "an unknown number of"
+    ends = (number_text(known[0], digits), number_text(known[-1], digits))
+    return " to ".join(dict.fromkeys(ends))
 
 
 def list_text(words: Iterable[str]) -> str:

@@ -139,7 +139,15 @@ def test_cost_is_given_per_variant_and_trains_nothing(hpstudy_command, studied, 
     status, output, _ = hpstudy_command("cost", studied, "--json", "--workers", "1")
     said = json.loads(output)
     assert status == 0
-    assert set(said) == {"study", "variants", "hours", "workers", "device", "arithmetic"}
+    assert set(said) == {
+        "study",
+        "variants",
+        "hours",
+        "workers",
+        "device",
+        "arithmetic",
+        "replicates_to_come",
+    }
     assert list(said["variants"]) == ["unpruned", "uniform-0.2"]
     for entry in said["variants"].values():
         assert (entry["total"], entry["done"], entry["missing"]) == (3, 2, 1)

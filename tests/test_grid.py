@@ -197,7 +197,7 @@ def test_dense_extensions_are_measured_on_the_pruned_networks_too(plan):
 
     while plan.missing():
         train(plan, value)
-    extents = {name: growth.extent.lr for name, growth in plan.growths.items()}
+    extents = {name: growth.extent.lr for name, growth in plan.progress().growths.items()}
     assert extents == {"unpruned": (0, 1), "uniform-0.2": (1, 1)}
     steps = {
         variant: sorted({round(math.log10(lr / 0.01) / 0.3) for lr in rows["lr"]})
@@ -209,11 +209,11 @@ def test_dense_extensions_are_measured_on_the_pruned_networks_too(plan):
 
 def test_a_point_has_a_result_once_all_its_seeds_have(plan):
     train(plan, lambda variant, steps: 90 - 2 * abs(steps - 1))
-    before = plan.growths["unpruned"]
+    before = plan.progress().growths["unpruned"]
     assert before.extent.lr == (0, 1) and not before.settled
     (first, *_) = [spec for _, spec in plan.missing() if spec.lr > 0.02]
     plan.store.add(first, tiny.result(top1=50.0))
-    assert plan.growths["unpruned"] == before
+    assert plan.progress().growths["unpruned"] == before
 
 
 def test_variants_take_turns_level_by_level_the_second_seed_after_the_first(tmp_path):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from hpstudy import answer, booktables, recordtables
+from hpstudy import booktables, recordtables
 from hpstudy.errors import HpstudyError
 from hpstudy.htmltable import html_table
 from hpstudy.results import (
@@ -81,7 +81,6 @@ def test_risk_over_another_region_stands_beside_the_one_of_the_thesis():
     own, theirs = row(frame, roi=2.0), row(frame, roi=0.5)
     assert (own["n"], own["mean"]) == (2, 0.75) and math.isnan(own["published_mean"])
     assert (theirs["n"], theirs["mean"], theirs["published_mean"]) == (1, 0.0, 0.271)
-    assert answer.answer([one])["risk_region"] == "2.0-ROI"
     assert set(booktables.ellipses([one])["roi"]) == {0.5, 1.0, 2.0, 4.0}
 
 
@@ -128,22 +127,22 @@ def test_best_accuracy_comes_with_its_place_and_the_published_one():
     assert there["published_top1"] == 94.05
 
 
-def test_checks_name_what_is_wrong():
-    edge = [point("unpruned", lr, 1e-4, 70 + lr) for lr in (0.1, 0.2, 0.3)]
-    warning = booktables.checks(study(rows=edge)).loc[0, "warning"]
-    assert "edge" in warning and "too few points" in warning
+def test_checks_count_what_is_wrong_and_the_table_beside_it_names_it():
+    edge = study(rows=[point("unpruned", lr, 1e-4, 70 + lr) for lr in (0.1, 0.2, 0.3)])
+    there, named = booktables.checks(edge).iloc[0], booktables.warnings_table(edge)
+    assert there["on_edge"] and there["warnings"] == len(named)
+    assert {"optimum on edge", "few points"} <= set(named["kind"])
     inside = booktables.checks(study())
     assert not inside["on_edge"].any()
     # One point of 49 diverges for both seeds.
     assert inside["diverged"].tolist() == pytest.approx([1 / 49] * 5)
 
 
-def test_checks_count_the_points_that_were_stopped_early():
-    rows = [{**point("unpruned", lr, 1e-4, 70 + lr), "stopped": lr > 0.1} for lr in (0.1, 0.2, 0.3)]
-    rows[1]["top1"] = rows[2]["top1"] = math.nan
-    warning = booktables.checks(study(rows=rows)).loc[0, "warning"]
-    assert "2 points stopped early, without a value" in warning
-    assert "some points have no value" not in warning
+def test_checks_count_the_runs_that_are_still_to_be_trained():
+    one = study(rows=[point("unpruned", 0.1, 1e-4, 80.0)])
+    one.record["record"]["missing"] = {"unpruned": 97}
+    assert booktables.checks(one)["missing"].tolist() == [97]
+    assert booktables.checks(study())["missing"].tolist() == [0] * 5
 
 
 def test_numbers_at_a_threshold_follow_it():
@@ -242,65 +241,3 @@ def test_root_is_found_from_below_and_refused_elsewhere(tmp_path):
     (tmp_path / "book" / "_toc.yml").unlink()
     with pytest.raises(HpstudyError, match="no clone"):
         find_root(tmp_path / "notebooks")
-
-
-def test_centre_shift_is_the_distance_in_decades():
-    # Five points each; the pruned network's lie 0.4 decades higher in lr, 0.3 in weight decay.
-    places = [(0, 0), (0.1, 0), (-0.1, 0), (0, 0.1), (0, -0.1)]
-    rows = [
-        point(name, 10 ** (-2 + x + shift * 0.4), 10 ** (-1 + y + shift * 0.3), 80.0)
-        for name, shift in (("unpruned", 0), ("uniform-0.6", 1))
-        for x, y in places
-    ]
-    shifts = answer.centre_shifts(study(rows=rows), 1.0)
-    assert shifts == {"uniform-0.6": pytest.approx(0.5)}
-
-
-def test_rank_correlation_is_spearmans_over_the_points_that_both_have():
-    # Ranks 1 2 3 4 against 1 2 4 3: 1 - 6 * 2 / (4 * 15) = 0.8; the fifth point is not in both.
-    rows = [point("unpruned", 0.1, 10.0**-k, 80.0 + k) for k in range(1, 6)]
-    rows += [
-        point("uniform-0.6", 0.1, 10.0**-k, value)
-        for k, value in zip(range(1, 5), (50.0, 60.0, 79.0, 61.0), strict=True)
-    ]
-    found = answer.rank_correlations(study(rows=rows))
-    assert found == {"uniform-0.6": pytest.approx(0.8)}
-
-
-def test_strongest_are_those_that_keep_the_fewest_flops():
-    kept = answer.strongest(study().landscapes())
-    assert list(kept) == ["unpruned", "uniform-0.2", "nonuniform-0.2"]
-
-
-def test_answer_is_made_of_the_numbers_of_the_tables():
-    one = study()
-    said = answer.answer([one])
-    risks = booktables.risk_table([one]).set_index("variant")["mean"]
-    assert said["risk_region"] == "0.5-ROI"
-    pruned = sorted(risks.drop("unpruned"))
-    assert said["risk_pruned"] == f"{pruned[0]:.2f} to {pruned[-1]:.2f}"
-    assert said["risk_dense"] == f"{risks['unpruned']:.2f}"
-    # Table 4.2: from 60% Uniform MobileNetV2 to 20% Non-uniform ResNet-56.
-    assert said["risk_pruned_thesis"] == "0.37 to 0.89"
-    assert said["runs"] == "490" and "scaled-down" in said["warning"]
-
-
-def test_answer_without_an_ellipse_says_so():
-    rows = [point(name, 0.1, 1e-4, 80.0) for name in ("unpruned", "uniform-0.6")]
-    one = study(rows=rows)
-    assert "too few points" in answer.answer([one])["moved"]
-    assert "too few points" in answer.facts(one)["moved"]
-    assert answer.answer([one])["ranks"] == "undefined"
-
-
-def test_unfinished_study_says_what_it_lacks():
-    one = study(rows=[point("unpruned", 0.1, 1e-4, 80.0)])
-    one.record["record"]["missing"] = {"unpruned": 97, "uniform-0.2": 98}
-    for said in (answer.answer([one]), answer.facts(one)):
-        assert "unfinished, with 97 of unpruned and 98 of uniform-0.2" in said["warning"]
-        assert "unknown number" in said["risk_pruned"]
-    (warning,) = booktables.checks(one)["warning"]
-    assert "97 more runs are still to be trained" in warning
-    finished = study()
-    finished.record["record"]["missing"] = {}
-    assert "unfinished" not in answer.answer([finished])["warning"]

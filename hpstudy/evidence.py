@@ -1,0 +1,138 @@
+"""What the report notebooks call to show how sure a study is: intervals, movement, advice."""
+
+from collections.abc import Iterable
+from html import escape
+
+from hpstudy import booktables, intervaltables
+from hpstudy.advice import TOLERABLE, advise
+from hpstudy.agreement import agreement
+from hpstudy.curvefigures import plot_regret, regret_caption
+from hpstudy.differencemaps import difference_caption, plot_differences
+from hpstudy.drawing import show
+from hpstudy.interactive import show_interactive
+from hpstudy.pages import study_table
+from hpstudy.results import Results
+from hpstudy.surrogate import DRAWS
+from hpstudy.surrogatefigure import (
+    membership_caption,
+    plot_membership,
+    plot_surrogate,
+    surrogate_caption,
+)
+
+__all__ = ["show_interactive"]
+
+WITHOUT = (
+    f"Estimate and 95 % interval without the noise of single runs: median and central 95 % of "
+    f"{DRAWS:,} noise-free landscapes drawn from a Gaussian process through the measured points."
+)
+
+
+def show_differences(study: Results) -> None:
+    """Show each pruned network's landscape minus the unpruned one's, each from its own best."""
+    landscapes, threshold = study.landscapes(), max(study.thresholds)
+    figure = plot_differences(landscapes, threshold)
+    show(figure, difference_caption(landscapes, study.label, threshold), "Difference maps")
+
+
+def show_membership(study: Results) -> None:
+    """Show the probability that each point belongs to the region of interest."""
+    analysis, threshold = study.analysis(), max(study.thresholds)
+    caption = membership_caption(analysis, study.label, threshold)
+    show(plot_membership(analysis, threshold), caption, "Membership")
+
+
+def show_surrogate(study: Results) -> None:
+    """Show the model of the noise-free landscape and its uncertainty, under the measured points."""
+    analysis, threshold = study.analysis(), max(study.thresholds)
+    caption = surrogate_caption(analysis, study.label, threshold)
+    show(plot_surrogate(analysis, threshold), caption, "Model of the landscape")
+
+
+def show_noise(every: Iterable[Results]) -> None:
+    """Show the scatter of single runs, and what the best owes to it."""
+    caption = (
+        "Standard deviation of a run: pooled over replicates by seed where there are any, and "
+        "estimated from replicates and the landscape's smoothness together. The best accuracy as "
+        f"measured, and at the same setting without its luck. {WITHOUT}"
+    )
+    study_table(intervaltables.bests_without_noise(every), caption, every)
+
+
+def show_shapes(every: Iterable[Results]) -> None:
+    """Show Table 4.1 with intervals, and the band along each region."""
+    caption = (
+        f"Regions of interest and their ellipses. {WITHOUT} Band: log₁₀ λ = a − b log₁₀ γ along "
+        "the long axis; b = 1 is the inverse relation (equation 2.2). A dash where no ellipse, or "
+        "no direction, can be told."
+    )
+    study_table(intervaltables.shapes(every), caption, every, "Table 4.1 with intervals")
+
+
+def show_movements(every: Iterable[Results]) -> None:
+    """Show correlations, overlaps and shifts against the unpruned network."""
+    caption = (
+        "Each pruned network against the unpruned one: rank correlations over the points that both "
+        "have; overlap (Jaccard) of the two regions, beside the overlap of two noisy measurements "
+        "of one and the same landscape, and the share of those that overlap as little; shift of "
+        f"the ellipse's centre in decades, and p of the permutation test. {WITHOUT}"
+    )
+    study_table(intervaltables.movements(every), caption, every, "Did it move?")
+
+
+def show_agreement(study: Results) -> None:
+    """Show the thesis's claims beside one study, and which way its intervals decide."""
+    caption = "What the thesis says, and whether this study's 95 % intervals agree with it."
+    study_table(agreement(study), caption, [study], "Agreement")
+
+
+def show_warnings(study: Results) -> None:
+    """Show what is wrong with the grids, and the cells to add."""
+    frame = booktables.warnings_table(study)
+    if frame.empty:
+        return
+    caption = "What is wrong with the grids, and how many settings to add against it."
+    study_table(frame.drop(columns="kind"), caption, [study], "Warnings")
+
+
+def show_risk_intervals(every: Iterable[Results]) -> None:
+    """Show Table 4.2 with intervals."""
+    caption = (
+        "Performance risk over the unpruned network's region, in percentage points, and relative "
+        f"to the network's own best. {WITHOUT}"
+    )
+    study_table(
+        intervaltables.risks_without_noise(every), caption, every, "Table 4.2 with intervals"
+    )
+
+
+def show_keepings(every: Iterable[Results]) -> None:
+    """Show what keeping the one optimum costs, and how many trainings mend it."""
+    caption = (
+        "Loss of top-1 accuracy at the unpruned network's optimum against the network's own best, "
+        "in percentage points; keeping is advised where the interval ends at or below "
+        f"{TOLERABLE:g}, tuning again where it begins above. Then the fewest trainings, beside the "
+        "one at that setting, after which the expected loss is at most 0.5, 0.25 and 0.1 points: climbing from "
+        f"it, or at random. {WITHOUT}"
+    )
+    study_table(intervaltables.keepings(every), caption, every, "What keeping costs")
+
+
+def show_regrets(every: Iterable[Results]) -> None:
+    """Show the regret curves of each study."""
+    for study in every:
+        analysis = study.analysis()
+        show(plot_regret(analysis), regret_caption(analysis, study.label), f"Regret, {study.title}")
+
+
+def show_advice(every: Iterable[Results]) -> None:
+    """Show the advice for every pruned network, in sentences."""
+    from IPython.display import HTML, display
+
+    for study in every:
+        analysis = study.analysis()
+        items = "".join(
+            f"<li>{escape(advise(analysis, name).sentence)}</li>" for name in analysis.pruned
+        )
+        head = f"<p><strong>{escape(study.title)}</strong>, {escape(study.scale)}</p>"
+        display(HTML(f'<div class="hpstudy-advice">{head}<ul>{items}</ul></div>'))

@@ -1,0 +1,168 @@
+"""Tables of what each number is without the noise of single runs, with its 95 % interval.
+
+Every function returns a frame with one row a network (or a network and a threshold); cells of
+intervals hold `hpstudy.intervals.Interval`, NaN in it where there is none.
+"""
+
+import math
+from collections.abc import Iterable
+
+import pandas as pd
+
+from hpstudy.advice import TARGETS, VERDICTS, advise
+from hpstudy.results import Results
+
+KEYS = ["study", "model", "variant"]
+
+
+def bests_without_noise(studies: Iterable[Results]) -> pd.DataFrame:
+    """Noise of single runs, and the best of each network with and without it.
+
+    Returns
+    -------
+    DataFrame of shape (n_variants, 9)
+        study, model, variant, replicates (pooled standard deviation over seeds, in percentage
+        points; NaN without replicates), degrees (of freedom of it), noise (standard deviation of
+        a run, from replicates and the landscape's smoothness together), top1 (the measured best,
+        percent), bias (what it owes to luck, points), corrected (interval of the noise-free value
+        at that setting).
+    """
+    rows = []
+    for results, analysis, name in _networks(studies):
+        surrogate, best = analysis.surrogates.get(name), analysis.best(name)
+        deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
+        rows.append(
+            {
+                **_keys(results, name),
+                "replicates": deviation,
+                "degrees": degrees,
+                "noise": surrogate.noise if surrogate else math.nan,
+                "top1": best.measured,
+                "bias": best.bias,
+                "corrected": best.corrected,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def shapes(studies: Iterable[Results]) -> pd.DataFrame:
+    """Regions of interest of the noise-free landscapes: Table 4.1 with intervals.
+
+    Returns
+    -------
+    DataFrame of shape (n_variants x n_thresholds, 11)
+        study, model, variant, roi (threshold in percentage points) and, as intervals, points,
+        length_interval, width_interval (decades), log10_weight_decay_interval, log10_lr_interval
+        (centre), slope (b of the band log10 weight_decay = a - b log10 lr; 1 is the inverse
+        relation of equation 2.2) and level (a of it).
+    """
+    rows = []
+    for results, analysis, name in _networks(studies):
+        for threshold in reversed(results.thresholds):
+            shape = analysis.shape(name, threshold)
+            rows.append(
+                {
+                    **_keys(results, name),
+                    "roi": threshold,
+                    "points": shape.n,
+                    "length_interval": shape.length,
+                    "width_interval": shape.width,
+                    "log10_weight_decay_interval": shape.second,
+                    "log10_lr_interval": shape.first,
+                    "slope": shape.band.b,
+                    "level": shape.band.a,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def movements(studies: Iterable[Results]) -> pd.DataFrame:
+    """How each pruned network's landscape differs from the unpruned network's.
+
+    Returns
+    -------
+    DataFrame of shape (n_pruned x n_thresholds, 14)
+        study, model, variant, roi, common (points that both have), spearman and kendall (measured
+        rank correlations), spearman_interval, jaccard (measured overlap of the regions),
+        jaccard_by_noise (interval of the overlap that noise alone would leave), jaccard_p, shift
+        (interval of the centre's shift, decades), shift_p (of the permutation test),
+        ellipse_overlap (interval).
+    """
+    rows = []
+    for results, analysis, name in _networks(studies, pruned=True):
+        for threshold in reversed(results.thresholds):
+            if (moved := analysis.movement(name, threshold)) is None:
+                continue
+            rows.append(
+                {
+                    **_keys(results, name),
+                    "roi": threshold,
+                    "common": moved.n,
+                    "spearman": moved.spearman,
+                    "kendall": moved.kendall,
+                    "spearman_interval": moved.spearman_interval,
+                    "jaccard": moved.overlap.measured,
+                    "jaccard_by_noise": moved.overlap.expected,
+                    "jaccard_p": moved.overlap.p,
+                    "shift": moved.shift.distance,
+                    "shift_p": moved.shift.p,
+                    "ellipse_overlap": moved.ellipse_overlap,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def risks_without_noise(studies: Iterable[Results]) -> pd.DataFrame:
+    """Risk over the unpruned network's region, of the noise-free landscapes: Table 4.2 likewise.
+
+    Returns
+    -------
+    DataFrame of shape (n_variants, 8)
+        study, model, variant, roi (the study's narrowest threshold), and the intervals
+        mean_interval, std_interval (percentage points), relative_mean_interval and
+        relative_std_interval (fractions).
+    """
+    rows = []
+    for results, analysis, name in _networks(studies):
+        risk = analysis.risk(name, results.risk_threshold)
+        intervals = {f"{key}_interval": value for key, value in risk._asdict().items()}
+        rows.append({**_keys(results, name), "roi": results.risk_threshold, **intervals})
+    return pd.DataFrame(rows)
+
+
+def keepings(studies: Iterable[Results]) -> pd.DataFrame:
+    """What keeping the unpruned network's one optimum costs, and what tuning again takes.
+
+    Returns
+    -------
+    DataFrame of shape (n_pruned, 12)
+        study, model, variant, kept (measured loss at that setting, points), loss (interval of the
+        noise-free one), advice (in words), and for each target of `hpstudy.advice.TARGETS` the
+        fewest trainings that bring the expected regret there: local_T and random_T; None where no
+        number does.
+    """
+    rows = []
+    for results, analysis, name in _networks(studies, pruned=True):
+        advice = advise(analysis, name)
+        row = {
+            **_keys(results, name),
+            "kept": advice.measured,
+            "loss": advice.loss,
+            "advice": VERDICTS[advice.verdict],
+        }
+        for way, known in (("local", advice.local), ("random", advice.random)):
+            row |= {f"{way}_{target:g}": known.get(target) for target in TARGETS}
+        rows.append(row)
+    # As objects: a column with a None would otherwise turn its counts into floats.
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _networks(studies: Iterable[Results], pruned: bool = False):
+    for results in studies:
+        analysis = results.analysis()
+        for name in analysis.pruned if pruned else analysis.landscapes:
+            yield results, analysis, name
+
+
+def _keys(results: Results, name: str) -> dict[str, str]:
+    return {"study": results.name, "model": results.model, "variant": name}

@@ -1,0 +1,269 @@
+"""What the report says in words: it follows from the numbers, and changes when they change."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+
+from hpstudy import agreement, answer, intervaltables
+from hpstudy.advice import TOLERABLE, advise
+from hpstudy.analysis import Analysis, best_row, membership_table
+from hpstudy.intervals import Interval
+from hpstudy.landscape import Landscape
+from hpstudy.results import Results
+from hpstudy.words import count, interval_text, list_text, number_text, range_text
+
+STEPS = np.linspace(-1.0, 1.0, 9)
+
+
+def landscape(variant, shift=0.0, top=90.0, noise=0.0, seeds=3, curvature=(6.0, 2.0)):
+    """A quadratic landscape whose optimum lies `shift` decades up both axes."""
+    random = np.random.default_rng(len(variant))
+    rows = []
+    for x in STEPS:
+        for y in STEPS:
+            u, v = (x + y) / math.sqrt(2) - shift * math.sqrt(2), (x - y) / math.sqrt(2)
+            runs = top - curvature[0] * u**2 - curvature[1] * v**2
+            runs += noise * random.standard_normal(seeds)
+            rows.append(
+                {
+                    "lr": 10 ** (x - 1),
+                    "weight_decay": 10 ** (y - 3),
+                    "value": runs.mean(),
+                    "std": runs.std(ddof=1) if seeds > 1 else math.nan,
+                    "seeds": seeds,
+                    "diverged": 0.0,
+                    "stopped": 0.0,
+                }
+            )
+    return Landscape(variant, "top1", pd.DataFrame(rows))
+
+
+def analysis(**pruned):
+    dense = landscape("unpruned", noise=0.05)
+    return Analysis({"unpruned": dense, "uniform-0.6": landscape("uniform-0.6", **pruned)})
+
+
+def study(model="resnet56", rows=None, name="synthetic", **record):
+    table = synthetic.table(name, model) if rows is None else pd.DataFrame(rows)
+    said = synthetic.record(name, model)
+    said["study"] |= record
+    return Results(name, table, said)
+
+
+# --- analysis -------------------------------------------------------------------------------------
+
+
+def test_loss_at_the_kept_setting_is_the_distance_from_the_own_best():
+    # 0.25 decades along both axes: the kept setting lies u = sqrt(2) / 4 from the optimum.
+    one = analysis(shift=0.25, noise=0.05)
+    measured, loss = one.keeping("uniform-0.6")
+    assert measured == pytest.approx(6 * 2 * 0.25**2, abs=0.15)
+    assert loss.low < 0.75 < loss.high and loss.high - loss.low < 0.3
+
+
+def test_best_is_corrected_for_its_luck():
+    one = Analysis({"unpruned": landscape("unpruned", noise=0.6, seeds=1)})
+    best = one.best("unpruned")
+    # The truth at the chosen setting, which is known here.
+    row = best_row(one.landscapes["unpruned"])
+    x, y = (math.log10(v) for v in one.landscapes["unpruned"].best_at.values())
+    u, v = (x + 1 + y + 3) / math.sqrt(2), (x + 1 - y - 3) / math.sqrt(2)
+    truth = 90 - 6 * u**2 - 2 * v**2
+    assert best.measured == one.landscapes["unpruned"].points["value"].iloc[row]
+    assert best.corrected.low <= truth <= best.corrected.high
+    assert best.bias > 0 and abs(best.corrected.estimate - truth) < best.measured - truth
+
+
+def test_points_belong_to_the_region_with_a_probability():
+    one = analysis(noise=0.05)
+    table = membership_table(one, 1.0)
+    surely = table[table["value"] > 89.5]["probability"]
+    never = table[table["value"] < 88.0]["probability"]
+    assert len(table) == 162 and (surely > 0.99).all() and (never < 0.01).all()
+    assert table["probability"].between(0, 1).all()
+
+
+def test_regret_begins_at_the_loss_and_ends_at_nothing():
+    one = analysis(shift=0.25, noise=0.05)
+    curves = one.regret("uniform-0.6")
+    for curve in curves:
+        assert curve.estimate[0] == pytest.approx(one.keeping("uniform-0.6")[1].estimate, abs=0.03)
+        assert curve.estimate[-1] == pytest.approx(0) and (np.diff(curve.estimate) <= 1e-9).all()
+    # On a landscape with one peak climbing finds it sooner than chance does.
+    assert curves.local.estimate[6] < curves.random.estimate[6] / 2
+
+
+def test_network_without_a_value_at_the_optimum_has_no_loss_and_says_so():
+    one = analysis(noise=0.05)
+    points = one.landscapes["uniform-0.6"].points
+    points.loc[best_row(one.landscapes["unpruned"]), "value"] = math.nan
+    measured, loss = one.keeping("uniform-0.6")
+    assert math.isnan(measured) and math.isnan(loss.estimate) and one.regret("uniform-0.6") is None
+    said = advise(one, "uniform-0.6")
+    assert said.verdict == "unknown" and "train it there" in said.sentence
+
+
+def test_too_few_points_give_no_interval_and_no_error():
+    few = landscape("unpruned").points.iloc[:4]
+    one = Analysis({"unpruned": Landscape("unpruned", "top1", few)})
+    assert one.draws("unpruned") is None and math.isnan(one.best("unpruned").bias)
+    assert math.isnan(one.shape("unpruned", 1.0).length.estimate)
+    assert np.isnan(one.membership("unpruned", 1.0)).all()
+
+
+# --- advice ---------------------------------------------------------------------------------------
+
+
+def test_settings_are_kept_where_the_whole_interval_is_tolerable():
+    said = advise(analysis(noise=0.05), "uniform-0.6")
+    assert said.verdict == "keep" and said.loss.high <= TOLERABLE
+    assert said.sentence.startswith("Uniform, 60 % FLOPs: keep them. At the unpruned network")
+
+
+def test_settings_are_tuned_again_where_the_whole_interval_is_above():
+    said = advise(analysis(shift=0.5, noise=0.05), "uniform-0.6")
+    assert said.verdict == "tune" and said.loss.low > TOLERABLE
+    # 3 points lost; half a decade is two steps of the grid away.
+    assert said.loss.estimate == pytest.approx(3.0, abs=0.2)
+    assert 1 < said.local[0.5] < said.random[0.5]
+    assert f"{said.local[0.5]} trainings by climbing" in said.sentence
+
+
+def test_it_cannot_be_told_where_the_interval_holds_the_tolerable_loss():
+    said = advise(analysis(shift=0.2, noise=0.8, seeds=1), "uniform-0.6")
+    assert said.loss.low <= TOLERABLE < said.loss.high
+    assert said.verdict == "unsure" and "runs" in said.sentence
+
+
+def test_advice_is_the_same_for_the_same_numbers_and_says_when_the_optimum_is_on_the_edge():
+    first, second = (advise(analysis(shift=0.5, noise=0.05), "uniform-0.6") for _ in range(2))
+    assert first.sentence == second.sentence and "edge" not in first.sentence
+    moved = {"unpruned": landscape("unpruned", shift=1.0), "uniform-0.6": landscape("uniform-0.6")}
+    assert "edge of its grid" in advise(Analysis(moved), "uniform-0.6").sentence
+
+
+# --- agreement ------------------------------------------------------------------------------------
+
+
+def verdicts(one):
+    return agreement.agreement(one).set_index(["claim", "variant"])["verdict"]
+
+
+def rows(shift, wide=1.0):
+    """A clear inverse band of both networks; the pruned one's lies `shift` decades up both axes."""
+    return [
+        {
+            "variant": variant,
+            "lr": float(f"{10 ** (x - 1):.6g}"),
+            "weight_decay": float(f"{10 ** (y - 3):.6g}"),
+            "seed": seed,
+            "top1": 90 - 12 * (x + y - 2 * move) ** 2 - wide * (x - y) ** 2 + 0.02 * seed,
+            "diverged": False,
+        }
+        for variant, move in (("unpruned", 0.0), ("uniform-0.6", shift))
+        for x in STEPS
+        for y in STEPS
+        for seed in (-1, 1)
+    ]
+
+
+def test_thesis_is_held_against_intervals():
+    still, moved = verdicts(study(rows=rows(0.0))), verdicts(study(rows=rows(0.25)))
+    (band,) = {claim for claim, _ in still.index if "smaller weight decay" in claim}
+    (place,) = {claim for claim, _ in still.index if "does not shift" in claim}
+    (risk,) = {claim for claim, _ in still.index if "costs more" in claim}
+    assert (still[band] == agreement.AGREES).all() and len(still[band]) == 2
+    assert still[place, "uniform-0.6"] == agreement.AGREES
+    assert moved[place, "uniform-0.6"] == agreement.DIFFERS
+    assert moved[risk, "uniform-0.6"] == agreement.AGREES
+    assert still[risk, "uniform-0.6"] != agreement.AGREES
+
+
+def test_summary_counts_the_verdicts():
+    one = study(rows=rows(0.25))
+    counts = agreement.agreement(one)["verdict"].value_counts()
+    assert agreement.summary(one).startswith(f"{counts[agreement.AGREES]} agrees, ")
+
+
+# --- phrases and tables ---------------------------------------------------------------------------
+
+
+def test_first_page_answers_from_the_study_that_sees_the_most_images():
+    small = study(name="small", rows=rows(0.25))
+    large = study(name="large", rows=rows(0.0))
+    large.record["study"]["recipe"]["epochs"] = 60
+    assert answer.lead([small, large]) is large
+    said = answer.answer([small, large])
+    assert said["moved"].endswith("no shift can be told from noise.")
+    assert "keep them" in said["lost"] and "scaled-down" in said["warning"]
+    moved = answer.answer([small])
+    assert moved["moved"].endswith("more than noise explains.")
+    assert "keep them" not in moved["lost"] and moved["others"] == ""
+    # Table 4.2: from 60% Uniform MobileNetV2 to 20% Non-uniform ResNet-56.
+    assert said["risk_pruned_thesis"] == "0.37 to 0.89" and said["runs"] == "648"
+
+
+def test_numbers_in_the_answer_are_those_of_the_analysis():
+    one = study(rows=rows(0.25))
+    shift = one.analysis().movement("uniform-0.6", 1.0).shift.distance
+    assert interval_text(shift) in answer.answer([one])["moved"]
+    # Truly 0.25 decades along both axes.
+    assert shift.low <= math.hypot(0.25, 0.25) + 0.05 and shift.high >= 0.3
+    assert interval_text(one.analysis().keeping("uniform-0.6")[1]) in answer.facts(one)["lost"]
+
+
+def test_answer_of_too_few_points_says_that_it_cannot_be_told():
+    few = [row for row in rows(0.0) if row["lr"] == 0.1 and row["weight_decay"] < 1e-3]
+    one = study(rows=few)
+    for said in (answer.answer([one]), answer.facts(one)):
+        assert "too few points" in said["moved"] and "cannot be told" in said["lost"]
+
+
+def test_unfinished_study_says_what_it_lacks():
+    one = study(rows=rows(0.0))
+    one.record["record"]["missing"] = {"unpruned": 97, "uniform-0.2": 98}
+    for said in (answer.answer([one]), answer.facts(one)):
+        assert "unfinished, with 97 of unpruned and 98 of uniform-0.2" in said["warning"]
+    one.record["record"]["missing"] = {}
+    assert "unfinished" not in answer.answer([one])["warning"]
+
+
+def test_noise_is_said_to_come_from_replicates_only_where_there_are_any():
+    several, single = study(rows=rows(0.0)), [row for row in rows(0.0) if row["seed"] == 1]
+    assert "degrees of freedom" in answer.facts(several)["source"]
+    assert "smoothness" in answer.facts(study(rows=single))["source"]
+
+
+def test_strongest_are_those_that_keep_the_fewest_flops():
+    kept = answer.strongest(study().landscapes())
+    assert list(kept) == ["unpruned", "uniform-0.2", "nonuniform-0.2"]
+
+
+def test_tables_of_intervals_hold_what_the_analysis_found():
+    one = study(rows=rows(0.25))
+    found = one.analysis()
+    shapes = intervaltables.shapes([one])
+    assert shapes["roi"].tolist() == [1.0, 0.5] * 2
+    assert shapes["length_interval"].iloc[0] == found.shape("unpruned", 1.0).length
+    moves = intervaltables.movements([one])
+    assert moves["shift"].iloc[0] == found.movement("uniform-0.6", 1.0).shift.distance
+    kept = intervaltables.keepings([one]).iloc[0]
+    assert kept["loss"] == found.keeping("uniform-0.6")[1] and kept["local_0.5"] > 0
+    noise = intervaltables.bests_without_noise([one]).iloc[0]
+    # Two runs 0.04 apart at each point.
+    assert noise["replicates"] == pytest.approx(0.04 / math.sqrt(2)) and noise["degrees"] > 20
+    risks = intervaltables.risks_without_noise([one])
+    assert risks["mean_interval"].iloc[1].low > risks["mean_interval"].iloc[0].high
+
+
+def test_numbers_in_words():
+    assert interval_text(Interval(0.1734, -0.001, 0.861)) == "0.17 (0.00 to 0.86)"
+    assert interval_text(Interval(math.nan, 0, 0)) == "–" == number_text(math.nan)
+    assert number_text(-1.234, 1) == "−1.2"
+    assert range_text([0.5, 0.1]) == "0.10 to 0.50" and range_text([1.0]) == "1.00"
+    assert range_text([]) == "an unknown number of"
+    assert list_text(["a", "b", "c"]) == "a, b and c" and list_text(["a"]) == "a"
+    assert count(1, "point") == "1 point" and count(1200, "point") == "1,200 points"
