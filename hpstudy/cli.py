@@ -181,11 +181,19 @@ def book(
     publish: Annotated[
         bool, typer.Option("--publish", help="Change the published book itself (for maintainers).")
     ] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print it as one file too; needs Chromium or Chrome.")
+    ] = False,
 ) -> None:
     """Execute the report notebooks on the published tables and one's own, and build the book."""
-    from hpstudy.report import build_book
+    from hpstudy.printing import find_chromium
+    from hpstudy.report import build_book, print_book
 
+    if pdf:
+        find_chromium()
     print(build_book(publish=publish, strict=strict, progress=_progress))
+    if pdf:
+        print(print_book(publish=publish, progress=_progress))
 
 
 def _progress(words: str) -> None:

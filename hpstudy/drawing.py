@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from html import escape
 
@@ -203,12 +204,20 @@ def show(figure: go.Figure, caption: str, label: str = "") -> None:
     """
     from IPython.display import HTML, display
 
-    display(mimebundle(figure, caption), raw=True)
+    display(mimebundle(figure, caption, label), raw=True)
     head = f"<strong>{escape(label)}.</strong> " if label else ""
     display(HTML(f'<p class="hpstudy-caption">{head}{escape(caption)}</p>'))
 
 
-def mimebundle(figure: go.Figure, caption: str) -> dict:
+def spoken_name(caption: str, label: str = "") -> str:
+    """Label and first sentence of a caption: what a screen reader calls a figure or a table.
+
+    The whole caption stands beside it as text, and would otherwise be read out twice.
+    """
+    return re.split(r"(?<=[.!?])\s", f"{label}: {caption}" if label else caption, maxsplit=1)[0]
+
+
+def mimebundle(figure: go.Figure, caption: str, label: str = "") -> dict:
     """Figure as JupyterLab draws it and as the book's own script does.
 
     Neither part names another host: JupyterLab brings Plotly itself, and the book serves it from
@@ -226,8 +235,8 @@ def mimebundle(figure: go.Figure, caption: str) -> dict:
     return {
         "application/vnd.plotly.v1+json": json.loads(text),
         "text/html": (
-            f'<div class="hpstudy-figure" role="img" aria-label="{escape(caption)}" '
-            f'style="min-height:{height}px">'
+            f'<div class="hpstudy-figure" role="img" '
+            f'aria-label="{escape(spoken_name(caption, label))}" style="min-height:{height}px">'
             f'<script type="application/json">{safe}</script></div>'
         ),
         "text/plain": caption,
