@@ -1,15 +1,21 @@
 """A `compare` result as text for a terminal."""
 
+import re
+import textwrap
+
 from hpstudy.compare import RISK_THRESHOLD
 from hpstudy.ellipse import MINIMUM_POINTS
 from hpstudy.words import count
 
+WIDTH = 100
+"""Columns of a line."""
+
 
 def format_text(result: dict) -> str:
-    """Report of a `hpstudy.compare.compare` result: short lines, without a final line break."""
+    """Report of a `hpstudy.compare.compare` result: lines that fit, without a final line break."""
     lines = [
-        f"Landscapes ({result['metric']} in percent, mean over seeds; [estimate, 95 % interval] "
-        "without the noise of single runs)"
+        f"Landscapes ({result['metric']} in percent, mean over seeds; in brackets: estimate "
+        "without the noise of single runs, and its 95 % interval)"
     ]
     for name, one in result["landscapes"].items():
         lines += [f"  {name}", *(f"    {line}" for line in _landscape_lines(one))]
@@ -27,7 +33,19 @@ def format_text(result: dict) -> str:
         if result["axes"] != ["lr", "weight_decay"]:
             lines[-1] = f"Keep {' and '.join(result['axes'])}?"
     lines += [f"  {one['sentence']}" for one in result["advice"].values()]
-    return "\n".join(lines)
+    return "\n".join(_fitted(line) for line in lines)
+
+
+def _fitted(line: str) -> str:
+    """Line broken where it is too long, indented further from the second on."""
+    indent = re.match(r" *", line)[0]
+    return textwrap.fill(
+        line.strip(),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "    ",
+        break_on_hyphens=False,
+    )
 
 
 def _landscape_lines(one: dict) -> list[str]:
@@ -83,7 +101,7 @@ def _region_intervals(region: dict) -> str:
         parts += [f"{name} {_between(found[name])}" for name in ("length", "width")]
         parts += [f"log10 {axis} {_between(at)}" for axis, at in found["centre"].items()]
     if region["band"]["b"] is not None:
-        parts.append(f"band slope -{_between(region['band']['b'])}")
+        parts.append(f"band slope -b with b {_between(region['band']['b'])}")
     return ", ".join(parts)
 
 

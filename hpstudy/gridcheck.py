@@ -78,7 +78,7 @@ def warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Finding]
     HpstudyError
         If a threshold is negative or not finite.
     """
-    regions = {threshold: landscape.roi(threshold) for threshold in thresholds}
+    regions = {threshold: landscape.roi(threshold) for threshold in sorted(thresholds)}
     scattered = _scattered(landscape)
     found = []
     if math.isnan(landscape.best):
@@ -91,7 +91,9 @@ def warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Finding]
         for threshold, region in regions.items():
             name = f"The region of interest within {threshold:g} of the best"
             doubt = "it may go on beyond"
-            found += _on_edge(landscape, region, "region on edge", f"{name} reaches", doubt)
+            edges = _on_edge(landscape, region, "region on edge", f"{name} reaches", doubt)
+            # A wider region touches all that a narrower one does; only more is worth a word.
+            found += [one for one in edges if not any(one.cells.equals(x.cells) for x in found)]
             ellipse = landscape.ellipse(threshold)
             if ellipse is None:
                 found.append(_few_points(landscape, region, name))
