@@ -168,6 +168,8 @@ def _runs(variant: str, grid: pd.DataFrame, results: Results) -> dict[str, list]
     table = table.assign(point=[index[key] for key in _keys(table[list(grid.columns)])])
     table = table.sort_values(["point", "seed"])
     columns = {metric: DIGITS for metric in results.metrics} | dict.fromkeys(FIELDS, FIELD_DIGITS)
+    # A table of an older version, or of one's own, may lack some of them.
+    table = table.reindex(columns=["point", *columns, "curve"])
     curves = [json.loads(text) if isinstance(text, str) else {} for text in table["curve"]]
     return {
         "point": table["point"].tolist(),

@@ -18,6 +18,7 @@ INTERACTIVE_CLASS = "hpstudy-interactive"
 INTERACTIVE_SCRIPTS = (
     "interactive-regions.js",
     "interactive-words.js",
+    "interactive-numbers.js",
     "interactive-panels.js",
     "interactive-curves.js",
     "interactive.js",

@@ -19,11 +19,12 @@ const hpstudyCurves = (() => {
         const seed = `${escaped(network.title)}, seed ${network.runs.seed[run]}`;
         return {
           type: "scatter",
-          mode: y.length > 1 ? "lines" : "markers",
+          // Markers, as a run that diverged after an epoch has no line.
+          mode: "lines+markers",
           x: y.map((_, epoch) => epoch + 1),
           y,
           line: { ...LINES[k], width: 2 },
-          marker: { color: LINES[k].color },
+          marker: { color: LINES[k].color, size: 3.5 },
           hovertemplate: `${seed}<br>epoch %{x}: %{y}<extra></extra>`,
         };
       }),

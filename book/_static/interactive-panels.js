@@ -3,12 +3,12 @@
 const hpstudyPanels = (() => {
   "use strict";
 
-  const { escaped, fixed, measured, pointText, setting } = hpstudyWords;
+  const { measured } = hpstudyWords;
   const VALUES = "Viridis";
   /* ColorBrewer's PuOr: the left network is ahead where it is orange, the right where purple. */
-  const DIFFERENCES = [
-    "#b35806", "#e08214", "#fdb863", "#fee0b6", "#f7f7f7", "#d8daeb", "#b2abd2", "#8073ac", "#542788",
-  ].map((colour, k, all) => [k / (all.length - 1), colour]);
+  const DIFFERENCES = "b35806 e08214 fdb863 fee0b6 f7f7f7 d8daeb b2abd2 8073ac 542788"
+    .split(" ")
+    .map((colour, k, all) => [k / (all.length - 1), `#${colour}`]);
   /* Symbol, size, colour and line of the marks on points. */
   const MARKS = {
     best: ["star", 16, "#ff9e1b", 1.3, "black"],
@@ -55,7 +55,7 @@ const hpstudyPanels = (() => {
   }
 
   /* What all panels share: cells of the measured points, the points themselves, marks on them. */
-  function traces(data, points, { values, colours, bar, kinds, text }) {
+  function traces(data, points, { values, colours, bar, kinds }) {
     return [
       {
         type: "heatmap",
@@ -79,14 +79,8 @@ const hpstudyPanels = (() => {
       scatter(data, points, {
         marker: { size: 4, color: "white", line: { width: 0.8, color: "black" } },
         customdata: points,
-        text,
-        hoverinfo: "text",
-        hoverlabel: {
-          bgcolor: "#222",
-          bordercolor: "#999",
-          font: { color: "white", size: 12, family: FAMILY },
-          align: "left",
-        },
+        // A label of Plotly's would end at the panel's edge; the page has its own.
+        hoverinfo: "none",
       }),
       marks(data, kinds),
     ];
@@ -102,14 +96,18 @@ const hpstudyPanels = (() => {
   function around(data, points, radius, corners) {
     const [up, across] = data.axes.map((axis) => {
       const [low, high] = log(axis.ends);
-      return { at: log(pick(axis.values, points)), r: (radius * (high - low)) / levels(axis).length };
+      const step = (high - low) / levels(axis).length;
+      return { at: log(pick(axis.values, points)), r: radius * step };
     });
     const scale = 1 / Math.cos(Math.PI / corners);
     const turns = Array.from({ length: corners }, (_, k) => (Math.PI * (2 * k + 1)) / corners);
     return points
       .map((_, k) => {
-        const corner = (turn) =>
-          `${across.at[k] + across.r * scale * Math.cos(turn)},${up.at[k] + up.r * scale * Math.sin(turn)}`;
+        const corner = (turn) => {
+          const x = across.at[k] + across.r * scale * Math.cos(turn);
+          const y = up.at[k] + up.r * scale * Math.sin(turn);
+          return `${x},${y}`;
+        };
         return `M${turns.map(corner).join("L")}Z`;
       })
       .join("");
@@ -169,7 +167,6 @@ const hpstudyPanels = (() => {
         stopped: points.filter((k) => network.stopped[k] > 0),
         best: top ? [top.point] : [],
       },
-      text: points.map((k) => pointText(data, network, k)),
     });
   }
 
@@ -182,17 +179,8 @@ const hpstudyPanels = (() => {
     return traces(data, points, {
       values,
       colours: { colorscale: DIFFERENCES, zmin: -limit, zmax: limit },
-      bar: "points: left ahead (−) or right (+)",
+      bar: "points, each from own best",
       kinds: { diverged: [], stopped: [], best: [] },
-      text: points.map((k) =>
-        [
-          setting(data, k),
-          ...networks.map(
-            (one) => `${escaped(one.title)} ${fixed(one.value[view.metric][k])} %, n = ${one.seeds[k]}`,
-          ),
-          `difference ${fixed(values[k])} points`,
-        ].join("<br>"),
-      ),
     });
   }
 
@@ -244,7 +232,7 @@ const hpstudyPanels = (() => {
       title: { text: axis.title, font: { size: 11 }, standoff: 4 },
     }));
     return {
-      ...plain(ink, 330, { t: 6, r: 10, b: 104, l: 58 }),
+      ...plain(ink, 300, { t: 6, r: 10, b: 104, l: 58 }),
       xaxis: across,
       yaxis: up,
       shapes: shapes(data, view, networks),

@@ -1,5 +1,5 @@
 /* Regions of interest, ellipses and risks at any threshold: hpstudy's landscape.py, ellipse.py and
-   risk.py in the browser. Values are arrays with one entry a grid point, null where there is none. */
+   risk.py in the browser. Values are arrays, one entry a grid point, null where there is none. */
 const hpstudyRegions = (() => {
   "use strict";
 
@@ -77,7 +77,8 @@ const hpstudyRegions = (() => {
   function risk(dense, values, threshold) {
     const top = best(values);
     const there = region(dense, threshold).filter((k) => values[k] !== null);
-    return { n: there.length, mean: there.length ? mean(there.map((k) => top.value - values[k])) : null };
+    const losses = there.map((k) => top.value - values[k]);
+    return { n: losses.length, mean: losses.length ? mean(losses) : null };
   }
 
   /* Distance of every value from the best of all, at most 0. */

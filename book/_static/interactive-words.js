@@ -24,38 +24,39 @@ const hpstudyWords = (() => {
     return [...network.runs.point.keys()].filter((k) => network.runs.point[k] === point);
   }
 
-  function runText(data, { runs }, k) {
+  /* Lines on one run. */
+  function runLines(data, { runs }, k) {
     const accuracies = Object.keys(data.metrics).map(
-      (name) => `${data.metrics[name].title} ${fixed(runs[name][k])}`,
+      (name) => `${data.metrics[name].title} ${fixed(runs[name][k])} %`,
     );
-    const rest = [
-      `best epoch ${fixed(runs.best_epoch[k], 0)}`,
-      `loss ${fixed(runs.loss[k], 4)}`,
-      `training loss ${fixed(runs.train_loss[k], 4)}`,
-      `${fixed(runs.seconds[k], 1)} s`,
-    ];
     const fate = [
       ...(runs.diverged[k] ? ["diverged"] : []),
       ...(runs.stopped[k] ? ["stopped early"] : []),
     ];
-    return [`seed ${runs.seed[k]}`, ...accuracies, rest.join(", "), ...fate].join("<br>  ");
+    return [
+      [`seed ${runs.seed[k]}`, `${fixed(runs.seconds[k], 1)} s`, ...fate].join(", "),
+      ...accuracies,
+      `best epoch ${fixed(runs.best_epoch[k], 0)}`,
+      `loss ${fixed(runs.loss[k], 4)}, training loss ${fixed(runs.train_loss[k], 4)}`,
+    ];
   }
 
-  /* All there is to know of one network at one point. */
-  function pointText(data, network, point) {
+  /* Lines on all there is to know of one network at one point, its name first. */
+  function pointLines(data, network, point) {
     const runs = runsAt(network, point);
     const means = Object.keys(data.metrics).map((name) => {
       const std = network.std[name][point];
       const spread = std === null ? "" : `, SD ${fixed(std)}`;
-      return `${data.metrics[name].title} ${fixed(network.value[name][point])} %${spread}, n = ${runs.length}`;
+      const value = fixed(network.value[name][point]);
+      return `${data.metrics[name].title} ${value} %${spread}, n = ${runs.length}`;
     });
     return [
-      `<b>${escaped(network.title)}</b>`,
-      setting(data, point),
+      network.title,
       ...(runs.length > 1 ? means : []),
-      ...runs.map((k) => runText(data, network, k)),
-    ].join("<br>");
+      ...runs.flatMap((k) => runLines(data, network, k)),
+      ...(runs.length ? [] : ["no run"]),
+    ];
   }
 
-  return { escaped, fixed, real, setting, measured, runsAt, pointText };
+  return { escaped, fixed, real, setting, measured, runsAt, pointLines };
 })();

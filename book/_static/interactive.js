@@ -3,7 +3,7 @@
 (() => {
   "use strict";
 
-  const { fixed, measured, real, setting } = hpstudyWords;
+  const { fixed, measured, pointLines, setting } = hpstudyWords;
   const { LINES } = hpstudyCurves;
   const CONFIG = { displayModeBar: false, responsive: false };
   const COLOURS = { value: "value", relative: "distance from own best" };
@@ -22,6 +22,7 @@
     ["★", "best"],
     ["✖", "diverged"],
     ["━", "stopped early"],
+    ["◧", "difference: purple where the right network is nearer to its own best than the left"],
   ];
   let boxes = 0;
 
@@ -85,8 +86,10 @@
       this.table = element("table");
       const numbers = element("div", { class: "hpstudy-table", "aria-live": "polite" }, [this.table]);
       this.curves = Object.keys(hpstudyCurves.NAMES).map((name) => this.panel(name));
+      this.told = element("div", { class: "panels told" });
+      this.tip = element("div", { class: "tip", hidden: "" });
       this.legend = element("p", { class: "legend", "aria-live": "polite" });
-      this.curvesRow = element("div", { class: "panels curves", hidden: "" }, this.figures(this.curves));
+      this.curvesRow = element("div", { class: "panels curves" }, this.figures(this.curves));
       this.box.querySelector(".fallback").remove();
       this.box.append(
         this.controls,
@@ -96,6 +99,8 @@
         element("div", { class: "controls" }, [this.pointChoice()]),
         this.legend,
         this.curvesRow,
+        this.told,
+        this.tip,
       );
     }
 
@@ -127,8 +132,8 @@
     }
 
     slider() {
-      const range = { type: "range", name: "threshold", min: 0.1, max: this.data.largest, step: 0.05 };
-      const input = element("input", range);
+      const ends = { min: 0.1, max: this.data.largest, step: 0.05 };
+      const input = element("input", { type: "range", name: "threshold", ...ends });
       input.value = this.view.threshold;
       // What the range made of it: a study may ask for a region outside of it.
       this.view.threshold = Number(input.value);
@@ -175,7 +180,7 @@
     draw(names) {
       const metric = this.data.metrics[this.view.metric].title;
       const [left, right] = this.shown.map((network) => network.title);
-      const titles = { left, right, difference: `${right} − ${left}, each from its own best` };
+      const titles = { left, right, difference: "Difference, right − left" };
       this.panels.filter(({ name }) => names.includes(name)).forEach(({ name, title, plot }) => {
         title.textContent = titles[name];
         plot.setAttribute("aria-label", `${metric}, ${titles[name]}; in numbers in the table below`);
@@ -187,10 +192,34 @@
         Plotly.react(plot, traces, layout, CONFIG);
         if (fresh) {
           plot.on("plotly_click", ({ points }) => this.choose(points[0].customdata));
+          plot.on("plotly_hover", ({ points, event }) =>
+            this.tell(name, points[0].customdata, event),
+          );
+          plot.on("plotly_unhover", () => (this.tip.hidden = true));
         }
       });
       this.tabulate();
       this.offerPoints();
+    }
+
+    /* All fields of a point beside the pointer, within the figure. */
+    tell(name, point, { clientX, clientY }) {
+      const networks = [...new Set(this.networksOf(name))];
+      this.tip.replaceChildren(
+        element("div", {}, [setting(this.data, point)]),
+        ...networks.map((network) => this.facts(network, point)),
+      );
+      this.tip.hidden = false;
+      const { left, top } = this.box.getBoundingClientRect();
+      const room = this.box.clientWidth - this.tip.offsetWidth;
+      this.tip.style.left = `${Math.max(0, Math.min(clientX - left + 14, room))}px`;
+      this.tip.style.top = `${clientY - top + 18}px`;
+    }
+
+    facts(network, point) {
+      const [title, ...lines] = pointLines(this.data, network, point);
+      const parts = lines.map((line) => element("div", {}, [line]));
+      return element("div", { class: "facts" }, [element("strong", {}, [title]), ...parts]);
     }
 
     /* Only the shapes: all else of a panel stays as it is drawn. */
@@ -215,35 +244,8 @@
 
     /* --- numbers ---------------------------------------------------------------------------- */
 
-    numbersOf(network) {
-      const { metric, threshold } = this.view;
-      const values = network.value[metric];
-      const top = hpstudyRegions.best(values);
-      const region = hpstudyRegions.region(values, threshold);
-      const logs = this.data.axes.map((axis) => region.map((k) => Math.log10(axis.values[k])));
-      const ellipse = hpstudyRegions.ellipse(...logs);
-      const dense = this.data.networks[0].value[metric];
-      return { top, region, ellipse, risk: hpstudyRegions.risk(dense, values, threshold) };
-    }
-
     tabulate() {
-      const columns = this.shown.map((network) => this.numbersOf(network));
-      const axes = this.data.axes;
-      const rows = [
-        ["best (%)", ({ top }) => fixed(top && top.value)],
-        ...axes.map((axis) => [`at ${axis.title}`, ({ top }) => (top ? real(axis.values[top.point]) : "–")]),
-        ["points in the region", ({ region }) => String(region.length)],
-        ["length of its ellipse (decades)", ({ ellipse }) => fixed(ellipse && ellipse.length)],
-        ["width (decades)", ({ ellipse }) => fixed(ellipse && ellipse.width)],
-        ...axes.map((axis, k) => [
-          `centre, ${axis.title}`,
-          ({ ellipse }) => (ellipse ? real(10 ** ellipse.centre[k]) : "–"),
-        ]),
-        [
-          `mean risk over the region of ${this.data.networks[0].title} (points)`,
-          ({ risk }) => fixed(risk.mean),
-        ],
-      ];
+      const rows = hpstudyNumbers.rows(this.data, this.view, this.shown);
       const cell = (text) => element("td", { class: "number" }, [text]);
       const head = ["", ...this.shown.map((network) => network.title)];
       this.table.replaceChildren(
@@ -253,11 +255,8 @@
         element(
           "tbody",
           {},
-          rows.map(([words, value]) =>
-            element("tr", {}, [
-              element("th", { scope: "row" }, [words]),
-              ...columns.map((column) => cell(value(column))),
-            ]),
+          rows.map(([words, values]) =>
+            element("tr", {}, [element("th", { scope: "row" }, [words]), ...values.map(cell)]),
           ),
         ),
       );
@@ -271,17 +270,20 @@
         const values = this.shown.map((network) => fixed(network.value[this.view.metric][k]));
         return [k, `${setting(this.data, k)}: ${values.join(" and ")}`];
       });
-      fill(this.points, [["", "a point: click it, or choose it here"], ...options], this.view.point ?? "");
+      const none = ["", "a point: click it, or choose it here"];
+      fill(this.points, [none, ...options], this.view.point ?? "");
     }
 
     drawCurves() {
       const { point } = this.view;
       this.curvesRow.hidden = point === null;
       this.legend.replaceChildren();
+      this.told.replaceChildren();
       if (point === null) {
         return;
       }
       const networks = [...new Set(this.shown)];
+      this.told.append(...networks.map((network) => this.facts(network, point)));
       this.legend.append(`At ${setting(this.data, point)}: `);
       networks.forEach((network, k) => {
         const line = element("span", { "aria-hidden": "true", class: `line ${LINES[k].dash}` });
@@ -300,7 +302,8 @@
     /* --- the page around -------------------------------------------------------------------- */
 
     follow() {
-      const drawn = () => [...this.panels, ...this.curves].map(({ plot }) => plot).filter((plot) => plot.data);
+      const plots = [...this.panels, ...this.curves].map(({ plot }) => plot);
+      const drawn = () => plots.filter((plot) => plot.data);
       let width = this.box.clientWidth;
       new ResizeObserver(() => {
         if (this.box.clientWidth !== width && this.box.clientWidth > 0) {
