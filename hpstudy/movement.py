@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import kendalltau, spearmanr
 
 from hpstudy.intervals import (
+    LEVEL,
     UNKNOWN,
     Ellipses,
     Interval,
@@ -86,7 +87,8 @@ class Movement:
     spearman, kendall : float
         Rank correlations of the measured values, in [-1, 1]; NaN where one is constant.
     spearman_interval : Interval
-        Of the noise-free landscapes; noise makes the measured one smaller.
+        Of the noise-free landscapes; noise makes the measured one smaller. It ends at 1 where both
+        may be one landscape.
     overlap : Overlap
         Of the two regions.
     shift : Shift
@@ -233,13 +235,24 @@ def _correlation(statistic: Callable, values: list[np.ndarray]) -> float:
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> Interval:
-    """Rank correlation of each draw's two landscapes; draws have no ties."""
+    """Rank correlation of each draw's two landscapes, up to 1 where they may be one landscape."""
     if one.shape[1] < 2:
         return UNKNOWN
+    found = interval(_ranked_alike(one, other))
+    # What is not known of two landscapes only ever lowers their correlation. So much as here is
+    # what two measurements of the first would leave: of each an error, and the draws around it.
+    errors = [drawn - drawn.mean(axis=0) for drawn in (one, other)]
+    twice = [one.mean(axis=0) + error + np.roll(error, 1, axis=0) for error in errors]
+    alike = found.estimate >= np.quantile(_ranked_alike(*twice), 1 - LEVEL)
+    return found._replace(high=1.0) if alike else found
+
+
+def _ranked_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of each row of two arrays; draws have no ties."""
     ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (one, other)]
     apart = ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
     n = one.shape[1]
-    return interval(1 - 6 * apart / (n * (n**2 - 1)))
+    return 1 - 6 * apart / (n * (n**2 - 1))
 
 
 def _overlap(

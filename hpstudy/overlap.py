@@ -6,6 +6,7 @@ import numpy as np
 
 from hpstudy.ellipse import Ellipse
 from hpstudy.intervals import UNKNOWN, Ellipses, Interval, axis_interval, interval
+from hpstudy.landscape import TOLERANCE
 
 SLICES = 400
 """Steps of the quadrature that measures the overlap of two ellipses."""
@@ -45,11 +46,14 @@ def band(first: np.ndarray, second: np.ndarray, angle: np.ndarray) -> Band:
     Thesis, section 2.3.1, equation 2.2; the band itself in section 4.1.1.
     """
     around = axis_interval(angle)
+    # Rounding puts an angle on either side of pi/2, and its tangent at either infinity.
+    low, high = around.low - TOLERANCE, around.high + TOLERANCE
     vertical = (np.pi / 2, -np.pi / 2, 3 * np.pi / 2)
-    if not np.isfinite(around.estimate) or any(around.low <= x <= around.high for x in vertical):
+    if not np.isfinite(around.estimate) or any(low <= x <= high for x in vertical):
         return Band(UNKNOWN, UNKNOWN)
-    slope = np.tan(angle)
-    return Band(a=interval(second - slope * first), b=interval(-slope))
+    # The few draws beyond the vertical are the steepest, not those of the opposite slope.
+    b = Interval(*(float(-np.tan(x)) for x in (around.estimate, around.high, around.low)))
+    return Band(a=interval(second - np.tan(angle) * first), b=b)
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> np.ndarray:

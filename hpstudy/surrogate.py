@@ -32,7 +32,7 @@ DEPTH = 6.0
 # shares of the grid's span; the rest multiplies the values' deviation.
 _LENGTHS = (0.15, 0.3, 0.6, 1.2, 2.4, 4.8)
 _AMPLITUDES = np.geomspace(0.25, 128.0, 19)
-_NOISES = np.geomspace(0.01, 1.5, 21)
+_NOISES = np.geomspace(0.01, 1.5, 41)
 # The level of the surface is all but free: its deviation is ten amplitudes.
 _LEVEL = 100.0
 # Fewer measured points than this tell nothing of a surface's smoothness.
@@ -141,7 +141,9 @@ class Surrogate:
         The median over all choices: from replicates and the surface's smoothness together.
         """
         weights = self._weighed[1].sum(axis=(0, 1))
-        return self._spread * float(_NOISES[np.searchsorted(weights.cumsum(), 0.5)])
+        # Many replicates tell it more finely than the choices lie apart.
+        middle = np.interp(0.5, weights.cumsum() - weights / 2, np.log(_NOISES))
+        return self._spread * float(np.exp(middle))
 
     @_single_threaded
     def draws(self, number: int = DRAWS, seed: int = 0) -> np.ndarray:
