@@ -1,23 +1,44 @@
 """The explorer: widgets around the figures and tables of published studies, for a live kernel."""
 
 from collections.abc import Iterable
+from functools import lru_cache
+from html import escape
 from pathlib import Path
 
 import ipywidgets as widgets
 import plotly.graph_objects as go
 
-from hpstudy.booktables import at_threshold
+from hpstudy.controls import (
+    WHOLE,
+    WRAPPING,
+    dropdown,
+    fill,
+    live,
+    redraw,
+    renew,
+    save_button,
+    slider,
+)
+from hpstudy.curves import curves_at, plot_curves
+from hpstudy.drawing import axis_title, real
 from hpstudy.errors import HpstudyError, unknown
-from hpstudy.figures import plot_landscapes
-from hpstudy.htmltable import html_table
-from hpstudy.landscape import Landscape
-from hpstudy.results import METRIC_TITLES, Results, read_results, variant_title
+from hpstudy.explorerpage import ExplorerPage
+from hpstudy.landscape import Landscape, landscapes
+from hpstudy.pairfigure import PANELS, Pair, landscape_pair, move, plot_pair
+from hpstudy.results import METRIC_TITLES, Results, read_results, roi_title, variant_title
+from hpstudy.view import hyperparameters, numbers_html, view_caption, view_page, view_table
+from hpstudy.words import count
 
 LARGEST_THRESHOLD = 5.0
+# Pixels from which three panels, and two, stand beside each other.
+WIDE, MIDDLE = 760, 520
+NONE = ()
+"""Value of the choice of a point while none is chosen."""
+NO_CURVE = "No run of the two networks has a learning curve there."
 
 
 class Explorer(widgets.VBox):
-    """Two networks of a study beside each other, their region of interest under a slider.
+    """Two networks of a study beside each other, and their difference, under sliders.
 
     Parameters
     ----------
@@ -30,14 +51,23 @@ class Explorer(widgets.VBox):
     ----------
     study, left, right, metric : ipywidgets.Dropdown
         What is shown.
+    up, across : ipywidgets.Dropdown
+        Hyperparameters of the axes, never the same.
     threshold : ipywidgets.FloatSlider
         Of the region of interest, in percentage points.
+    multiple : ipywidgets.FloatSlider
+        Standard deviations from an ellipse's centre to its outline.
     relative : ipywidgets.Checkbox
         Whether each network is coloured by the distance from its own best.
-    figure : plotly.graph_objects.FigureWidget
-        Follows them.
-    numbers : ipywidgets.HTML
-        The table under it, which follows too.
+    point : ipywidgets.Dropdown
+        Point whose learning curves are shown, as values of `up` and `across`; a click chooses it
+        too. The empty tuple for none.
+    figure, curves : plotly.graph_objects.FigureWidget
+        Follow them; curves is None until a point has been chosen.
+    caption, numbers, said : ipywidgets.HTML
+        Follow too: under the figure, and above the curves.
+    exports : dict of str to ipywidgets.Button
+        "HTML", "PNG", "SVG" and "CSV": the browser saves the view.
 
     Raises
     ------
@@ -52,68 +82,156 @@ class Explorer(widgets.VBox):
             raise HpstudyError(f"no study has been published yet in {', '.join(folders)}.")
         if study and study not in self.studies:
             raise unknown("study", study, self.studies)
-        self.study = _dropdown("study", list(self.studies), study or next(iter(self.studies)))
-        self.left = _dropdown("left")
-        self.right = _dropdown("right")
-        self.metric = _dropdown("metric")
-        self.threshold = widgets.FloatSlider(
-            value=0.5,
-            min=0.1,
-            max=LARGEST_THRESHOLD,
-            step=0.1,
-            description="ROI (points)",
-            continuous_update=False,
-            readout_format=".1f",
+        self.study = dropdown("study", list(self.studies), study or next(iter(self.studies)))
+        self.left, self.right, self.metric = map(dropdown, ("left", "right", "metric"))
+        self.up, self.across = map(dropdown, ("up", "across"))
+        self.threshold = slider(
+            "ROI (points)", self.results.risk_threshold, 0.1, LARGEST_THRESHOLD, 0.1, 1
         )
-        self.relative = widgets.Checkbox(description="distance from own best", indent=False)
-        self.numbers = widgets.HTML()
+        self.multiple = slider("ellipse (SD)", 2.0, 0.5, 3.0, 0.05, 2)
+        self.relative = widgets.Checkbox(True, description="distance from own best", indent=False)
+        self.point = dropdown("curves at")
+        self.caption, self.numbers, self.said = (widgets.HTML() for _ in range(3))
+        self.exports = {kind: save_button(kind) for kind in ("HTML", "PNG", "SVG", "CSV")}
+        self.page = ExplorerPage()
         self._offer()
-        first = self._plot()
-        self.figure, self._drawn = go.FigureWidget(first), _values(first)
-        self._tabulate()
-        self.study.observe(self._change_study, names="value")
-        for choice in (self.left, self.right, self.metric, self.threshold, self.relative):
-            choice.observe(self._draw, names="value")
-        self._busy = False
-        rows = [
-            widgets.HBox([self.study, self.metric, self.threshold], layout=_WRAPPING),
-            widgets.HBox([self.left, self.right, self.relative], layout=_WRAPPING),
-        ]
-        super().__init__([*rows, self.figure, self.numbers])
+        self.figure = live(plot_pair(self._pair()))
+        self.curves = None
+        self._lower = widgets.Box(layout=WHOLE)
+        self._say()
+        self._show_curves()
+        self._watch()
+        figure = widgets.Box([self.figure], layout=WHOLE)
+        figure.add_class("hpstudy-pair")
+        super().__init__([*self._controls(), figure, *self._below()])
+        self.add_class("hpstudy-explorer")
 
     @property
     def results(self) -> Results:
         """Study that is shown."""
         return self.studies[self.study.value]
 
+    @property
+    def axes(self) -> tuple[str, str]:
+        """Hyperparameters drawn up and across."""
+        return self.up.value, self.across.value
+
     def shown(self) -> dict[str, Landscape]:
         """Landscapes of the left and the right network."""
-        every = self.results.landscapes(self.metric.value)
+        every = _landscapes(self.results, self.metric.value, self.axes)
         return {"left": every[self.left.value], "right": every[self.right.value]}
+
+    def _controls(self) -> list[widgets.HBox]:
+        rows = (
+            (self.study, self.left, self.right),
+            (self.metric, self.up, self.across),
+            (self.threshold, self.multiple, self.relative),
+        )
+        return [widgets.HBox(row, layout=WRAPPING) for row in rows]
+
+    def _below(self) -> list[widgets.Widget]:
+        save = widgets.HBox([widgets.Label("save as"), *self.exports.values()], layout=WRAPPING)
+        return [self.caption, save, self.numbers, self.point, self.said, self._lower, self.page]
+
+    def _watch(self) -> None:
+        self._busy = False
+        self.study.observe(self._change_study, names="value")
+        for axis, other in ((self.up, self.across), (self.across, self.up)):
+            axis.observe(lambda change, other=other: self._change_axis(change, other), "value")
+        for choice in (self.left, self.right, self.metric, self.relative):
+            choice.observe(self._redraw, names="value")
+        for choice in (self.threshold, self.multiple):
+            choice.observe(self._move, names="value")
+        self.point.observe(self._choose, names="value")
+        self.page.observe(self._fit, names="width")
+        for kind, button in self.exports.items():
+            button.on_click(lambda _, kind=kind: self._export(kind))
+        for trace in self.figure.data:
+            if trace.hoverinfo == "text":
+                trace.on_click(self._click)
 
     def _offer(self) -> None:
         """Fill the choices with what the study has; keep a choice that it has too."""
-        names = list(self.results.landscapes())
-        variants = [(variant_title(name), name) for name in names]
-        metrics = [(METRIC_TITLES[name], name) for name in self.results.metrics]
+        axes = [(axis_title(name), name) for name in hyperparameters(self.results.table)]
+        names = list(dict.fromkeys(self.results.table["variant"].astype(str)))
+        names.sort(key=lambda name: name != "unpruned")
         for choice, options, first in (
-            (self.left, variants, names[0]),
-            (self.right, variants, names[-1]),
-            (self.metric, metrics, "top1"),
+            (self.left, [(variant_title(name), name) for name in names], names[0]),
+            (self.right, [(variant_title(name), name) for name in names], names[-1]),
+            (self.metric, [(METRIC_TITLES[name], name) for name in self.results.metrics], "top1"),
+            (self.up, axes, axes[0][1]),
         ):
-            kept = choice.value if choice.value in [value for _, value in options] else first
-            choice.options = options
-            choice.value = kept
+            fill(choice, options, first)
+        fill(self.across, axes, next(name for _, name in axes if name != self.up.value))
+        if self.across.value == self.up.value:
+            self.up.value = next(name for _, name in axes if name != self.across.value)
+        self._offer_points()
 
-    def _plot(self) -> go.Figure:
-        return plot_landscapes(
-            self.shown(), (self.threshold.value,), relative=self.relative.value, columns=2
+    def _offer_points(self) -> None:
+        points = {
+            tuple(row)
+            for one in self.shown().values()
+            for row in one.points[list(self.axes)].itertuples(index=False)
+        }
+        up, across = map(axis_title, self.axes)
+        titles = [(f"{up} {real(at[0])}, {across} {real(at[1])}", at) for at in sorted(points)]
+        fill(self.point, [("none: click a point", NONE), *titles], NONE)
+
+    def _pair(self) -> Pair:
+        chosen = dict(zip(self.axes, self.point.value, strict=False))
+        return landscape_pair(
+            *self.shown().values(),
+            self.threshold.value,
+            self.multiple.value,
+            self.relative.value,
+            chosen,
         )
 
-    def _tabulate(self) -> None:
-        chosen = dict.fromkeys((self.left.value, self.right.value))
-        frame = at_threshold(self.results, chosen, self.metric.value, self.threshold.value)
-        self.numbers.value = f"<p>{self.results.label}</p>{html_table(frame)}"
+    def _say(self) -> None:
+        view = (*self.shown().values(), self.threshold.value, self.multiple.value)
+        self.numbers.value = numbers_html(*view)
+        self.caption.value = f"<p>{escape(self._caption())}</p>"
+
+    def _caption(self) -> str:
+        others = [axis_title(name) for _, name in self.up.options if name not in self.axes]
+        return view_caption(
+            *self.shown().values(),
+            self.results.label,
+            self.threshold.value,
+            self.multiple.value,
+            others,
+        )
+
+    def _move(self, change: object) -> None:
+        with self.figure.batch_update():
+            move(self.figure, self._pair())
+        self._say()
+
+    def _redraw(self, change: object) -> None:
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            self._offer_points()
+        finally:
+            self._busy = False
+        self._draw()
+        self._say()
+        self._show_curves()
+
+    def _draw(self) -> None:
+        figure = plot_pair(self._pair(), self._columns)
+        figure.layout.width = self.page.width or None
+        redraw(self.figure, figure)
+
+    @property
+    def _columns(self) -> int:
+        width = self.page.width or WIDE
+        return PANELS if width >= WIDE else 2 if width >= MIDDLE else 1
+
+    def _fit(self, change: object) -> None:
+        self._draw()
+        self._show_curves()
 
     def _change_study(self, change: object) -> None:
         # New options set several values; one drawing at the end is enough.
@@ -122,31 +240,69 @@ class Explorer(widgets.VBox):
             self._offer()
         finally:
             self._busy = False
-        self._draw(change)
+        self._redraw(change)
 
-    def _draw(self, change: object) -> None:
+    def _change_axis(self, change: dict, other: widgets.Dropdown) -> None:
         if self._busy:
             return
-        new = _values(self._plot())
+        if change["new"] == other.value:
+            # One hyperparameter cannot be both axes, so they change places.
+            self._busy = True
+            try:
+                other.value = change["old"]
+            finally:
+                self._busy = False
+        self._redraw(change)
+
+    def _click(self, trace: go.Scatter, points: object, state: object) -> None:
+        for across, up in zip(points.xs, points.ys, strict=True):
+            for _, at in self.point.options:
+                if at and f"{at[0]:.9g} {at[1]:.9g}" == f"{up:.9g} {across:.9g}":
+                    self.point.value = at
+
+    def _choose(self, change: object) -> None:
+        if self._busy:
+            return
         with self.figure.batch_update():
-            # The traces are the same in number and kind whatever is chosen (`plot_landscapes`);
-            # touching only those that change halves the time that a moved slider takes.
-            parts = zip((*self.figure.data, self.figure.layout), self._drawn, new, strict=True)
-            for part, before, after in parts:
-                if after != before:
-                    part.update(after, overwrite=True)
-        self._drawn = new
-        self._tabulate()
+            move(self.figure, self._pair())
+        self._show_curves()
+
+    def _runs(self):
+        at = dict(zip(self.axes, self.point.value, strict=True))
+        return curves_at(self.results.table, (self.left.value, self.right.value), at)
+
+    def _show_curves(self) -> None:
+        if not self.point.value:
+            self.said.value, self._lower.children = "", ()
+            return
+        runs = self._runs()
+        n = len(runs.groupby(["variant", "seed"]))
+        figure = plot_curves(runs, 1 if self._columns == 1 else 2)
+        figure.layout.width = self.page.width or None
+        if self.curves is None:
+            # Not before: a browser reads Plotly anew for every figure.
+            self.curves = live(figure)
+        else:
+            renew(self.curves, figure)
+        self._lower.children = (self.curves,) if n else ()
+        where = f"Learning curves of {count(n, 'run')}, one line each." if n else NO_CURVE
+        self.said.value = f"<p>{where}</p>"
+
+    def _export(self, kind: str) -> None:
+        left, right = self.shown().values()
+        region = roi_title(self.threshold.value)
+        name = f"{self.results.name} {left.variant} {right.variant} {left.metric} {region}"
+        if kind == "CSV":
+            table = view_table(left, right, self.threshold.value)
+            self.page.save_text(f"{name}.csv", "text/csv", table.to_csv(index=False))
+        elif kind == "HTML":
+            text = view_page(go.Figure(self.figure), name, self._caption(), self.numbers.value)
+            self.page.save_text(f"{name}.html", "text/html", text)
+        else:
+            self.page.save_picture(name, kind.lower())
 
 
-_WRAPPING = widgets.Layout(flex_flow="row wrap")
-
-
-def _dropdown(name: str, options: Iterable = (), value: str | None = None) -> widgets.Dropdown:
-    return widgets.Dropdown(options=list(options), value=value, description=name)
-
-
-def _values(figure: go.Figure) -> list[dict]:
-    """Values of every trace of a figure, and of its layout last."""
-    parts = [part.to_plotly_json() for part in (*figure.data, figure.layout)]
-    return [{key: value for key, value in part.items() if key != "type"} for part in parts]
+@lru_cache(maxsize=32)
+def _landscapes(results: Results, metric: str, axes: tuple[str, str]) -> dict[str, Landscape]:
+    # A moved slider asks for the same ones again and again.
+    return landscapes(results.table, metric, axes=axes)

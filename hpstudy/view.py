@@ -1,0 +1,268 @@
+"""What the explorer says about its two landscapes: numbers, caption, and files to take away."""
+
+import math
+from collections.abc import Iterable
+from html import escape
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from hpstudy.controls import CONFIG
+from hpstudy.difference import difference, jaccard
+from hpstudy.drawing import axis_title, real
+from hpstudy.ellipse import confidence_level
+from hpstudy.errors import HpstudyError
+from hpstudy.htmltable import html_table
+from hpstudy.landscape import AXES, Landscape, nine_digits
+from hpstudy.results import METRIC_TITLES, roi_title, variant_title
+from hpstudy.risk import common_points, risk
+from hpstudy.store import TABLE_COLUMNS
+from hpstudy.words import count, list_text, number_text
+
+_SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 1em 3em; line-height: 1.5"
+
+
+def hyperparameters(table: pd.DataFrame) -> list[str]:
+    """Columns of a published table that can be an axis of a landscape.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per run.
+
+    Returns
+    -------
+    list of str
+        Learning rate and weight decay, and columns that this package does not write itself: of
+        positive, finite numbers, at least two different ones.
+
+    Raises
+    ------
+    HpstudyError
+        If there are fewer than two.
+    """
+    names = [name for name in AXES if name in table]
+    names += [name for name in table if name not in (*TABLE_COLUMNS, *METRIC_TITLES)]
+    found = [name for name in names if _is_axis(table[name])]
+    if len(found) < 2:
+        raise HpstudyError(
+            "a landscape needs two hyperparameters with two values each; the table varies "
+            f"{', '.join(found) or 'none'}."
+        )
+    return found
+
+
+def _is_axis(values: pd.Series) -> bool:
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return False
+    numbers = values.to_numpy(float)
+    return bool((np.isfinite(numbers) & (numbers > 0)).all() and nine_digits(values).nunique() > 1)
+
+
+def network_numbers(
+    left: Landscape, right: Landscape, threshold: float, multiple: float
+) -> list[tuple[str, str, str]]:
+    """Numbers of each of two networks, as text.
+
+    Parameters
+    ----------
+    left, right : Landscape
+        Over the same axes.
+    threshold : float
+        Of the regions of interest, in percentage points.
+    multiple : float
+        Standard deviations from an ellipse's centre to its outline.
+
+    Returns
+    -------
+    list of tuple of str
+        What it is, the left network's, the right network's; a dash where there is none. The risk
+        is that of keeping the left network's region of interest (equation 3.5).
+    """
+    columns = [_numbers(left, one, threshold, multiple) for one in (left, right)]
+    return [(name, columns[0][name], columns[1][name]) for name in columns[0]]
+
+
+def _numbers(
+    left: Landscape, landscape: Landscape, threshold: float, multiple: float
+) -> dict[str, str]:
+    ellipse = landscape.ellipse(threshold, multiple)
+    lost = risk(left, landscape, threshold)
+    numbers = {"best, %": number_text(landscape.best)}
+    for axis, value in landscape.best_at.items():
+        numbers[f"its {axis_title(axis)}"] = real(value) if math.isfinite(value) else "–"
+    numbers[f"points in the {roi_title(threshold)}"] = (
+        f"{len(landscape.roi(threshold))} of {len(landscape.points)}"
+    )
+    numbers["ellipse, length × width in decades"] = (
+        f"{number_text(ellipse.length)} × {number_text(ellipse.width)}" if ellipse else "–"
+    )
+    for number, axis in enumerate(landscape.axes):
+        numbers[f"its centre, {axis_title(axis)}"] = (
+            real(10 ** ellipse.centre[number]) if ellipse else "–"
+        )
+    numbers["mean risk at the left network's region, points"] = (
+        f"{number_text(lost.mean)} (n = {lost.n})"
+    )
+    return numbers
+
+
+def pair_numbers(
+    left: Landscape, right: Landscape, threshold: float, multiple: float
+) -> list[tuple[str, str]]:
+    """Numbers of the comparison of two networks, as text.
+
+    Parameters
+    ----------
+    left, right : Landscape
+        Over the same axes.
+    threshold : float
+        Of the regions of interest, in percentage points.
+    multiple : float
+        Standard deviations from an ellipse's centre to its outline.
+
+    Returns
+    -------
+    list of tuple of str
+        What it is, and how much; a dash where it cannot be told.
+    """
+    compared = difference(left, right)
+    shapes = [one.ellipse(threshold, multiple) for one in (left, right)]
+    shift = math.dist(shapes[0].centre, shapes[1].centre) if all(shapes) else math.nan
+    return [
+        ("settings that both have", str(compared.n)),
+        ("rank correlation, Spearman", number_text(compared.spearman)),
+        ("rank correlation, Kendall", number_text(compared.kendall)),
+        (
+            f"overlap of the {roi_title(threshold)}s, Jaccard",
+            number_text(jaccard(left, right, threshold)),
+        ),
+        ("centres of the ellipses apart, decades", number_text(shift)),
+    ]
+
+
+def numbers_html(left: Landscape, right: Landscape, threshold: float, multiple: float) -> str:
+    """Both lists of numbers as HTML tables; names from the table of runs are escaped."""
+    networks = pd.DataFrame(
+        network_numbers(left, right, threshold, multiple),
+        columns=["", variant_title(left.variant), variant_title(right.variant)],
+    )
+    pair = pd.DataFrame(
+        pair_numbers(left, right, threshold, multiple), columns=["right − left", ""]
+    )
+    return f'<div style="{_SIDE_BY_SIDE}">{html_table(networks)}\n{html_table(pair)}</div>'
+
+
+def view_caption(
+    left: Landscape,
+    right: Landscape,
+    label: str,
+    threshold: float,
+    multiple: float,
+    others: Iterable[str] = (),
+) -> str:
+    """Caption of the explorer's figure: what is drawn, of how many runs, and their spread.
+
+    Parameters
+    ----------
+    left, right : Landscape
+        Those of the figure.
+    label : str
+        Network, data and length of training, as `Results.label` gives them.
+    threshold : float
+        Of the regions of interest, in percentage points.
+    multiple : float
+        Standard deviations from an ellipse's centre to its outline.
+    others : iterable of str, optional
+        Hyperparameters that vary beside the two axes.
+
+    Returns
+    -------
+    str
+        Some sentences.
+    """
+    points = pd.concat([left.points, right.points])
+    runs = sorted({int(n) for n in points["seeds"]})
+    each = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
+    spread = points["std"].dropna()
+    sizes = list(dict.fromkeys((len(left.points), len(right.points))))
+    sentences = [
+        f"{METRIC_TITLES.get(left.metric, left.metric).capitalize()}: {label}.",
+        f"Mean of n = {each} {'run' if runs == [1] else 'runs'} at each of "
+        f"{' and '.join(map(str, sizes))} points.",
+        f"Standard deviation over runs: median {number_text(spread.median())} points, "
+        f"where there are several (n = {count(len(spread), 'point')})."
+        if len(spread)
+        else "With one run a point the spread between runs is not measured.",
+        "Third panel: the right network's distance from its own best minus the left one's from "
+        "its own, in points; purple where the right one is closer. Circles are measured, colours "
+        "between them interpolated.",
+        f"Ellipses: {multiple:g} standard deviations ({1 - confidence_level(multiple):.1%} of a "
+        f"Gaussian) around the {roi_title(threshold)}, from five points on.",
+        "The best of many noisy accuracies is biased upward.",
+    ]
+    if others:
+        sentences.insert(2, f"The mean is also over the values of {list_text(others)}.")
+    return " ".join(sentences)
+
+
+def view_table(left: Landscape, right: Landscape, threshold: float) -> pd.DataFrame:
+    """Data of the explorer's view, to be taken away as CSV.
+
+    Parameters
+    ----------
+    left, right : Landscape
+        Over the same axes.
+    threshold : float
+        Of the regions of interest, in percentage points.
+
+    Returns
+    -------
+    DataFrame of shape (n_left + n_right, 12)
+        side ("left", "right"), variant, metric and the columns of `Landscape.points`; `from_best`,
+        the value minus the network's best (at most 0; NaN without a value), `in_region`, and
+        `difference`: the right network's `from_best` minus the left one's; on the right network's
+        rows, NaN where one of the two has no value.
+    """
+    frames = []
+    for side, one in (("left", left), ("right", right)):
+        frame = one.points.reset_index(drop=True)
+        frame.insert(0, "metric", one.metric)
+        frame.insert(0, "variant", one.variant)
+        frame.insert(0, "side", side)
+        frame["from_best"] = frame["value"] - one.best
+        frame["in_region"] = one.inside(threshold)
+        frame["difference"] = math.nan
+        frames.append(frame)
+    _, there = common_points(left, right)
+    frames[1].loc[there, "difference"] = difference(left, right).points["difference"].to_numpy()
+    return pd.concat(frames, ignore_index=True)
+
+
+def view_page(figure: go.Figure, title: str, caption: str, numbers: str) -> str:
+    """The view as one HTML file that needs no other file and no network.
+
+    Parameters
+    ----------
+    figure : plotly.graph_objects.Figure
+        Drawn anew by the Plotly that is written into the file.
+    title, caption : str
+        Plain text.
+    numbers : str
+        HTML, as `numbers_html` returns it.
+
+    Returns
+    -------
+    str
+        About 5 MB, nearly all of it Plotly.
+    """
+    drawn = figure.to_html(full_html=False, include_plotlyjs=True, config=CONFIG)
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{escape(title)}</title>\n"
+        "<style>body { font-family: system-ui, sans-serif; margin: 1em } "
+        "td, th { padding: 0.2em 0.8em; text-align: left }</style>\n"
+        f"<h1>{escape(title)}</h1>\n{drawn}\n<p>{escape(caption)}</p>\n{numbers}\n</html>\n"
+    )
