@@ -96,7 +96,7 @@ def print_pdf(page: Path, target: Path) -> None:
         If there is no Chromium, a script of the page fails, the page asks another host for
         anything, or the browser ends or takes longer than two minutes.
     """
-    with tempfile.TemporaryDirectory(prefix="hpstudy-") as profile:
+    with tempfile.TemporaryDirectory(prefix="hpstudy-", ignore_cleanup_errors=True) as profile:
         browser = _Browser(find_chromium(), profile)
         try:
             content = browser.print(page.resolve().as_uri())
@@ -116,6 +116,7 @@ class _Browser:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=0,
         )
         # A browser that hangs is ended, and what waits for it then reads the end of the pipe.
         self._watch = threading.Timer(SECONDS, self._process.kill)
@@ -167,8 +168,15 @@ class _Browser:
     def close(self) -> None:
         """End the browser and wait for its end."""
         self._watch.cancel()
-        self._process.kill()
-        self._process.communicate()
+        # It ends itself, and its children first, when nobody speaks to it any more; a child that
+        # outlives it would still write into the folder that is about to be removed.
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
 
     def _refuse_faults(self) -> None:
         for event in self._events:
@@ -188,7 +196,6 @@ class _Browser:
         message = {"id": self._sent, "method": method, "params": params, **self._session}
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\0")
-            self._process.stdin.flush()
         except BrokenPipeError:
             raise self._ended() from None
         while (answer := self._read()).get("id") != self._sent:
