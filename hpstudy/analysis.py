@@ -29,9 +29,6 @@ from hpstudy.regret import local_search, random_search
 from hpstudy.risk import common_points
 from hpstudy.surrogate import DRAWS, FEWEST, Surrogate
 
-CLIMBS = 200
-"""Draws on each of which one local search is made."""
-
 
 class Best(NamedTuple):
     """Best of a landscape.
@@ -263,7 +260,7 @@ class Analysis:
             return None
         points = _places(self.landscapes[variant])
         generator = np.random.default_rng(0)
-        climbed = local_search(drawn[:CLIMBS], points, row, 1, generator)
+        climbed = local_search(drawn, points, row, 1, generator)
         return Regret(_curve(random_search(drawn, row)), _curve(climbed))
 
     def _common(self, variant: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpstudy.analysis import CLIMBS, Analysis, Curve, best_row
+from hpstudy.analysis import Analysis, Curve, best_row
 from hpstudy.drawing import INK, axis_style, axis_title, panel_figure, real, title_axes
 from hpstudy.errors import HpstudyError
 from hpstudy.marks import plain
@@ -300,7 +300,7 @@ def regret_caption(analysis: Analysis, label: str) -> str:
         f"{SEARCHES['random'].capitalize()} (dashed, squares) is without replacement, its "
         f"expectation exact on each of {DRAWS:,} draws; {SEARCHES['local']} (solid, circles) tries "
         "the untried point nearest to the best so far, first around the kept setting, once on "
-        f"each of {CLIMBS:,} of these draws, so that it may begin a little apart.",
+        "each of these draws.",
         f"Dotted: {targets} points; the marks are the smallest k at which a line is that low. "
         f"From the right end on all lines are at {FLAT:g} or below.",
     ]

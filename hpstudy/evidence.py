@@ -1,6 +1,7 @@
 """What the report notebooks call to show how sure a study is: intervals, movement, advice."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from html import escape
 
 from hpstudy import booktables, intervaltables
@@ -9,6 +10,7 @@ from hpstudy.agreement import agreement
 from hpstudy.curvefigures import plot_regret, regret_caption
 from hpstudy.differencemaps import difference_caption, plot_differences
 from hpstudy.drawing import show
+from hpstudy.errors import HpstudyError
 from hpstudy.interactive import show_interactive
 from hpstudy.pages import study_table
 from hpstudy.results import Results
@@ -31,22 +33,31 @@ WITHOUT = (
 def show_differences(study: Results) -> None:
     """Show each pruned network's landscape minus the unpruned one's, each from its own best."""
     landscapes, threshold = study.landscapes(), max(study.thresholds)
-    figure = plot_differences(landscapes, threshold)
-    show(figure, difference_caption(landscapes, study.label, threshold), "Difference maps")
+    _figure(
+        "Difference maps",
+        partial(plot_differences, landscapes, threshold),
+        partial(difference_caption, landscapes, study.label, threshold),
+    )
 
 
 def show_membership(study: Results) -> None:
     """Show the probability that each point belongs to the region of interest."""
     analysis, threshold = study.analysis(), max(study.thresholds)
-    caption = membership_caption(analysis, study.label, threshold)
-    show(plot_membership(analysis, threshold), caption, "Membership")
+    _figure(
+        "Membership",
+        partial(plot_membership, analysis, threshold),
+        partial(membership_caption, analysis, threshold, study.label),
+    )
 
 
 def show_surrogate(study: Results) -> None:
     """Show the model of the noise-free landscape and its uncertainty, under the measured points."""
     analysis, threshold = study.analysis(), max(study.thresholds)
-    caption = surrogate_caption(analysis, study.label, threshold)
-    show(plot_surrogate(analysis, threshold), caption, "Model of the landscape")
+    _figure(
+        "Model of the landscape",
+        partial(plot_surrogate, analysis, threshold),
+        partial(surrogate_caption, analysis, threshold, study.label),
+    )
 
 
 def show_noise(every: Iterable[Results]) -> None:
@@ -112,8 +123,8 @@ def show_keepings(every: Iterable[Results]) -> None:
         "Loss of top-1 accuracy at the unpruned network's optimum against the network's own best, "
         "in percentage points; keeping is advised where the interval ends at or below "
         f"{TOLERABLE:g}, tuning again where it begins above. Then the fewest trainings, beside the "
-        "one at that setting, after which the expected loss is at most 0.5, 0.25 and 0.1 points: climbing from "
-        f"it, or at random. {WITHOUT}"
+        "one at that setting, after which the expected loss is at most 0.5, 0.25 and 0.1 points: "
+        f"climbing from it, or at random. {WITHOUT}"
     )
     study_table(intervaltables.keepings(every), caption, every, "What keeping costs")
 
@@ -122,7 +133,11 @@ def show_regrets(every: Iterable[Results]) -> None:
     """Show the regret curves of each study."""
     for study in every:
         analysis = study.analysis()
-        show(plot_regret(analysis), regret_caption(analysis, study.label), f"Regret, {study.title}")
+        _figure(
+            f"Regret, {study.title}",
+            partial(plot_regret, analysis),
+            partial(regret_caption, analysis, study.label),
+        )
 
 
 def show_advice(every: Iterable[Results]) -> None:
@@ -136,3 +151,13 @@ def show_advice(every: Iterable[Results]) -> None:
         )
         head = f"<p><strong>{escape(study.title)}</strong>, {escape(study.scale)}</p>"
         display(HTML(f'<div class="hpstudy-advice">{head}<ul>{items}</ul></div>'))
+
+
+def _figure(label: str, plot: Callable, caption: Callable) -> None:
+    """Show a figure, or say why a study that is still small has none."""
+    from IPython.display import Markdown, display
+
+    try:
+        show(plot(), caption(), label)
+    except HpstudyError as error:
+        display(Markdown(f"**{label}**: no figure, because {error}"))

@@ -8,7 +8,7 @@ from hpstudy.ellipse import Ellipse
 from hpstudy.intervals import UNKNOWN, Ellipses, Interval, axis_interval, interval
 from hpstudy.landscape import TOLERANCE
 
-SLICES = 400
+SLICES = 200
 """Steps of the quadrature that measures the overlap of two ellipses."""
 
 

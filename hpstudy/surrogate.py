@@ -203,20 +203,22 @@ class Surrogate:
         choices, weights = self._weighed
         means, seconds = np.zeros(len(wanted)), np.zeros(len(wanted))
         # What has no weight to speak of costs as much time as the rest.
-        kept = np.argwhere(weights > 1e-3 * weights.max())
-        total = sum(weights[tuple(index)] for index in kept)
-        for k, a, s in kept:
+        kept = np.where(weights > 1e-3 * weights.max(), weights, 0.0)
+        kept /= kept.sum()
+        for k in np.flatnonzero(kept.sum(axis=(1, 2))):
             choice = choices[k]
             across = _covariance(
                 new[choice.rotated], old[choice.rotated], choice.lengths, choice.smooth
             )
-            variance = _AMPLITUDES[a] ** 2
-            turned = variance * (across * root) @ choice.vectors
-            scale = variance * choice.eigenvalues + _NOISES[s] ** 2
-            mean = turned @ (choice.values / scale)
-            left = variance * (1 + _LEVEL) - (turned**2 / scale).sum(axis=1)
-            means += weights[k, a, s] / total * mean
-            seconds += weights[k, a, s] / total * (mean**2 + left.clip(0.0))
+            turned = (across * root) @ choice.vectors
+            for a, s in np.argwhere(kept[k]):
+                variance = _AMPLITUDES[a] ** 2
+                scale = variance * choice.eigenvalues + _NOISES[s] ** 2
+                mean = variance * (turned @ (choice.values / scale))
+                known = variance**2 * (turned**2 @ (1 / scale))
+                left = (variance * (1 + _LEVEL) - known).clip(0.0)
+                means += kept[k, a, s] * mean
+                seconds += kept[k, a, s] * (mean**2 + left)
         deviation = np.sqrt((seconds - means**2).clip(0.0))
         return self._measured["value"].mean() + self._spread * means, self._spread * deviation
 
