@@ -7,6 +7,7 @@ from hpstudy import agreement, booktables, thesis
 from hpstudy.advice import TOLERABLE, VERDICTS, Advice, advise
 from hpstudy.analysis import Analysis
 from hpstudy.drawing import real
+from hpstudy.intervals import Interval
 from hpstudy.landscape import Landscape
 from hpstudy.results import Results, roi_title, variant_title
 from hpstudy.words import count, interval_text, list_text, number_text, range_text
@@ -118,19 +119,21 @@ def moved(results: Results, variants: Iterable[str]) -> str:
         found = analysis.movement(name, threshold)
         if found is not None and math.isfinite(found.shift.distance.estimate):
             shifts[name] = found.shift.distance
-    region = f"{results.title}'s near-best region ({roi_title(threshold)})"
+    region = f"near-best region ({roi_title(threshold)})"
     if not shifts:
-        return f"Whether {region} moved cannot be told: too few points lie in it."
-    parts = [f"{interval_text(x)} for {variant_title(name)}" for name, x in shifts.items()]
-    apart = [variant_title(name) for name, x in shifts.items() if x.low > 0]
+        return (
+            f"Whether {results.title}'s {region} moves by pruning cannot be told: too few points "
+            "lie in it."
+        )
+    apart = [name for name, x in shifts.items() if x.low > 0]
     verdict = "no shift can be told from noise"
     if len(apart) == len(shifts):
         verdict = "more than noise explains"
     elif apart:
-        verdict = f"more than noise explains for {list_text(apart)} only"
+        verdict = f"more than noise explains only for {list_text(_short(apart, shifts))}"
     return (
-        f"After pruning the centre of {region} had moved by {list_text(parts)}, in decades of the "
-        f"two hyperparameters: {verdict}."
+        f"{_pruned(results, shifts)}, the centre of the {region} had moved by "
+        f"{_by_network(shifts, 'decades')}: {verdict}."
     )
 
 
@@ -140,10 +143,10 @@ def lost(results: Results, variants: Iterable[str]) -> str:
     known = [one for one in advices if math.isfinite(one.loss.estimate)]
     if not known:
         return "What keeping the unpruned network's optimum costs cannot be told from these runs."
-    parts = [f"{interval_text(one.loss)} for {variant_title(one.variant)}" for one in known]
+    losses = {one.variant: one.loss for one in known}
     return (
-        f"Keeping the unpruned network's optimum cost, in points of top-1 accuracy, "
-        f"{list_text(parts)}: {_verdicts(known)}."
+        f"Keeping the unpruned network's optimum cost {_by_network(losses, 'points')} of top-1 "
+        f"accuracy: {_verdicts(known)}."
     )
 
 
@@ -165,16 +168,41 @@ def _noise(analysis: Analysis) -> float:
 
 def _verdicts(advices: list[Advice]) -> str:
     """Verdicts in words, by network where they differ."""
+    words = dict(VERDICTS, unsure=f"whether that is more than {TOLERABLE:g} cannot be told")
     names: dict[str, list[str]] = {}
     for one in advices:
-        names.setdefault(VERDICTS[one.verdict], []).append(variant_title(one.variant))
+        names.setdefault(words[one.verdict], []).append(one.variant)
     if len(names) == 1:
-        return (
-            f"whether that is more than {TOLERABLE:g} {next(iter(names))}"
-            if (advices[0].verdict == "unsure")
-            else next(iter(names))
-        )
-    return "; ".join(f"{words} for {list_text(which)}" for words, which in names.items())
+        return next(iter(names))
+    every = [one.variant for one in advices]
+    return "; ".join(f"{said} ({list_text(_short(own, every))})" for said, own in names.items())
+
+
+def _by_network(values: dict[str, Interval], unit: str) -> str:
+    """Interval of each network, the unit with the first: "0.1 decades (0.0 to 0.3; uniform)"."""
+    parts = []
+    for name, words in zip(values, _short(values, values), strict=True):
+        estimate, low, high = (number_text(x) for x in values[name])
+        after = "" if parts else f" {unit}"
+        parts.append(f"{estimate}{after} ({low} to {high}; {words})")
+    return list_text(parts)
+
+
+def _pruned(results: Results, variants: Iterable[str]) -> str:
+    """How the networks were pruned, where it is the same for all: "Pruned to 30 % of its FLOPs"."""
+    ratios = {_ratio(name) for name in variants}
+    share = next(iter(ratios)) if len(ratios) == 1 else math.nan
+    much = f" to {100 * share:.3g} % of its FLOPs" if math.isfinite(share) else ""
+    return f"After {results.title} was pruned{much}"
+
+
+def _short(names: Iterable[str], among: Iterable[str]) -> list[str]:
+    """Names of networks in words, the share of FLOPs left out where all networks have the same."""
+    same = len({_ratio(name) for name in among}) == 1
+    titles = [variant_title(name) for name in names]
+    return [
+        (one.partition(",")[0] if same else one.removesuffix(" FLOPs")).lower() for one in titles
+    ]
 
 
 def _ratio(name: str) -> float:

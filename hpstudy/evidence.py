@@ -88,7 +88,7 @@ def show_movements(every: Iterable[Results]) -> None:
         "of one and the same landscape, and the share of those that overlap as little; shift of "
         f"the ellipse's centre in decades, and p of the permutation test. {WITHOUT}"
     )
-    study_table(intervaltables.movements(every), caption, every, "Did it move?")
+    study_table(intervaltables.movements(every), caption, every, "Movement")
 
 
 def show_agreement(study: Results) -> None:

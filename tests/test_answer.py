@@ -209,10 +209,15 @@ def test_first_page_answers_from_the_study_that_sees_the_most_images():
 def test_numbers_in_the_answer_are_those_of_the_analysis():
     one = study(rows=rows(0.25))
     shift = one.analysis().movement("uniform-0.6", 1.0).shift.distance
-    assert interval_text(shift) in answer.answer([one])["moved"]
+    estimate, low, high = (number_text(x) for x in shift)
+    assert (
+        f"moved by {estimate} decades ({low} to {high}; uniform)" in answer.answer([one])["moved"]
+    )
     # Truly 0.25 decades along both axes.
     assert shift.low <= math.hypot(0.25, 0.25) + 0.05 and shift.high >= 0.3
-    assert interval_text(one.analysis().keeping("uniform-0.6")[1]) in answer.facts(one)["lost"]
+    estimate, low, high = (number_text(x) for x in one.analysis().keeping("uniform-0.6")[1])
+    assert f"cost {estimate} points ({low} to {high}; uniform)" in answer.facts(one)["lost"]
+    assert "pruned to 60 % of its FLOPs" in answer.facts(one)["moved"]
 
 
 def test_answer_of_too_few_points_says_that_it_cannot_be_told():
