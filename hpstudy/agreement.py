@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from hpstudy.analysis import Analysis, enough_points
+from hpstudy.analysis import Analysis
 from hpstudy.intervals import Interval, interval
+from hpstudy.outcomes import enough_points
 from hpstudy.results import Results, roi_title, variant_title
 from hpstudy.words import interval_text
 

@@ -6,12 +6,10 @@ arithmetic on arrays.
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from hpstudy.ellipse import MINIMUM_POINTS
 from hpstudy.intervals import (
     UNKNOWN,
     Ellipses,
@@ -24,101 +22,11 @@ from hpstudy.intervals import (
 )
 from hpstudy.landscape import Landscape
 from hpstudy.movement import Movement, movement
+from hpstudy.outcomes import Best, Curve, Regret, RiskInterval, Shape
 from hpstudy.overlap import Band, band
 from hpstudy.regret import local_search, random_search
 from hpstudy.risk import common_points
 from hpstudy.surrogate import DRAWS, FEWEST, Surrogate
-
-
-class Best(NamedTuple):
-    """Best of a landscape.
-
-    Attributes
-    ----------
-    measured : float
-        Highest mean over seeds: the best of many noisy values.
-    corrected : Interval
-        Noise-free value at that same setting.
-    bias : float
-        measured - corrected.estimate: by how much the best flatters itself.
-    """
-
-    measured: float
-    corrected: Interval
-    bias: float
-
-
-class Shape(NamedTuple):
-    """Region of interest of the noise-free landscape.
-
-    Attributes
-    ----------
-    n : Interval
-        Points in it.
-    length, width : Interval
-        Of its ellipse, in decades; NaN where no draw has one.
-    first, second : Interval
-        Centre of the ellipse: log10 of the two axes.
-    angle : Interval
-        Of the long axis against the first axis, in radians.
-    band : Band
-        Line along it.
-    fitted : float
-        Share of the draws whose region has enough points for an ellipse, in [0, 1].
-    """
-
-    n: Interval
-    length: Interval
-    width: Interval
-    first: Interval
-    second: Interval
-    angle: Interval
-    band: Band
-    fitted: float
-
-
-class RiskInterval(NamedTuple):
-    """Risk over the dense network's region of interest, of the noise-free landscapes.
-
-    Attributes
-    ----------
-    mean, std : Interval
-        d_mean and d_std (equation 3.5), in percentage points.
-    relative_mean, relative_std : Interval
-        The same of the relative risk (equation 3.6), as fractions.
-    """
-
-    mean: Interval
-    std: Interval
-    relative_mean: Interval
-    relative_std: Interval
-
-
-class Curve(NamedTuple):
-    """Expected regret after k trainings beside that at the kept setting, k = 0, 1, ...
-
-    Attributes
-    ----------
-    estimate, low, high : ndarray of shape (n,)
-        Mean over the draws, and the ends between which 95 % of them lie, in percentage points.
-    """
-
-    estimate: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
-class Regret(NamedTuple):
-    """What a network loses that keeps the dense optimum and is then tuned again k times.
-
-    Attributes
-    ----------
-    random, local : Curve
-        By random choice without replacement, and by climbing from the kept setting.
-    """
-
-    random: Curve
-    local: Curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,11 +196,6 @@ def best_row(landscape: Landscape) -> int:
     """Row of `Landscape.best_at` among the points."""
     at = [landscape.points[axis] == value for axis, value in landscape.best_at.items()]
     return int(np.flatnonzero(at[0] & at[1])[0])
-
-
-def enough_points(shape: Shape) -> bool:
-    """Whether at least half of the draws have an ellipse, so that its intervals mean something."""
-    return shape.fitted >= 0.5 and shape.n.estimate >= MINIMUM_POINTS
 
 
 def membership_table(analysis: Analysis, threshold: float) -> pd.DataFrame:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpstudy.analysis import Analysis, Curve, best_row
+from hpstudy.analysis import Analysis, best_row
 from hpstudy.drawing import INK, axis_style, axis_title, panel_figure, real, title_axes
 from hpstudy.errors import HpstudyError
 from hpstudy.marks import plain
+from hpstudy.outcomes import Curve
 from hpstudy.panelparts import LEGEND, entry
 from hpstudy.regret import smallest_k
 from hpstudy.results import METRIC_TITLES, variant_title
