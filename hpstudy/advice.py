@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hpstudy.analysis import Analysis
-from hpstudy.drawing import axis_title, real
 from hpstudy.intervals import Interval
 from hpstudy.regret import smallest_k
 from hpstudy.results import variant_title
-from hpstudy.words import count, interval_text
+from hpstudy.words import axis_title, count, interval_text, real
 
 TOLERABLE = 0.5
 """Loss in percentage points up to which keeping is advised: the thesis's narrower region."""

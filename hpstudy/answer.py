@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from hpstudy import agreement, booktables, thesis
 from hpstudy.advice import TOLERABLE, VERDICTS, Advice, advise
 from hpstudy.analysis import Analysis
-from hpstudy.drawing import real
 from hpstudy.intervals import Interval
 from hpstudy.landscape import Landscape
 from hpstudy.results import Results, roi_title, variant_title
-from hpstudy.words import count, interval_text, list_text, number_text, range_text
+from hpstudy.words import count, interval_text, list_text, number_text, range_text, real
 
 
 def strongest(landscapes: dict[str, Landscape]) -> dict[str, Landscape]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from hpstudy.analysis import Analysis, best_row
-from hpstudy.drawing import INK, axis_style, axis_title, panel_figure, real, title_axes
+from hpstudy.drawing import INK, axis_style, panel_figure, title_axes
 from hpstudy.errors import HpstudyError
 from hpstudy.marks import plain
 from hpstudy.outcomes import Curve
@@ -13,7 +13,7 @@ from hpstudy.panelparts import LEGEND, entry
 from hpstudy.regret import smallest_k
 from hpstudy.results import METRIC_TITLES, variant_title
 from hpstudy.surrogate import DRAWS, FEWEST
-from hpstudy.words import list_text
+from hpstudy.words import axis_title, list_text, real
 
 TARGETS = (0.1, 0.25, 0.5)
 """Regrets that are small enough, in percentage points."""

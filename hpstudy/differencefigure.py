@@ -6,11 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from hpstudy.difference import Difference, difference
-from hpstudy.drawing import axis_title, log_axis_style, panel_figure, real, title_axes
+from hpstudy.drawing import log_axis_style, panel_figure, title_axes
 from hpstudy.landscape import Landscape
 from hpstudy.marks import DASHES, plain
 from hpstudy.panels import OUTLINE_POINTS, Panels, axis_ends, landscape_panels, surface
 from hpstudy.results import variant_title
+from hpstudy.words import axis_title, real
 
 COLOURS = "PuOr"
 """ColorBrewer's orange to purple, which the colour-blind tell apart: orange where the unpruned

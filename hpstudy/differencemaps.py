@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.drawing import axis_title, log_axis_style, panel_figure, real, title_axes
+from hpstudy.drawing import log_axis_style, panel_figure, title_axes
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape, nine_digits
 from hpstudy.marks import plain
 from hpstudy.movement import relative_difference
 from hpstudy.panels import axis_ends, surface
 from hpstudy.results import METRIC_TITLES, variant_title
-from hpstudy.words import number_text
+from hpstudy.words import axis_title, number_text, real
 
 # Diverging, told apart by all common kinds of colour vision, pale where nothing differs.
 COLOURS = "PuOr"

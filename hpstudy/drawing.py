@@ -8,6 +8,8 @@ from html import escape
 
 import plotly.graph_objects as go
 
+from hpstudy.words import real
+
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 # One grey that is legible on white and on black; the book's script replaces it by the theme's ink.
 INK = "#7f7f7f"
@@ -16,7 +18,6 @@ FAINT = "rgba(127,127,127,0.25)"
 PANEL_WIDTH = 160
 COLUMN_GAP = 58
 ROW_GAP = 88
-AXIS_TITLES = {"lr": "learning rate"}
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,6 @@ def log_ticks(low: float, high: float, most: int = 8) -> Ticks:
         if len(values) >= 3:
             break
     return Ticks(values, tuple(real(x) for x in values))
-
-
-def axis_title(axis: str) -> str:
-    """Name of a hyperparameter in words: "learning rate" for lr, "weight decay", "batch size"."""
-    return AXIS_TITLES.get(axis, axis.replace("_", " "))
-
-
-def real(value: float) -> str:
-    """Learning rate or weight decay in the fewest characters: 0.0032, 0.1, 1e-05."""
-    return f"{value:.3g}"
 
 
 def panel_figure(

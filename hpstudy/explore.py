@@ -20,14 +20,13 @@ from hpstudy.controls import (
     slider,
 )
 from hpstudy.curves import curves_at, plot_curves
-from hpstudy.drawing import axis_title, real
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.explorerpage import ExplorerPage
 from hpstudy.landscape import Landscape, landscapes
 from hpstudy.pairfigure import PANELS, Pair, landscape_pair, move, plot_pair
 from hpstudy.results import METRIC_TITLES, Results, read_results, roi_title, variant_title
 from hpstudy.view import hyperparameters, numbers_html, view_caption, view_page, view_table
-from hpstudy.words import count
+from hpstudy.words import axis_title, count, real
 
 LARGEST_THRESHOLD = 5.0
 # Pixels from which three panels, and two, stand beside each other.

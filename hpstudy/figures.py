@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpstudy.drawing import axis_style, axis_title, log_axis_style, panel_figure, title_axes
+from hpstudy.drawing import axis_style, log_axis_style, panel_figure, title_axes
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape
 from hpstudy.marks import legend_traces, panel_traces, plain, point_texts
 from hpstudy.panels import TOP, Panels, axis_ends, landscape_panels
 from hpstudy.results import METRIC_TITLES, variant_title
 from hpstudy.risk import Risk
+from hpstudy.words import axis_title
 
 COLOURS = "Viridis"
 # Fill and line; the lines stand out from the fills and from white and black pages.

@@ -10,8 +10,7 @@ import pandas as pd
 
 from hpstudy.ellipse import MINIMUM_POINTS, Ellipse
 from hpstudy.landscape import Landscape
-
-_TITLES = {"lr": "learning rate"}
+from hpstudy.words import axis_title
 
 
 # DataFrames do not compare to one truth value, hence eq=False.
@@ -155,13 +154,13 @@ def _on_edge(
     ends, grown, values = [], [], [_values(landscape, axis) for axis in landscape.axes]
     for axis, tried in zip(landscape.axes, values, strict=True):
         if len(tried) == 1:
-            ends.append(f"the only {_title(axis)} ({tried[0]:.3g})")
+            ends.append(f"the only {axis_title(axis)} ({tried[0]:.3g})")
             grown.append(set(tried))
             continue
         step, beyond = np.median(np.diff(np.log10(tried))), []
         for end, word, sign in ((tried[0], "lowest", -1), (tried[-1], "highest", 1)):
             if (inside[axis] == end).any():
-                ends.append(f"the {word} {_title(axis)} ({end:.3g})")
+                ends.append(f"the {word} {axis_title(axis)} ({end:.3g})")
                 beyond.append(math.log10(end) + sign * step)
         grown.append({*tried, *_proposed(beyond, tried)})
     if not ends:
@@ -209,11 +208,11 @@ def _diverged(landscape: Landscape) -> list[Finding]:
         hit, tried = points.loc[points["diverged"] > 0, axis], points[axis]
         low, high = hit.min() > tried.min(), hit.max() < tried.max()
         if low and high:
-            where.append(f"{_title(axis)} {hit.min():.3g} to {hit.max():.3g}")
+            where.append(f"{axis_title(axis)} {hit.min():.3g} to {hit.max():.3g}")
         elif low:
-            where.append(f"{_title(axis)} {hit.min():.3g} or more")
+            where.append(f"{axis_title(axis)} {hit.min():.3g} or more")
         elif high:
-            where.append(f"{_title(axis)} {hit.max():.3g} or less")
+            where.append(f"{axis_title(axis)} {hit.max():.3g} or less")
     sentence = (
         f"{lost:.0f} of {runs} runs diverged ({100 * lost / runs:.2g} %), "
         f"{'all at ' + ' and '.join(where) if where else 'from one end of the grid to the other'}."
@@ -301,7 +300,3 @@ def _values(landscape: Landscape, axis: str) -> np.ndarray:
 
 def _table(landscape: Landscape, cells: Iterable[tuple[float, float]]) -> pd.DataFrame:
     return pd.DataFrame(sorted(cells), columns=list(landscape.axes), dtype=float)
-
-
-def _title(axis: str) -> str:
-    return _TITLES.get(axis, axis.replace("_", " "))

@@ -6,10 +6,10 @@ from html import escape
 
 import pandas as pd
 
-from hpstudy.drawing import real, spoken_name
+from hpstudy.drawing import spoken_name
 from hpstudy.intervals import Interval
 from hpstudy.results import MODEL_TITLES, roi_title, variant_title
-from hpstudy.words import interval_text, number_text
+from hpstudy.words import interval_text, number_text, real
 
 PUBLISHED = "published_"
 # Columns that say which row it is; the others belong to this book or to the thesis.
@@ -226,6 +226,9 @@ def _cell(name: str, value: object) -> str:
         text = interval_text(value)
     else:
         text = f"{value:,}" if isinstance(value, int) and number else str(value)
+    if isinstance(value, Interval):
+        # On paper a line may break before the bracket, but not within it.
+        text = text.replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
     if name in KEYS and name not in WORDY:
         return f'<th scope="row">{escape(text)}</th>'
     kind = "number" if number or text == "–" else "words" if name in WORDY else ""

@@ -9,13 +9,14 @@ from html import escape
 
 import pandas as pd
 
-from hpstudy.drawing import axis_title, log_ticks
+from hpstudy.drawing import log_ticks
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape, nine_digits
 from hpstudy.marks import plain
 from hpstudy.offline import INTERACTIVE_CLASS
 from hpstudy.panels import axis_ends, landscape_panels
 from hpstudy.results import METRIC_TITLES, Results, variant_title
+from hpstudy.words import axis_title
 
 LARGEST_THRESHOLD = 5.0
 # Marks tell the region here, so that colours need not: they span half of all values, not the top.

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.drawing import INK, axis_title, real
+from hpstudy.drawing import INK
 from hpstudy.panels import Panel, Panels
 from hpstudy.results import METRIC_TITLES, roi_title
+from hpstudy.words import axis_title, real
 
 DASHES = ("solid", "dash", "dot")
 CROSSES = {

@@ -15,11 +15,12 @@ from hpstudy.differencefigure import (
     outline,
     short_title,
 )
-from hpstudy.drawing import axis_title, log_axis_style, panel_figure, title_axes
+from hpstudy.drawing import log_axis_style, panel_figure, title_axes
 from hpstudy.figures import COLOURS
 from hpstudy.landscape import Landscape
 from hpstudy.marks import legend_traces, panel_traces, plain
 from hpstudy.panels import Panels, landscape_panels
+from hpstudy.words import axis_title
 
 PANELS = 3
 LEGEND = {

@@ -3,9 +3,10 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.drawing import axis_title, log_axis_style, title_axes
+from hpstudy.drawing import log_axis_style, title_axes
 from hpstudy.marks import plain
 from hpstudy.panels import axis_ends
+from hpstudy.words import axis_title
 
 LEGEND = {
     "orientation": "h",

@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 
 from hpstudy.controls import CONFIG
 from hpstudy.difference import difference, jaccard
-from hpstudy.drawing import axis_title, real
 from hpstudy.ellipse import confidence_level
 from hpstudy.errors import HpstudyError
 from hpstudy.htmltable import html_table
@@ -18,7 +17,7 @@ from hpstudy.landscape import AXES, Landscape, nine_digits
 from hpstudy.results import METRIC_TITLES, roi_title, variant_title
 from hpstudy.risk import common_points, risk
 from hpstudy.store import TABLE_COLUMNS
-from hpstudy.words import count, list_text, number_text
+from hpstudy.words import axis_title, count, list_text, number_text, real
 
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 1em 3em; line-height: 1.5"
 

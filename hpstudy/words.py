@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from hpstudy.intervals import Interval
 
+_AXIS_TITLES = {"lr": "learning rate"}
+
 
 def count(number: int, noun: str) -> str:
     """Agreeing number and noun: "1 point", "2 points"."""
@@ -39,3 +41,13 @@ def list_text(words: Iterable[str]) -> str:
     """Words with commas and a final "and"."""
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def axis_title(axis: str) -> str:
+    """Name of a hyperparameter in words: "learning rate" for lr, "weight decay", "batch size"."""
+    return _AXIS_TITLES.get(axis, axis.replace("_", " "))
+
+
+def real(value: float) -> str:
+    """Learning rate or weight decay in the fewest characters: 0.0032, 0.1, 1e-05."""
+    return f"{value:.3g}"
