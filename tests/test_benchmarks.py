@@ -1,7 +1,9 @@
 """The benchmarks at a size that a CPU does in seconds: their tables, and numbers that can be."""
 
+import importlib.util
 import math
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -185,3 +187,49 @@ def test_what_racing_would_have_saved(monkeypatch, capsys, tmp_path):
         trained = float(row["images"].rstrip("%")) / 100
         assert trained == pytest.approx(1 - int(row["stopped"]) / 50, abs=0.006)
     assert any(int(row["stopped"]) for row in rows if row["rule"] == "successive halving")
+
+
+@pytest.fixture
+def coverage(monkeypatch):
+    """The benchmark, not by its name, which is also that of the package that measures tests."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location("interval_coverage", BENCHMARKS / "coverage.py")
+    coverage = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(coverage)
+    return coverage
+
+
+def test_how_often_intervals_hold_the_truth(coverage):
+    # As a command: its processes import it by their own main module.
+    words = [sys.executable, coverage.__file__, "--simulations", "3"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rows = parsed(done.stdout)
+    settings = [str(setting) for setting in coverage.SETTINGS]
+    assert settings[1] == "noise 0.3, seeds 1 + 2 in the region"
+    assert list(dict.fromkeys(row["setting"] for row in rows)) == settings
+    assert len({row["quantity"] for row in rows}) >= 16
+    for row in rows:
+        held = float(row["coverage, %"]) / 100 * int(row["n"])
+        assert 1 <= int(row["n"]) <= 3 and held == pytest.approx(round(held), abs=0.01)
+        assert float(row["median width"]) >= 0
+        assert row["quantity"] == "band b" or float(row["RMSE of the estimate"]) >= 0
+
+
+def test_simulated_landscapes_are_what_they_are_said_to_be(coverage):
+    random = np.random.default_rng(3)
+    for family in coverage.FAMILIES:
+        loss, zero = family(random), np.zeros(5)
+        away = np.linspace(0.1, 1.5, 5)
+        assert loss(0.0, 0.0) == 0
+        # Worse with every step from the optimum, on each side and along each diagonal.
+        for x, y in ((away, zero), (-away, zero), (zero, away), (zero, -away)):
+            assert (np.diff(loss(x, y)) > 0).all()
+    worlds = [coverage.world(coverage.Setting(0.3, 2, 3), random, 1.0) for _ in range(12)]
+    assert {pair.moved for pair in worlds} == {0.0, 0.2, 0.5}
+    for pair in worlds:
+        for name, one in pair.measured.items():
+            seeds = one.points["seeds"]
+            assert len(one.points) == 81 and set(seeds) == {2, 5}
+            apart = (one.points["value"] - pair.true[name].points["value"]) * np.sqrt(seeds)
+            assert apart.std() == pytest.approx(0.3, rel=0.35)
