@@ -6,10 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from hpstudy.difference import Difference, difference
-from hpstudy.drawing import log_axis_style, panel_figure, title_axes
 from hpstudy.landscape import Landscape
 from hpstudy.marks import DASHES, plain
-from hpstudy.panels import OUTLINE_POINTS, Panels, axis_ends, landscape_panels, surface
+from hpstudy.panels import OUTLINE_POINTS, Panels, surface
 from hpstudy.results import variant_title
 from hpstudy.words import axis_title, real
 
@@ -221,46 +220,6 @@ def difference_scale(limit: float, **bar) -> dict:
             **bar,
         },
     }
-
-
-def plot_difference(
-    dense: Landscape, other: Landscape, roi: float = 0.5, multiple: float = 2.0
-) -> go.Figure:
-    """Difference map of two networks, each relative to its own best.
-
-    Parameters
-    ----------
-    dense, other : Landscape
-        Of one metric and over the same axes.
-    roi : float, default 0.5
-        Threshold of the regions of interest whose ellipses are drawn, in percentage points.
-    multiple : float, default 2.0
-        Standard deviations from an ellipse's centre to its outline.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        One panel, the first axis up, the second across, both logarithmic; a diverging colour
-        scale symmetric around 0: purple where the other network is closer to its best.
-
-    Raises
-    ------
-    HpstudyError
-        As `difference_panel` and `landscape_panels`.
-    """
-    panel = difference_panel(dense, other, roi, multiple)
-    both = {"dense": dense, "other": other}
-    limit = difference_limit(landscape_panels(both, (roi,), relative=True))
-    figure = panel_figure([difference_title(panel)], 1, 260, {"t": 82, "b": 104, "l": 58, "r": 8})
-    figure.add_traces(difference_traces(panel, limit, ""))
-    up, across = dense.axes
-    title_axes(figure, "", axis_title(across), axis_title(up))
-    figure.update_layout(
-        xaxis=log_axis_style(*axis_ends(dense.points[across])),
-        yaxis=log_axis_style(*axis_ends(dense.points[up])),
-        coloraxis=difference_scale(limit),
-    )
-    return figure
 
 
 def difference_title(panel: DifferencePanel) -> str:

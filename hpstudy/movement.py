@@ -1,13 +1,11 @@
 """Whether pruning moved a landscape: differences, correlations, overlaps, shifts, bands."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy.stats import kendalltau, spearmanr
 
+from hpstudy.difference import difference
 from hpstudy.intervals import (
     LEVEL,
     UNKNOWN,
@@ -80,10 +78,6 @@ class Movement:
     n : int
         Points at which both networks have a value; correlations, overlap and the permutation test
         are over these.
-    difference : DataFrame of shape (n, 3)
-        The two axes and `difference`: the other network's distance from its own best minus the
-        unpruned one's, in percentage points. Positive where pruning made a setting better
-        relative to the rest.
     spearman, kendall : float
         Rank correlations of the measured values, in [-1, 1]; NaN where one is constant.
     spearman_interval : Interval
@@ -100,7 +94,6 @@ class Movement:
     variant: str
     threshold: float
     n: int
-    difference: pd.DataFrame
     spearman: float
     kendall: float
     spearman_interval: Interval
@@ -160,34 +153,18 @@ def movement(
         one.points["seeds"].to_numpy(float)[rows] for one, rows in ((dense, here), (other, there))
     ]
     spread = [sd / np.sqrt(n) for sd, n in zip(noise, runs, strict=True)]
+    measured = difference(dense, other)
     return Movement(
         variant=other.variant,
         threshold=threshold,
         n=len(here),
-        difference=relative_difference(dense, other),
-        spearman=_correlation(spearmanr, values),
-        kendall=_correlation(kendalltau, values),
+        spearman=measured.spearman,
+        kendall=measured.kendall,
         spearman_interval=_spearman(draws[0][:, here], draws[1][:, there]),
         overlap=_overlap(values, draws[0][:, here], spread, threshold, generator),
         shift=_shift(dense, other, shapes, values, places, threshold, generator),
         ellipse_overlap=interval(ellipse_overlaps(*shapes)),
     )
-
-
-def relative_difference(dense: Landscape, other: Landscape) -> pd.DataFrame:
-    """Difference of two landscapes on their common grid, each relative to its own best.
-
-    Returns
-    -------
-    DataFrame of shape (n_common, 3)
-        The two axes and `difference` = (other - its best) - (dense - its best), in percentage
-        points: positive where the setting is better for the other network, beside their bests.
-    """
-    here, there = common_points(dense, other)
-    own = other.points["value"].to_numpy(float)[there] - other.best
-    apart = own - (dense.points["value"].to_numpy(float)[here] - dense.best)
-    points = dense.points[list(dense.axes)].iloc[here]
-    return points.assign(difference=apart).reset_index(drop=True)
 
 
 def permutation_test(
@@ -226,12 +203,6 @@ def permutation_test(
 
 def _places(landscape: Landscape) -> np.ndarray:
     return np.log10(landscape.points[list(landscape.axes)].to_numpy(float))
-
-
-def _correlation(statistic: Callable, values: list[np.ndarray]) -> float:
-    if len(values[0]) < 2 or min(np.ptp(one) for one in values) == 0:
-        return float("nan")
-    return float(statistic(*values).statistic)
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> Interval:

@@ -6,8 +6,9 @@ import numpy as np
 
 from hpstudy.ellipse import Ellipse
 from hpstudy.intervals import UNKNOWN, Ellipses, Interval, axis_interval, interval
-from hpstudy.landscape import TOLERANCE
 
+STEEPEST = 20.0
+"""Slope from which a band counts as parallel to the second axis."""
 SLICES = 200
 """Steps of the quadrature that measures the overlap of two ellipses."""
 
@@ -38,16 +39,16 @@ def band(first: np.ndarray, second: np.ndarray, angle: np.ndarray) -> Band:
     -------
     Band
         By total least squares: both axes are treated alike, as neither is measured with an error.
-        NaN where no draw has an ellipse, and where a band parallel to the second axis cannot be
-        excluded, whose b has no end.
+        NaN where no draw has an ellipse, and where a band parallel to the second axis (b of
+        20 or more) cannot be excluded: its b has no end.
 
     References
     ----------
     Thesis, section 2.3.1, equation 2.2; the band itself in section 4.1.1.
     """
     around = axis_interval(angle)
-    # Rounding puts an angle on either side of pi/2, and its tangent at either infinity.
-    low, high = around.low - TOLERANCE, around.high + TOLERANCE
+    margin = np.arctan(1 / STEEPEST)
+    low, high = around.low - margin, around.high + margin
     vertical = (np.pi / 2, -np.pi / 2, 3 * np.pi / 2)
     if not np.isfinite(around.estimate) or any(low <= x <= high for x in vertical):
         return Band(UNKNOWN, UNKNOWN)

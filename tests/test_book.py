@@ -106,8 +106,8 @@ def test_numbers_on_the_first_page_are_glued_in(built):
 def test_every_page_draws_its_figures_and_asks_no_other_host(built):
     _, index, _, _ = built
     found = crawl(index.parent, width=400)
-    assert found["index.html"] == 1 and found["risk.html"] == 1
-    assert found["studies/synthetic-resnet56.html"] == 3
+    assert found["index.html"] == 1 and found["risk.html"] == 2
+    assert found["studies/synthetic-resnet56.html"] == 7
 
 
 def test_panels_stand_below_each_other_on_a_narrow_screen(built):
@@ -150,7 +150,7 @@ def test_publishing_writes_the_book_that_the_plain_command_builds(tmp_path, monk
     build_book(clone, publish=True)
     name = "synthetic-resnet56"
     assert set(files(book / "results")) == {"networks.json", f"{name}.csv", f"{name}.json"}
-    assert pages_of(book)[:3] == ["index", "method", f"studies/{name}"]
+    assert pages_of(book)[:3] == ["index", "advice", f"studies/{name}"]
     once = files(book)
     done = plain_build(clone)
     assert done.returncode == 0, done.stderr
@@ -259,5 +259,5 @@ def test_published_book_builds_as_written_and_draws_every_figure(tmp_path):
     found = crawl(copy / "_build" / "html", width=1280)
     assert found["index.html"] == 1
     studies = read_results([PUBLISHED / "results"])
-    assert found["risk.html"] == len(studies)
+    assert found["risk.html"] == 2 * len(studies)
     assert all(found[f"studies/{name}.html"] >= 3 for name in studies)

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from hpstudy.difference import difference, jaccard
-from hpstudy.differencefigure import difference_panel, plot_difference, signed
+from hpstudy.differencefigure import difference_panel, signed
+from hpstudy.differencemaps import difference_caption, plot_differences
 from hpstudy.landscape import landscapes
 
 LRS, WEIGHT_DECAYS = [0.01, 0.1, 1.0], [1e-4, 1e-3]
@@ -113,7 +114,9 @@ def test_landscapes_over_different_axes_are_not_compared(refused):
 
 
 def test_figure_has_a_scale_symmetric_around_nothing_and_every_measured_point(noisy):
-    figure = plot_difference(*noisy, 1.0)
+    both = {one.variant: one for one in noisy}
+    figure = plot_differences(both, 1.0)
+    assert "two standard deviations around the 1.0-ROI" in difference_caption(both, "made up", 1.0)
     scale = figure.layout.coloraxis
     assert scale.cmin == -scale.cmax < 0
     measured = figure.data[1]

@@ -12,7 +12,7 @@ from hpstudy.ellipse import Ellipse, confidence_ellipse
 from hpstudy.errors import HpstudyError
 from hpstudy.intervals import Ellipses
 from hpstudy.landscape import Landscape
-from hpstudy.movement import movement, permutation_test, relative_difference
+from hpstudy.movement import movement, permutation_test
 from hpstudy.overlap import as_draw, band, ellipse_overlaps, jaccard
 
 NAN = math.nan
@@ -260,18 +260,6 @@ def test_ellipses_of_one_landscape_overlap_and_of_a_moved_one_do_not():
     same = compared(logs, bowl(logs), bowl(logs), noise=1e-6, threshold=0.9).ellipse_overlap
     away = compared(logs, bowl(logs, -0.75, -0.75), bowl(logs, 0.75, 0.75), 1e-6, 0.9)
     assert same == pytest.approx((1, 1, 1)) and away.ellipse_overlap == (0, 0, 0)
-
-
-def test_a_difference_is_between_distances_from_each_ones_own_best():
-    logs = decades(2)
-    one = landscape(logs, np.array([90.0, 88.0, NAN, 85.0]))
-    # The same settings in another order, and one more.
-    more = np.vstack([logs[::-1], [[3.0, 3.0]]])
-    other = landscape(more, np.array([80.0, 79.0, 75.0, 70.0, 82.0]), "uniform-0.2")
-    found = relative_difference(one, other)
-    assert found["difference"].tolist() == [-12.0, -5.0, 3.0]
-    np.testing.assert_allclose(np.log10(found[["lr", "weight_decay"]]), logs[[0, 1, 3]], atol=1e-12)
-    assert list(found.columns) == ["lr", "weight_decay", "difference"]
 
 
 def test_landscapes_over_other_axes_are_not_compared():

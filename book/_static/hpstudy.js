@@ -59,7 +59,7 @@
     await Plotly.newPlot(plot, figure.data, structuredClone(figure.layout), {
       displaylogo: false,
       displayModeBar: "hover",
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],
     });
     await place(box, plot, figure.layout);
     let width = box.clientWidth;
