@@ -55,7 +55,7 @@ class Analysis:
     def surrogates(self) -> dict[str, Surrogate]:
         """Surrogate of every landscape that has enough points with a value to say anything."""
         return {
-            name: Surrogate(one)
+            name: _surrogate(one)
             for name, one in self.landscapes.items()
             if one.points["value"].notna().sum() >= FEWEST
         }
@@ -223,6 +223,12 @@ def _places(landscape: Landscape) -> np.ndarray:
 def _curve(curves: np.ndarray) -> Curve:
     low, high = np.quantile(curves, (0.025, 0.975), axis=0)
     return Curve(curves.mean(axis=0), low, high)
+
+
+@lru_cache(maxsize=256)
+def _surrogate(landscape: Landscape) -> Surrogate:
+    # The same landscape is analysed again beside others, and the process is what takes the time.
+    return Surrogate(landscape)
 
 
 @lru_cache(maxsize=256)

@@ -8,16 +8,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from hpstudy.analysis import Analysis
 from hpstudy.controls import CONFIG
 from hpstudy.difference import difference, jaccard
 from hpstudy.ellipse import confidence_level
 from hpstudy.errors import HpstudyError
 from hpstudy.htmltable import html_table
+from hpstudy.intervals import UNKNOWN
 from hpstudy.landscape import AXES, Landscape, nine_digits
 from hpstudy.results import METRIC_TITLES, roi_title, variant_title
 from hpstudy.risk import common_points, risk
 from hpstudy.store import TABLE_COLUMNS
-from hpstudy.words import axis_title, count, list_text, number_text, real
+from hpstudy.words import axis_title, count, interval_text, list_text, number_text, real
 
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 1em 3em; line-height: 1.5"
 
@@ -77,9 +79,15 @@ def network_numbers(
     -------
     list of tuple of str
         What it is, the left network's, the right network's; a dash where there is none. The risk
-        is that of keeping the left network's region of interest (equation 3.5).
+        is that of keeping the left network's region of interest (equation 3.5). What is without
+        noise has its 95 % interval.
     """
-    columns = [_numbers(left, one, threshold, multiple) for one in (left, right)]
+    analysis = _together(left, right)
+    columns = [
+        _numbers(left, one, threshold, multiple)
+        | _without_noise(analysis, name, threshold, multiple)
+        for name, one in analysis.landscapes.items()
+    ]
     return [(name, columns[0][name], columns[1][name]) for name in columns[0]]
 
 
@@ -107,6 +115,22 @@ def _numbers(
     return numbers
 
 
+def _without_noise(
+    analysis: Analysis, name: str, threshold: float, multiple: float
+) -> dict[str, str]:
+    shape = analysis.shape(name, threshold)
+    return {
+        "without noise: best, %": interval_text(analysis.best(name).corrected),
+        "without noise: points in the region": interval_text(shape.n, 0),
+        "without noise: ellipse length": interval_text(shape.length.scaled(multiple / 2)),
+        "without noise: mean risk": interval_text(analysis.risk(name, threshold).mean),
+    }
+
+
+def _together(left: Landscape, right: Landscape) -> Analysis:
+    return Analysis({"left": left, "right": right})
+
+
 def pair_numbers(
     left: Landscape, right: Landscape, threshold: float, multiple: float
 ) -> list[tuple[str, str]]:
@@ -129,6 +153,7 @@ def pair_numbers(
     compared = difference(left, right)
     shapes = [one.ellipse(threshold, multiple) for one in (left, right)]
     shift = math.dist(shapes[0].centre, shapes[1].centre) if all(shapes) else math.nan
+    moved = _together(left, right).movement("right", threshold)
     return [
         ("settings that both have", str(compared.n)),
         ("rank correlation, Spearman", number_text(compared.spearman)),
@@ -138,6 +163,9 @@ def pair_numbers(
             number_text(jaccard(left, right, threshold)),
         ),
         ("centres of the ellipses apart, decades", number_text(shift)),
+        ("without noise: Spearman", interval_text(moved.spearman_interval if moved else UNKNOWN)),
+        ("without noise: centres apart", interval_text(moved.shift.distance if moved else UNKNOWN)),
+        ("permutation test of that, p", number_text(moved.shift.p if moved else math.nan, 3)),
     ]
 
 
