@@ -63,10 +63,11 @@ def agreement(results: Results) -> pd.DataFrame:
 
 
 def summary(results: Results) -> str:
-    """How many of the thesis's claims one study agrees with, in one clause."""
+    """How often one study agrees with the thesis: "agrees in 5 cases, differs in 0 and ..."."""
     verdicts = agreement(results)["verdict"].value_counts()
-    parts = [f"{verdicts.get(name, 0)} {name}" for name in (AGREES, DIFFERS)]
-    return f"{', '.join(parts)}, {verdicts.get(UNTOLD, 0)} {UNTOLD} from these data"
+    agrees, differs, untold = (int(verdicts.get(name, 0)) for name in (AGREES, DIFFERS, UNTOLD))
+    cases = "case" if agrees == 1 else "cases"
+    return f"agrees in {agrees} {cases}, differs in {differs} and cannot tell in {untold}"
 
 
 def _band(analysis: Analysis, name: str, threshold: float) -> Finding:
