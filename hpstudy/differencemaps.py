@@ -8,7 +8,6 @@ from hpstudy.differencefigure import (
     difference_limit,
     difference_panel,
     difference_scale,
-    difference_title,
     difference_traces,
 )
 from hpstudy.drawing import panel_figure
@@ -16,7 +15,7 @@ from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape
 from hpstudy.panelparts import lay_axes
 from hpstudy.panels import landscape_panels
-from hpstudy.results import METRIC_TITLES, roi_title
+from hpstudy.results import METRIC_TITLES, roi_title, variant_title
 from hpstudy.words import number_text, range_text
 
 # The differences are as strongly coloured as the better half of all points in a landscape.
@@ -82,7 +81,8 @@ def plot_differences(
         As `difference_panels`.
     """
     panels, limit = difference_panels(landscapes, threshold)
-    titles = [difference_title(panel) for panel in panels]
+    small = "<span style='font-size:11px'>ellipses: unpruned solid, pruned dashed</span>"
+    titles = [f"<b>{variant_title(panel.data.other)}</b><br>{small}" for panel in panels]
     figure = panel_figure(titles, columns, 200, {"t": 46, "b": 104, "l": 58, "r": 8})
     points = pd.concat([one.points for one in landscapes.values()])
     for number, panel in enumerate(panels, start=1):
