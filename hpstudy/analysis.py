@@ -28,6 +28,11 @@ from hpstudy.regret import local_search, random_search
 from hpstudy.risk import common_points
 from hpstudy.surrogate import DRAWS, FEWEST, Surrogate
 
+# Trainings times points of all searches on one landscape's draws: about a second's work, which
+# only tables larger than a grid reach.
+_CLIMBING = 20_000_000
+_FEWEST_CLIMBS = 50
+
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
@@ -168,7 +173,8 @@ class Analysis:
             return None
         points = _places(self.landscapes[variant])
         generator = np.random.default_rng(0)
-        climbed = local_search(drawn, points, row, 1, generator)
+        climbs = max(_FEWEST_CLIMBS, min(len(drawn), _CLIMBING // len(points) ** 2))
+        climbed = local_search(drawn[:climbs], points, row, 1, generator)
         return Regret(_curve(random_search(drawn, row)), _curve(climbed))
 
     def _common(self, variant: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -31,10 +31,15 @@ DEPTH = 6.0
 # Choices over which the surface is averaged, each weighed by its marginal likelihood. Lengths are
 # shares of the grid's span; the rest multiplies the values' deviation.
 _LENGTHS = (0.15, 0.3, 0.6, 1.2, 2.4, 4.8)
+# Whether the axes are turned by 45 degrees, whether it is the squared exponential, both lengths.
+_KERNELS = list(product((False, True), (False, True), product(_LENGTHS, _LENGTHS)))
 _AMPLITUDES = np.geomspace(0.25, 128.0, 19)
 _NOISES = np.geomspace(0.01, 1.5, 41)
 # The level of the surface is all but free: its deviation is ten amplitudes.
 _LEVEL = 100.0
+# Of more points than a grid has, a sample chooses the kernels that all points are then averaged
+# over: the work grows with the cube of the points.
+_SAMPLE, _KEPT = 120, 8
 # Fewer measured points than this tell nothing of a surface's smoothness.
 FEWEST = 6
 
@@ -115,18 +120,29 @@ class Surrogate:
     @_single_threaded
     def _weighed(self) -> tuple[list[_Choice], np.ndarray]:
         """Every choice, and the weights of shape (n_choices, n_amplitudes, n_noises)."""
-        points, seeds = self._measured, self._measured["seeds"].to_numpy(float)
-        values = (points["value"].to_numpy(float) - points["value"].mean()) / self._spread
+        number, kernels = len(self._measured), _KERNELS
+        if number > _SAMPLE:
+            some = np.random.default_rng(0).choice(number, _SAMPLE, replace=False)
+            weights = self._weigh(np.sort(some), kernels)[1].sum(axis=(1, 2))
+            kernels = [kernels[k] for k in np.argsort(-weights)[:_KEPT]]
+        return self._weigh(np.arange(number), kernels)
+
+    def _weigh(
+        self, rows: np.ndarray, kernels: list[tuple[bool, bool, tuple[float, float]]]
+    ) -> tuple[list[_Choice], np.ndarray]:
+        """`_weighed` of some rows of the measured points and some kernels."""
+        points = self._measured.iloc[rows]
+        values = (points["value"].to_numpy(float) - self._measured["value"].mean()) / self._spread
+        # With the runs' noise made equal, by root of their number, one diagonalisation serves
+        # every amplitude and noise.
+        root = np.sqrt(points["seeds"].to_numpy(float))
         places, choices = self._places(points), []
-        for rotated, smooth, *lengths in product((False, True), (False, True), _LENGTHS, _LENGTHS):
-            prior = _covariance(places[rotated], places[rotated], tuple(lengths), smooth)
-            # With the runs' noise made equal, by root of their number, one diagonalisation serves
-            # every amplitude and noise.
-            root = np.sqrt(seeds)
+        for rotated, smooth, lengths in kernels:
+            prior = _covariance(places[rotated], places[rotated], lengths, smooth)
             eigenvalues, vectors = np.linalg.eigh(root[:, None] * prior * root)
             eigenvalues = eigenvalues.clip(0.0)
             turned = vectors.T @ (root * values)
-            choices.append(_Choice(rotated, smooth, tuple(lengths), eigenvalues, vectors, turned))
+            choices.append(_Choice(rotated, smooth, lengths, eigenvalues, vectors, turned))
         logs = np.stack([_log_likelihood(choice) for choice in choices])
         deviation, degrees = self.replicates
         if degrees:

@@ -53,7 +53,8 @@ KERNELS = [(False, True, 0.6, 1.2), (True, False, 0.3, 2.4)]
 
 def only(monkeypatch, kernels, amplitudes, noises):
     """Leave the surrogate these choices and no other."""
-    monkeypatch.setattr(surrogate, "product", lambda *lists: kernels)
+    named = [(rotated, smooth, tuple(lengths)) for rotated, smooth, *lengths in kernels]
+    monkeypatch.setattr(surrogate, "_KERNELS", named)
     monkeypatch.setattr(surrogate, "_AMPLITUDES", np.array(amplitudes))
     monkeypatch.setattr(surrogate, "_NOISES", np.array(noises))
 
@@ -274,3 +275,27 @@ def test_the_best_of_a_flat_landscape_flatters_itself_by_the_expected_maximum():
         sigma * expected_maximum(25), abs=3 * 0.5 * sigma / 30**0.5
     )
     assert np.mean(gains) == pytest.approx(sigma * expected_maximum(25), rel=0.15)
+
+
+def test_many_scattered_points_are_as_well_described_as_a_grid():
+    # More points than the sample that chooses the kernels; the truth is a bowl.
+    generator = np.random.default_rng(5)
+    logs = generator.uniform(-1, 1, (250, 2))
+    truth = 80 - 3 * (logs**2).sum(axis=1)
+    points = pd.DataFrame(
+        {
+            "lr": 10 ** logs[:, 0],
+            "weight_decay": 10 ** logs[:, 1],
+            "value": truth + 0.4 * generator.standard_normal(250),
+            "std": np.nan,
+            "seeds": 1,
+            "diverged": 0.0,
+            "stopped": 0.0,
+        }
+    )
+    found = Surrogate(Landscape("unpruned", "top1", points))
+    drawn = found.draws()
+    assert found.noise == pytest.approx(0.4, rel=0.2)
+    assert np.sqrt(np.mean((drawn.mean(axis=0) - truth) ** 2)) < 0.15
+    low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
+    assert np.mean((low <= truth) & (truth <= high)) > 0.85
