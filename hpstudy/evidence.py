@@ -12,15 +12,11 @@ from hpstudy.differencemaps import difference_caption, plot_differences
 from hpstudy.drawing import show
 from hpstudy.errors import HpstudyError
 from hpstudy.interactive import show_interactive
+from hpstudy.membershipfigure import membership_caption, plot_membership
 from hpstudy.pages import study_table
 from hpstudy.results import Results
 from hpstudy.surrogate import DRAWS
-from hpstudy.surrogatefigure import (
-    membership_caption,
-    plot_membership,
-    plot_surrogate,
-    surrogate_caption,
-)
+from hpstudy.surrogatefigure import plot_surrogate, surrogate_caption
 
 __all__ = ["show_interactive"]
 

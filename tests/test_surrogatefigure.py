@@ -11,12 +11,8 @@ from hpstudy.analysis import Analysis
 from hpstudy.curvefigures import plot_regret
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import landscapes
-from hpstudy.surrogatefigure import (
-    membership_caption,
-    plot_membership,
-    plot_surrogate,
-    surrogate_caption,
-)
+from hpstudy.membershipfigure import membership_caption, plot_membership
+from hpstudy.surrogatefigure import plot_surrogate, surrogate_caption
 from hpstudy.surrogatepanels import membership_panels, surrogate_surfaces
 
 LRS, WEIGHT_DECAYS = np.geomspace(1e-3, 1, 6), np.geomspace(1e-5, 1e-2, 6)
