@@ -160,6 +160,9 @@ def compare(
     axes: Annotated[
         str, typer.Option(help="Columns of the two hyperparameters.")
     ] = "lr,weight_decay",
+    metric: Annotated[
+        str, typer.Option(help="Column of accuracies: top1, best_top1 or top5.")
+    ] = "top1",
     as_json: Json = False,
 ) -> None:
     """What pruning moved and what keeping the settings costs, from any table of runs."""
@@ -171,7 +174,7 @@ def compare(
     rows = analysis.read_table(tables, percent=percent, dense=dense, columns=names, axes=pair)
     if left_out := rows.attrs["left_out"]:
         _progress(f"left out: {left_out} runs that had not ended")
-    result = analysis.compare(rows, dense=rows.attrs["dense"], roi=thresholds, axes=pair)
+    result = analysis.compare(rows, rows.attrs["dense"], thresholds, metric, pair)
     _print_json(result) if as_json else print(format_text(result))
 
 

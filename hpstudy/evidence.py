@@ -87,6 +87,15 @@ def show_movements(every: Iterable[Results]) -> None:
     study_table(intervaltables.movements(every), caption, every, "Movement")
 
 
+def show_metrics(study: Results) -> None:
+    """Show best, risk and loss by every accuracy that was recorded."""
+    caption = (
+        "Best accuracy, mean risk over the unpruned network's region, and loss at its optimum, by "
+        f"each accuracy that was recorded, each with its own optimum and region. {WITHOUT}"
+    )
+    study_table(intervaltables.by_metric(study), caption, [study], "By metric")
+
+
 def show_agreement(study: Results) -> None:
     """Show the thesis's claims beside one study, and which way its intervals decide."""
     caption = "What the thesis says, and whether this study's 95 % intervals agree with it."

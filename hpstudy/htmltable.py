@@ -13,7 +13,7 @@ from hpstudy.words import interval_text, number_text, real
 
 PUBLISHED = "published_"
 # Columns that say which row it is; the others belong to this book or to the thesis.
-KEYS = ("study", "at", "machine", "model", "variant", "roi", "layer", "fact", "warning")
+KEYS = ("study", "metric", "at", "machine", "model", "variant", "roi", "layer", "fact", "warning")
 
 # Columns of sentences, whose lines may break.
 WORDY = ("warning", "sentence", "claim", "because")

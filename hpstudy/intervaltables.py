@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hpstudy.advice import TARGETS, VERDICTS, advise
-from hpstudy.results import Results
+from hpstudy.results import METRIC_TITLES, Results
 
 KEYS = ["study", "model", "variant"]
 
@@ -155,6 +155,36 @@ def keepings(studies: Iterable[Results]) -> pd.DataFrame:
         rows.append(row)
     # As objects: a column with a None would otherwise turn its counts into floats.
     return pd.DataFrame(rows, dtype=object)
+
+
+def by_metric(results: Results) -> pd.DataFrame:
+    """The same questions asked of every metric of a study: last epoch, best epoch, top-5.
+
+    Returns
+    -------
+    DataFrame of shape (n_variants x n_metrics, 7)
+        metric, variant, best (measured, percent), corrected (interval of the noise-free value
+        there), mean_interval (of the risk over the unpruned network's region of the study's
+        narrowest threshold), kept and loss (as `keepings`; of the unpruned network itself 0 and
+        what its measured best lies below its noise-free one).
+    """
+    rows = []
+    for metric in results.metrics:
+        analysis = results.analysis(metric)
+        for name in analysis.landscapes:
+            best, (kept, loss) = analysis.best(name), analysis.keeping(name)
+            rows.append(
+                {
+                    "metric": METRIC_TITLES[metric],
+                    "variant": name,
+                    "best": best.measured,
+                    "corrected": best.corrected,
+                    "mean_interval": analysis.risk(name, results.risk_threshold).mean,
+                    "kept": kept,
+                    "loss": loss,
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def _networks(studies: Iterable[Results], pruned: bool = False):

@@ -266,6 +266,20 @@ def test_tables_of_intervals_hold_what_the_analysis_found():
     assert risks["mean_interval"].iloc[1].low > risks["mean_interval"].iloc[0].high
 
 
+def test_best_epoch_and_top5_are_asked_the_same_questions():
+    table = rows(0.25)
+    for row in table:
+        row |= {"best_top1": row["top1"] + 0.5, "top5": 99 - (90 - row["top1"]) / 10}
+    found = intervaltables.by_metric(study(rows=table)).set_index(["metric", "variant"])
+    last, best = found.loc["top-1 accuracy"], found.loc["top-1 accuracy of the best epoch"]
+    assert best["best"].tolist() == pytest.approx((last["best"] + 0.5).tolist())
+    assert best.loc["uniform-0.6", "loss"].estimate == pytest.approx(
+        last.loc["uniform-0.6", "loss"].estimate, abs=0.05
+    )
+    fifth = found.loc["top-5 accuracy"].loc["uniform-0.6"]
+    assert fifth["kept"] == pytest.approx(last.loc["uniform-0.6", "kept"] / 10)
+
+
 def test_numbers_in_words():
     assert interval_text(Interval(0.1734, -0.001, 0.861)) == "0.17 (0.00 to 0.86)"
     assert interval_text(Interval(math.nan, 0, 0)) == "–" == number_text(math.nan)
