@@ -14,8 +14,6 @@ TOLERABLE = 0.5
 """Loss in percentage points up to which keeping is advised: the thesis's narrower region."""
 TARGETS = (0.5, 0.25, 0.1)
 """Expected regrets, in percentage points, for which the number of trainings is told."""
-# Runs a point beyond which nobody would go to tell a difference.
-_MOST_RUNS = 30
 
 Verdict = Literal["keep", "tune", "unsure", "unknown"]
 VERDICTS: dict[Verdict, str] = {
@@ -36,7 +34,9 @@ class Advice:
         The network.
     verdict : str
         "keep" if the 95 % interval of the loss at the unpruned network's optimum ends at or below
-        `TOLERABLE`; "tune" if it begins above; "unsure" if it holds it; "unknown" without one.
+        `TOLERABLE`; "tune" if it begins above; "unsure" if it holds it, and in place of "keep"
+        where the network's own best lies on the edge of its grid, so that the loss is only what
+        this grid shows; "unknown" without an interval.
     measured : float
         Loss at that setting as measured, in percentage points; NaN if it was not trained there.
     loss : Interval
@@ -79,18 +79,18 @@ def advise(analysis: Analysis, variant: str) -> Advice:
         random = {target: smallest_k(regret.random.estimate, target) for target in TARGETS}
         local = {target: smallest_k(regret.local.estimate, target) for target in TARGETS}
     verdict: Verdict = "unsure"
+    words = _unsure(analysis, variant)
     if not math.isfinite(loss.estimate):
-        verdict = "unknown"
-    elif loss.high <= TOLERABLE:
-        verdict = "keep"
+        verdict, words = "unknown", _unknown(analysis, variant)
     elif loss.low > TOLERABLE:
-        verdict = "tune"
-    words = {
-        "keep": _keep,
-        "tune": lambda *_: _tune(random, local),
-        "unsure": _unsure,
-        "unknown": _unknown,
-    }[verdict](analysis, variant, loss)
+        verdict, words = "tune", _tune(random, local)
+    elif analysis.edge(variant) >= 0.5:
+        words = (
+            ": its best lies on the edge of that grid, beyond which there may be a better one; "
+            "extend the grid."
+        )
+    elif loss.high <= TOLERABLE:
+        verdict, words = "keep", _keep(analysis, variant)
     head = f"{variant_title(variant)}: {VERDICTS[verdict]}"
     sentence = f"{head}. {_loss(analysis, variant, measured, loss)}{words}"
     return Advice(variant, verdict, measured, loss, random, local, sentence)
@@ -108,8 +108,13 @@ def _loss(analysis: Analysis, variant: str, measured: float, loss: Interval) -> 
     )
 
 
-def _keep(analysis: Analysis, variant: str, loss: Interval) -> str:
-    return f", which is no more than the {TOLERABLE:g} that count as near-best here."
+def _keep(analysis: Analysis, variant: str) -> str:
+    region = analysis.risk(variant, TOLERABLE).mean
+    return (
+        f", which is no more than the {TOLERABLE:g} that count as near-best here; over all "
+        f"settings within {TOLERABLE:g} of the unpruned network's best it loses "
+        f"{interval_text(region)}."
+    )
 
 
 def _tune(random: dict[float, int | None], local: dict[float, int | None]) -> str:
@@ -123,24 +128,17 @@ def _tune(random: dict[float, int | None], local: dict[float, int | None]) -> st
     return f"; {' or '.join(known)} bring the expected loss under {TOLERABLE:g}."
 
 
-def _unsure(analysis: Analysis, variant: str, loss: Interval) -> str:
-    noise = analysis.surrogates[variant].noise
-    runs = int(analysis.landscapes[variant].points["seeds"].max())
-    apart = abs(loss.estimate - TOLERABLE)
-    reach = max(loss.high - loss.estimate, loss.estimate - loss.low)
-    wanted = math.inf if apart == 0 else math.ceil(runs * (reach / apart) ** 2)
-    more = (
-        f"about {wanted} runs a point near the optimum instead of {runs} would tell"
-        if wanted <= _MOST_RUNS
-        else f"it is too near {TOLERABLE:g} for any affordable number of runs to tell"
-    )
+def _unsure(analysis: Analysis, variant: str) -> str:
+    if variant not in analysis.surrogates:
+        return "."
     return (
-        f": the interval holds the {TOLERABLE:g} that count as near-best, and single runs scatter "
-        f"by {noise:.2f}; {more}."
+        f": the interval holds the {TOLERABLE:g} that count as near-best, and a single run "
+        f"scatters by {analysis.surrogates[variant].noise:.2f}; more runs at this setting and near "
+        "the network's own best would narrow it."
     )
 
 
-def _unknown(analysis: Analysis, variant: str, loss: Interval) -> str:
+def _unknown(analysis: Analysis, variant: str) -> str:
     if variant not in analysis.surrogates or analysis.dense not in analysis.surrogates:
         return "Too few points have a value for an interval."
     return "It has no value at the unpruned network's optimum: train it there."

@@ -87,7 +87,7 @@ def _shift(analysis: Analysis, name: str, threshold: float) -> Finding:
     distance, p = moved.shift.distance, moved.shift.p
     because = f"shift {interval_text(distance)} decades"
     because += f", p = {p:.3f}" if math.isfinite(p) else ""
-    if distance.low > 0:
+    if moved.shift.told:
         return Finding(claim, name, DIFFERS, because)
     # The thesis calls 0.3 decades negligible; an interval that reaches further has not shown it.
     return Finding(claim, name, AGREES if distance.high <= NEGLIGIBLE else UNTOLD, because)
@@ -119,12 +119,12 @@ def _risk(analysis: Analysis, name: str, threshold: float) -> Finding:
     dense, other = analysis.risk(analysis.dense, threshold), analysis.risk(name, threshold)
     if not math.isfinite(other.mean.estimate):
         return Finding(claim, name, UNTOLD, "too few points have a value")
+    more = interval(analysis.extra_risk(name, threshold))
     because = (
-        f"mean risk {interval_text(other.mean)} points against {interval_text(dense.mean)} "
-        f"unpruned, over the {roi_title(threshold)}"
+        f"{interval_text(more)} points more than unpruned ({interval_text(other.mean)} against "
+        f"{interval_text(dense.mean)}), over the {roi_title(threshold)}"
     )
-    more = analysis.extra_risk(name, threshold)
-    return Finding(claim, name, _side(interval(more), 0.0), because)
+    return Finding(claim, name, _side(more, 0.0), because)
 
 
 def _side(value: Interval, border: float) -> str:

@@ -21,7 +21,7 @@ from hpstudy.intervals import (
     risk_draws,
 )
 from hpstudy.landscape import Landscape
-from hpstudy.movement import Movement, movement
+from hpstudy.movement import FITTED, Movement, movement
 from hpstudy.outcomes import Best, Curve, Regret, RiskInterval, Shape
 from hpstudy.overlap import Band, band
 from hpstudy.regret import local_search, random_search
@@ -87,6 +87,16 @@ class Analysis:
             return np.full(len(self.landscapes[variant].points), np.nan)
         return regions(drawn, threshold).mean(axis=0)
 
+    def edge(self, variant: str) -> float:
+        """Share of the draws whose best lies on the edge of the network's grid; NaN without any."""
+        drawn = self.draws(variant)
+        if drawn is None:
+            return float("nan")
+        landscape = self.landscapes[variant]
+        places = landscape.points[list(landscape.axes)].to_numpy(float)
+        outer = ((places == places.min(axis=0)) | (places == places.max(axis=0))).any(axis=1)
+        return float(outer[drawn.argmax(axis=1)].mean())
+
     def best(self, variant: str) -> Best:
         """Best of one network, as measured and without the luck in it."""
         landscape, drawn = self.landscapes[variant], self.draws(variant)
@@ -101,18 +111,23 @@ class Analysis:
         if drawn is None:
             return Shape(*[UNKNOWN] * 6, Band(UNKNOWN, UNKNOWN), float("nan"))
         inside = regions(drawn, threshold)
+        n = interval(inside.sum(axis=1))
         found = ellipses(_places(self.landscapes[variant]), inside)
         fitted = np.isfinite(found.length)
+        share = float(fitted.mean())
+        if share < FITTED:
+            # Those that have one are no sample of the draws: their regions are the largest.
+            return Shape(n, *[UNKNOWN] * 5, Band(UNKNOWN, UNKNOWN), share)
         kept = Ellipses(*(values[fitted] for values in found))
         return Shape(
-            n=interval(inside.sum(axis=1)),
+            n=n,
             length=interval(kept.length),
             width=interval(kept.width),
             first=interval(kept.first),
             second=interval(kept.second),
             angle=axis_interval(kept.angle),
             band=band(kept.first, kept.second, kept.angle),
-            fitted=float(fitted.mean()),
+            fitted=share,
         )
 
     def movement(self, variant: str, threshold: float) -> Movement | None:
@@ -144,7 +159,9 @@ class Analysis:
         if pair is None:
             return np.array([])
         dense, other = pair
-        own = risk_draws(dense, dense, threshold).mean
+        # Of another draw: a draw's own region cannot lose more than its threshold, while what is
+        # not known of the other network would count as loss.
+        own = risk_draws(dense, np.roll(dense, 1, axis=0), threshold).mean
         return risk_draws(dense, other, threshold).mean - own
 
     def keeping(self, variant: str) -> tuple[float, Interval]:

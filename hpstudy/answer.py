@@ -60,7 +60,6 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
         "lead": f"{first.title} ({count(len(first.table), 'training')} on {first.scale})",
         "others": f" The other studies ({list_text(others)}) are smaller still." if others else "",
         "noise": number_text(_noise(analysis)),
-        "bias": number_text(analysis.best(analysis.dense).bias),
         "agreement": agreement.summary(first),
         "risk_region": list_text(dict.fromkeys(roi_title(one.risk_threshold) for one in studies)),
         "risk_pruned": range_text(one.mean for name, one in risks if name != "unpruned"),
@@ -96,7 +95,6 @@ def facts(results: Results) -> dict[str, str]:
         "best_lr": real(at["lr"]),
         "best_weight_decay": real(at["weight_decay"]),
         "corrected": interval_text(best.corrected),
-        "bias": number_text(best.bias),
         "noise": number_text(_noise(analysis)),
         "source": noise_source(analysis),
         "agreement": agreement.summary(results),
@@ -113,26 +111,26 @@ def facts(results: Results) -> dict[str, str]:
 def moved(results: Results, variants: Iterable[str]) -> str:
     """Whether the near-best region moved in these networks, in one sentence."""
     analysis, threshold = results.analysis(), max(results.thresholds)
-    shifts = {}
+    shifts, apart = {}, []
     for name in variants:
         found = analysis.movement(name, threshold)
         if found is not None and math.isfinite(found.shift.distance.estimate):
             shifts[name] = found.shift.distance
-    region = f"near-best region ({roi_title(threshold)})"
+            apart += [name] * found.shift.told
+    region = f"near-best region (within {threshold:g} of the best accuracy)"
     if not shifts:
         return (
             f"Whether {results.title}'s {region} moves by pruning cannot be told: too few points "
             "lie in it."
         )
-    apart = [name for name, x in shifts.items() if x.low > 0]
     verdict = "no shift can be told from noise"
     if len(apart) == len(shifts):
         verdict = "more than noise explains"
     elif apart:
         verdict = f"more than noise explains only for {list_text(_short(apart, shifts))}"
     return (
-        f"{_pruned(results, shifts)}, the centre of the {region} had moved by "
-        f"{_by_network(shifts, 'decades')}: {verdict}."
+        f"{_pruned(results, shifts)}, the centre of the {region} lay "
+        f"{_by_network(shifts, 'decades')} from where it was: {verdict}."
     )
 
 

@@ -101,8 +101,8 @@ def bests(studies: Iterable[Results]) -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (n_variants, 9)
-        study, model, variant, points (of the grid), seeds, top1 (percent; biased upward, as every
-        best of many), lr, weight_decay, and the published top1 of section 4.1.1.
+        study, model, variant, points (of the grid), runs (at all of them), top1 (percent; biased
+        upward, as every best of many), lr, weight_decay, and the published top1 of section 4.1.1.
     """
     rows = [
         {
@@ -110,14 +110,14 @@ def bests(studies: Iterable[Results]) -> pd.DataFrame:
             "model": results.model,
             "variant": name,
             "points": len(landscape.points),
-            "seeds": landscape.seeds,
+            "runs": landscape.runs,
             "top1": landscape.best,
             **landscape.best_at,
         }
         for results in studies
         for name, landscape in results.landscapes().items()
     ]
-    columns = ["study", *KEYS, "points", "seeds", "top1", "lr", "weight_decay"]
+    columns = ["study", *KEYS, "points", "runs", "top1", "lr", "weight_decay"]
     return _beside(rows, columns, thesis.best_accuracies().drop(columns="top5"), KEYS)
 
 
@@ -238,7 +238,7 @@ def checks(results: Results) -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (n_variants, 7 or more)
-        variant, points, seeds, top1 (the best), on_edge (whether the best lies on the edge of the
+        variant, points, runs, top1 (the best), on_edge (whether the best lies on the edge of the
         grid), diverged (share of runs), one column of points for each region of interest, missing
         (runs still to be trained), and `warnings`: how many `warnings_table` has of it.
     """
@@ -250,7 +250,7 @@ def checks(results: Results) -> pd.DataFrame:
             {
                 "variant": name,
                 "points": len(points),
-                "seeds": landscape.seeds,
+                "runs": landscape.runs,
                 "top1": landscape.best,
                 "on_edge": landscape.on_edge,
                 "diverged": float(

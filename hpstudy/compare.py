@@ -120,6 +120,7 @@ def _landscape(analysis: Analysis, name: str, roi: tuple[float, ...]) -> dict:
     return {
         "points": len(landscape.points),
         "seeds": landscape.seeds,
+        "runs": landscape.runs,
         "best": _finite(landscape.best),
         "best_at": {axis: _finite(at) for axis, at in landscape.best_at.items()},
         "best_corrected": _interval(best.corrected),

@@ -49,7 +49,7 @@ def _fitted(line: str) -> str:
 
 
 def _landscape_lines(one: dict) -> list[str]:
-    runs = f"{count(one['points'], 'point')} x {count(one['seeds'], 'seed')}"
+    runs = f"{count(one['runs'], 'run')} at {count(one['points'], 'point')}"
     lines = [f"{_best_text(one)}, {runs}"]
     noise = one["noise"]
     if noise["std"] is None:
@@ -79,7 +79,7 @@ def _best_text(one: dict) -> str:
     where = ", ".join(f"{axis} {at:.3g}" for axis, at in one["best_at"].items())
     corrected = ""
     if one["best_corrected"]:
-        corrected = f", of which luck {one['best_bias']:.2f}: {_between(one['best_corrected'])}"
+        corrected = f", without noise {_between(one['best_corrected'])}"
     return f"best {one['best']:.2f} at {where}{edge}{corrected}"
 
 
@@ -97,7 +97,9 @@ def _region_intervals(region: dict) -> str:
     if found["count"] is None:
         return ""
     parts = [f"points {_between(found['count'], 0)}"]
-    if found["length"] is not None:
+    if found["length"] is None:
+        parts.append(f"no intervals of the ellipse: {found['fitted']:.0%} of the draws have one")
+    else:
         parts += [f"{name} {_between(found[name])}" for name in ("length", "width")]
         parts += [f"log10 {axis} {_between(at)}" for axis, at in found["centre"].items()]
     if region["band"]["b"] is not None:
@@ -133,13 +135,17 @@ def _movement_lines(thresholds: dict) -> list[str]:
         if one["jaccard"] is not None:
             parts.append(
                 f"overlap {one['jaccard']:.2f}, by noise alone {_between(one['jaccard_by_noise'])}"
-                f" (p = {one['jaccard_p']:.3f})"
+                f" ({_p(one['jaccard_p'])})"
             )
         if one["shift_interval"] is not None:
-            p = "" if one["shift_p"] is None else f" (p = {one['shift_p']:.3f})"
+            p = "" if one["shift_p"] is None else f" ({_p(one['shift_p'])})"
             parts.append(f"centre moved {_between(one['shift_interval'])} decades{p}")
         lines.append(f"{threshold}-ROI: {', '.join(parts) or 'nothing in common'}")
     return lines
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _between(values: list[float], digits: int = 2) -> str:

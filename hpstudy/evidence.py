@@ -59,8 +59,9 @@ def show_surrogate(study: Results) -> None:
 def show_noise(every: Iterable[Results]) -> None:
     """Show the scatter of single runs, and what the best owes to it."""
     caption = (
-        "Standard deviation of a run: pooled over replicates by seed where there are any, and "
-        "estimated from replicates and the landscape's smoothness together. The best accuracy as "
+        "Standard deviation of a run: pooled over the replicates that lie at most 6 points below "
+        "the best or in the better half of the grid (the others lie beyond a cliff), and estimated "
+        "from replicates and the landscape's smoothness together. The best accuracy as "
         f"measured, and at the same setting without its luck. {WITHOUT}"
     )
     study_table(intervaltables.bests_without_noise(every), caption, every)

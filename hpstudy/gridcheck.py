@@ -207,7 +207,9 @@ def _diverged(landscape: Landscape) -> list[Finding]:
     for axis in landscape.axes:
         hit, tried = points.loc[points["diverged"] > 0, axis], points[axis]
         low, high = hit.min() > tried.min(), hit.max() < tried.max()
-        if low and high:
+        if low and high and hit.min() == hit.max():
+            where.append(f"{axis_title(axis)} {hit.min():.3g}")
+        elif low and high:
             where.append(f"{axis_title(axis)} {hit.min():.3g} to {hit.max():.3g}")
         elif low:
             where.append(f"{axis_title(axis)} {hit.min():.3g} or more")

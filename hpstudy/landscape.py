@@ -77,6 +77,11 @@ class Landscape:
         )
 
     @property
+    def runs(self) -> int:
+        """Runs of all points together."""
+        return int(self.points["seeds"].sum())
+
+    @property
     def seeds(self) -> int:
         """Most seeds at any point."""
         return int(self.points["seeds"].max())

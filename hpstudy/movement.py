@@ -20,6 +20,10 @@ from hpstudy.landscape import Landscape
 from hpstudy.overlap import ellipse_overlaps, jaccard
 from hpstudy.risk import common_points
 
+FITTED = 0.9
+"""Share of the draws that must have an ellipse before anything is said of it."""
+COMMON = 0.5
+"""Share of either network's settings that both must have before a shift is told."""
 PERMUTATIONS = 1999
 """Exchanges of the permutation test; its smallest p-value is then 0.0005."""
 
@@ -45,6 +49,9 @@ class Overlap(NamedTuple):
 class Shift(NamedTuple):
     """Shift of a region's centre from the unpruned network's, in decades.
 
+    NaN throughout where fewer than half of the settings are common to both networks, or fewer than
+    nine in ten draws have an ellipse of both regions.
+
     Attributes
     ----------
     measured : float
@@ -63,6 +70,14 @@ class Shift(NamedTuple):
     second: Interval
     distance: Interval
     p: float
+
+    @property
+    def told(self) -> bool:
+        """Whether it is more than noise explains: interval above 0, and p below 0.05."""
+        return self.distance.low > 0 and self.p < 0.05
+
+
+UNTOLD = Shift(float("nan"), UNKNOWN, UNKNOWN, UNKNOWN, float("nan"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +169,11 @@ def movement(
     ]
     spread = [sd / np.sqrt(n) for sd, n in zip(noise, runs, strict=True)]
     measured = difference(dense, other)
+    shift = _shift(dense, other, shapes, values, places, threshold, generator)
+    fewer = min(one.points["value"].notna().sum() for one in (dense, other))
+    fitted = [np.isfinite(shape.length).mean() for shape in shapes]
+    # A centre is a mean of settings: where each network has its own, the centres differ by that.
+    told = len(here) >= COMMON * fewer and min(fitted) >= FITTED
     return Movement(
         variant=other.variant,
         threshold=threshold,
@@ -162,8 +182,8 @@ def movement(
         kendall=measured.kendall,
         spearman_interval=_spearman(draws[0][:, here], draws[1][:, there]),
         overlap=_overlap(values, draws[0][:, here], spread, threshold, generator),
-        shift=_shift(dense, other, shapes, values, places, threshold, generator),
-        ellipse_overlap=interval(ellipse_overlaps(*shapes)),
+        shift=shift if told else UNTOLD,
+        ellipse_overlap=interval(ellipse_overlaps(*shapes)) if told else UNKNOWN,
     )
 
 

@@ -1,10 +1,10 @@
 """What an analysis finds of one network: best, shape of the region, risk and regret."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from hpstudy.ellipse import MINIMUM_POINTS
 from hpstudy.intervals import Interval
 from hpstudy.overlap import Band
 
@@ -35,7 +35,7 @@ class Shape(NamedTuple):
     n : Interval
         Points in it.
     length, width : Interval
-        Of its ellipse, in decades; NaN where no draw has one.
+        Of its ellipse, in decades; NaN where fewer than nine in ten draws have one.
     first, second : Interval
         Centre of the ellipse: log10 of the two axes.
     angle : Interval
@@ -101,5 +101,5 @@ class Regret(NamedTuple):
 
 
 def enough_points(shape: Shape) -> bool:
-    """Whether at least half of the draws have an ellipse, so that its intervals mean something."""
-    return shape.fitted >= 0.5 and shape.n.estimate >= MINIMUM_POINTS
+    """Whether the region's ellipse has intervals."""
+    return math.isfinite(shape.length.estimate)

@@ -178,13 +178,14 @@ def _noise_text(surfaces: tuple[SurrogateSurface, ...]) -> str:
     """How noisy a run is of each network, and whether seeds or smoothness tell it."""
     noises = list_text(f"{number_text(one.noise)} ({one.title})" for one in surfaces)
     repeated = [
-        f"{count(one.replicates[1], 'run')} ({one.title}; alone {number_text(one.replicates[0])})"
+        f"{one.replicates[1]} degrees of freedom ({one.title}; alone "
+        f"{number_text(one.replicates[0])})"
         for one in surfaces
         if one.replicates[1]
     ]
     known = "alone: no run was repeated with another seed"
     if repeated:
-        known = f"and from repeated runs: {list_text(repeated)}"
+        known = f"and from replicates: {list_text(repeated)}"
     return (
         f"One run lies about the surface with a standard deviation of {noises} percentage points, "
         f"known from the smoothness of the measured values {known}."

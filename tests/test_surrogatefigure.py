@@ -134,7 +134,7 @@ def test_caption_says_that_the_surface_is_no_data_and_where_its_noise_is_known_f
     # Two seeds 0.6 apart have the sample standard deviation 0.6 / sqrt(2) = 0.42, 36 times.
     pairs = table(lambda x, y, seed: plane(x, y, 0) + 0.6 * seed, seeds=2)
     said = surrogate_caption(analysis(pairs), 0.5, "made up")
-    assert "repeated runs: 36 runs (Unpruned; alone 0.42)" in said
+    assert "replicates: 36 degrees of freedom (Unpruned; alone 0.42)" in said
 
 
 def test_network_with_too_few_points_has_no_surface_and_is_named():
