@@ -73,8 +73,8 @@ class Shift(NamedTuple):
 
     @property
     def told(self) -> bool:
-        """Whether it is more than noise explains: interval above 0, and p below 0.05."""
-        return self.distance.low > 0 and self.p < 0.05
+        """Whether it is more than noise explains: whether its interval lies above 0."""
+        return self.distance.low > 0
 
 
 UNTOLD = Shift(float("nan"), UNKNOWN, UNKNOWN, UNKNOWN, float("nan"))
