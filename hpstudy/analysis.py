@@ -185,14 +185,7 @@ class Analysis:
 
     def regret(self, variant: str) -> Regret | None:
         """Regret curves of one network; None where they cannot be told."""
-        row, drawn = self._kept_row(variant), self.draws(variant)
-        if row is None or drawn is None:
-            return None
-        points = _places(self.landscapes[variant])
-        generator = np.random.default_rng(0)
-        climbs = max(_FEWEST_CLIMBS, min(len(drawn), _CLIMBING // len(points) ** 2))
-        climbed = local_search(drawn[:climbs], points, row, 1, generator)
-        return Regret(_curve(random_search(drawn, row)), _curve(climbed))
+        return _regret(self, variant)
 
     def _common(self, variant: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Draws of the dense network and of another at the points that both have."""
@@ -246,6 +239,18 @@ def _places(landscape: Landscape) -> np.ndarray:
 def _curve(curves: np.ndarray) -> Curve:
     low, high = np.quantile(curves, (0.025, 0.975), axis=0)
     return Curve(curves.mean(axis=0), low, high)
+
+
+@lru_cache(maxsize=256)
+def _regret(analysis: Analysis, variant: str) -> Regret | None:
+    row, drawn = analysis._kept_row(variant), analysis.draws(variant)
+    if row is None or drawn is None:
+        return None
+    points = _places(analysis.landscapes[variant])
+    generator = np.random.default_rng(0)
+    climbs = max(_FEWEST_CLIMBS, min(len(drawn), _CLIMBING // len(points) ** 2))
+    climbed = local_search(drawn[:climbs], points, row, 1, generator)
+    return Regret(_curve(random_search(drawn, row)), _curve(climbed))
 
 
 @lru_cache(maxsize=256)

@@ -39,7 +39,7 @@ _NOISES = np.geomspace(0.01, 1.5, 41)
 _LEVEL = 100.0
 # Of more points than a grid has, a sample chooses the kernels that all points are then averaged
 # over: the work grows with the cube of the points.
-_SAMPLE, _KEPT = 120, 8
+_SAMPLE, _KEPT = 90, 8
 # Fewer measured points than this tell nothing of a surface's smoothness.
 FEWEST = 6
 
