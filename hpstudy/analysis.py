@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-import pandas as pd
 
 from hpstudy.intervals import (
     UNKNOWN,
@@ -212,24 +211,6 @@ def best_row(landscape: Landscape) -> int:
     """Row of `Landscape.best_at` among the points."""
     at = [landscape.points[axis] == value for axis, value in landscape.best_at.items()]
     return int(np.flatnonzero(at[0] & at[1])[0])
-
-
-def membership_table(analysis: Analysis, threshold: float) -> pd.DataFrame:
-    """Points of all networks with the probability that they belong to the region of interest.
-
-    Returns
-    -------
-    DataFrame of shape (n_points of all networks, 6)
-        variant, the two axes, value, seeds, and probability in [0, 1].
-    """
-    frames = []
-    for name, one in analysis.landscapes.items():
-        columns = one.points[[*one.axes, "value", "seeds"]]
-        frames.append(
-            columns.assign(probability=analysis.membership(name, threshold)).assign(variant=name)
-        )
-    table = pd.concat(frames, ignore_index=True)
-    return table[["variant", *(name for name in table if name != "variant")]]
 
 
 def _places(landscape: Landscape) -> np.ndarray:

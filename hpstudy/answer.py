@@ -98,7 +98,6 @@ def facts(results: Results) -> dict[str, str]:
         "noise": number_text(_noise(analysis)),
         "source": noise_source(analysis),
         "agreement": agreement.summary(results),
-        "region": roi_title(max(results.thresholds)),
         "sampling": number_text(results.sampling_error()),
         "criterion": str(results.record["study"]["criterion"]),
         "points": f"{len(dense.points)}",

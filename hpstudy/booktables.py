@@ -12,7 +12,6 @@ import pandas as pd
 from hpstudy import thesis
 from hpstudy.gridcheck import finding_table, warnings
 from hpstudy.results import Results, roi_title
-from hpstudy.risk import risks
 
 KEYS = ["model", "variant"]
 THESIS_ROI = (0.5, 1.0)
@@ -185,51 +184,6 @@ def risk_table(studies: Iterable[Results]) -> pd.DataFrame:
                 )
     columns = ["study", *KEYS, "roi", "n", "mean", "std", "relative_mean", "relative_std"]
     return _beside(rows, columns, thesis.table_4_2().assign(roi=THESIS_RISK), [*KEYS, "roi"])
-
-
-def at_threshold(
-    results: Results, variants: Iterable[str], metric: str, threshold: float
-) -> pd.DataFrame:
-    """Numbers of some networks of a study at one threshold of the region of interest.
-
-    Parameters
-    ----------
-    results : Results
-        A published study.
-    variants : iterable of str
-        Networks to list, in this order.
-    metric : str
-        Column of accuracies.
-    threshold : float
-        In percentage points.
-
-    Returns
-    -------
-    DataFrame of shape (n_variants, 10)
-        variant, best (percent), lr and weight_decay of it, n (points in the region), length,
-        width, log10_weight_decay, log10_lr of its ellipse, and mean: the mean risk over the
-        unpruned network's region at this threshold, in percentage points.
-    """
-    every = results.landscapes(metric)
-    risk_of = risks(every, threshold)
-    rows = []
-    for name in variants:
-        landscape = every[name]
-        ellipse = landscape.ellipse(threshold)
-        rows.append(
-            {
-                "variant": name,
-                "best": landscape.best,
-                **landscape.best_at,
-                "n": len(landscape.roi(threshold)),
-                "length": ellipse.length if ellipse else math.nan,
-                "width": ellipse.width if ellipse else math.nan,
-                "log10_weight_decay": ellipse.centre[1] if ellipse else math.nan,
-                "log10_lr": ellipse.centre[0] if ellipse else math.nan,
-                "mean": risk_of[name].mean,
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def checks(results: Results) -> pd.DataFrame:

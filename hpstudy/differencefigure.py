@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from hpstudy.difference import Difference, difference
 from hpstudy.landscape import Landscape
 from hpstudy.marks import DASHES, plain
+from hpstudy.panelparts import colour_bar
 from hpstudy.panels import OUTLINE_POINTS, Panels, surface
 from hpstudy.results import variant_title
 from hpstudy.words import axis_title, real
@@ -204,21 +205,7 @@ def difference_scale(limit: float, **bar) -> dict:
         "colorscale": COLOURS,
         "cmin": -limit,
         "cmax": limit,
-        "colorbar": {
-            "orientation": "h",
-            "yref": "container",
-            "y": 0.0,
-            "ypad": 2,
-            "yanchor": "bottom",
-            "x": 0.5,
-            "len": 0.7,
-            "thickness": 12,
-            "outlinewidth": 0,
-            "nticks": 7,
-            "tickfont": {"size": 10.5},
-            "title": {"text": "difference, points", "side": "bottom", "font": {"size": 11}},
-            **bar,
-        },
+        "colorbar": {**colour_bar("difference, points", 0.5, 0.7), "nticks": 7, **bar},
     }
 
 

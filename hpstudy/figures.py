@@ -6,12 +6,14 @@ writes or prints anything.
 
 from dataclasses import dataclass
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.drawing import axis_style, log_axis_style, panel_figure, title_axes
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape
 from hpstudy.marks import legend_traces, panel_traces, plain, point_texts
+from hpstudy.panelparts import LEGEND, colour_bar, lay_axes
 from hpstudy.panels import TOP, Panels, axis_ends, landscape_panels
 from hpstudy.results import METRIC_TITLES, variant_title
 from hpstudy.risk import Risk
@@ -67,46 +69,19 @@ def plot_landscapes(
         for panel in data.panels
     ]
     figure = panel_figure(titles, columns, 200, {"t": 82, "b": 104, "l": 58, "r": 8})
+    points = pd.concat([one.points for one in landscapes.values()])
     for number, panel in enumerate(data.panels, start=1):
-        suffix = "" if number == 1 else str(number)
+        suffix = lay_axes(figure, number, points, data.axes)
         figure.add_traces(panel_traces(panel, data, suffix))
-        title_axes(figure, suffix, axis_title(data.axes[1]), axis_title(data.axes[0]))
-        # Labels beside each other need more room than labels above each other.
-        for letter, ends, most in (("x", data.across, 4), ("y", data.up, 8)):
-            # `matches` makes a zoom in one panel a zoom in all.
-            linked = {} if number == 1 else {"matches": letter}
-            axis = f"{letter}axis{suffix}"
-            figure.update_layout({axis: {**log_axis_style(*ends, most), **linked}})
     figure.add_traces(legend_traces(data))
     figure.update_layout(
         coloraxis={
             "colorscale": COLOURS,
             "cmin": data.low,
             "cmax": data.high,
-            "colorbar": {
-                "orientation": "h",
-                "yref": "container",
-                "y": 0.0,
-                "ypad": 2,
-                "yanchor": "bottom",
-                "x": 0.5,
-                "len": 0.7,
-                "thickness": 12,
-                "outlinewidth": 0,
-                "tickfont": {"size": 10.5},
-                "title": {"text": _scale_title(data), "side": "bottom", "font": {"size": 11}},
-            },
+            "colorbar": colour_bar(_scale_title(data), 0.5, 0.7),
         },
-        legend={
-            "orientation": "h",
-            "yref": "container",
-            "y": 1.0,
-            "yanchor": "top",
-            "x": 0.0,
-            "xanchor": "left",
-            "font": {"size": 11},
-            "itemsizing": "trace",
-        },
+        legend=LEGEND,
     )
     return figure
 

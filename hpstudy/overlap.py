@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hpstudy.ellipse import Ellipse
 from hpstudy.intervals import UNKNOWN, Ellipses, Interval, axis_interval, interval
 
 STEEPEST = 20.0
@@ -98,10 +97,3 @@ def ellipse_overlaps(some: Ellipses, others: Ellipses) -> np.ndarray:
         total = (high_one - low_one) + (high_two - low_two)
         both = common.sum(axis=1)
         return both / (total.sum(axis=1) - both)
-
-
-def as_draw(ellipse: Ellipse) -> Ellipses:
-    """A measured ellipse, as the only draw; of two standard deviations, whatever its multiple."""
-    scale = 2 / ellipse.multiple
-    numbers = (scale * ellipse.length, scale * ellipse.width, *ellipse.centre, ellipse.angle)
-    return Ellipses(*(np.array([number]) for number in numbers))

@@ -19,20 +19,11 @@ from hpstudy.drawing import log_axis_style, panel_figure, title_axes
 from hpstudy.figures import COLOURS
 from hpstudy.landscape import Landscape
 from hpstudy.marks import legend_traces, panel_traces, plain
+from hpstudy.panelparts import LEGEND
 from hpstudy.panels import Panels, landscape_panels
 from hpstudy.words import axis_title
 
 PANELS = 3
-LEGEND = {
-    "orientation": "h",
-    "yref": "container",
-    "y": 1.0,
-    "yanchor": "top",
-    "x": 0.0,
-    "xanchor": "left",
-    "font": {"size": 11},
-    "itemsizing": "trace",
-}
 CHOSEN = {
     "mode": "markers",
     "marker": {

@@ -9,7 +9,7 @@ import synthetic
 
 from hpstudy import agreement, answer, intervaltables
 from hpstudy.advice import TOLERABLE, advise
-from hpstudy.analysis import Analysis, best_row, membership_table
+from hpstudy.analysis import Analysis, best_row
 from hpstudy.intervals import Interval
 from hpstudy.landscape import Landscape
 from hpstudy.results import Results
@@ -79,11 +79,10 @@ def test_best_is_corrected_for_its_luck():
 
 def test_points_belong_to_the_region_with_a_probability():
     one = analysis(noise=0.05)
-    table = membership_table(one, 1.0)
-    surely = table[table["value"] > 89.5]["probability"]
-    never = table[table["value"] < 88.0]["probability"]
-    assert len(table) == 162 and (surely > 0.99).all() and (never < 0.01).all()
-    assert table["probability"].between(0, 1).all()
+    for name, landscape in one.landscapes.items():
+        values, found = landscape.points["value"].to_numpy(), one.membership(name, 1.0)
+        assert found.shape == (81,) and ((found >= 0) & (found <= 1)).all()
+        assert (found[values > 89.5] > 0.99).all() and (found[values < 88.0] < 0.01).all()
 
 
 def test_regret_begins_at_the_loss_and_ends_at_nothing():

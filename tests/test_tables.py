@@ -145,14 +145,6 @@ def test_checks_count_the_runs_that_are_still_to_be_trained():
     assert booktables.checks(study())["missing"].tolist() == [0] * 5
 
 
-def test_numbers_at_a_threshold_follow_it():
-    one = study()
-    narrow = booktables.at_threshold(one, ["unpruned"], "top1", 0.5).iloc[0]
-    wide = booktables.at_threshold(one, ["unpruned"], "top1", 3.0).iloc[0]
-    assert narrow["n"] < wide["n"] and narrow["mean"] < wide["mean"]
-    assert narrow["best"] == wide["best"]
-
-
 def test_certificates_widths_and_provenance_say_what_the_record_says():
     one = study()
     there = row(recordtables.certificates(one), variant="uniform-0.2")
