@@ -1,6 +1,7 @@
 """The noise-free landscape made ready to draw: who belongs to the region, and the surface."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -154,6 +155,8 @@ def _spans_an_area(landscape: Landscape) -> bool:
     return all(known[axis].nunique() > 1 for axis in landscape.axes)
 
 
+# The figure and its caption ask for the same one.
+@lru_cache(maxsize=64)
 def _surface(surrogate: Surrogate) -> SurrogateSurface:
     landscape = surrogate.landscape
     points = landscape.points.assign(modelled=surrogate.inside)
