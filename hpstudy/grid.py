@@ -3,11 +3,14 @@
 import math
 from collections.abc import Mapping
 from itertools import product
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, field_validator
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from hpstudy.errors import shown
+from hpstudy.kinds import integer, number
+
+Positive = number("a finite number above 0", lambda value: value > 0)
 
 # Means over seeds that are equal on paper differ in the last bits.
 _TOLERANCE = 1e-9
@@ -33,14 +36,17 @@ class Axis(Frozen):
     touches it.
     """
 
-    points: Annotated[int, Field(ge=1, le=101)]
-    step: Annotated[float, Field(ge=0.001, le=10)]
-    extend: Annotated[int, Field(ge=0, le=50)] = 0
+    points: integer(1, 101)
+    step: number("a number from 0.001 to 10", lambda value: 0.001 <= value <= 10)
+    extend: integer(0, 50) = 0
 
     @property
     def reach(self) -> float:
         """Decades from the prior to the furthest value that the axis may come to have."""
         return self.step * ((self.points - 1) / 2 + self.extend)
+
+
+_VALUES = TypeAdapter(tuple[Positive, ...])
 
 
 class Extent(NamedTuple):
@@ -81,17 +87,20 @@ class Grid(Frozen):
     @field_validator("lr", "weight_decay", mode="before")
     @classmethod
     def _values_or_axis(cls, value: Any) -> Any:
+        # Here, because pydantic would name the alternatives in words of its own.
         if isinstance(value, dict):
             return Axis.model_validate(value)
-        if not isinstance(value, (list, tuple, Axis)):
-            raise ValueError(f"must be a list of values or points and step, not {value!r}")
+        if isinstance(value, list | tuple):
+            return _VALUES.validate_python(value)
+        if not isinstance(value, Axis):
+            raise ValueError(f"must be a list of values, or points and step, not {shown(value)}")
         return value
 
     @field_validator("lr", "weight_decay")
     @classmethod
     def _distinct(cls, value: Axis | tuple[float, ...]) -> Axis | tuple[float, ...]:
         if isinstance(value, tuple) and (not value or len(set(value)) != len(value)):
-            raise ValueError(f"needs one or more distinct values, unlike {list(value)}")
+            raise ValueError(f"must hold one or more distinct values, unlike {shown(list(value))}")
         return value
 
     @property
@@ -99,6 +108,14 @@ class Grid(Frozen):
         """Most steps that may be added on each side of an axis, by its name."""
         axes = {name: getattr(self, name) for name in Extent._fields}
         return {n: axis.extend if isinstance(axis, Axis) else 0 for n, axis in axes.items()}
+
+    def most_points(self) -> int:
+        """Points that the grid may come to have."""
+        sizes = [
+            axis.points + 2 * axis.extend if isinstance(axis, Axis) else len(axis)
+            for axis in (self.lr, self.weight_decay)
+        ]
+        return sizes[0] * sizes[1]
 
     @property
     def largest(self) -> Extent:

@@ -6,13 +6,22 @@ import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from hpstudy.errors import HpstudyError, nearest, unknown
+from hpstudy.errors import HpstudyError, listed, nearest, shown, unknown
+from hpstudy.faults import one_sentence
 from hpstudy.grid import Axis, Frozen, Grid, Point, Positive
+from hpstudy.kinds import Truth, choice, integer, number, values, word
+from hpstudy.reading import read_mapping
 
 # Raised when the meaning of a field or of the arithmetic changes, so that old rows are not reused.
 SCHEMA = 2
@@ -24,53 +33,80 @@ CRITERIA = ("l1", "l1-normalised")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 ARITHMETICS = (*PRECISIONS, *(f"{name}-compiled" for name in PRECISIONS))
 AUTO = "auto"
+EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
 MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2", "resnet50")
 
-Count = Annotated[int, Field(ge=1)]
+# Published beside the tables of studies, from which their names must differ.
+RESERVED = ("networks", "programme", "refusals")
+
+# Plans hold all runs of a study in memory.
+MOST_RUNS = 1_000_000
+
+Count = integer(1, 1_000_000_000)
 # torch's generators take no more than 64 bits, the sign among them.
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Seed = integer(0, 2**63 - 1)
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) != len(seeds):
-        raise ValueError(f"needs distinct values, unlike {list(seeds)}")
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"must hold one or more distinct values, unlike {shown(list(seeds))}")
     return seeds
 
 
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
+Seeds = Annotated[values(Seed, "[0, 1]"), AfterValidator(_distinct)]
+
+
+def is_study_name(text: str) -> bool:
+    """Whether a study may be called so: its table, its page and its titles bear the name."""
+    return bool(re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", text)) and text not in RESERVED
+
+
+_SHARE = TypeAdapter(
+    number(
+        "'test', or the share of the training images that is held out: above 0 and at most 0.5",
+        lambda value: 0 < value <= 0.5,
+    )
+)
+Threshold = number("a number above 0 and at most 100", lambda value: 0 < value <= 100)
 
 
 class Data(Frozen):
     """Images to train and to evaluate on (thesis, section 3.1.1)."""
 
-    name: str
-    image_size: Annotated[int, Field(ge=8, le=224)]
+    name: word("text", lambda text: True)
+    image_size: integer(8, 224)
     train_images: Count | None = None
     test_images: Count | None = None
-    holdout: Literal["test"] | Annotated[float, Field(gt=0, le=0.5)] = "test"
+    holdout: str | float = "test"
+
+    @field_validator("holdout", mode="before")
+    @classmethod
+    def _test_or_share(cls, value: Any) -> str | float:
+        return value if value == "test" else _SHARE.validate_python(value)
 
 
 class Recipe(Frozen):
     """SGD with momentum and a step-wise learning rate (thesis, section 3.1.3 and Table 3.3)."""
 
     epochs: Count
-    batch_size: Annotated[int, Field(ge=2)]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.1
-    lr_decay_epochs: tuple[Count, ...]
+    batch_size: integer(2, 1_000_000_000)
+    momentum: number("a number from 0 to below 1", lambda value: 0 <= value < 1) = 0.9
+    lr_decay: number("a number above 0 and at most 1", lambda value: 0 < value <= 1) = 0.1
+    lr_decay_epochs: values(Count, "[30, 45]")
 
     @field_validator("lr_decay_epochs")
     @classmethod
     def _increasing(cls, epochs: tuple[int, ...]) -> tuple[int, ...]:
         if list(epochs) != sorted(set(epochs)):
-            raise ValueError(f"must increase, unlike {list(epochs)}")
+            raise ValueError(f"must increase, unlike {shown(list(epochs))}")
         return epochs
 
     @model_validator(mode="after")
     def _decays_while_training(self) -> "Recipe":
         if any(epoch >= self.epochs for epoch in self.lr_decay_epochs):
             raise ValueError(
-                f"lr_decay_epochs {list(self.lr_decay_epochs)} must lie before epochs {self.epochs}"
+                f"must have its lr_decay_epochs {shown(list(self.lr_decay_epochs))} before its "
+                f"epochs {self.epochs}"
             )
         return self
 
@@ -82,52 +118,40 @@ class Replicates(Frozen):
     """
 
     seeds: Seeds
-    random: Annotated[int, Field(ge=0)] = 4
+    random: integer(0, 1_000_000) = 4
+
+
+def _variant(name: Any) -> str:
+    parse_variant(name)
+    return name
 
 
 class Study(Frozen):
     """A model, its pruned variants and the grid on which each is trained from scratch."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    model: str
+    name: word(
+        "1 to 64 small letters, digits, dots, dashes and underlines, the first of them a letter "
+        f"or digit, and none of {listed(RESERVED)}",
+        is_study_name,
+    )
+    model: choice("model", MODEL_NAMES)
     data: Data
     recipe: Recipe
     prior: Point
     grid: Grid
-    variants: tuple[str, ...]
-    criterion: str = "l1-normalised"
+    variants: values(Annotated[str, BeforeValidator(_variant)], "[uniform-0.6, nonuniform-0.6]")
+    criterion: choice("criterion", CRITERIA) = "l1-normalised"
     seeds: Seeds = (0,)
     replicates: Replicates | None = None
-    roi: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 1.0)
-    arithmetic: str = AUTO
-    racing: bool = False
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, name: str) -> str:
-        if name not in MODEL_NAMES:
-            raise unknown("model", name, MODEL_NAMES)
-        return name
-
-    @field_validator("criterion")
-    @classmethod
-    def _known_criterion(cls, name: str) -> str:
-        if name not in CRITERIA:
-            raise unknown("criterion", name, CRITERIA)
-        return name
-
-    @field_validator("arithmetic")
-    @classmethod
-    def _known_arithmetic(cls, name: str) -> str:
-        if name not in (AUTO, *ARITHMETICS):
-            raise unknown("arithmetic", name, (AUTO, *ARITHMETICS))
-        return name
+    roi: Annotated[values(Threshold, "[0.5, 1.0]"), AfterValidator(_distinct)] = (0.5, 1.0)
+    arithmetic: choice("arithmetic", (AUTO, *ARITHMETICS)) = AUTO
+    racing: Truth = False
 
     @field_validator("variants")
     @classmethod
     def _dense_first(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len({parse_variant(name) for name in names}) != len(names):
-            raise ValueError(f"names a variant twice: {', '.join(names)}")
+            raise ValueError(f"must name each variant once, unlike {listed(names)}")
         # Every comparison is against the dense network, so it is always part of the study.
         return (DENSE, *(name for name in names if name != DENSE))
 
@@ -136,8 +160,8 @@ class Study(Frozen):
         further = self.replicates.seeds if self.replicates else ()
         if both := sorted(set(further) & set(self.seeds)):
             raise ValueError(
-                f"replicates.seeds {list(further)} must be others than seeds {list(self.seeds)}, "
-                f"unlike {', '.join(map(str, both))}"
+                f"replicates.seeds must be others than the seeds {shown(list(self.seeds))}, unlike "
+                f"{listed(both)}"
             )
         return self
 
@@ -151,7 +175,19 @@ class Study(Frozen):
             else:
                 values += axis
             if max(abs(math.log10(value)) for value in values) + reach > 30:
-                raise ValueError(f"{name} reaches beyond 1e-30 to 1e+30")
+                raise ValueError(
+                    f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_listed(self) -> "Study":
+        runs = self.grid.most_points() * len(self.variants) * len(self.seeds)
+        if runs > MOST_RUNS:
+            raise ValueError(
+                f"grid, variants and seeds must make at most {MOST_RUNS:,} runs together, not "
+                f"{runs:,}"
+            )
         return self
 
     @classmethod
@@ -161,26 +197,20 @@ class Study(Frozen):
         Raises
         ------
         HpstudyError
-            If the file is missing or no YAML mapping, or a key, type or value is wrong; the
+            If the file is missing or no plain YAML mapping, or a key, type or value is wrong; the
             sentence names it and the nearest valid one.
         """
-        path = Path(path)
-        if not path.is_file():
+        try:
+            content = read_mapping(path)
+        except FileNotFoundError:
             found = sorted(str(p) for p in Path("params").glob("*/*.yaml"))
             close = nearest(str(path), found)
-            hint = f"; did you mean {close}?" if close else ""
-            raise HpstudyError(f"no params file at {path}{hint}")
+            hint = f" (did you mean {close}?)" if close else ""
+            raise HpstudyError(f"no params file at {path}{hint}.") from None
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())
-            raise HpstudyError(f"{path} is not valid YAML: {reason}") from None
-        if not isinstance(values, dict):
-            raise HpstudyError(f"{path} must hold a study's keys and values, not {values!r}")
-        try:
-            return cls.model_validate(values)
+            return cls.model_validate(content)
         except ValidationError as error:
-            raise HpstudyError(f"{path}: {_one_sentence(error)}") from None
+            raise HpstudyError(f"{path}: {one_sentence(error, cls)}") from None
 
     def with_variants(self, pruning: str) -> "Study":
         """The study cut to the dense network and the variant `pruning`; "all" keeps every one."""
@@ -250,11 +280,17 @@ def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
     """
     if name == DENSE:
         return DENSE, 1.0
-    match = re.fullmatch(r"(uniform|nonuniform)-(0\.\d{1,4})", str(name))
-    if not match or float(match[2]) == 0:
-        examples = valid or (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
-        raise unknown("pruning", name, examples)
-    return match[1], float(match[2])
+    match = re.fullmatch(r"(uniform|nonuniform)-(0\.[0-9]{1,4})", str(name))
+    if match and float(match[2]) > 0:
+        return match[1], float(match[2])
+    if valid:
+        raise unknown("pruning", name, valid)
+    close = nearest(str(name), EXAMPLES)
+    hint = f" (did you mean {close!r}?)" if close else ""
+    raise HpstudyError(
+        f"unknown pruning {shown(str(name))}{hint}; valid: {DENSE}, or uniform or nonuniform with "
+        "the share of the FLOPs that remains, from uniform-0.0001 to nonuniform-0.9999."
+    )
 
 
 def _canonical(fields: dict[str, Any]) -> str:
@@ -263,40 +299,3 @@ def _canonical(fields: dict[str, Any]) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _one_sentence(error: ValidationError) -> str:
-    """All faults of a params file in one line, each with its key and value."""
-    faults = []
-    for fault in error.errors():
-        # pydantic's names for the alternatives of a value are no words of a params file.
-        if fault["type"] == "model_type" and fault["loc"][-1] == "Axis":
-            continue
-        place = ".".join(
-            str(part)
-            for part in fault["loc"]
-            if not re.match(r"(tuple|literal)\[|constrained-|Axis$", str(part))
-        )
-        if fault["type"] == "extra_forbidden":
-            keys = _keys(fault["loc"][:-1])
-            close = nearest(str(fault["loc"][-1]), keys)
-            hint = f"did you mean {close!r}? " if close else ""
-            faults.append(f"unknown key {place!r}; {hint}Valid: {', '.join(keys)}")
-        elif fault["type"] == "missing":
-            faults.append(f"the key {place!r} is missing")
-        else:
-            reason = fault["msg"].removeprefix("Value error, ").removesuffix(".")
-            named = isinstance(fault["input"], dict) or fault["type"] == "value_error"
-            value = "" if named else f" (got {fault['input']!r})"
-            faults.append(f"{place}: {reason}{value}" if place else f"{reason}")
-    return "; ".join(dict.fromkeys(faults)) + "."
-
-
-def _keys(place: tuple) -> list[str]:
-    """Valid keys of the mapping at `place` in a params file."""
-    model: Any = Study
-    for part in place:
-        known = {"data": Data, "recipe": Recipe, "prior": Point, "grid": Grid}
-        known |= {"replicates": Replicates}
-        model = known.get(part, Axis if model is Grid else model)
-    return list(model.model_fields)

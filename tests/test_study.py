@@ -17,72 +17,7 @@ PARAMS = sorted(ROOT.glob("params/*/*.yaml"))
 
 # --- what is refused ------------------------------------------------------------------------------
 
-FAULTS = [
-    ({"modle": "resnet56"}, ["unknown key 'modle'", "did you mean 'model'?"]),
-    ({"data.imagesize": 8}, ["unknown key 'data.imagesize'", "'image_size'", "holdout"]),
-    ({"recipe.mometum": 0.9}, ["unknown key 'recipe.mometum'", "'momentum'"]),
-    ({"prior.wd": 0.1}, ["unknown key 'prior.wd'", "Valid: lr, weight_decay"]),
-    ({"grid.lr": {"points": 3, "steps": 0.1}}, ["'grid.lr.step' is missing", "'grid.lr.steps'"]),
-    ({"model": tiny.GONE}, ["the key 'model' is missing"]),
-    ({"prior": {"lr": 0.1}}, ["the key 'prior.weight_decay' is missing"]),
-    ({"name": "Bad Name"}, ["name: ", "'Bad Name'"]),
-    ({"model": "resnt56"}, ["unknown model 'resnt56'", "'resnet56'", "mobilenetv2"]),
-    ({"model": 56}, ["model: ", "string", "56"]),
-    ({"criterion": "l2"}, ["unknown criterion 'l2'", "l1-normalised"]),
-    ({"data": "cifar10"}, ["data: ", "'cifar10'"]),
-    ({"data.image_size": 7}, ["data.image_size: ", "greater than or equal to 8", "7"]),
-    ({"data.image_size": 225}, ["data.image_size: ", "less than or equal to 224", "225"]),
-    ({"data.train_images": 0}, ["data.train_images: ", "1", "0"]),
-    ({"data.holdout": 0.7}, ["data.holdout: ", "0.5", "0.7"]),
-    ({"data.holdout": "val"}, ["data.holdout: ", "'test'", "'val'"]),
-    ({"recipe.epochs": 0}, ["recipe.epochs: ", "1", "0"]),
-    ({"recipe.epochs": "five"}, ["recipe.epochs: ", "integer", "'five'"]),
-    ({"recipe.epochs": 2.5}, ["recipe.epochs: ", "integer", "2.5"]),
-    ({"recipe.batch_size": 1}, ["recipe.batch_size: ", "2", "1"]),
-    ({"recipe.momentum": 1.0}, ["recipe.momentum: ", "less than 1"]),
-    ({"recipe.momentum": -0.1}, ["recipe.momentum: ", "-0.1"]),
-    ({"recipe.lr_decay": 0}, ["recipe.lr_decay: ", "greater than 0"]),
-    ({"recipe.epochs": 5, "recipe.lr_decay_epochs": [4, 2]}, ["must increase", "[4, 2]"]),
-    ({"recipe.epochs": 5, "recipe.lr_decay_epochs": [5]}, ["[5]", "before epochs 5"]),
-    ({"prior.lr": 0}, ["prior.lr: ", "greater than 0"]),
-    ({"prior.weight_decay": -1e-4}, ["prior.weight_decay: ", "-0.0001"]),
-    ({"grid.lr": []}, ["grid.lr: ", "one or more"]),
-    ({"grid.lr": 0.1}, ["grid.lr: ", "list of values or points and step", "0.1"]),
-    ({"grid.lr": [0.1, -1]}, ["grid.lr.1: ", "greater than 0", "-1"]),
-    ({"grid.lr": [[0.1]]}, ["grid.lr.0: ", "number", "[0.1]"]),
-    ({"grid.lr": [float("nan")]}, ["grid.lr.0: ", "finite", "nan"]),
-    ({"grid.weight_decay": [float("inf")]}, ["grid.weight_decay.0: ", "finite", "inf"]),
-    ({"grid.lr": [0.1, "1e-1"]}, ["grid.lr: ", "distinct", "[0.1, 0.1]"]),
-    ({"grid.lr": {"points": 0, "step": 0.2}}, ["grid.lr.points: ", "1", "0"]),
-    ({"grid.lr": {"points": 3, "step": 0}}, ["grid.lr.step: ", "0.001"]),
-    ({"grid.lr": {"points": 101, "step": 10}}, ["lr reaches beyond", "1e+30"]),
-    ({"grid.weight_decay": ["1e-39"]}, ["weight_decay reaches beyond 1e-30"]),
-    ({"variants": ["unifrom-0.6"]}, ["'unifrom-0.6'", "did you mean 'uniform-0.6'?"]),
-    ({"variants": ["uniform-1.0"]}, ["'uniform-1.0'"]),
-    ({"variants": ["uniform-0.0"]}, ["'uniform-0.0'"]),
-    ({"variants": ["uniform-0.6", "uniform-0.60"]}, ["twice", "uniform-0.60"]),
-    ({"seeds": []}, ["seeds: ", "at least 1"]),
-    ({"seeds": [-1]}, ["seeds.0: ", "-1"]),
-    ({"seeds": [0, 0]}, ["seeds: ", "distinct", "[0, 0]"]),
-    ({"seeds": [2**64]}, ["seeds.0: ", str(2**64)]),
-    ({"roi": [0]}, ["roi.0: ", "greater than 0"]),
-    ({"replicates": [1]}, ["replicates: ", "[1]"]),
-    ({"replicates": {}}, ["'replicates.seeds' is missing"]),
-    ({"replicates": {"seeds": []}}, ["replicates.seeds: ", "at least 1"]),
-    ({"replicates": {"seeds": [1, 1]}}, ["replicates.seeds: ", "distinct", "[1, 1]"]),
-    ({"replicates": {"seeds": [-1]}}, ["replicates.seeds.0: ", "-1"]),
-    ({"replicates": {"seeds": [1, 0]}}, ["replicates.seeds [1, 0]", "unlike 0"]),
-    ({"replicates": {"seeds": [1], "random": -1}}, ["replicates.random: ", "0", "-1"]),
-    ({"replicates": {"seeds": [1], "randon": 1}}, ["unknown key 'replicates.randon'", "'random'"]),
-]
-
-
-@pytest.mark.parametrize("changes, fragments", FAULTS, ids=[str(changes) for changes, _ in FAULTS])
-def test_fault_is_refused_by_key_and_value_in_one_sentence(changes, fragments, tmp_path, refused):
-    path = tiny.write_study(tmp_path / "study.yaml", changes)
-    words = refused(Study.load, path)
-    assert str(path) in words
-    assert [fragment for fragment in fragments if fragment not in words] == []
+# One by one and in full: tests/badinput.py.
 
 
 def test_all_faults_of_a_file_are_said_at_once(tmp_path, refused):
