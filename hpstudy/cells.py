@@ -4,11 +4,16 @@ The `to_` functions raise ValueError with the second half of a sentence that beg
 """
 
 import csv
+import io
 import math
 from pathlib import Path
 
-from hpstudy.errors import HpstudyError
+from hpstudy.errors import MOST_LETTERS, HpstudyError
+from hpstudy.reading import read_text
 
+MOST_COLUMNS = 10_000
+# Of a learning rate or a weight decay: what lies beyond is a slip, and float32 does not hold it.
+SMALLEST, LARGEST = 1e-30, 1e30
 NO_VALUE = {"", "nan", "na", "n/a", "null", "none"}
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 # States of runs as Optuna and Weights & Biases write them, in lower case -> what they come to.
@@ -17,6 +22,13 @@ STATES = {
     **dict.fromkeys(("fail", "failed", "crashed", "killed", "preempted"), "failed"),
     "pruned": "stopped",
     **dict.fromkeys(("running", "waiting", "pending", "preempting"), "unfinished"),
+}
+
+# What the csv module says -> what is meant.
+_REASONS = {
+    "unexpected end of data": "a quote is opened and never closed",
+    "field larger than field limit (131072)": "a cell has more than 131,072 characters, as where "
+    "a quote is never closed",
 }
 
 
@@ -42,24 +54,27 @@ def read_cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     HpstudyError
         If the file is missing, unreadable, empty, or not such a file.
     """
-    if not path.is_file():
-        raise HpstudyError(f"there is no file {str(path)!r}.")
+    text = _text(path)
     rows, lines = [], []
+    # The lines of a file alone: splitlines() would also split at what csv takes for text.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        # utf-8-sig drops the mark that spreadsheets put before the first column's name.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for row in reader:
-                if any(cell.strip() for cell in row):
-                    rows.append([cell.strip() for cell in row])
-                    lines.append(reader.line_num)
-    except OSError as error:
-        raise HpstudyError(f"{path} cannot be read: {error.strerror}.") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise HpstudyError(f"{path} is not a CSV file: {error}.") from error
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                rows.append([cell.strip() for cell in row])
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        reason = _REASONS.get(str(error), str(error))
+        raise HpstudyError(
+            f"{path} is not a CSV file: {reason} (line {max(reader.line_num, 1):,})."
+        ) from None
     if len(rows) < 2:
         raise HpstudyError(f"{path} is empty: it has {'a header only' if rows else 'no text'}.")
     header = rows[0]
+    if len(header) > MOST_COLUMNS:
+        raise HpstudyError(
+            f"{path} has {len(header):,} columns; a table of runs has at most {MOST_COLUMNS:,}."
+        )
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(header):
             raise HpstudyError(
@@ -72,6 +87,13 @@ def read_cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     return header, rows[1:], lines[1:]
 
 
+def _text(path: Path) -> str:
+    try:
+        return read_text(path)
+    except FileNotFoundError:
+        raise HpstudyError(f"there is no file {str(path)!r}.") from None
+
+
 def is_blank(cell: str) -> bool:
     """Whether a cell is one of the ways to write that there is no value."""
     return cell.lower() in NO_VALUE
@@ -81,6 +103,10 @@ def to_variant(cell: str) -> str:
     """Name of a network."""
     if not cell:
         raise ValueError("but every run needs the name of its network")
+    if not cell.isprintable():
+        raise ValueError("but a name holds no characters that are not printed")
+    if len(cell) > MOST_LETTERS:
+        raise ValueError(f"but a name has at most {MOST_LETTERS} letters")
     return cell
 
 
@@ -91,6 +117,8 @@ def to_setting(cell: str) -> float:
         raise ValueError("but must be positive: on a logarithmic axis zero cannot be drawn")
     if not (math.isfinite(value) and value > 0):
         raise ValueError("but must be positive and finite")
+    if not SMALLEST <= value <= LARGEST:
+        raise ValueError(f"but must lie within {SMALLEST:g} and {LARGEST:g}")
     return value
 
 
@@ -99,7 +127,11 @@ def to_integer(cell: str) -> int:
     value = _number(cell)
     if not value.is_integer():
         raise ValueError("but must be an integer")
-    return int(value)
+    # A float does not hold all digits of a large integer.
+    exact = int(cell) if cell.removeprefix("-").isdecimal() else int(value)
+    if not -(2**63) <= exact < 2**63:
+        raise ValueError("but must have at most 64 bits")
+    return exact
 
 
 def to_percentage(cell: str) -> float:

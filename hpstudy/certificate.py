@@ -1,11 +1,13 @@
 """Certificate of one pruned network, for any weights: what `hpstudy prune` prints."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from hpstudy.errors import HpstudyError, unknown
+from hpstudy.errors import HpstudyError, shown, unknown
 from hpstudy.models import MODELS, build_model, input_size
 from hpstudy.pruning import filter_scores, prune, weights_hash
 from hpstudy.surgery import Network
@@ -54,19 +56,41 @@ def certify(
     ranked = f"He-initialised, untrained, seed {UNTRAINED_SEED}"
     if weights is not None:
         ranked = Path(weights).name
-        try:
-            dense.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            raise HpstudyError(
-                f"{weights} is not a state dict of {model} with {classes} classes: {reason}"
-            ) from None
+        dense.load_state_dict(_read_weights(Path(weights), dense))
     ranking = {
         "ranked": ranked,
         "weights_sha256": weights_hash(dense),
         "scores": filter_scores(dense, network.prunable),
     }
     return prune(network, ranking, method, flops_ratio, criterion)
+
+
+def _read_weights(path: Path, dense: nn.Module) -> dict[str, Tensor]:
+    """State dict in a file, which is the one of a network like `dense`; runs nothing in it."""
+    if not path.is_file():
+        raise HpstudyError(f"there is no file {str(path)!r}.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        raise HpstudyError(
+            f"{path} is no file of tensors alone; write it by torch.save(model.state_dict(), path)."
+        ) from None
+    except Exception:  # whatever a decoder may say
+        raise HpstudyError(f"{path} is no file of torch.save, or is cut short.") from None
+    wanted = dense.state_dict()
+    if not isinstance(state, dict) or not all(isinstance(one, Tensor) for one in state.values()):
+        raise HpstudyError(f"{path} holds no state dict; write model.state_dict() alone.")
+    for name in (*wanted, *state):
+        if name not in state:
+            raise HpstudyError(f"{path} lacks {name!r} of the network.")
+        if name not in wanted:
+            raise HpstudyError(f"{path} has {shown(name)}, which the network has not.")
+        if state[name].shape != wanted[name].shape:
+            there, here = (tuple(one[name].shape) for one in (state, wanted))
+            raise HpstudyError(f"{path} has {name} of shape {there}, and the network of {here}.")
+        if not state[name].isfinite().all():
+            raise HpstudyError(f"{path} has values in {name} that are not finite.")
+    return state
 
 
 def format_certificate(certificate: dict[str, Any]) -> str:

@@ -11,11 +11,12 @@ class HpstudyError(ValueError):
     """Refusal in one sentence that names the offending value and the valid ones.
 
     Names of files and cells of tables stand in it: what a terminal would not print of them, such
-    as line breaks and control characters, is written as an escape sequence.
+    as line breaks and control characters, is written as an escape sequence. It ends with a full
+    stop.
     """
 
     def __init__(self, sentence: str):
-        super().__init__(printed(sentence))
+        super().__init__(f"{printed(sentence).removesuffix('.')}.")
 
     def _render_traceback_(self) -> list[str]:
         # IPython calls this instead of printing a stack, so that a notebook ends with the sentence.

@@ -226,7 +226,7 @@ def check_axes(axes: tuple[str, str]) -> None:
     if len(axes) != 2 or axes[0] == axes[1]:
         raise HpstudyError(f"a landscape has two different axes, not {', '.join(axes)}.")
     for axis in axes:
-        if not axis or axis in RESERVED:
+        if not axis or not axis.isprintable() or axis in RESERVED:
             raise HpstudyError(
                 f"the axis {axis!r} is none: an axis is a hyperparameter, called otherwise than "
                 f"{', '.join(RESERVED)}."

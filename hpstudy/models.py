@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from hpstudy.errors import HpstudyError, unknown
 
+# Five times as many as any published set of images has: beyond, a classifier fills the memory.
+MOST_CLASSES = 100_000
+
 
 class _PaddedShortcut(nn.Module):
     """Parameter-free shortcut (option A of He et al.): every second pixel, zero channels added."""
@@ -151,7 +154,7 @@ def build_model(name: str, classes: int = 10) -> nn.Module:
     name : str
         One of `MODELS`.
     classes : int
-        Number of classes, at least 2.
+        Number of classes, from 2 to 100,000.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def build_model(name: str, classes: int = 10) -> nn.Module:
     Raises
     ------
     HpstudyError
-        For an unknown name, or fewer than two classes.
+        For an unknown name, or another number of classes.
 
     References
     ----------
@@ -172,6 +175,8 @@ def build_model(name: str, classes: int = 10) -> nn.Module:
         raise unknown("model", name, MODELS)
     if classes < 2:
         raise HpstudyError(f"a classifier needs at least 2 classes, not {classes}")
+    if classes > MOST_CLASSES:
+        raise HpstudyError(f"a classifier has at most {MOST_CLASSES:,} classes, not {classes:,}")
     model = MODELS[name][0](classes)
     initialise(model)
     return model

@@ -1,7 +1,7 @@
 """Published results of a study: its table of runs, its record, and what both say in words."""
 
-import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +13,9 @@ import pandas as pd
 from hpstudy.analysis import Analysis
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.landscape import Landscape, landscapes
+from hpstudy.published import METRIC_TITLES, read_json, read_published, read_record
 from hpstudy.risk import Risk, risks
+from hpstudy.study import DENSE
 
 MODEL_TITLES = {
     "resnet20": "ResNet-20",
@@ -22,11 +24,6 @@ MODEL_TITLES = {
     "resnet50": "ResNet-50",
 }
 DATA_TITLES = {"fashion-mnist-8k": "Fashion-MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
-METRIC_TITLES = {
-    "top1": "top-1 accuracy",
-    "best_top1": "top-1 accuracy of the best epoch",
-    "top5": "top-5 accuracy",
-}
 NETWORKS = "networks.json"
 PROGRAMME = "programme.json"
 ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
@@ -171,13 +168,12 @@ def _landscapes(results: Results, metric: str) -> dict[str, Landscape]:
 
 def variant_title(name: str) -> str:
     """Short title of a variant: "uniform-0.6" keeps 60 % of the FLOPs; other names stay."""
-    method, _, ratio = name.partition("-")
-    if name == "unpruned":
+    if name == DENSE:
         return "Unpruned"
-    if method not in ("uniform", "nonuniform"):
-        return name
     words = {"uniform": "Uniform", "nonuniform": "Non-uniform"}
-    return f"{words[method]}, {100 * float(ratio):.3g} % FLOPs"
+    if not (match := re.fullmatch(rf"({'|'.join(words)})-(0\.[0-9]+)", name)):
+        return name
+    return f"{words[match[1]]}, {100 * float(match[2]):.3g} % FLOPs"
 
 
 def roi_title(threshold: float) -> str:
@@ -247,7 +243,7 @@ def read_programme(folders: Iterable[str | Path]) -> list[dict]:
 def _last(name: str, folders: Iterable[str | Path]) -> Any:
     paths = [Path(folder) / name for folder in folders]
     found = [path for path in paths if path.is_file()]
-    return json.loads(found[-1].read_text(encoding="utf-8")) if found else None
+    return read_json(found[-1]) if found else None
 
 
 def read_study(name: str, folders: Iterable[str | Path]) -> Results:
@@ -263,15 +259,4 @@ def read_study(name: str, folders: Iterable[str | Path]) -> Results:
 
 
 def _read(path: Path) -> Results:
-    record = path.with_suffix(".json")
-    if not record.is_file():
-        raise HpstudyError(f"the table {path} lacks its record {record.name} beside it.")
-    try:
-        table = pd.read_csv(path)
-        said = json.loads(record.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise HpstudyError(f"{path} or {record.name} cannot be read: {error}.") from None
-    for key in ("study", "certificates", "record"):
-        if key not in said:
-            raise HpstudyError(f"the record {record} lacks the key {key!r}.")
-    return Results(path.stem, table, said)
+    return Results(path.stem, read_published(path), read_record(path.with_suffix(".json"), path))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hpstudy import cells
-from hpstudy.errors import HpstudyError, nearest, unknown
+from hpstudy.errors import HpstudyError, listed, nearest, shown, unknown
 from hpstudy.landscape import AXES, check_axes, grid_values
 
 ACCURACIES = ("top1", "top5", "best_top1")
@@ -167,23 +167,41 @@ def _read(
     table = pd.DataFrame(
         {name: _column(kept, name, parse) for name, parse in parsers.items() if name in kept}
     )
-    for metric in accuracies:
-        if table[metric].max() <= 1 and not percent:
-            raise HpstudyError(
-                f"all accuracies of {path} lie in [0, 1], but {metric} is in percent; "
-                "if they are fractions, add --percent."
-            )
+    if not percent:
+        for metric in accuracies:
+            _check_percentages(path, table, kept[metric])
     early = kept["state"] == "stopped"
     if early.any():
         table["stopped"] = early | table.get("stopped", False)
     return table, len(text) - len(kept)
 
 
+def _check_percentages(path: Path, table: pd.DataFrame, written: pd.Series) -> None:
+    """Refuse a file's accuracies where all of them are fractions, or some look like it."""
+    metric = str(written.name)
+    accuracy, best = table[metric], table[metric].max()
+    if best <= 1:
+        raise HpstudyError(
+            f"all accuracies of {path} lie in [0, 1], but {metric} is in percent; "
+            "if they are fractions, add --percent."
+        )
+    # Accuracies of less than a percent there are, by chance alone; such as would be among the
+    # best when they are taken for fractions are most likely that.
+    alike = (accuracy < 1) & (100 * accuracy).between(0.75 * best, 1.1 * best)
+    alike &= ~table.get("diverged", pd.Series(False, table.index))
+    if alike.any():
+        line = alike.idxmax()
+        raise HpstudyError(
+            f"{line}: {metric} is {shown(written[line])} among percentages up to {best:g}; write "
+            "fractions as percentages, and say of a run that diverged so in a column diverged."
+        )
+
+
 def _find_columns(
     path: Path, header: list[str], columns: dict[str, str], axes: tuple[str, str]
 ) -> dict[str, str]:
     """Our name -> the file's, of every column that is used; refuses a header that lacks one."""
-    there = f"it has: {', '.join(header)}"
+    there = f"it has: {listed(header)}"
     for ours, theirs in columns.items():
         if theirs not in header:
             close = nearest(theirs, header)
@@ -265,8 +283,8 @@ def _dense(table: pd.DataFrame, first: pd.DataFrame, dense: str | None) -> str:
         dense = variants[0] if alone else "unpruned"
     if dense not in variants:
         raise HpstudyError(
-            f"there are no rows of the dense network {dense!r}; name it by --dense. "
-            f"Variants there: {', '.join(variants)}."
+            f"there are no rows of the dense network {dense!r}; name it by --dense; variants "
+            f"there: {listed(variants)}."
         )
     if table.loc[table["variant"] == dense, "top1"].isna().all():
         raise HpstudyError(f"no row of the dense network {dense!r} has a top1.")
@@ -281,5 +299,5 @@ def _column(text: pd.DataFrame, column: str, parse: Callable) -> pd.Series:
             values.append(parse(cell))
         except ValueError as error:
             reason = str(error)
-            raise HpstudyError(f"{line}: {column} is {cell!r}, {reason}.") from None
+            raise HpstudyError(f"{line}: {column} is {shown(cell)}, {reason}.") from None
     return pd.Series(values, index=text.index)
