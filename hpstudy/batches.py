@@ -63,9 +63,14 @@ class Batches:
         """Views where they are used: what is in a file is cut on the CPU."""
         return views if self._in_file else views.to(self.device)
 
-    def take(self, views: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield uint8 images (batch, 3, size, size) and labels (batch,); the last may be fewer."""
-        parts = views.split(batch_size, 1)
+    def take(
+        self, views: Tensor, batch_size: int, done: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield uint8 images (batch, 3, size, size) and labels (batch,); the last may be fewer.
+
+        The first `done` batches are left out.
+        """
+        parts = views.split(batch_size, 1)[done:]
         return self._read_ahead(parts) if self._in_file else self._cut_resident(parts)
 
     def _cut_resident(self, parts: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:

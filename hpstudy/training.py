@@ -1,65 +1,21 @@
 """The recipe: one loop that trains a network from scratch and says how it went."""
 
 import copy
-import math
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hpstudy.batches import Batches, check_last_batch
+from hpstudy.checkpoint import Checkpoint, State
+from hpstudy.course import Course, Result, Stop
 from hpstudy.data import Dataset
 from hpstudy.program import Capture, Program, capture_for, casting, compiled, set_precision
 from hpstudy.study import Recipe
 
 EVALUATION_BATCH = 500
-
-
-@dataclass(frozen=True)
-class Result:
-    """Outcome of one training.
-
-    Attributes
-    ----------
-    top1, top5 : float
-        Accuracy on the evaluation images after the last epoch, in percent (equations 3.1, 3.2);
-        `top5` is None where there are 10 classes or fewer.
-    loss : float
-        Mean cross-entropy on the evaluation images after the last epoch.
-    best_top1, best_epoch : float, int
-        Highest accuracy over the epochs, and the first epoch (from 1) that reached it: selected
-        on the images that it is measured on, hence biased upward.
-    train_loss : float
-        Mean cross-entropy over the last epoch's training steps.
-    diverged : bool
-        The training loss stopped being finite (training ends with that epoch), or the last
-        epoch's is above that of the first step: the network ended worse than it began.
-        Accuracies stay as measured.
-    epochs : int
-        Epochs trained.
-    seconds : float
-        Wall time of training and evaluation.
-    images_per_second : float
-        Training images over the wall time of training alone.
-    curve : dict of str to list of float
-        One value per epoch of `train_loss`, `loss` and `top1`.
-    """
-
-    top1: float
-    top5: float | None
-    loss: float
-    best_top1: float
-    best_epoch: int
-    train_loss: float
-    diverged: bool
-    epochs: int
-    seconds: float
-    images_per_second: float
-    curve: dict[str, list[float]]
 
 
 class Trainer:
@@ -111,12 +67,17 @@ class Trainer:
         self.shift = (-data.mean / data.std).to(**number)[:, None, None]
         # What a step reads and what it leaves are tensors in place, which a CUDA graph needs.
         self.lr, self.weight_decay = torch.zeros((), **number), torch.zeros((), **number)
-        self.last_loss = torch.zeros((), **number)
+        self.last_loss, self.first_loss = torch.zeros((), **number), torch.zeros((), **number)
         self.totals = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.parameters = list(model.parameters())
         self.optimizer = torch.optim.SGD(
             self.parameters, self.lr, momentum=recipe.momentum, fused=True
         )
+        # Made by the first step otherwise: here, what is kept of a training can be put back.
+        for parameter in self.parameters:
+            self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        others = {"totals": self.totals, "first_loss": self.first_loss}
+        self._state = State(self.model, self.optimizer, others, self.device)
         self._compiled_loss = compiled(self._loss) if arithmetic.endswith("compiled") else None
         self._capture = capture or capture_for(self.device)
         self._programs: dict[tuple[bool, int], Program] = {}
@@ -128,7 +89,8 @@ class Trainer:
         lr: float,
         weight_decay: float,
         seed: int,
-        stop: Callable[[dict[str, list[float]]], bool] | None = None,
+        stop: Stop | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Result:
         """Train the network from its present weights, and evaluate it after every epoch.
 
@@ -141,80 +103,112 @@ class Trainer:
             Of the order and augmentation of the images.
         stop : callable, optional
             Asked after every epoch but the last, with the curve so far, whether to end here.
+        checkpoint : Checkpoint, optional
+            Where the training is kept from time to time and, if it has been, when it has ended.
+            A training that is there already is gone on with, whatever the present weights are.
 
         Returns
         -------
         Result
         """
-        started = time.perf_counter()
         set_precision(self.arithmetic)
         for state in self.optimizer.state.values():
             state["momentum_buffer"].zero_()
         self.weight_decay.fill_(weight_decay)
         generator = torch.Generator().manual_seed(seed)
-        curve: dict[str, list[float]] = {"train_loss": [], "loss": [], "top1": []}
-        training_seconds, first_loss = 0.0, None
-        for epoch in range(1, self.recipe.epochs + 1):
-            epoch_started = time.perf_counter()
-            decays = sum(epoch > decay for decay in self.recipe.lr_decay_epochs)
-            self.lr.fill_(lr * self.recipe.lr_decay**decays)
-            first = self.train(self.train_batches.random(generator))
-            first_loss = first if epoch == 1 else first_loss
-            # The only moment of an epoch at which the device is waited for.
-            train_loss = self.totals[0].item() / len(self.data.train)
-            training_seconds += time.perf_counter() - epoch_started
-            top1, top5, test_loss = self.evaluate()
-            for key, value in (("train_loss", train_loss), ("loss", test_loss), ("top1", top1)):
-                curve[key].append(value)
-            finite = math.isfinite(train_loss)
-            if not finite or (stop is not None and epoch < self.recipe.epochs and stop(curve)):
-                break
-        return Result(
-            top1=top1,
-            top5=top5,
-            loss=test_loss,
-            best_top1=max(curve["top1"]),
-            best_epoch=curve["top1"].index(max(curve["top1"])) + 1,
-            train_loss=train_loss,
-            diverged=not finite or train_loss > first_loss.item(),
-            epochs=epoch,
-            seconds=time.perf_counter() - started,
-            images_per_second=epoch * len(self.data.train) / training_seconds,
-            curve=curve,
-        )
+        course = checkpoint.resume(self._state) if checkpoint else None
+        course = course or Course(order=generator.get_state())
+        while not course.over(self.recipe.epochs, stop):
+            course.clock()
+            if course.train_loss is None:
+                decays = sum(course.epochs >= decay for decay in self.recipe.lr_decay_epochs)
+                self.lr.fill_(lr * self.recipe.lr_decay**decays)
+                generator.set_state(course.order)
+                views = self.train_batches.random(generator)
+                course.train_loss = self.train(views, course, checkpoint)
+                course.order = generator.get_state()
+            top1, course.top5, loss = self.evaluate(EVALUATION_BATCH, course, checkpoint)
+            values = {"train_loss": course.train_loss, "loss": loss, "top1": top1}
+            for key, value in values.items():
+                course.curve[key].append(value)
+            course.train_loss = None
+        if checkpoint and checkpoint.there:
+            checkpoint.write(self._state, course)
+        return course.result(len(self.data.train), self.first_loss.item())
 
-    def train(self, views: Tensor) -> Tensor:
-        """Take one step on each batch of `views`, as `Batches.random` draws them; wait for none.
+    def train(
+        self, views: Tensor, course: Course | None = None, checkpoint: Checkpoint | None = None
+    ) -> float:
+        """Train on one epoch; its mean cross-entropy.
 
-        Returns
-        -------
-        Tensor of shape ()
-            Loss of the first step, on the device.
+        Parameters
+        ----------
+        views : Tensor of shape (4, images)
+            As `Batches.random` draws them, or a part of them.
+        course : Course, optional
+            Its steps are not taken again.
+        checkpoint : Checkpoint, optional
+            Where the training is kept after a step, whenever that is due.
         """
-        self.totals.zero_()
-        self.model.train()
-        first = None
-        for images, labels in self.train_batches.take(views, self.recipe.batch_size):
-            self._program(True, len(labels))(images, labels)
-            first = self.last_loss.clone() if first is None else first
-        return first
+        size = self.recipe.batch_size
+        totals = self._take(True, views, size, course or Course(), checkpoint)
+        return totals[0] / len(self.data.train)
 
-    def evaluate(self, batch_size: int = EVALUATION_BATCH) -> tuple[float, float | None, float]:
+    def evaluate(
+        self,
+        batch_size: int = EVALUATION_BATCH,
+        course: Course | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> tuple[float, float | None, float]:
         """Top-1 and top-5 accuracy in percent and mean cross-entropy on the evaluation images.
 
         One centre view of each image. Top-5 is None with 10 classes or fewer. An image whose
         logits are not numbers counts as an error.
 
+        Parameters
+        ----------
+        batch_size : int
+        course, checkpoint
+            See `train`.
+
         References
         ----------
         Thesis, equations 3.1 and 3.2.
         """
-        self.model.eval()
-        self.totals.zero_()
-        for images, labels in self.test_batches.take(self.test_batches.centred(), batch_size):
-            self._program(False, len(labels))(images, labels)
-        top1, top5, loss = (self.totals / len(self.data.test)).tolist()
+        views = self.test_batches.centred()
+        totals = self._take(False, views, batch_size, course or Course(), checkpoint)
+        top1, top5, loss = (total / len(self.data.test) for total in totals)
         return 100 * top1, 100 * top5 if self.data.classes > 10 else None, loss
+
+    def _take(
+        self,
+        training: bool,
+        views: Tensor,
+        batch_size: int,
+        course: Course,
+        checkpoint: Checkpoint | None,
+    ) -> list[float]:
+        """Take one step on each batch but those that were taken before; the totals over all."""
+        batches = self.train_batches if training else self.test_batches
+        phase = "training" if training else "evaluation"
+        self.model.train(training)
+        if not course.steps:
+            self.totals.zero_()
+        for images, labels in batches.take(views, batch_size, course.steps):
+            self._program(training, len(labels))(images, labels)
+            if training and course.steps == course.epochs == 0:
+                self.first_loss.copy_(self.last_loss)
+            course.steps += 1
+            if checkpoint and checkpoint.due():
+                self.totals.tolist()
+                course.seconds[phase] += course.clock()
+                checkpoint.write(self._state, course)
+                course.clock()
+        # But for checkpoints, the only moment at which the device is waited for.
+        totals = self.totals.tolist()
+        course.seconds[phase] += course.clock()
+        course.steps = 0
+        return totals
 
     def measure(self, seconds: float) -> tuple[float, float]:
         """Median seconds per image of training and of evaluation, each over `seconds` of steps.
