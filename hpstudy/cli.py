@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,13 @@ DataRoot = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Runs trained at once; one per core or GPU if not given.")
 ]
+Executor = Annotated[
+    str | None, typer.Option(help="Where runs are trained, local or ray; as the params file says.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Ray cluster: auto or HOST:PORT; RAY_ADDRESS or a new one if not given."),
+]
 Pruning = Annotated[str, typer.Option(help="One pruned variant of the study, as uniform-0.6.")]
 
 
@@ -53,6 +61,11 @@ def run(
     pruning: Pruning = "all",
     data_root: DataRoot = None,
     workers: Workers = None,
+    executor: Executor = None,
+    address: Address = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Train runs again that have failed.")
+    ] = False,
     book: Annotated[bool, typer.Option(help="Build the book afterwards.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -62,24 +75,28 @@ def run(
     from hpstudy.sweep import sweep
     from hpstudy.workspace import in_clone, open_plan, publish_results
 
-    plans = [open_plan(path, pruning, data_root) for path in params]
+    plans = [open_plan(path, pruning, data_root, executor) for path in params]
     said = []
     for plan in plans:
+        if retry_failed:
+            plan.retry()
         publish = partial(publish_results, plan, _command(), workers)
-        trained = sweep(plan, workers, publish)
+        trained = sweep(plan, workers, publish, address)
         table = publish()
         counts = plan.counts()
-        missing = int(counts["missing"].sum())
+        missing, failed = (int(counts[name].sum()) for name in ("missing", "failed"))
         said.append(
             {
                 "study": plan.study.name,
                 "trained": trained,
                 "runs": int(counts["total"].sum()),
                 "missing": missing,
+                "failed": failed,
                 "table": str(table),
             }
         )
-        _progress(f"{plan.study.name}: {trained} runs trained, {missing} missing, table {table}")
+        lacking = f"{missing} missing" + f", {failed} failed" * bool(failed)
+        _progress(f"{plan.study.name}: {trained} runs trained, {lacking}, table {table}")
     index = None
     if book and in_clone():
         index = str(build_book(find_root(), progress=_progress))
@@ -96,13 +113,15 @@ def cost(
     pruning: Pruning = "all",
     data_root: DataRoot = None,
     workers: Workers = None,
+    executor: Executor = None,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Say what is missing, what it will take on this device and what is done; trains nothing."""
     from hpstudy.cost import format_price, price
     from hpstudy.workspace import open_plan
 
-    priced = price(open_plan(params, pruning, data_root), workers)
+    priced = price(open_plan(params, pruning, data_root, executor), workers, address)
     _print_json(priced) if as_json else print(format_price(priced))
 
 
@@ -213,6 +232,8 @@ def _command() -> str:
 
 def main() -> None:
     """Run the command line; a refusal is one line on standard error and exit status 2."""
+    # What batch systems send before they take a machine away ends a command as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except HpstudyError as error:

@@ -1,19 +1,14 @@
 """What a study's missing runs will take on this machine, from a calibration of seconds."""
 
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
 from statistics import mean
 from typing import Any
 
-from hpstudy.errors import HpstudyError
-from hpstudy.machine import check_arithmetic, devices
+from hpstudy.executor import Executor
+from hpstudy.executors import open_executor
 from hpstudy.plan import Plan
-from hpstudy.pool import open_pool, worker_count
 from hpstudy.pruning import choose_channels, filter_scores
 from hpstudy.study import DENSE, parse_variant
-from hpstudy.worker import calibrate
 
 # Finished runs whose median is trusted more than a calibration.
 _ENOUGH = 3
@@ -21,26 +16,42 @@ _ENOUGH = 3
 _SECONDS = 1.0
 
 
-def price(
-    plan: Plan, workers: int | None = None, pool: ProcessPoolExecutor | None = None
-) -> dict[str, Any]:
-    """Missing runs of a study and the time that they will take here.
+def price(plan: Plan, workers: int | None = None, address: str | None = None) -> dict[str, Any]:
+    """Missing runs of a study and the time that they will take (see `price_on`).
 
     Parameters
     ----------
     plan : Plan
     workers : int, optional
-        Runs trained at once; one per device by default.
-    pool : ProcessPoolExecutor, optional
-        That many idle workers to calibrate on; without, some are started where needed.
+        Runs trained at once; one per core or GPU by default.
+    address : str, optional
+        Of the Ray cluster, for a study with `executor: ray`.
+
+    Raises
+    ------
+    HpstudyError
+        As `hpstudy.executors.open_executor`, or if a worker ends.
+    """
+    with open_executor(plan, workers, address, train=False) as executor:
+        return price_on(executor, plan)
+
+
+def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
+    """Missing runs of a study and the time that they will take here.
+
+    Parameters
+    ----------
+    executor : Executor
+        At nothing else.
+    plan : Plan
 
     Returns
     -------
     dict
-        `variants`: per variant `total`, `done`, `missing`, `macs`, `params`, `seconds_per_run`
-        and `source` of the latter ("measured" on three or more finished runs, or on all there are
-        to be, else "calibrated" on a few steps that all workers take at once); `hours` of wall
-        time for all that is missing; `workers`; `device`; `arithmetic`; `replicates_to_come`: the
+        `variants`: per variant `total`, `done`, `failed`, `missing`, `macs`, `params`,
+        `seconds_per_run` and `source` of the latter ("measured" on three or more finished runs, or
+        on all there are to be, else "calibrated" on a few steps that several workers take at once);
+        `hours` of wall time for all that is missing; `workers`; `device`; `arithmetic`; `replicates_to_come`: the
         fewest and the most runs that are not among these, because the points to train again are
         not chosen yet. The networks of variants whose ranking is not there yet are approximated by
         untrained ones.
@@ -48,10 +59,8 @@ def price(
     Raises
     ------
     HpstudyError
-        If this machine lacks the study's arithmetic.
+        If a worker ends.
     """
-    workers = worker_count(workers)
-    check_arithmetic(plan.arithmetic)
     table = plan.table()
     whole = table[~table["stopped"].astype(bool)]
     cost = plan.network.cost
@@ -67,18 +76,17 @@ def price(
         if len(finished) >= _ENOUGH or not variants[variant]["missing"]:
             seconds, source = float(finished.median()), "measured"
             variants[variant] |= {"seconds_per_run": seconds, "source": source}
-    unknown = [name for name, entry in variants.items() if "source" not in entry]
-    with nullcontext(pool) if pool or not unknown else open_pool(workers) as pool:
-        for name in unknown:
-            seconds = calibrated_seconds(plan, name, plan.arithmetic, pool, workers)
-            variants[name] |= {"seconds_per_run": seconds, "source": "calibrated"}
+    for name, entry in variants.items():
+        if "source" not in entry:
+            seconds = calibrated_seconds(plan, name, plan.arithmetic, executor)
+            entry |= {"seconds_per_run": seconds, "source": "calibrated"}
     total = sum(entry["missing"] * entry["seconds_per_run"] for entry in variants.values())
     return {
         "study": plan.study.name,
         "variants": variants,
-        "hours": total / workers / 3600,
-        "workers": workers,
-        "device": devices()[0],
+        "hours": total / executor.workers / 3600,
+        "workers": executor.workers,
+        "device": executor.device,
         "arithmetic": plan.arithmetic,
         "replicates_to_come": plan.replicates_to_come(),
     }
@@ -102,7 +110,11 @@ def format_price(price: dict[str, Any]) -> str:
         )
     columns = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, columns, strict=True)) for row in rows]
-    missing = sum(entry["missing"] for entry in price["variants"].values())
+    missing, failed = (
+        sum(entry[key] for entry in price["variants"].values()) for key in ("missing", "failed")
+    )
+    if failed:
+        lines.append(f"{failed} runs have failed and are not among these; --retry-failed adds them")
     lines.append(
         f"{price['study']}: {missing} missing runs, about {format_hours(price['hours'])} "
         f"with {price['workers']} worker(s) on {price['device']}, {price['arithmetic']}"
@@ -136,23 +148,14 @@ def _widths(plan: Plan, variant: str) -> dict[str, int] | None:
     return {layer: len(channels) for layer, channels in kept.items()}
 
 
-def calibrated_seconds(
-    plan: Plan, variant: str, arithmetic: str, pool: ProcessPoolExecutor, workers: int
-) -> float:
-    """Seconds per run, from a few steps that all workers take at once, as when they train."""
+def calibrated_seconds(plan: Plan, variant: str, arithmetic: str, executor: Executor) -> float:
+    """Seconds per run, from a few steps that several workers take at once, as when they train."""
     spec = plan.prior.model_copy(
         update={"widths": _widths(plan, variant), "arithmetic": arithmetic}
     )
     size, recipe = plan.size, plan.study.recipe
-    arguments = spec, size.classes, (size.train, size.test), _SECONDS
-    try:
-        tasks = [pool.submit(calibrate, *arguments) for _ in range(workers)]
-        training, evaluation = map(mean, zip(*(task.result() for task in tasks), strict=True))
-    except BrokenProcessPool:
-        raise HpstudyError(
-            f"a worker of {plan.study.name} ended while {variant} was calibrated; "
-            "fewer workers need less memory"
-        ) from None
+    measured = executor.calibrate(spec, size.classes, (size.train, size.test), _SECONDS)
+    training, evaluation = map(mean, zip(*measured, strict=True))
     return recipe.epochs * (size.train * training + size.test * evaluation)
 
 

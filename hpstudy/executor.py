@@ -1,10 +1,29 @@
 """What trains runs for a sweep: this machine's workers, or a cluster's."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from hpstudy.racing import Race
+from hpstudy.racing import Race, Verdict
 from hpstudy.study import RunSpec
+
+
+class Outcome(NamedTuple):
+    """What a run comes to.
+
+    Attributes
+    ----------
+    row : dict
+        The columns `hpstudy.store.RESULT_COLUMNS`, as measured when it ended.
+    ranking : dict or None
+        For `hpstudy.store.Store.add`.
+    verdict : Verdict or None
+        Why it was stopped early, if it was.
+    """
+
+    row: dict[str, Any]
+    ranking: Mapping[str, Any] | None
+    verdict: Verdict | None
 
 
 class Job(NamedTuple):
@@ -51,12 +70,12 @@ class Ended(NamedTuple):
     Attributes
     ----------
     job : Job
-    outcome : hpstudy.worker.Outcome or None
+    outcome : Outcome or None
     failure : Failure or None
     """
 
     job: Job
-    outcome: Any = None
+    outcome: Outcome | None = None
     failure: Failure | None = None
 
 

@@ -141,11 +141,21 @@ class Plan:
 
     def progress(self) -> Progress:
         """What has ended of the study, and what that says of the grids and of the replicates."""
-        ended = self.store.accuracies()
-        if self.study.racing:
-            stopped = self.store.stopped(max(self.study.roi))
-            ended = dict.fromkeys(stopped, nan) | ended
-        return assess(self.study, self.certificates, self.run_ids, ended, self.prior.run_id)
+        whole, failed = self.store.accuracies(), self.store.failures()
+        early = self.store.stopped(max(self.study.roi)) if self.study.racing else ()
+        ended = dict.fromkeys((*failed, *early), nan) | whole
+        names, prior = self.certificates, self.prior.run_id
+        return assess(self.study, names, self.run_ids, ended, prior, frozenset(failed))
+
+    def failures(self) -> dict[str, str]:
+        """Why runs of the study came to nothing, by their ids."""
+        failed = self.store.failures()
+        known = {run_id for _, run_id, *_ in self._walk(self.progress())} if failed else set()
+        return {id_: reason for id_, reason in failed.items() if id_ in {*known, self.prior.run_id}}
+
+    def retry(self) -> None:
+        """Make runs missing again that have failed."""
+        self.store.forgive(self.failures())
 
     def replicates_to_come(self) -> tuple[int, int]:
         """Fewest and most replicates of the networks whose points are not chosen yet.
@@ -216,7 +226,7 @@ class Plan:
         """Variant and specification of the runs to train, the prior's first if it is needed."""
         progress = self.progress()
         ended, first = progress.ended, []
-        if self.needs_ranking:
+        if self.needs_ranking and self.prior.run_id not in progress.failed:
             first = [(DENSE, self.prior)]
             ended.setdefault(self.prior.run_id, nan)
         return first + [
@@ -226,21 +236,26 @@ class Plan:
         ]
 
     def counts(self) -> pd.DataFrame:
-        """Runs of each variant: columns `total`, `done` and `missing`, indexed by variant.
+        """Runs of each variant: columns `total`, `done`, `failed`, `missing`, indexed by variant.
 
         Replicates count once they are known.
         """
         progress = self.progress()
-        known, done = Counter(), Counter()
+        known, done, failed = Counter(), Counter(), Counter()
         for variant, run_id, *_ in self._walk(progress):
             known[variant] += 1
-            done[variant] += run_id in progress.ended
+            failed[variant] += run_id in progress.failed
+            done[variant] += run_id in progress.ended and run_id not in progress.failed
         for variant, growth in progress.growths.items():
             if variant not in known:  # it waits for its ranking
                 known[variant] = len(points_of(self.study, growth.extent)) * len(self.study.seeds)
-        rows = {name: {"total": known[name], "done": done[name]} for name in self.study.variants}
+        columns = {"total": known, "done": done, "failed": failed}
+        rows = {
+            name: {key: column[name] for key, column in columns.items()}
+            for name in self.study.variants
+        }
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
-        return frame.assign(missing=frame["total"] - frame["done"])
+        return frame.assign(missing=frame["total"] - frame["done"] - frame["failed"])
 
     def table(self) -> pd.DataFrame:
         """Recorded runs of the study, as they are published."""

@@ -1,6 +1,6 @@
 """What has ended of a study, and what that says: how its grids grow, and what is trained again."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from math import isnan
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Progress(NamedTuple):
     ----------
     ended : dict of str to float
         Top-1 accuracy of the store's runs by id; NaN for one that was stopped early and needs no
-        more training.
+        more training, and for one that has failed.
     growths : dict of str to Growth
         How far the grid of each variant has grown, dense first. A pruned network's grid holds all
         of the dense one's, whose region of interest the risk is taken over (equations 3.4 to 3.6);
@@ -30,16 +30,24 @@ class Progress(NamedTuple):
     spared : set of str
         Ids of the runs that no race may stop: the prior's, whose filters are ranked, the pruned
         networks' in the dense region of interest, over which the risk is taken, and the replicates.
+    failed : set of str
+        Ids of the store's runs that came to nothing.
     """
 
     ended: dict[str, float]
     growths: dict[str, Growth]
     replicates: dict[str, list[Point]]
     spared: set[str]
+    failed: Set[str] = frozenset()
 
 
 def assess(
-    study: Study, known: Iterable[str], run_ids: RunIds, ended: Mapping[str, float], prior: str
+    study: Study,
+    known: Iterable[str],
+    run_ids: RunIds,
+    ended: Mapping[str, float],
+    prior: str,
+    failed: Set[str] = frozenset(),
 ) -> Progress:
     """Progress of a study; the same for the same results, in whatever order they came.
 
@@ -51,12 +59,14 @@ def assess(
     run_ids : callable
         Ids of the dense or a known variant's runs at some points, with one seed.
     ended : mapping of str to float
-        Top-1 accuracy in percent by run id; NaN for one that was stopped early.
+        Top-1 accuracy in percent by run id; NaN for one that was stopped early or has failed.
     prior : str
         Id of the run whose filters are ranked.
+    failed : set of str
+        Ids of the runs that have failed.
     """
     known, threshold, spared = tuple(known), max(study.roi), {prior}
-    results = _Results(study, run_ids, _without_stopped(ended, spared))
+    results = _Results(study, run_ids, _without_stopped(ended, spared - failed))
     growths = {DENSE: results.growth(DENSE, BASE)}
     extent = growths[DENSE].extent
     dense = results.whole(DENSE, extent) if study.racing or study.replicates else {}
@@ -64,7 +74,7 @@ def assess(
         near_best = region(dense, threshold)
         inside = [p for p in points_of(study, extent) if (p.lr, p.weight_decay) in near_best]
         spared |= {i for name in known for seed in study.seeds for i in run_ids(name, inside, seed)}
-        results = _Results(study, run_ids, _without_stopped(ended, spared))
+        results = _Results(study, run_ids, _without_stopped(ended, spared - failed))
     for variant in study.variants:
         if variant not in growths:
             growths[variant] = growths[DENSE]._replace(settled=False, touched=())
@@ -78,7 +88,7 @@ def assess(
             replicates[variant] = [Point(lr=lr, weight_decay=decay) for lr, decay in chosen]
             for seed in study.replicates.seeds:
                 spared |= set(run_ids(variant, replicates[variant], seed))
-    return Progress(_without_stopped(ended, spared), growths, replicates, spared)
+    return Progress(_without_stopped(ended, spared - failed), growths, replicates, spared, failed)
 
 
 def points_of(study: Study, extent: Extent) -> list[Point]:

@@ -9,14 +9,16 @@ from hpstudy.store import publish
 from hpstudy.study import DENSE
 
 
-def publish_study(plan: Plan, folder: str | Path, command: str, workers: int) -> Path:
+def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | None) -> Path:
     """Write a study's table and record to `folder`; the path of the table.
 
-    Variants of the whole study that the plan leaves out keep the rows that they have.
+    A run that has failed is missing from the table, and the record says why. Variants of the whole
+    study that the plan leaves out keep the rows that they have.
     """
     if plan.study != plan.whole:
         return publish_study(_with_others(plan), folder, command, workers)
-    table, counts = plan.table(), plan.counts()["missing"]
+    table, counts = plan.table(), plan.counts()
+    missing = counts["missing"] + counts["failed"]
     study = plan.study.model_dump(mode="json")
     study["data"] |= {"train": plan.size.train, "test": plan.size.test}
     extents = [growth.extent for growth in plan.progress().growths.values()]
@@ -29,11 +31,13 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int) ->
         "record": {
             "command": command,
             "runs": len(table),
-            "missing": {name: int(count) for name, count in counts.items() if count},
+            "missing": {name: int(count) for name, count in missing.items() if count},
+            "failed": plan.failures(),
             "stopped": int(table["stopped"].sum()),
             "train_seconds": round(float(table["seconds"].sum()), 1),
             "images": int((table["epochs"] * plan.size.train).sum()),
             "device": ", ".join(sorted(set(table["device"]))),
+            "executor": plan.study.executor,
             "workers": workers,
             "arithmetic": plan.arithmetic,
             **environment(),

@@ -59,7 +59,7 @@ def tasks(plan: Plan) -> list[Task]:
 def _race(plan: Plan, progress: Progress, earlier: dict[str, Point]) -> Race:
     threshold = max(plan.study.roi)
     # One that was stopped and then trained after all would make the race depend on when.
-    ids = sorted(earlier.keys() - plan.store.stopped(threshold))
+    ids = sorted(earlier.keys() - plan.store.stopped(threshold) - progress.failed)
     curves = plan.store.curves(ids)
     return Race(
         points=tuple((earlier[id_].lr, earlier[id_].weight_decay) for id_ in ids),

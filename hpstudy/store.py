@@ -3,35 +3,18 @@
 import json
 import os
 import sqlite3
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from hpstudy.database import RESULT_COLUMNS, connect, prepare
 from hpstudy.errors import HpstudyError
+from hpstudy.executor import Outcome
 from hpstudy.racing import Verdict
-from hpstudy.study import SCHEMA, RunSpec
-
-RESULT_COLUMNS = (
-    "top1",
-    "top5",
-    "loss",
-    "best_top1",
-    "best_epoch",
-    "train_loss",
-    "diverged",
-    "epochs",
-    "seconds",
-    "images_per_second",
-    "macs",
-    "params",
-    "device",
-    "torch",
-    "curve",
-)
+from hpstudy.study import RunSpec
 
 TABLE_COLUMNS = (
     "run_id",
@@ -48,24 +31,6 @@ TABLE_COLUMNS = (
     "stopped",
     *RESULT_COLUMNS[7:],
 )
-
-_TABLES = {"runs", "stopped", "rankings", "arithmetics"}
-_CREATE = f"""
-CREATE TABLE IF NOT EXISTS runs (
-    run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {", ".join(RESULT_COLUMNS)}
-);
-CREATE TABLE IF NOT EXISTS stopped (
-    run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {", ".join(RESULT_COLUMNS)},
-    threshold REAL NOT NULL, verdict TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS rankings (
-    run_id TEXT PRIMARY KEY, weights_sha256 TEXT NOT NULL, scores TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS arithmetics (
-    family TEXT PRIMARY KEY, arithmetic TEXT NOT NULL
-);
-PRAGMA user_version = {SCHEMA};
-"""
 
 
 class Store:
@@ -89,32 +54,14 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HpstudyError(f"{self.path} cannot be used as a store: {error}") from None
-        with self._connect() as database:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            tables = {name for (name,) in names if not name.startswith("sqlite_")}
-            if version not in (0, SCHEMA) and "runs" in tables:
-                raise HpstudyError(
-                    f"{self.path} was written under schema {version}; this version of hpstudy "
-                    f"reads schema {SCHEMA}"
-                )
-            if tables - _TABLES or (version and tables != _TABLES):
-                raise HpstudyError(
-                    f"{self.path} is another program's database, not a store of hpstudy "
-                    f"(tables: {', '.join(sorted(tables)) or 'none'})"
-                )
-            if version == 0:
-                _use_write_ahead_log(database)
-                database.executescript(_CREATE)
+        prepare(self.path)
 
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        """A connection that commits on success and is always closed."""
-        try:
-            with closing(sqlite3.connect(self.path, timeout=60)) as database, database:
-                yield database
-        except sqlite3.Error as error:
-            raise HpstudyError(f"{self.path} cannot be used as a store: {error}") from None
+    def checkpoint(self, run_id: str) -> Path:
+        """Where a long training is kept while it goes on."""
+        return self.path.parent / "checkpoints" / f"{run_id}.pt"
+
+    def _connect(self, write: bool = False) -> AbstractContextManager[sqlite3.Connection]:
+        return connect(self.path, write)
 
     def add(
         self, spec: RunSpec, result: Mapping[str, Any], ranking: Mapping[str, Any] | None = None
@@ -123,33 +70,66 @@ class Store:
 
         A run that is there already stays as it was.
         """
-        with self._connect() as database:
-            _insert(database, "runs", spec, result)
-            if ranking is not None:
-                database.execute(
-                    "INSERT OR IGNORE INTO rankings VALUES (?, ?, ?)",
-                    (spec.run_id, ranking["weights_sha256"], json.dumps(ranking["scores"])),
-                )
+        self.record([(spec, Outcome(result, ranking, None))])
 
     def stop(
         self, spec: RunSpec, result: Mapping[str, Any], threshold: float, verdict: Verdict
     ) -> None:
-        """Record a run that was stopped because it could not reach the region of interest.
+        """Record a run that was stopped because it could not reach the region of interest."""
+        self.record([(spec, Outcome(result, None, verdict))], threshold)
 
-        Its accuracies are those of an unfinished network, which no analysis may take for a
-        result: they stay in its curve and are not kept besides. Nor had it diverged, which only
-        its end would have shown.
+    def record(
+        self, runs: Iterable[tuple[RunSpec, Outcome]], threshold: float | None = None
+    ) -> None:
+        """Record runs with what they came to, all in one transaction.
+
+        Of one that was stopped early the accuracies are those of an unfinished network, which no
+        analysis may take for a result: they stay in its curve and are not kept besides. Nor had
+        it diverged, which only its end would have shown.
+
+        Parameters
+        ----------
+        runs : iterable of (RunSpec, Outcome)
+            One that is there already stays as it was.
+        threshold : float, optional
+            Of the region of interest that runs were raced to, in percentage points.
         """
         unknown = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss")
-        with self._connect() as database:
-            _insert(
-                database,
-                "stopped",
-                spec,
-                {**result, **dict.fromkeys(unknown), "diverged": False},
-                threshold,
-                json.dumps(verdict._asdict()),
+        with self._connect(write=True) as database:
+            for spec, (row, ranking, verdict) in runs:
+                _forget(database, "claims", spec.run_id)
+                if verdict is not None:
+                    row = {**row, **dict.fromkeys(unknown), "diverged": False}
+                    said = json.dumps(verdict._asdict())
+                    _insert(database, "stopped", spec, row, threshold, said)
+                    continue
+                _insert(database, "runs", spec, row)
+                _forget(database, "failures", spec.run_id)
+                if ranking is not None:
+                    database.execute(
+                        "INSERT OR IGNORE INTO rankings VALUES (?, ?, ?)",
+                        (spec.run_id, ranking["weights_sha256"], json.dumps(ranking["scores"])),
+                    )
+
+    def fail(self, spec: RunSpec, reason: str) -> None:
+        """Record that a run came to nothing, and why; it is not trained again unless forgiven."""
+        with self._connect(write=True) as database:
+            _forget(database, "claims", spec.run_id)
+            database.execute(
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?)",
+                (spec.run_id, spec.model_dump_json(), reason),
             )
+
+    def failures(self) -> dict[str, str]:
+        """Why runs came to nothing that have not been trained since, by their ids."""
+        with self._connect() as database:
+            return dict(database.execute("SELECT run_id, reason FROM failures"))
+
+    def forgive(self, run_ids: Iterable[str]) -> None:
+        """Forget that runs failed, so that they are trained again."""
+        with self._connect(write=True) as database:
+            for run_id in run_ids:
+                _forget(database, "failures", run_id)
 
     def recorded(self) -> set[str]:
         """Ids of all runs in the store that were trained to the end."""
@@ -263,16 +243,8 @@ def _insert(
     )
 
 
-def _use_write_ahead_log(database: sqlite3.Connection) -> None:
-    # SQLite does not wait for another process that is making the same file; a few tries do.
-    for tries_left in reversed(range(100)):
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or not tries_left:
-                raise
-            time.sleep(0.05)
+def _forget(database: sqlite3.Connection, table: str, run_id: str) -> None:
+    database.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
 
 
 def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
@@ -282,9 +254,13 @@ def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) 
     -------
     Path
         Of the CSV file, `<study>.csv`; `<study>.json` lies beside it.
+
+    Raises
+    ------
+    HpstudyError
+        If they cannot be written; what lay there stays.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{record['study']['name']}.csv"
     _write(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
     _write(path, table.to_csv(index=False, lineterminator="\n"))
@@ -293,5 +269,13 @@ def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) 
 
 def _write(path: Path, text: str) -> None:
     temporary = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HpstudyError(
+            f"{path} cannot be written ({error.strerror}); all runs are in the store, and the same "
+            "command writes it from there"
+        ) from None

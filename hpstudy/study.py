@@ -33,6 +33,7 @@ CRITERIA = ("l1", "l1-normalised")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 ARITHMETICS = (*PRECISIONS, *(f"{name}-compiled" for name in PRECISIONS))
 AUTO = "auto"
+LOCAL, RAY = EXECUTORS = ("local", "ray")
 EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
 MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2", "resnet50")
 
@@ -145,6 +146,7 @@ class Study(Frozen):
     replicates: Replicates | None = None
     roi: Annotated[values(Threshold, "[0.5, 1.0]"), AfterValidator(_distinct)] = (0.5, 1.0)
     arithmetic: choice("arithmetic", (AUTO, *ARITHMETICS)) = AUTO
+    executor: choice("executor", EXECUTORS) = LOCAL
     racing: Truth = False
 
     @field_validator("variants")

@@ -1,17 +1,21 @@
 """One run, from its specification to its row; and the process that trains run after run."""
 
 import copy
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache, lru_cache
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
+from hpstudy.checkpoint import Checkpoint
 from hpstudy.child import follow_parent
 from hpstudy.data import Dataset
 from hpstudy.decoded import Stored
+from hpstudy.errors import HpstudyError, one_line
+from hpstudy.executor import Job, Outcome
 from hpstudy.models import initialise
 from hpstudy.pruning import filter_scores, weights_hash
 from hpstudy.racing import Race, Verdict
@@ -34,29 +38,6 @@ ENVIRONMENT = {
 _STEP_MACS = 6.4e10
 
 
-class Outcome(NamedTuple):
-    """What a run comes to.
-
-    Attributes
-    ----------
-    row : dict
-        The columns `hpstudy.store.RESULT_COLUMNS`, as measured when it ended.
-    ranking : dict or None
-        For `hpstudy.store.Store.add`.
-    verdict : Verdict or None
-        Why it was stopped early, if it was.
-    """
-
-    row: dict[str, Any]
-    ranking: Mapping[str, Any] | None
-    verdict: Verdict | None
-
-
-_data: Dataset
-_device: torch.device
-_barrier: Any
-
-
 def save_dataset(data: Dataset, path: Path) -> None:
     """Write prepared images so that every worker maps the same pages; of stored ones, where."""
     content = {key: getattr(data, key) for key in ("classes", "image_size", "mean", "std")}
@@ -68,34 +49,58 @@ def save_dataset(data: Dataset, path: Path) -> None:
     torch.save(content, path)
 
 
-def _open_dataset(path: Path) -> Dataset:
+@cache
+def _open_dataset(path: Path, device: torch.device) -> Dataset:
     content = torch.load(path, mmap=True, weights_only=True)
     for name in ("train", "test"):
         images, labels = content[name]["images"], content[name]["labels"]
         if isinstance(images, dict):
             images = Stored(Path(images["path"]), images["size"], images["rows"].numpy())
         content[name] = Split(images, labels)
-    return Dataset(**content)
+    return Dataset(**content).to(device)
 
 
-def start(path: Path | None, devices: Any, barrier: Any) -> None:
-    """Make this process a worker: one thread, one device, the data mapped; end with the parent.
+def serve(connection: Connection, path: Path | None, device: str, barrier: Any) -> None:
+    """Be a worker of a pool, until it closes the connection or its process ends.
 
-    Without a path it can calibrate, but not run.
+    A question is a Job, or arguments of `calibrate` after the first; its answer is ("done", value),
+    ("refused", words) or ("failed", words).
+
+    Parameters
+    ----------
+    connection : Connection
+    path : Path or None
+        Of the images to train on (`save_dataset`); without, it can calibrate only.
+    device : str
+    barrier : multiprocessing.Barrier
+        At which all workers meet before they calibrate.
     """
-    global _data, _device, _barrier
     follow_parent()
-    _device, _barrier = torch.device(devices.get()), barrier
-    if _device.type == "cuda":
+    place = torch.device(device)
+    with suppress(EOFError):
+        while True:
+            question = connection.recv()
+            try:
+                prepare_process(place)
+                if isinstance(question, Job):
+                    spec, *how = question[:4]
+                    answer = run_on(spec, _open_dataset(path, place), place, *how)
+                else:
+                    barrier.wait()
+                    answer = calibrate(place, *question)
+            except HpstudyError as error:
+                connection.send(("refused", str(error)))
+            except Exception as error:  # whatever a library or a device may say
+                connection.send(("failed", one_line(error)))
+            else:
+                connection.send(("done", answer))
+
+
+def prepare_process(device: torch.device | None = None) -> None:
+    """Give this process one thread, no denormal numbers and, if it has one, its GPU."""
+    if device is not None and device.type == "cuda":
         # A CUDA graph records the streams of the current device only.
-        torch.cuda.set_device(_device)
-    prepare_process()
-    if path is not None:
-        _data = _open_dataset(path).to(_device)
-
-
-def prepare_process() -> None:
-    """One thread, and no denormal numbers."""
+        torch.cuda.set_device(device)
     torch.set_num_threads(1)
     # Strong weight decay drives weights to denormal numbers, which a CPU handles in microcode.
     torch.set_flush_denormal(True)
@@ -126,17 +131,13 @@ def _trainer(
     return Trainer(network, data, recipe, arithmetic)
 
 
-def run(spec: RunSpec, keep_scores: bool, race: Race | None = None) -> Outcome:
-    """Train one run on this worker's data and device (see `run_on`)."""
-    return run_on(spec, _data, _device, keep_scores, race)
-
-
 def run_on(
     spec: RunSpec,
     data: Dataset,
     device: torch.device,
     keep_scores: bool = False,
     race: Race | None = None,
+    checkpoint: Path | None = None,
 ) -> Outcome:
     """Train one run.
 
@@ -150,6 +151,9 @@ def run_on(
         Whether to rank the filters of the trained network.
     race : Race, optional
         What stops it early.
+    checkpoint : Path, optional
+        File that a long training is kept in, and gone on from. It is left there: it may go once
+        the outcome is recorded (`hpstudy.checkpoint.discard`).
 
     Returns
     -------
@@ -171,7 +175,8 @@ def run_on(
         verdict = race and race.verdict(spec.lr, spec.weight_decay, curve["train_loss"])
         return verdict is not None
 
-    result = trainer.run(spec.lr, spec.weight_decay, spec.seed, stop)
+    kept = Checkpoint(checkpoint, spec.run_id, device) if checkpoint else None
+    result = trainer.run(spec.lr, spec.weight_decay, spec.seed, stop, kept)
     cuda = device.type == "cuda"
     row = {
         **asdict(result),
@@ -190,12 +195,13 @@ def run_on(
 
 
 def calibrate(
-    spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
+    device: torch.device, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
 ) -> tuple[float, float]:
-    """Seconds per image of training and of evaluation, while all other workers measure theirs.
+    """Seconds per image of training and of evaluation.
 
     Parameters
     ----------
+    device : torch.device
     spec : RunSpec
         Of the network, the recipe and the arithmetic; noise stands for its images.
     classes : int
@@ -204,12 +210,11 @@ def calibrate(
     seconds : float
         To spend on each.
     """
-    _barrier.wait()
     size, recipe = spec.data.image_size, spec.recipe
     widths = tuple(spec.widths.items()) if spec.widths else None
     network = _network(spec.model, classes, size)
     most = 10 * max(recipe.batch_size, EVALUATION_BATCH)
-    if _device.type == "cpu":
+    if device.type == "cpu":
         step = max(2, int(_STEP_MACS / 3 / network.cost.macs(spec.widths)))
         recipe = recipe.model_copy(update={"batch_size": min(recipe.batch_size, step)})
         most = max(recipe.batch_size, min(step, EVALUATION_BATCH))
@@ -221,7 +226,7 @@ def calibrate(
 
     train, test = (noise(min(count, most)) for count in images)
     zero = torch.zeros(3, dtype=torch.float64)
-    data = Dataset(train, test, classes, size, zero, zero + 1).to(_device)
+    data = Dataset(train, test, classes, size, zero, zero + 1).to(device)
     model = copy.deepcopy(_architecture(spec.model, classes, size, widths))
     with torch.random.fork_rng(devices=[]):
         initialise(model)

@@ -12,7 +12,7 @@ from hpstudy.pool import worker_count
 from hpstudy.publishing import publish_study
 from hpstudy.results import find_root
 from hpstudy.store import Store
-from hpstudy.study import Study
+from hpstudy.study import EXECUTORS, LOCAL, Study
 
 # Parameters of notebooks/sweep.ipynb.
 PARAMETERS = {
@@ -40,11 +40,21 @@ def runs_folder() -> Path:
 
 
 def open_plan(
-    params: str | Path, pruning: str = "all", data_root: str | Path | None = None
+    params: str | Path,
+    pruning: str = "all",
+    data_root: str | Path | None = None,
+    executor: str | None = None,
 ) -> Plan:
-    """Plan of the study in a params file, against one's own store."""
-    store = Store(runs_folder() / "store.sqlite")
-    return Plan(Study.load(params), store, data_root, pruning)
+    """Plan of the study in a params file, against one's own store.
+
+    An executor that is given stands in for the file's.
+    """
+    study = Study.load(params)
+    if executor is not None:
+        if executor not in EXECUTORS:
+            raise unknown("executor", executor, EXECUTORS)
+        study = study.model_copy(update={"executor": executor})
+    return Plan(study, Store(runs_folder() / "store.sqlite"), data_root, pruning)
 
 
 def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
@@ -52,7 +62,9 @@ def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
 
     The variants of the params file that this plan leaves out keep the rows that they have.
     """
-    return publish_study(plan, runs_folder() / "book" / "results", command, worker_count(workers))
+    if plan.study.executor == LOCAL:
+        workers = worker_count(workers)
+    return publish_study(plan, runs_folder() / "book" / "results", command, workers)
 
 
 @dataclass(frozen=True)

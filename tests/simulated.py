@@ -2,14 +2,15 @@
 
 import math
 import random
-from concurrent.futures import Future
 
 import tiny
 
-import hpstudy.sweep
+from hpstudy.claims import Claims
+from hpstudy.dispatch import Dispatch
+from hpstudy.executor import Ended, Outcome
 from hpstudy.plan import Plan
 from hpstudy.store import Store
-from hpstudy.worker import Outcome
+from hpstudy.sweep import _bar, run_on
 
 EPOCHS = 6
 
@@ -43,25 +44,34 @@ def simulated(spec, keep_scores, race):
     return Outcome(row, ranking, verdict)
 
 
-class Pool:
-    """Runs at once what it is given; some of it is told of only later."""
+class Simulated:
+    """An executor that trains nothing; what has ended is told of in a random order.
 
-    def __init__(self, seed):
-        self.random, self.late = random.Random(seed), []
+    `fails` says of a job why it fails, if it does.
+    """
 
-    def submit(self, function, *arguments):
-        future = Future()
-        if function is not simulated:
-            future.set_result((1e-6, 1e-6))
-        else:
-            self.late.append((future, simulated(*arguments)))
-        return future
+    device = "cpu"
 
-    def wait(self, running, **options):
+    def __init__(self, workers=1, seed=0, fails=lambda job: None):
+        self.workers, self.random, self.fails = workers, random.Random(seed), fails
+        self.late, self.jobs = [], []
+
+    def calibrate(self, spec, classes, images, seconds):
+        return [(1e-6, 1e-6)] * self.workers
+
+    def start(self, job):
+        self.jobs.append(job)
+        self.late.append(job)
+        return True
+
+    def wait(self, seconds):
+        if not self.late:
+            return []
         self.random.shuffle(self.late)
-        future, outcome = self.late.pop()
-        future.set_result(outcome)
-        return {future}, set(running) - {future}
+        job = self.late.pop()
+        if failure := self.fails(job):
+            return [Ended(job, failure=failure)]
+        return [Ended(job, outcome=simulated(job.spec, job.keep_scores, job.race))]
 
 
 def simulated_plan(path, **changes):
@@ -74,31 +84,23 @@ def simulated_plan(path, **changes):
     return Plan(tiny.study(changes), Store(path))
 
 
-def swept(plan, monkeypatch, workers=1, seed=0, lose_after=None):
+def swept(plan, workers=1, seed=0, lose_after=None, fails=lambda job: None):
     """Table of a simulated sweep; it may be interrupted after so many runs, and gone on with."""
-    widths = plan.network.cost.widths
-    simulated.scores = {layer: list(range(1, width + 1)) for layer, width in widths.items()}
-    pool = Pool(seed)
-    monkeypatch.setattr(hpstudy.sweep, "run", simulated)
-    monkeypatch.setattr(hpstudy.sweep, "wait", pool.wait)
-    monkeypatch.setattr(hpstudy.sweep, "price", priced)
+    prepare(plan)
     if lose_after is not None:
-        bar = hpstudy.sweep._bar("", 1)
-        seconds = dict.fromkeys(plan.study.variants, 1.0)
-        for number, (spec, outcome) in enumerate(
-            hpstudy.sweep._train(plan, pool, workers, bar, seconds)
-        ):
-            hpstudy.sweep._record(plan, spec, outcome)
+        dispatch = Dispatch(plan, Simulated(workers, seed, fails), *of_a_sweep(plan))
+        for number, _ in enumerate(dispatch.run()):
             if number == lose_after:
                 break
-        pool.late.clear()
-    hpstudy.sweep._sweep(plan, pool, workers, lambda: None)
+    run_on(Simulated(workers, seed, fails), plan, lambda: None)
     return plan.table()
 
 
-def priced(plan, workers, pool):
-    entries = {
-        name: {"missing": int(number), "seconds_per_run": 1.0}
-        for name, number in plan.counts()["missing"].items()
-    }
-    return {"variants": entries, "hours": 1e-3, "workers": workers, "device": "cpu"}
+def prepare(plan):
+    widths = plan.network.cost.widths
+    simulated.scores = {layer: list(range(1, width + 1)) for layer, width in widths.items()}
+
+
+def of_a_sweep(plan):
+    """What a dispatch needs besides: claims that are void at once, a bar and prices."""
+    return Claims(plan.store.path), _bar("", 1), dict.fromkeys(plan.study.variants, 1.0)

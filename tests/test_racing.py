@@ -103,8 +103,7 @@ def race_plan(path, racing=True):
 @pytest.fixture(scope="module")
 def raced(tmp_path_factory):
     plan = race_plan(tmp_path_factory.mktemp("raced") / "store.sqlite")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return plan, swept(plan, monkeypatch)
+    return plan, swept(plan)
 
 
 def test_a_race_ends_with_every_point_trained_or_stopped(raced):
@@ -117,9 +116,9 @@ def test_a_race_ends_with_every_point_trained_or_stopped(raced):
     assert (early["epochs"] < EPOCHS).all() and table.loc[~table["stopped"], "top1"].notna().all()
 
 
-def test_a_race_keeps_the_regions_of_interest_of_the_whole_landscape(raced, tmp_path, monkeypatch):
+def test_a_race_keeps_the_regions_of_interest_of_the_whole_landscape(raced, tmp_path):
     _, table = raced
-    whole = swept(race_plan(tmp_path / "store.sqlite", racing=False), monkeypatch)
+    whole = swept(race_plan(tmp_path / "store.sqlite", racing=False))
     assert not whole["stopped"].any()
     for variant, landscape in landscapes(whole).items():
         for threshold in (0.5, 1.0):
@@ -140,9 +139,9 @@ def test_the_dense_region_is_measured_on_every_pruned_network(raced):
     "workers, seed, lost", [(2, 1, None), (7, 2, None), (3, 3, 20), (2, 4, 90)]
 )
 def test_a_race_does_not_depend_on_workers_order_or_interruption(
-    workers, seed, lost, raced, tmp_path, monkeypatch
+    workers, seed, lost, raced, tmp_path
 ):
-    table = swept(race_plan(tmp_path / "store.sqlite"), monkeypatch, workers, seed, lost)
+    table = swept(race_plan(tmp_path / "store.sqlite"), workers, seed, lost)
     pd.testing.assert_frame_equal(table, raced[1], check_exact=True)
 
 

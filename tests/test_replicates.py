@@ -115,7 +115,7 @@ def test_replicates_are_planned_in_the_regions_that_the_grids_show(plan):
     missing = [(variant, spec.lr, spec.seed) for variant, spec in plan.missing()]
     assert len(missing) == len(set(missing)) == 10
     assert [(task.variant, task.spec.lr, task.spec.seed) for task in tasks(plan)] == missing
-    assert plan.counts().values.tolist() == [[8, 4, 4], [10, 4, 6]]
+    assert plan.counts().values.tolist() == [[8, 4, 0, 4], [10, 4, 0, 6]]
 
 
 def test_the_widest_threshold_makes_the_regions(tmp_path):
@@ -198,8 +198,7 @@ def repeated(request, tmp_path_factory):
     axis = {"points": 9, "step": 0.2} if request.param else {"points": 5, "step": 0.4}
     grid = {"grid.lr": axis, "grid.weight_decay": axis}
     plan = simulated_plan(path, racing=request.param, replicates=REPLICATES, **grid)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return plan, swept(plan, monkeypatch)
+    return plan, swept(plan)
 
 
 def test_a_sweep_goes_on_until_all_replicates_are_trained(repeated):
@@ -229,17 +228,17 @@ def test_no_race_stops_a_replicate(repeated):
 
 @pytest.mark.parametrize("workers, seed, left", [(2, 1, None), (7, 2, 5)])
 def test_replicates_do_not_depend_on_workers_order_or_interruption(
-    workers, seed, left, repeated, tmp_path, monkeypatch
+    workers, seed, left, repeated, tmp_path
 ):
     whole, table = repeated
     plan = Plan(whole.study, Store(tmp_path / "store.sqlite"))
-    same = swept(plan, monkeypatch, workers, seed, left and len(table) - left)
+    same = swept(plan, workers, seed, left and len(table) - left)
     pd.testing.assert_frame_equal(same, table, check_exact=True)
 
 
 def test_a_study_is_complete_only_with_its_replicates(repeated, tmp_path, capsys):
     plan, table = repeated
-    assert sweep(plan) == 0 and "complete, nothing to train" in capsys.readouterr().err
+    assert sweep(plan) == 0 and "nothing to train, complete" in capsys.readouterr().err
     more = plan.study.model_dump() | {"replicates": REPLICATES | {"seeds": [5, 6, 7]}}
     more = Plan(type(plan.study).model_validate(more), plan.store)
     assert {spec.seed for _, spec in more.missing()} == {7}

@@ -24,8 +24,8 @@ from hpstudy.store import Store
 from hpstudy.sweep import sweep
 
 class Killed(Store):
-    def add(self, *row):
-        super().add(*row)
+    def record(self, *rows):
+        super().record(*rows)
         if len(self.recorded()) == int(sys.argv[2]):
             print(json.dumps([worker.pid for worker in multiprocessing.active_children()]))
             sys.stdout.flush()

@@ -1,10 +1,7 @@
 """A sweep: all that is missing is trained, once, and comes out the same however it is run."""
 
 import json
-import multiprocessing
 import os
-import signal
-from functools import partial
 
 import pandas as pd
 import pytest
@@ -12,13 +9,14 @@ import tiny
 import torch
 
 import hpstudy.sweep
+from hpstudy.arithmetic import decide_arithmetic
 from hpstudy.cost import format_hours, format_price, price
 from hpstudy.plan import Plan
 from hpstudy.pruning import rebuild
 from hpstudy.publishing import publish_study
 from hpstudy.store import TABLE_COLUMNS, Store
 from hpstudy.study import Study
-from hpstudy.sweep import decide_arithmetic, sweep
+from hpstudy.sweep import sweep
 from hpstudy.worker import ENVIRONMENT
 
 # Columns that tell when and how fast a run was, not what came out.
@@ -82,10 +80,10 @@ def test_a_second_sweep_trains_nothing(swept, monkeypatch, capsys):
     def fail(*args):
         raise AssertionError("no worker is needed")
 
-    monkeypatch.setattr(hpstudy.sweep, "open_pool", fail)
+    monkeypatch.setattr(hpstudy.sweep, "open_executor", fail)
     assert sweep(swept.plan) == 0
     assert sweep(Plan(tiny.study(), Store(swept.store.path))) == 0
-    assert "complete, nothing to train" in capsys.readouterr().err
+    assert "nothing to train, complete" in capsys.readouterr().err
 
 
 def test_sweep_leaves_the_environment_as_it_was(swept):
@@ -109,32 +107,6 @@ def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
 
 
 # --- ended early ----------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_a_worker_that_ends_ends_the_sweep_in_one_sentence_and_nothing_is_lost(
-    swept, tmp_path, monkeypatch, refused
-):
-    plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
-    add = plan.store.add
-
-    def add_and_kill(*row):
-        add(*row)
-        if len(plan.store.recorded()) == 1:
-            for worker in multiprocessing.active_children():
-                os.kill(worker.pid, signal.SIGKILL)
-
-    monkeypatch.setattr(plan.store, "add", add_and_kill)
-    publish = partial(publish_study, plan, tmp_path, "hpstudy run tiny.yaml", 1)
-    words = refused(sweep, plan, workers=1, publish=publish)
-    assert "a worker of tiny ended before" in words and "lr" in words
-    assert plan.store.recorded() == {plan.prior.run_id}
-    assert multiprocessing.active_children() == []
-    assert plan.table()["loss"].tolist() == swept.table["loss"].tolist()[:1]
-    # What is there can be drawn, and says what is not.
-    record = json.loads((tmp_path / "tiny.json").read_text())["record"]
-    assert (record["runs"], record["missing"]) == (1, {"unpruned": 1, "uniform-0.2": 2})
-    assert pd.read_csv(tmp_path / "tiny.csv")["run_id"].tolist() == [plan.prior.run_id]
 
 
 def test_a_sweep_publishes_what_is_there_while_it_goes_on(tmp_path, monkeypatch):
@@ -166,7 +138,7 @@ def no_workers(monkeypatch):
     def fail(*args, **options):
         raise AssertionError("training began")
 
-    monkeypatch.setattr(hpstudy.sweep, "open_pool", fail)
+    monkeypatch.setattr("hpstudy.executors.open_pool", fail)
 
 
 def test_missing_data_are_refused_before_training(tmp_path, monkeypatch, no_workers, refused):
@@ -201,8 +173,11 @@ def test_a_last_batch_of_one_image_is_refused_before_training(tmp_path, refused)
     assert "batch_size 20" in words and "41" in words
 
 
-def test_no_workers_are_refused(swept, refused):
-    assert "workers" in refused(sweep, swept.plan, 0)
+def test_no_workers_are_refused(tmp_path, no_workers, refused):
+    plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
+    assert "workers must be 1 or more, not 0" in refused(sweep, plan, 0)
+    words = refused(sweep, plan, 1, address="10.0.0.1:6379")
+    assert "10.0.0.1:6379" in words and "executor ray" in words
 
 
 # --- the arithmetic -------------------------------------------------------------------------------
@@ -253,7 +228,7 @@ def test_long_work_takes_the_arithmetic_that_a_trial_finds_fastest(
     """A more involved one must be five in a hundred faster than the simpler one before it."""
     names = ("float32", "bfloat16", "float32-compiled", "bfloat16-compiled")
     trial = dict(zip(names, seconds, strict=True))
-    monkeypatch.setattr(hpstudy.sweep, "calibrated_seconds", lambda p, v, name, *rest: trial[name])
+    monkeypatch.setattr("hpstudy.arithmetic.calibrated_seconds", lambda p, v, name, x: trial[name])
     plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
     priced = priced_at(hours=12.0)
     decide_arithmetic(plan, None, priced)
@@ -269,7 +244,7 @@ def test_an_arithmetic_that_fails_in_the_trial_is_said_and_left_out(tmp_path, mo
             raise RuntimeError("no working C++ compiler\nis here")
         return {"float32": 10.0, "bfloat16": 5.0}[arithmetic]
 
-    monkeypatch.setattr(hpstudy.sweep, "calibrated_seconds", trial)
+    monkeypatch.setattr("hpstudy.arithmetic.calibrated_seconds", trial)
     plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
     decide_arithmetic(plan, None, priced_at(hours=12.0))
     assert plan.arithmetic == "bfloat16"
@@ -307,7 +282,7 @@ def test_price_counts_what_is_done_and_missing_per_variant(swept):
     counts = plan.counts()
     assert counts.index.tolist() == ["unpruned", "uniform-0.2", "nonuniform-0.2"]
     # 3 x 2 points and 2 seeds; 2 points of one seed are done, of the first two variants.
-    assert counts.values.tolist() == [[12, 2, 10], [12, 2, 10], [12, 0, 12]]
+    assert counts.values.tolist() == [[12, 2, 0, 10], [12, 2, 0, 10], [12, 0, 0, 12]]
     assert len(plan.missing()) == 32
     said = price(plan, workers=1)
     entries = said["variants"]

@@ -1,0 +1,65 @@
+"""Which runs of a store are being trained: sweeps that share one train no run twice."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from hpstudy.alive import held, is_held
+from hpstudy.database import connect
+
+OURS, BUSY, ENDED = "ours", "busy", "ended"
+
+
+class Claims:
+    """Claims of one sweep on runs of a store, until they are recorded (see `claiming`)."""
+
+    def __init__(self, path: Path):
+        self.path, self._sweep = path, uuid4().hex
+        self.mark = _mark(path, self._sweep)
+
+    def take(self, runs: Mapping[str, bool]) -> dict[str, str]:
+        """Claim runs for this sweep, in one transaction.
+
+        Parameters
+        ----------
+        runs : mapping of str to bool
+            By the id of a run, whether it needs no more training where another sweep's race has
+            stopped it.
+
+        Returns
+        -------
+        dict of str to str
+            By the id: `OURS`, `BUSY` where another living sweep trains it, or `ENDED` where it has
+            been recorded in the meantime.
+        """
+        with connect(self.path, write=True) as database:
+            self._forget_the_dead(database)
+            return {run_id: self._take(database, run_id, raced) for run_id, raced in runs.items()}
+
+    def _take(self, database: sqlite3.Connection, run_id: str, raced: bool) -> str:
+        for table in ("runs", "failures", *["stopped"] * raced):
+            if database.execute(f"SELECT 1 FROM {table} WHERE run_id = ?", (run_id,)).fetchone():
+                return ENDED
+        database.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (run_id, self._sweep))
+        claim = database.execute("SELECT sweep FROM claims WHERE run_id = ?", (run_id,))
+        return OURS if claim.fetchone() == (self._sweep,) else BUSY
+
+    def _forget_the_dead(self, database: sqlite3.Connection) -> None:
+        """Void the claims of sweeps that have ended, however they did."""
+        for (sweep,) in database.execute("SELECT DISTINCT sweep FROM claims").fetchall():
+            if sweep != self._sweep and not is_held(_mark(self.path, sweep)):
+                database.execute("DELETE FROM claims WHERE sweep = ?", (sweep,))
+
+
+@contextmanager
+def claiming(path: Path) -> Iterator[Claims]:
+    """Claims on runs of the store at `path`, which are void once the block or its process ends."""
+    claims = Claims(path)
+    with held(claims.mark):
+        yield claims
+
+
+def _mark(path: Path, sweep: str) -> Path:
+    return path.with_name(f"{path.name}.{sweep}.lock")

@@ -1,0 +1,204 @@
+"""Hand the missing runs of a study to an executor, and what they come to to its store."""
+
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from hpstudy.claims import BUSY, ENDED, Claims
+from hpstudy.database import Unwritable
+from hpstudy.executor import Ended, Executor, Failure, Job, Outcome
+from hpstudy.grid import Extent, Growth
+from hpstudy.plan import Plan
+from hpstudy.schedule import Task, tasks
+from hpstudy.study import RunSpec
+
+# Machines that may go away under a run before the run is taken for the reason.
+LOSSES = 5
+# Seconds for which a store that cannot be written is tried again, and seconds between the tries.
+PATIENCE, PAUSE = 600.0, 5.0
+# What is missing is looked up again after this many times as long as looking took.
+RATHER = 10
+
+
+class Dispatch:
+    """One sweep's runs: which wait, which are being trained, and which have failed once.
+
+    Parameters
+    ----------
+    plan : Plan
+    executor : Executor
+    claims : Claims
+        Of this sweep on the plan's store.
+    bar : tqdm
+        In seconds of priced time.
+    seconds : dict of str to float
+        Priced time of a run by variant.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        executor: Executor,
+        claims: Claims,
+        bar: tqdm,
+        seconds: dict[str, float],
+    ):
+        self.plan, self.executor, self.claims = plan, executor, claims
+        self.bar, self.seconds = bar, seconds
+        self.growths = plan.progress().growths
+        self._pending: deque[Task] = deque()
+        self._running: dict[str, Task] = {}
+        self._again: set[str] = set()
+        self._losses: Counter[str] = Counter()
+        self._finished, self._total = 0, 0
+        self._looked, self._took, self._waiting = 0.0, 0.0, False
+
+    def run(self) -> Iterator[int]:
+        """Train until nothing is missing; yields how many runs have just been recorded.
+
+        Raises
+        ------
+        HpstudyError
+            If the executor or the store can do no more; what was recorded stays.
+        """
+        self._look()
+        while self._pending or self._running:
+            self._fill()
+            # The time-out lets the bar move its clock at a terminal while long runs train.
+            ended = self.executor.wait(1.0)
+            if sys.stderr.isatty():
+                self.bar.refresh()
+            if ended:
+                yield self._settle(ended)
+            if not self._pending and self._is_time_to_look():
+                self._look()
+
+    def _is_time_to_look(self) -> bool:
+        return not self._running or time.monotonic() > self._looked + RATHER * self._took
+
+    def _look(self) -> None:
+        """Find what may be trained now.
+
+        The ranking makes the pruned networks; the last results of a grid may extend it, and those
+        of a level begin the next one's race; a whole grid's choose its replicates; another sweep
+        may have recorded what was missing.
+        """
+        began = time.monotonic()
+        if self.plan.needs_ranking:
+            self.plan.certify()
+        ready = tasks(self.plan)
+        self._pending = deque(task for task in ready if task.spec.run_id not in self._running)
+        self.growths = _say_growths(self.plan, self.growths)
+        missing = self.plan.counts()["missing"]
+        self._total = self._finished + int(missing.sum())
+        left = sum(count * self.seconds[name] for name, count in missing.items())
+        self.bar.total = max(self.bar.total, self.bar.n + left)
+        self._looked = time.monotonic()
+        self._took = self._looked - began
+
+    def _fill(self) -> None:
+        """Begin runs while there are workers for them."""
+        while self._pending and (free := self.executor.workers - len(self._running)) > 0:
+            some = [self._pending.popleft() for _ in range(min(free, len(self._pending)))]
+            said = self.claims.take({task.spec.run_id: task.race is not None for task in some})
+            ours = deque(task for task in some if said[task.spec.run_id] not in (BUSY, ENDED))
+            self._say_waiting(sum(word == BUSY for word in said.values()))
+            while ours:
+                if not self.executor.start(self._job(ours[0])):
+                    self._pending.extendleft(reversed(ours))
+                    return
+                task = ours.popleft()
+                self._running[task.spec.run_id] = task
+
+    def _job(self, task: Task) -> Job:
+        run_id = task.spec.run_id
+        keep_scores = task.spec == self.plan.prior
+        checkpoint = self.plan.store.checkpoint(run_id)
+        return Job(task.spec, keep_scores, task.race, checkpoint, run_id in self._again)
+
+    def _settle(self, ended: list[Ended]) -> int:
+        """Record what has come of runs; begin again what failed once."""
+        done = [(one.job.spec, one.outcome) for one in ended if one.outcome is not None]
+        self._record(done)
+        prior = False
+        for one in ended:
+            run_id = one.job.spec.run_id
+            task = self._running.pop(run_id)
+            if one.failure is not None and not self._has_failed(task, one.failure):
+                self._pending.appendleft(task)
+                continue
+            self.plan.store.checkpoint(run_id).unlink(missing_ok=True)
+            prior |= one.job.keep_scores
+            self._finished += 1
+            self.bar.update(min(self.seconds[task.variant], self.bar.total - self.bar.n))
+        words = f"{self.plan.study.name} {self._finished}/{self._total} runs"
+        self.bar.set_description(words, refresh=False)
+        if prior:
+            self._look()
+        return len(done)
+
+    def _has_failed(self, task: Task, failure: Failure) -> bool:
+        """Whether a run is not tried again; then it is recorded why."""
+        run_id, reason = task.spec.run_id, failure.reason
+        name = f"{self.plan.study.name}: {_named(task)}"
+        if failure.lost and self._losses[run_id] < LOSSES:
+            self._losses[run_id] += 1
+            _say(f"{name} is begun anew elsewhere: {reason}")
+        elif run_id not in self._again:
+            self._again.add(run_id)
+            _say(f"{name} is tried once more: {reason}")
+        else:
+            self.plan.store.fail(task.spec, reason)
+            _say(f"{name} has failed: {reason}")
+            return True
+        return False
+
+    def _record(self, done: list[tuple[RunSpec, Outcome]]) -> None:
+        """Record runs; where the store cannot be written they are held until it can."""
+        if not done:
+            return
+        threshold = max(self.plan.study.roi) if self.plan.study.racing else None
+        given_up = time.monotonic() + PATIENCE
+        said = False
+        while True:
+            try:
+                return self.plan.store.record(done, threshold)
+            except Unwritable as error:
+                if time.monotonic() > given_up:
+                    raise
+                if not said:
+                    _say(
+                        f"{error}; {len(done)} finished run(s) are held meanwhile, for "
+                        f"{PATIENCE:.0f} s"
+                    )
+                said = True
+                time.sleep(PAUSE)
+
+    def _say_waiting(self, busy: int) -> None:
+        if busy and not self._waiting:
+            name = self.plan.study.name
+            _say(f"{name}: another sweep on {self.plan.store.path} trains some of the runs")
+            self._waiting = True
+
+
+def _named(task: Task) -> str:
+    spec = task.spec
+    return f"{task.variant} at lr {spec.lr:g}, weight_decay {spec.weight_decay:g}, seed {spec.seed}"
+
+
+def _say_growths(plan: Plan, before: dict[str, Growth]) -> dict[str, Growth]:
+    """Say which grids have been extended, and to what; the extents as they are now."""
+    growths, grid, prior = plan.progress().growths, plan.study.grid, plan.study.prior
+    for variant, growth in growths.items():
+        for name in Extent._fields:
+            if getattr(growth.extent, name) != getattr(before[variant].extent, name):
+                low, *_, high = grid.values(name, prior, growth.extent)
+                _say(f"{plan.study.name}: {name} of {variant} extended to {low:g} ... {high:g}")
+    return growths
+
+
+def _say(words: str) -> None:
+    tqdm.write(words, sys.stderr)
