@@ -92,8 +92,10 @@ def read_image(path: Path, size: int) -> Image.Image:
         with Image.open(path) as image:
             return image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # whatever a decoder may say
-        reason = " ".join(str(error).split())
-        raise HpstudyError(f"{path} cannot be read as an image ({reason})") from None
+        # Only the system's word is a reason; a decoder's is its own.
+        reason = getattr(error, "strerror", None)
+        said = f": {reason}" if reason else ""
+        raise HpstudyError(f"{path} cannot be read as an image{said}.") from None
 
 
 def pixels(image: Image.Image) -> np.ndarray:

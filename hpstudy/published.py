@@ -47,6 +47,9 @@ def read_published(path: Path) -> pd.DataFrame:
     if not is_study_name(path.stem):
         raise HpstudyError(f"{shown(path.name)} in {path.parent} cannot be the table of a study.")
     text = read_text(path)
+    if not text.endswith("\n"):
+        # pandas would take what is missing of the last run for a run without values.
+        raise HpstudyError(f"{path} is cut short: its last line has no end.")
     try:
         table = pd.read_csv(io.StringIO(text))
     except ValueError as error:
