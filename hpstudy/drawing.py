@@ -220,8 +220,9 @@ def mimebundle(figure: go.Figure, caption: str, label: str = "") -> dict:
         Mime type -> content; as text the caption, for readers that draw nothing.
     """
     text = figure.to_json()
-    # "</script>" inside a string would end the element that carries the figure.
-    safe = text.replace("</", "<\\/")
+    # "</script>" inside a string would end the element that carries the figure, and "<!--<script>"
+    # would keep it from ending.
+    safe = text.replace("</", "<\\/").replace("<!--", "\\u003c!--")
     height = figure.layout.height or 400
     return {
         "application/vnd.plotly.v1+json": json.loads(text),

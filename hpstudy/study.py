@@ -74,7 +74,7 @@ Threshold = number("a number above 0 and at most 100", lambda value: 0 < value <
 class Data(Frozen):
     """Images to train and to evaluate on (thesis, section 3.1.1)."""
 
-    name: word("text", lambda text: True)
+    name: word("text of printed characters", str.isprintable)
     image_size: integer(8, 224)
     train_images: Count | None = None
     test_images: Count | None = None

@@ -43,6 +43,7 @@ LIKE_A_NAME = (
     "name must be 1 to 64 small letters, digits, dots, dashes and underlines, the first of them a "
     "letter or digit, and none of networks, programme, refusals, not"
 )
+PRINTED = "must be text of printed characters, not"
 POSITIVE = "must be a finite number above 0, not"
 SEED = "must be an integer from 0 to 9,223,372,036,854,775,807, not"
 COUNT = "must be an integer from 1 to 1,000,000,000, not"
@@ -227,6 +228,12 @@ PARAMS = [
         {"data": "cifar10"},
         "data must have the keys name, image_size, train_images, test_images, holdout, unlike "
         "'cifar10'.",
+    ),
+    value("a number for the data", {"data.name": 10}, f"data.name {PRINTED} 10."),
+    text(
+        "data with a control character",
+        replaced("name: fashion-mnist-8k", 'name: "folder:x\\x1b"'),
+        f"study.yaml: data.name {PRINTED} 'folder:x\\x1b'.",
     ),
     value(
         "a key, misspelt",
