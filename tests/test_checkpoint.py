@@ -292,22 +292,19 @@ run(Path(sys.argv[1]))
 """
 
 
-def small_spec(**changes):
-    images = {"name": "fashion-mnist-8k", "image_size": 8, "train_images": 40, "test_images": 20}
-    plan = PLAN.model_dump() | {"lr_decay_epochs": [2]}
-    changes = {"model": "resnet20", "data": images, "recipe": plan, "lr": 0.05, **changes}
-    return tiny.spec(changes)
-
-
 def run(path=None, race=None):
     """A run's outcome without its clock, of a process that has trained nothing before."""
     _trainer.cache_clear()
-    spec = small_spec()
+    images = {"name": "fashion-mnist-8k", "image_size": 8, "train_images": 40, "test_images": 20}
+    plan = PLAN.model_dump() | {"lr_decay_epochs": [2]}
+    spec = tiny.spec({"model": "resnet20", "data": images, "recipe": plan, "lr": 0.05})
     row, *rest = run_on(spec, load_dataset(spec.data), CPU, True, race, path)
     return {key: value for key, value in row.items() if "second" not in key}, *rest
 
 
-def test_a_run_killed_by_the_system_while_it_writes_comes_to_the_same_row_and_ranking(tmp_path):
+def test_a_run_killed_by_the_system_while_it_writes_comes_to_the_same_row_and_ranking(
+    tmp_path, capsys
+):
     script, path = tmp_path / "killed.py", tmp_path / "folder" / "kept.pt"
     script.write_text(KILLED)
     done = subprocess.run(
@@ -322,6 +319,7 @@ def test_a_run_killed_by_the_system_while_it_writes_comes_to_the_same_row_and_ra
     assert path.exists() and part.exists()
     undisturbed = run()
     assert undisturbed[1]["scores"] and run(path) == undisturbed
+    assert capsys.readouterr().err == ""
     assert path.exists() and not part.exists()
     part.touch()
     discard(path)
@@ -341,7 +339,8 @@ def test_a_verdict_is_there_after_all_was_over(tmp_path, kill, capsys):
     )
     undisturbed = run(race=race)
     assert undisturbed[2].needed == 91.0 and undisturbed[0]["epochs"] < 3
-    kill(4 * undisturbed[0]["epochs"] + 1 - undisturbed[0]["epochs"])
+    # After two steps and an evaluation of each epoch, and once more when it was over.
+    kill(3 * undisturbed[0]["epochs"] + 1)
     with pytest.raises(Killed):
         run(path, race)
     kill(None)
