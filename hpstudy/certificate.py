@@ -56,7 +56,7 @@ def certify(
     ranked = f"He-initialised, untrained, seed {UNTRAINED_SEED}"
     if weights is not None:
         ranked = Path(weights).name
-        dense.load_state_dict(_read_weights(Path(weights), dense))
+        dense.load_state_dict(read_weights(Path(weights), dense))
     ranking = {
         "ranked": ranked,
         "weights_sha256": weights_hash(dense),
@@ -65,8 +65,14 @@ def certify(
     return prune(network, ranking, method, flops_ratio, criterion)
 
 
-def _read_weights(path: Path, dense: nn.Module) -> dict[str, Tensor]:
-    """State dict in a file, which is the one of a network like `dense`; runs nothing in it."""
+def read_weights(path: Path, dense: nn.Module) -> dict[str, Tensor]:
+    """State dict in a file, which is the one of a network like `dense`; runs nothing in it.
+
+    Raises
+    ------
+    HpstudyError
+        If it is none, does not fit, or is not finite.
+    """
     if not path.is_file():
         raise HpstudyError(f"there is no file {str(path)!r}.")
     try:

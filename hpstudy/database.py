@@ -63,22 +63,34 @@ def prepare(path: Path) -> None:
         written under a schema whose runs this version does not know.
     """
     with connect(path) as database:
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = {name for (name,) in names if not name.startswith("sqlite_")}
-        if version not in (0, *_ADDED) and "runs" in tables:
-            raise HpstudyError(
-                f"{path} was written under schema {version}; this version of hpstudy reads "
-                f"{' and '.join(f'schema {known}' for known in _ADDED)}"
-            )
-        if tables - tables_of(VERSION) or (version and tables != tables_of(version)):
-            raise HpstudyError(
-                f"{path} is another program's database, not a store of hpstudy "
-                f"(tables: {', '.join(sorted(tables)) or 'none'})"
-            )
+        version = schema_of(database, path)
         if version < VERSION:
             _use_write_ahead_log(database)
             database.executescript(_script(version))
+
+
+def schema_of(database: sqlite3.Connection, path: Path) -> int:
+    """Version of the tables of a store, 0 before it has any.
+
+    Raises
+    ------
+    HpstudyError
+        If it is another program's, or was written under a schema that this version does not know.
+    """
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    tables = {name for (name,) in names if not name.startswith("sqlite_")}
+    if version not in (0, *_ADDED) and "runs" in tables:
+        raise HpstudyError(
+            f"{path} was written under schema {version}; this version of hpstudy reads "
+            f"{' and '.join(f'schema {known}' for known in _ADDED)}"
+        )
+    if tables - tables_of(VERSION) or (version and tables != tables_of(version)):
+        raise HpstudyError(
+            f"{path} is another program's database, not a store of hpstudy "
+            f"(tables: {', '.join(sorted(tables)) or 'none'})"
+        )
+    return version
 
 
 def tables_of(version: int) -> set[str]:
@@ -118,6 +130,26 @@ def connect(path: Path, write: bool = False) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(path, timeout=TIMEOUT)) as database, database:
             if write:
                 database.execute("BEGIN IMMEDIATE")
+            yield database
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise _sentence(path, str(error)) from None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that changes nothing and sees one moment, whatever others write meanwhile.
+
+    Raises
+    ------
+    HpstudyError
+        For anything that SQLite says.
+    """
+    # SQLite would make two files beside a store that nobody has open, and leave them there.
+    at_rest = not path.with_name(f"{path.name}-wal").exists()
+    address = f"{path.resolve().as_uri()}?{'immutable=1' if at_rest else 'mode=ro'}"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=TIMEOUT)) as database:
+            database.execute("BEGIN")
             yield database
     except sqlite3.Error as error:
         raise _sentence(path, str(error)) from None

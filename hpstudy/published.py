@@ -55,6 +55,9 @@ def read_published(path: Path) -> pd.DataFrame:
     except ValueError as error:
         reason = str(error).rpartition("error: ")[2].strip()
         raise HpstudyError(f"{path} is not a CSV file: {reason}.") from None
+    if not isinstance(table.index, pd.RangeIndex):
+        # pandas takes the first cells of such lines for names of the rows.
+        raise HpstudyError(f"{path} is not a CSV file: a line has more cells than the header.")
     for name in ("variant", *AXES, "seed", "top1"):
         if name not in table:
             raise HpstudyError(f"{path} lacks the column {name!r}.")

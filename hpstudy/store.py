@@ -151,7 +151,7 @@ class Store:
         wanted = set(run_ids)
         with self._connect() as database:
             rows = database.execute("SELECT run_id, curve FROM runs")
-            return {run_id: json.loads(curve) for run_id, curve in rows if run_id in wanted}
+            return {run_id: self._decoded(curve) for run_id, curve in rows if run_id in wanted}
 
     def ranking(self, spec: RunSpec) -> dict[str, Any] | None:
         """Filter scores kept with a run: `scores` and `weights_sha256`; None if there are none."""
@@ -159,7 +159,15 @@ class Store:
             row = database.execute(
                 "SELECT weights_sha256, scores FROM rankings WHERE run_id = ?", (spec.run_id,)
             ).fetchone()
-        return row and {"weights_sha256": row[0], "scores": json.loads(row[1])}
+        return row and {"weights_sha256": row[0], "scores": self._decoded(row[1])}
+
+    def _decoded(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (TypeError, ValueError):
+            raise HpstudyError(
+                f"{self.path} is damaged: what it keeps of a run cannot be read"
+            ) from None
 
     def arithmetic(self, family: str) -> str | None:
         """Arithmetic decided for the runs of a study (`RunSpec.family`); None if not yet."""
