@@ -51,6 +51,11 @@ def refusal(case: Case, folder: Path) -> tuple[str, bool]:
         return said.replace(str(folder), "FOLDER"), files() == before
 
 
+def row(case: Case, said: str) -> dict[str, str]:
+    """Row of the table that the book shows."""
+    return {"kind": case.kind, "input": case.what, "sentence": said}
+
+
 def files() -> dict[str, int]:
     """Sizes of all files below the working directory; an empty store is no work."""
     paths = (path for path in Path().rglob("*") if path.parts[0] != "runs")

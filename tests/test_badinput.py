@@ -1,9 +1,11 @@
 """Every bad input gets one clear sentence, and nothing is begun for it."""
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
-from badinput import all_cases, refusal
+from badinput import all_cases, refusal, row
 
 CASES = all_cases()
 
@@ -29,3 +31,8 @@ def test_there_is_bad_input_of_every_kind():
         "store",
     }
     assert len({(case.kind, case.what) for case in CASES}) == len(CASES)
+
+
+def test_the_book_shows_them_all():
+    shown = Path(__file__).parents[1] / "book" / "results" / "refusals.json"
+    assert json.loads(shown.read_text("utf-8")) == [row(case, case.sentence) for case in CASES]

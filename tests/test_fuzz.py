@@ -21,7 +21,7 @@ from hpstudy.results import read_results
 from hpstudy.store import Store
 from hpstudy.study import DENSE, Study
 
-ROUNDS = int(os.environ.get("HPSTUDY_FUZZ_ROUNDS", "40"))
+ROUNDS = int(os.environ.get("HPSTUDY_FUZZ_ROUNDS", "30"))
 # What readers trip over more often than over any byte.
 WORDS = (
     *(bytes([byte]) for byte in b"\0\xff\"',\n\r\t{[]~#"),

@@ -17,8 +17,8 @@ from hpstudy.risk import risk
 from hpstudy.study import Study
 
 # A busy machine is no fault, and a suite that fails now and then is not believed.
-FEW = settings(derandomize=True, deadline=None, max_examples=25)
-MANY = settings(FEW, max_examples=100)
+FEW = settings(derandomize=True, deadline=None, max_examples=20)
+MANY = settings(FEW, max_examples=60)
 
 
 @pytest.fixture(scope="module")
