@@ -51,7 +51,7 @@ def spoilt(content: bytes, chance: random.Random) -> bytes:
     return content
 
 
-def survives(path: Path, read, refuses: bool = True) -> None:
+def assert_survives(path: Path, read, refuses: bool = True) -> None:
     """Spoil a file again and again, and read it; some of it must be refused, or none of it."""
     good = path.read_bytes()
     read()
@@ -69,13 +69,13 @@ def survives(path: Path, read, refuses: bool = True) -> None:
 
 def test_params_file(tmp_path):
     path = tiny.write_study(tmp_path / "study.yaml")
-    survives(path, lambda: Study.load(path))
+    assert_survives(path, lambda: Study.load(path))
 
 
 def test_table_of_runs(tmp_path):
     path = tmp_path / "runs.csv"
     synthetic.table("x", "resnet56", 3, 1).to_csv(path, index=False)
-    survives(path, lambda: read_table(path))
+    assert_survives(path, lambda: read_table(path))
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])
@@ -86,7 +86,7 @@ def test_published_results(ending, tmp_path):
         for one in read_results([tmp_path]).values():
             one.landscapes()
 
-    survives(tmp_path / f"{name}.{ending}", read)
+    assert_survives(tmp_path / f"{name}.{ending}", read)
 
 
 def test_store(tmp_path):
@@ -104,14 +104,14 @@ def test_store(tmp_path):
         store.curves(spec.run_id for spec in specs)
         store.frame((labels, spec) for spec in specs)
 
-    survives(path, read)
+    assert_survives(path, read)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
 def test_image(ending, tmp_path):
     path = tmp_path / f"image.{ending}"
     Image.effect_noise((32, 32), 50).convert("RGB").save(path)
-    survives(path, lambda: read_image(path, 8))
+    assert_survives(path, lambda: read_image(path, 8))
 
 
 @pytest.mark.parametrize("ending", ["u8", "counts", "done"])
@@ -128,7 +128,7 @@ def test_decoded_images(ending, tmp_path, monkeypatch):
 
     read()
     path = tmp_path / "decoded" / f"train.{ending}"
-    survives(path, read, refuses=False)
+    assert_survives(path, read, refuses=False)
     # Decoded anew where its length is another.
     path.write_bytes(path.read_bytes()[1:])
     read()
@@ -148,4 +148,4 @@ def test_weights(tmp_path):
 
     path, dense = tmp_path / "dense.pt", torch.nn.Linear(3, 2)
     torch.save(dense.state_dict(), path)
-    survives(path, lambda: read_weights(path, dense))
+    assert_survives(path, lambda: read_weights(path, dense))
