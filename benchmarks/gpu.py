@@ -43,7 +43,6 @@ from hpstudy.pool import open_pool
 from hpstudy.program import set_precision
 from hpstudy.study import DENSE
 from hpstudy.training import Trainer
-from hpstudy.worker import calibrate
 
 DEFAULT, EAGER = "default loop", "float32, eager"
 
@@ -263,8 +262,7 @@ def _processes(
         pools = {count: stack.enter_context(open_pool(count)) for count in counts}
 
         def turn(count: int) -> float:
-            tasks = [pools[count].submit(calibrate, *arguments) for _ in range(count)]
-            return sum(1 / task.result()[0] for task in tasks)
+            return sum(1 / training for training, _ in pools[count].calibrate(*arguments))
 
         # The first calibration of a process also starts its libraries.
         for count in counts:

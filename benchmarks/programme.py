@@ -15,13 +15,13 @@ from pathlib import Path
 import torch
 from common import markdown
 
-from hpstudy.cost import price
+from hpstudy.arithmetic import decide_arithmetic
+from hpstudy.cost import price_on
 from hpstudy.machine import environment
 from hpstudy.plan import Plan
 from hpstudy.pool import open_pool, worker_count
 from hpstudy.store import Store
 from hpstudy.study import Study
-from hpstudy.sweep import decide_arithmetic
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,7 +33,7 @@ def measure(workers: int) -> dict:
         with tempfile.TemporaryDirectory() as folder, open_pool(workers) as pool:
             study = Study.load(ROOT / "params" / "thesis" / f"{model}.yaml")
             plan = Plan(study, Store(Path(folder) / "store.sqlite"))
-            priced = price(plan, workers, pool)
+            priced = price_on(pool, plan)
             decide_arithmetic(plan, pool, priced)
             studies[model] = {
                 "arithmetic": plan.arithmetic,

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from hpstudy.alive import held, is_held
-from hpstudy.database import connect
+from hpstudy.database import Database
 
 OURS, BUSY, ENDED = "ours", "busy", "ended"
 
@@ -16,8 +16,10 @@ class Claims:
     """Claims of one sweep on runs of a store, until they are recorded (see `claiming`)."""
 
     def __init__(self, path: Path):
-        self.path, self._sweep = path, uuid4().hex
+        self._sweep = uuid4().hex
         self.mark = _mark(path, self._sweep)
+        # After a power cut no sweep lives, whose claims would have to be known.
+        self._database = Database(path, durable=False)
 
     def take(self, runs: Mapping[str, bool]) -> dict[str, str]:
         """Claim runs for this sweep, in one transaction.
@@ -34,7 +36,7 @@ class Claims:
             By the id: `OURS`, `BUSY` where another living sweep trains it, or `ENDED` where it has
             been recorded in the meantime.
         """
-        with connect(self.path, write=True) as database:
+        with self._database.transaction(write=True) as database:
             self._forget_the_dead(database)
             return {run_id: self._take(database, run_id, raced) for run_id, raced in runs.items()}
 
@@ -49,7 +51,7 @@ class Claims:
     def _forget_the_dead(self, database: sqlite3.Connection) -> None:
         """Void the claims of sweeps that have ended, however they did."""
         for (sweep,) in database.execute("SELECT DISTINCT sweep FROM claims").fetchall():
-            if sweep != self._sweep and not is_held(_mark(self.path, sweep)):
+            if sweep != self._sweep and not is_held(_mark(self._database.path, sweep)):
                 database.execute("DELETE FROM claims WHERE sweep = ?", (sweep,))
 
 

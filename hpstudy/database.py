@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -53,8 +54,16 @@ class Unwritable(HpstudyError):
     """A store that cannot be written now, but may be later: its disk is full, or it is locked."""
 
 
-def prepare(path: Path) -> None:
-    """Make the store at `path`, or migrate it to this version.
+class Database:
+    """A store's file, opened once for many transactions, as closing it waits for the disk.
+
+    Parameters
+    ----------
+    path : Path
+        Made if absent, and migrated to this version.
+    durable : bool, default True
+        Whether a transaction that has ended outlives a power cut, for which the disk is waited for.
+        Without, the last ones may be gone then; the file is whole in either case.
 
     Raises
     ------
@@ -62,11 +71,70 @@ def prepare(path: Path) -> None:
         If it is no SQLite database, is damaged, cannot be opened, is another program's, or was
         written under a schema whose runs this version does not know.
     """
-    with connect(path) as database:
-        version = schema_of(database, path)
+
+    def __init__(self, path: Path, durable: bool = True):
+        self.path = path
+        with self._told():
+            self._connection = sqlite3.connect(path, timeout=TIMEOUT)
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        weakref.finalize(self, self._connection.close)
+        with self._told():
+            self._prepare()
+
+    @contextmanager
+    def transaction(self, write: bool = False) -> Iterator[sqlite3.Connection]:
+        """The connection, whose changes are kept whole, or not at all on an error.
+
+        Parameters
+        ----------
+        write : bool, default False
+            Whether to keep others from writing from the beginning on.
+
+        Raises
+        ------
+        Unwritable
+            If the disk is full, or another process kept the file locked.
+        HpstudyError
+            For anything else that SQLite says.
+        """
+        with self._told(), self._connection as database:
+            database.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield database
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise _sentence(self.path, str(error)) from None
+
+    def _prepare(self) -> None:
+        """Make, migrate or refuse the file."""
+        database = self._connection
+        version = schema_of(database, self.path)
         if version < VERSION:
             _use_write_ahead_log(database)
             database.executescript(_script(version))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that changes nothing and sees one moment, whatever others write meanwhile.
+
+    Raises
+    ------
+    HpstudyError
+        For anything that SQLite says.
+    """
+    # SQLite would make two files beside a store that nobody has open, and leave them there.
+    at_rest = not path.with_name(f"{path.name}-wal").exists()
+    address = f"{path.resolve().as_uri()}?{'immutable=1' if at_rest else 'mode=ro'}"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=TIMEOUT)) as database:
+            database.execute("BEGIN")
+            yield database
+    except sqlite3.Error as error:
+        raise _sentence(path, str(error)) from None
 
 
 def schema_of(database: sqlite3.Connection, path: Path) -> int:
@@ -107,52 +175,6 @@ def _script(version: int) -> str:
         for name, columns in added.items()
     ]
     return "\n".join(["BEGIN IMMEDIATE;", *tables, f"PRAGMA user_version = {VERSION};", "COMMIT;"])
-
-
-@contextmanager
-def connect(path: Path, write: bool = False) -> Iterator[sqlite3.Connection]:
-    """A connection whose changes are kept whole, or not at all on an error; always closed.
-
-    Parameters
-    ----------
-    path : Path
-    write : bool, default False
-        Whether to keep others from writing from the beginning on.
-
-    Raises
-    ------
-    Unwritable
-        If the disk is full, or another process kept the file locked.
-    HpstudyError
-        For anything else that SQLite says.
-    """
-    try:
-        with closing(sqlite3.connect(path, timeout=TIMEOUT)) as database, database:
-            if write:
-                database.execute("BEGIN IMMEDIATE")
-            yield database
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise _sentence(path, str(error)) from None
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that changes nothing and sees one moment, whatever others write meanwhile.
-
-    Raises
-    ------
-    HpstudyError
-        For anything that SQLite says.
-    """
-    # SQLite would make two files beside a store that nobody has open, and leave them there.
-    at_rest = not path.with_name(f"{path.name}-wal").exists()
-    address = f"{path.resolve().as_uri()}?{'immutable=1' if at_rest else 'mode=ro'}"
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=TIMEOUT)) as database:
-            database.execute("BEGIN")
-            yield database
-    except sqlite3.Error as error:
-        raise _sentence(path, str(error)) from None
 
 
 def _sentence(path: Path, said: str) -> HpstudyError:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
+from hpstudy.checkpoint import discard
 from hpstudy.claims import BUSY, ENDED, Claims
 from hpstudy.database import Unwritable
 from hpstudy.executor import Ended, Executor, Failure, Job, Outcome
@@ -130,7 +131,9 @@ class Dispatch:
             if one.failure is not None and not self._has_failed(task, one.failure):
                 self._pending.appendleft(task)
                 continue
-            self.plan.store.checkpoint(run_id).unlink(missing_ok=True)
+            # Of a run that has failed it is kept: it may be tried again where there is more memory.
+            if one.outcome is not None:
+                discard(one.job.checkpoint)
             prior |= one.job.keep_scores
             self._finished += 1
             self.bar.update(min(self.seconds[task.variant], self.bar.total - self.bar.n))
@@ -171,8 +174,8 @@ class Dispatch:
                     raise
                 if not said:
                     _say(
-                        f"{error}; {len(done)} finished run(s) are held meanwhile, for "
-                        f"{PATIENCE:.0f} s"
+                        f"{error} {len(done)} finished run(s) are held for {PATIENCE:.0f} s, in "
+                        "which it is tried again."
                     )
                 said = True
                 time.sleep(PAUSE)

@@ -20,7 +20,12 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
     table, counts = plan.table(), plan.counts()
     missing = counts["missing"] + counts["failed"]
     study = plan.study.model_dump(mode="json")
-    study["data"] |= {"train": plan.size.train, "test": plan.size.test}
+    # With the fingerprint, the ids of runs on image folders can be told from the record alone.
+    study["data"] |= {
+        "train": plan.size.train,
+        "test": plan.size.test,
+        "fingerprint": plan.fingerprint,
+    }
     extents = [growth.extent for growth in plan.progress().growths.values()]
     for name in Extent._fields:
         values = [plan.study.grid.values(name, plan.study.prior, each) for each in extents]

@@ -4,13 +4,12 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hpstudy.database import RESULT_COLUMNS, connect, prepare
+from hpstudy.database import RESULT_COLUMNS, Database
 from hpstudy.errors import HpstudyError
 from hpstudy.executor import Outcome
 from hpstudy.racing import Verdict
@@ -54,14 +53,11 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HpstudyError(f"{self.path} cannot be used as a store: {error}") from None
-        prepare(self.path)
+        self.database = Database(self.path)
 
     def checkpoint(self, run_id: str) -> Path:
         """Where a long training is kept while it goes on."""
         return self.path.parent / "checkpoints" / f"{run_id}.pt"
-
-    def _connect(self, write: bool = False) -> AbstractContextManager[sqlite3.Connection]:
-        return connect(self.path, write)
 
     def add(
         self, spec: RunSpec, result: Mapping[str, Any], ranking: Mapping[str, Any] | None = None
@@ -95,7 +91,7 @@ class Store:
             Of the region of interest that runs were raced to, in percentage points.
         """
         unknown = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss")
-        with self._connect(write=True) as database:
+        with self.database.transaction(write=True) as database:
             for spec, (row, ranking, verdict) in runs:
                 _forget(database, "claims", spec.run_id)
                 if verdict is not None:
@@ -113,7 +109,7 @@ class Store:
 
     def fail(self, spec: RunSpec, reason: str) -> None:
         """Record that a run came to nothing, and why; it is not trained again unless forgiven."""
-        with self._connect(write=True) as database:
+        with self.database.transaction(write=True) as database:
             _forget(database, "claims", spec.run_id)
             database.execute(
                 "INSERT OR REPLACE INTO failures VALUES (?, ?, ?)",
@@ -122,12 +118,12 @@ class Store:
 
     def failures(self) -> dict[str, str]:
         """Why runs came to nothing that have not been trained since, by their ids."""
-        with self._connect() as database:
+        with self.database.transaction() as database:
             return dict(database.execute("SELECT run_id, reason FROM failures"))
 
     def forgive(self, run_ids: Iterable[str]) -> None:
         """Forget that runs failed, so that they are trained again."""
-        with self._connect(write=True) as database:
+        with self.database.transaction(write=True) as database:
             for run_id in run_ids:
                 _forget(database, "failures", run_id)
 
@@ -137,25 +133,25 @@ class Store:
 
     def accuracies(self) -> dict[str, float]:
         """Top-1 accuracy in percent of every run that was trained to the end, by its id."""
-        with self._connect() as database:
+        with self.database.transaction() as database:
             return dict(database.execute("SELECT run_id, top1 FROM runs"))
 
     def stopped(self, threshold: float) -> set[str]:
         """Ids of the runs that were found unable to reach a region of interest this wide."""
-        with self._connect() as database:
+        with self.database.transaction() as database:
             rows = database.execute("SELECT run_id FROM stopped WHERE threshold >= ?", (threshold,))
             return {run_id for (run_id,) in rows}
 
     def curves(self, run_ids: Iterable[str]) -> dict[str, dict[str, list[float]]]:
         """Learning curves, as `hpstudy.training.Result` has them, of recorded runs by id."""
         wanted = set(run_ids)
-        with self._connect() as database:
+        with self.database.transaction() as database:
             rows = database.execute("SELECT run_id, curve FROM runs")
             return {run_id: self._decoded(curve) for run_id, curve in rows if run_id in wanted}
 
     def ranking(self, spec: RunSpec) -> dict[str, Any] | None:
         """Filter scores kept with a run: `scores` and `weights_sha256`; None if there are none."""
-        with self._connect() as database:
+        with self.database.transaction() as database:
             row = database.execute(
                 "SELECT weights_sha256, scores FROM rankings WHERE run_id = ?", (spec.run_id,)
             ).fetchone()
@@ -171,7 +167,7 @@ class Store:
 
     def arithmetic(self, family: str) -> str | None:
         """Arithmetic decided for the runs of a study (`RunSpec.family`); None if not yet."""
-        with self._connect() as database:
+        with self.database.transaction() as database:
             row = database.execute(
                 "SELECT arithmetic FROM arithmetics WHERE family = ?", (family,)
             ).fetchone()
@@ -179,7 +175,7 @@ class Store:
 
     def decide(self, family: str, arithmetic: str) -> str:
         """Record the arithmetic of a study's runs and return it; one decided before stays."""
-        with self._connect() as database:
+        with self.database.transaction() as database:
             database.execute(
                 "INSERT OR IGNORE INTO arithmetics VALUES (?, ?)", (family, arithmetic)
             )
@@ -208,11 +204,12 @@ class Store:
             lr, weight_decay and seed. A run that was stopped early has `stopped` set, no
             accuracies, and the epochs and the curve as far as it came.
         """
-        with self._connect() as database:
-            database.row_factory = sqlite3.Row
-            early = database.execute("SELECT * FROM stopped WHERE threshold >= ?", (stopped_at,))
+        with self.database.transaction() as database:
+            rows = database.cursor()
+            rows.row_factory = sqlite3.Row
+            early = rows.execute("SELECT * FROM stopped WHERE threshold >= ?", (stopped_at,))
             found = {row["run_id"]: row for row in early}
-            whole = {row["run_id"]: row for row in database.execute("SELECT * FROM runs")}
+            whole = {row["run_id"]: row for row in rows.execute("SELECT * FROM runs")}
         stopped = found.keys() - whole.keys()
         found |= whole
         rows, order = [], {}

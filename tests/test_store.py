@@ -1,6 +1,7 @@
 """The runs table: nothing recorded is lost, changed or half written."""
 
 import csv
+import errno
 import json
 import math
 import signal
@@ -187,8 +188,8 @@ def test_store_of_another_schema_is_refused_with_both_numbers(store, refused):
     store.add(tiny.spec(), tiny.result())
     database(store.path, "PRAGMA user_version = 1")
     words = refused(Store, store.path)
-    assert "schema 1" in words and "schema 2" in words
-    database(store.path, "PRAGMA user_version = 2")
+    assert "schema 1;" in words and "schema 2 and schema 3" in words
+    database(store.path, "PRAGMA user_version = 3")
     assert Store(store.path).recorded() == {tiny.spec().run_id}
 
 
@@ -201,14 +202,15 @@ def test_the_first_decision_on_the_arithmetic_of_a_study_stays(store):
     assert store.arithmetic(tiny.spec({"model": "resnet20"}).family) is None
 
 
-def test_damage_is_said_in_one_sentence(store, refused):
+def test_damage_is_said_in_one_sentence(store, tmp_path, refused):
     store.add(tiny.spec(), tiny.result())
-    database(store.path, "PRAGMA journal_mode = DELETE")
-    size = store.path.stat().st_size
-    with store.path.open("r+b") as file:
+    damaged = tmp_path / "damaged.sqlite"
+    database(store.path, f"VACUUM INTO '{damaged}'")
+    size = damaged.stat().st_size
+    with damaged.open("r+b") as file:
         file.seek(100)
         file.write(b"\xff" * (size - 100))
-    assert "cannot be used as a store" in refused(store.recorded)
+    assert "cannot be used as a store" in refused(lambda: Store(damaged).recorded())
 
 
 # --- several processes ----------------------------------------------------------------------------
@@ -297,7 +299,9 @@ def test_published_numbers_are_read_back_to_the_last_digit(store, tmp_path):
     assert (row["top5"], row["diverged"]) == ("", "False")
 
 
-def test_publishing_that_fails_leaves_the_table_that_was_there(store, tmp_path, monkeypatch):
+def test_publishing_that_fails_leaves_the_table_that_was_there(
+    store, tmp_path, monkeypatch, refused
+):
     record = {"study": {"name": "tiny"}}
     path = publish(store.frame([]), record, tmp_path)
     before = path.read_bytes()
@@ -308,9 +312,10 @@ def test_publishing_that_fails_leaves_the_table_that_was_there(store, tmp_path, 
         if ".csv" not in self.name:
             return written(self, text, **options)
         written(self, text[: len(text) // 2], **options)
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", disk_full)
-    with pytest.raises(OSError, match="No space"):
-        publish(store.frame([(DENSE, tiny.spec())]), record, tmp_path)
+    words = refused(publish, store.frame([(DENSE, tiny.spec())]), record, tmp_path)
+    assert words.startswith(f"{path} cannot be written (No space left on device); all runs are in")
     assert path.read_bytes() == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["runs", "tiny.csv", "tiny.json"]

@@ -1,0 +1,225 @@
+"""Kill sweeps at random moments, and see whether anything is lost.
+
+    python benchmarks/soak.py [--kills 50] [--seed 0] [--output book/results/soak.json]
+
+A short study is swept again and again from an empty store. At a random moment of it, the command,
+one of its workers or the kernel of its notebook is ended by SIGKILL, and the command is given
+again, until the study is complete; then the table is compared with that of an undisturbed sweep.
+Last, one training with a checkpoint every fifth of a second is killed in the same way. About half
+an hour on two cores.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import yaml
+from common import machine, markdown
+
+from hpstudy.plan import Plan
+from hpstudy.store import Store
+from hpstudy.study import Study
+
+ROOT = Path(__file__).parents[1]
+# Parts of a command line by which the processes that a command has started are told apart.
+VICTIMS = {"sweep": "", "worker": "spawn_main", "kernel": "ipykernel_launcher"}
+# Columns that tell when and how fast a run was, not what came out.
+CLOCK = ["seconds", "images_per_second"]
+STUDY = {
+    "name": "soak",
+    "model": "resnet20",
+    "data": {"name": "fashion-mnist-8k", "image_size": 8, "train_images": 400, "test_images": 200},
+    "recipe": {"epochs": 4, "batch_size": 50, "lr_decay_epochs": [2]},
+    "prior": {"lr": 0.05, "weight_decay": 0.01},
+    "grid": {"lr": {"points": 3, "step": 0.4}, "weight_decay": {"points": 2, "step": 0.4}},
+    "variants": ["uniform-0.4", "nonuniform-0.4"],
+    "replicates": {"seeds": [1], "random": 1},
+}
+LONGER = {
+    "data": {"name": "fashion-mnist-8k", "image_size": 8, "train_images": 4000},
+    "recipe": {"epochs": 8, "batch_size": 50, "lr_decay_epochs": [4]},
+}
+# Trains the run at the prior, and prints what it came to.
+TRAINING = """
+import json, sys
+from pathlib import Path
+import torch
+import hpstudy.checkpoint
+from hpstudy.data import load_dataset
+from hpstudy.plan import Plan
+from hpstudy.store import Store
+from hpstudy.study import Study
+from hpstudy.worker import prepare_process, run_on
+
+hpstudy.checkpoint.CHECKPOINT_SECONDS = 0.2
+prepare_process()
+plan = Plan(Study.load(sys.argv[1]), Store(sys.argv[2]))
+data, path = load_dataset(plan.study.data), Path(sys.argv[3])
+print("begun", flush=True)
+outcome = run_on(plan.prior, data, torch.device("cpu"), True, None, path)
+clock = ("seconds", "images_per_second")
+print(json.dumps([{k: v for k, v in outcome.row.items() if k not in clock}, outcome.ranking]))
+"""
+
+
+class Soak:
+    """A study that is killed again and again, in a folder laid out like a clone.
+
+    Parameters
+    ----------
+    folder : Path
+    seed : int
+        Of the victims and the moments.
+    """
+
+    def __init__(self, folder: Path, seed: int):
+        self.folder, self.random = folder, random.Random(seed)
+        for mark in ("notebooks/sweep.ipynb", "book/_toc.yml"):
+            (folder / mark).parent.mkdir(parents=True)
+            shutil.copy(ROOT / mark, folder / mark)
+        self.params = folder / "soak.yaml"
+        self.params.write_text(yaml.safe_dump(STUDY))
+        self.killed: list[dict] = []
+        began = time.monotonic()
+        self.sweep(None)
+        self.seconds, self.whole = time.monotonic() - began, self.table()
+
+    def table(self) -> pd.DataFrame:
+        """The published rows, without the clock."""
+        path = self.folder / "runs" / "book" / "results" / "soak.csv"
+        return pd.read_csv(path, index_col="run_id").drop(columns=CLOCK)
+
+    def plan(self) -> Plan:
+        """What there is of the study by now."""
+        return Plan(Study.load(self.params), Store(self.folder / "runs" / "store.sqlite"))
+
+    def episode(self, kills: int) -> None:
+        """Sweep the study from nothing, killing up to so many times; note what came of it."""
+        shutil.rmtree(self.folder / "runs")
+        notes: list[dict] = []
+        while self.plan().missing():
+            victim = self.random.choice(list(VICTIMS)) if len(notes) < kills else None
+            notes += self.sweep(victim)
+        table = self.table()
+        lost = len(self.whole.index.symmetric_difference(table.index))
+        both = self.whole.index.intersection(table.index)
+        differs = table.loc[both].compare(self.whole.loc[both])
+        for note in notes:
+            note["differences"] = lost + len(differs)
+        self.killed += notes
+
+    def sweep(self, victim: str | None) -> list[dict]:
+        """Give the command once, and kill `victim` at a random moment; a note, if that was done."""
+        missing, before = int(self.plan().counts()["missing"].sum()), self.plan().table()
+        command = [sys.executable, "-c", "from hpstudy.cli import main; main()"]
+        command += ["run", str(self.params), "--no-book"]
+        if victim == "kernel":
+            command = [sys.executable, "-m", "papermill", "notebooks/sweep.ipynb", "sweep.ipynb"]
+            command += ["-p", "params", str(self.params), "--kernel", "python3"]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.folder)}
+        pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(command, cwd=self.folder, env=env, **pipes)
+        killed = False
+        if victim is not None:
+            time.sleep(self.random.uniform(0, self.seconds))
+            killed = kill(process, victim, self.random)
+        # Ends once no process of the sweep holds the pipe any more.
+        said, _ = process.communicate(timeout=900)
+        if process.returncode and not killed:
+            raise SystemExit(f"a command that was not disturbed ended by itself:\n{said}")
+        announced = re.search(r"soak: (\d+) runs to train", said)
+        again = abs(int(announced[1]) - missing) if announced else 0
+        after = self.plan().table().set_index("run_id").loc[before["run_id"], CLOCK]
+        again += int((after.values != before[CLOCK].values).any(axis=1).sum())
+        return [{"victim": victim, "recorded": len(before), "again": again}] if killed else []
+
+
+def kill(process: subprocess.Popen, victim: str, choose: random.Random) -> bool:
+    """End a command, or one of the processes that it has started; whether there was one to end."""
+    found = [process.pid]
+    if victim != "sweep" and process.poll() is None:
+        children = psutil.Process(process.pid).children(recursive=True)
+        found = [child.pid for child in children if VICTIMS[victim] in " ".join(child.cmdline())]
+    if process.poll() is not None or not found:
+        return False
+    os.kill(choose.choice(found), signal.SIGKILL)
+    return True
+
+
+def long_training(folder: Path, kills: int, choose: random.Random) -> list[dict]:
+    """Train one run again and again, killing it at random moments; a note of each kill."""
+    params, kept = folder / "long.yaml", folder / "long.pt"
+    params.write_text(yaml.safe_dump(STUDY | LONGER))
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", TRAINING, params, folder / "long.sqlite", kept]
+
+    def begin() -> subprocess.Popen:
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "begun\n"
+        return process
+
+    def whole() -> tuple[str, float]:
+        began = time.monotonic()
+        said, _ = begin().communicate()
+        kept.unlink()
+        return said, time.monotonic() - began
+
+    (undisturbed, seconds), notes = whole(), []
+    while len(notes) < kills:
+        process = begin()
+        time.sleep(choose.uniform(0, seconds / 4))
+        if process.poll() is None:
+            process.kill()
+            notes.append({"victim": "long training", "recorded": 0, "again": 0})
+        process.communicate()
+    said, _ = whole()
+    return [note | {"differences": int(said != undisturbed)} for note in notes]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=50, help="of sweeps")
+    parser.add_argument("--long-kills", type=int, default=10, help="of one long training")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, help="JSON file, as book/results/soak.json")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        soak = Soak(Path(folder), given.seed)
+        while len(soak.killed) < given.kills:
+            soak.episode(given.kills - len(soak.killed))
+            print(f"{len(soak.killed)} kills", file=sys.stderr, flush=True)
+        notes = soak.killed + long_training(Path(folder), given.long_kills, soak.random)
+    table = pd.DataFrame(notes).groupby("victim", sort=False)
+    rows = [
+        {
+            "killed": victim,
+            "kills": len(some),
+            "rows recorded before": f"{some['recorded'].min()} to {some['recorded'].max()}",
+            "rows that differ": int(some["differences"].sum()),
+            "runs trained again": int(some["again"].sum()),
+        }
+        for victim, some in table
+    ]
+    print(machine(), "\n")
+    print(markdown(rows))
+    if given.output:
+        command = f"python benchmarks/soak.py --kills {given.kills} --seed {given.seed}"
+        said = {"command": command, "machine": machine(), "runs": len(soak.whole), "rows": rows}
+        given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    if any(note["differences"] or note["again"] for note in notes):
+        raise SystemExit("something was lost, or trained twice")
+
+
+if __name__ == "__main__":
+    main()
