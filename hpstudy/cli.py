@@ -1,4 +1,4 @@
-"""The command line: run, cost, prune, compare, book; each refuses bad input before it works."""
+"""The command line; each command refuses bad input before it works."""
 
 import json
 import shlex
@@ -195,6 +195,33 @@ def compare(
         _progress(f"left out: {left_out} runs that had not ended")
     result = analysis.compare(rows, rows.attrs["dense"], thresholds, metric, pair)
     _print_json(result) if as_json else print(format_text(result))
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH...]",
+            help="Stores (.sqlite) and published tables (.csv); your own if none is given.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether stores and tables are whole, or every fault in them; changes nothing."""
+    from hpstudy.check import check_files, own_files
+
+    if not paths:
+        from hpstudy.workspace import runs_folder
+
+        paths = own_files(runs_folder())
+    found = check_files(paths)
+    if as_json:
+        _print_json([findings.as_json() for findings in found])
+    else:
+        print("\n".join(line for findings in found for line in findings.lines()))
+    if any(findings.faults for findings in found):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -125,7 +125,7 @@ def test_version_is_the_packages(hpstudy_command):
     assert hpstudy_command("--version") == (0, f"{hpstudy.__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", ["run", "cost", "prune", "compare", "book"])
+@pytest.mark.parametrize("command", ["run", "cost", "prune", "compare", "check", "book"])
 def test_every_command_has_help(command, hpstudy_command):
     status, output, _ = hpstudy_command(command, "--help")
     assert status == 0 and "Usage" in output and "--" in output

@@ -1,0 +1,246 @@
+"""Damage to stores and published tables, and words of the line that must name it.
+
+That to a store is a statement of SQL, with the ids of the runs that it is done to in braces. That
+to a table is a function of its rows and of the record.
+"""
+
+SPEC = "UPDATE runs SET spec = replace(spec, '{}', '{}') WHERE run_id = '{}'"
+STORES = {
+    "a digit of an accuracy": (
+        "UPDATE runs SET top1 = 51.0 WHERE run_id = '{prior}'",
+        "run {prior}: top1 is 51.0, but by its curve 50.0",
+    ),
+    "an accuracy that none is": (
+        "UPDATE runs SET top1 = 'high' WHERE run_id = '{prior}'",
+        "run {prior}: top1 is 'high', but by its curve 50.0",
+    ),
+    "another best epoch": (
+        "UPDATE runs SET best_epoch = 3 WHERE run_id = '{prior}'",
+        "run {prior}: best_epoch is 3, but by its curve 2",
+    ),
+    "no time": (
+        "UPDATE runs SET seconds = 0 WHERE run_id = '{prior}'",
+        "run {prior}: seconds is 0, but must be a number above 0",
+    ),
+    "another learning rate": (
+        SPEC.format('"lr":0.01', '"lr":0.03', "{prior}"),
+        "run {prior}: what it is recorded as has the id ",
+    ),
+    "other widths": (
+        """UPDATE runs SET spec = replace(spec, '"blocks.0.conv1":5', '"blocks.0.conv1":6')
+           WHERE rowid = (SELECT max(rowid) FROM runs WHERE spec LIKE '%"blocks.0.conv1":5%')""",
+        "what it is recorded as has the id ",
+    ),
+    "half a specification": (
+        "UPDATE runs SET spec = substr(spec, 1, 50) WHERE run_id = '{prior}'",
+        "run {prior}: its specification cannot be read",
+    ),
+    "a specification of something else": (
+        SPEC.format('"epochs":3', '"epochs":true', "{prior}"),
+        "run {prior}: its specification is none: recipe.epochs: ",
+    ),
+    "another size": (
+        "UPDATE runs SET macs = macs + 1 WHERE run_id = '{prior}'",
+        "run {prior}: macs is 2535041, but its network has 2535040",
+    ),
+    "a truncated curve": (
+        "UPDATE runs SET curve = substr(curve, 1, 30) WHERE run_id = '{prior}'",
+        "run {prior}: its curve holds no lists of numbers for train_loss, loss, top1 alone",
+    ),
+    "a curve that lacks an epoch": (
+        "UPDATE runs SET curve = replace(curve, '55.0, ', '') WHERE run_id = '{prior}'",
+        "run {prior}: its curve has 2 values of top1, but epochs is 3",
+    ),
+    "an accuracy beyond all": (
+        "UPDATE runs SET curve = replace(curve, '20.0', '-20.0') WHERE run_id = '{prior}'",
+        "run {prior}: its curve has the top1 -20.0",
+    ),
+    "an end before its time": (
+        """UPDATE runs SET curve = '{"train_loss": [1.0], "loss": [1.25], "top1": [50.0]}',
+           epochs = 1, best_top1 = 50.0, best_epoch = 1 WHERE run_id = '{prior}'""",
+        "run {prior}: it ended after 1 of 3 epochs, though its loss was a number",
+    ),
+    "a divergence denied": (
+        "UPDATE runs SET diverged = 0 WHERE run_id = '{diverged}'",
+        "run {diverged}: diverged is false, though its loss was no number",
+    ),
+    "a result of a stopped run": (
+        "UPDATE stopped SET top1 = 50.0",
+        "run {early}: top1 is 50.0, though it was stopped early",
+    ),
+    "a verdict that does not stop": (
+        """UPDATE stopped SET verdict = replace(verdict, '40.0', '59.0')""",
+        "run {early}: its verdict stops nothing: it was expected at 59.0 with the deviation 2.0, "
+        "and 60.0 was needed",
+    ),
+    "no threshold": (
+        "UPDATE stopped SET threshold = 0",
+        "run {early}: its threshold is 0.0, but must be above 0 and at most 100",
+    ),
+    "a ranking without its run": (
+        "UPDATE rankings SET run_id = '0123456789abcdef'",
+        "run 0123456789abcdef: it has a ranking, but is no recorded run of a dense network",
+    ),
+    "a ranking that lacks a filter": (
+        "UPDATE rankings SET scores = replace(scores, '\"blocks.0.conv1\": [', "
+        "'\"blocks.0.conv1\": [1.0, ')",
+        "run {prior}: its ranking has 17 scores for the 16 filters of blocks.0.conv1",
+    ),
+    "a ranking of no numbers": (
+        "UPDATE rankings SET scores = replace(scores, '\"blocks.0.conv1\": [', "
+        "'\"blocks.0.conv1\": [-')",
+        "run {prior}: its ranking has a score of blocks.0.conv1 that is no L1 norm",
+    ),
+    "half a hash": (
+        "UPDATE rankings SET weights_sha256 = 'abab'",
+        "run {prior}: its ranking has the hash 'abab'",
+    ),
+    "a run that ended and failed": (
+        "INSERT INTO failures SELECT run_id, spec, 'lost' FROM runs WHERE run_id = '{prior}'",
+        "run {prior}: it has both ended and failed",
+    ),
+    "a claim on what is recorded": (
+        "INSERT INTO claims VALUES ('{prior}', 'sweep')",
+        "run {prior}: the sweep 'sweep' claims it, but it is recorded",
+    ),
+    "an arithmetic that none is": (
+        "INSERT INTO arithmetics VALUES ('family', 'float16')",
+        "the studies family have the arithmetic 'float16'",
+    ),
+    "a column less": (
+        "ALTER TABLE failures DROP COLUMN reason",
+        "the table failures cannot be read: no such column: reason",
+    ),
+    "a table less": (
+        "DROP TABLE claims",
+        "store.sqlite is another program's database, not a store of hpstudy (tables: arithmetics, "
+        "failures, rankings, runs, stopped)",
+    ),
+}
+
+
+def cell(name, value, row=0):
+    """Damage that gives a cell of the table another value."""
+    return lambda rows, record: rows[row].update({name: value})
+
+
+def said(place, value):
+    """Damage that gives a place of the record another value."""
+
+    def damage(rows, record):
+        *path, last = place.split("/")
+        for key in path:
+            record = record[key]
+        record[last] = value
+
+    return damage
+
+
+def another_channel(rows, record):
+    kept = record["certificates"]["uniform-0.3"]["kept"]["blocks.0.conv1"]
+    kept[0] = next(channel for channel in range(16) if channel not in kept)
+    kept.sort()
+
+
+def a_channel_more(rows, record):
+    kept = record["certificates"]["uniform-0.3"]["kept"]["blocks.0.conv1"]
+    kept.append(next(channel for channel in range(16) if channel not in kept))
+    kept.sort()
+
+
+def both_digits(rows, record):
+    rows[0] |= {"top1": "51.0", "curve": rows[0]["curve"].replace("50.0", "51.0")}
+
+
+def without_a_row(rows, record):
+    del rows[0]
+
+
+def without_a_row_and_its_count(rows, record):
+    del rows[0]
+    record["record"] |= {"runs": 7, "train_seconds": 87.5, "images": 7 * 3 * 40}
+
+
+def twice(rows, record):
+    rows.append(rows[0])
+
+
+CERTIFICATE = "certificates/uniform-0.3"
+TABLES = {
+    "a digit of an accuracy": (cell("top1", "55.0"), ["top1 is 55.0, but by its curve 50.0"]),
+    "a digit of an accuracy and of its curve": (
+        both_digits,
+        ["top1 is 51.0, which no share of 20 images is"],
+    ),
+    "another learning rate of the grid": (
+        cell("lr", "0.02"),
+        [
+            "what it is recorded as has the id ",
+            "unpruned lacks 1 runs between those that it has, but its record",
+        ],
+    ),
+    "a learning rate off the grid": (
+        cell("lr", "0.03"),
+        ["lr is 0.03, which is not on the grid of its study"],
+    ),
+    "another id": (
+        cell("run_id", "0123456789abcdef"),
+        ["0123456789abcdef: what it is recorded as"],
+    ),
+    "another variant": (cell("variant", "uniform-0.4"), ["variant is 'uniform-0.4', but must be"]),
+    "another method": (cell("method", "uniform"), ["method is 'uniform', but its study has"]),
+    "another seed": (cell("seed", "1"), ["seed is 1, which its study has not"]),
+    "another size": (cell("params", "269723"), ["params is 269723, but its network has 269722"]),
+    "text for a number": (cell("loss", "low"), ["loss is 'low', not a number"]),
+    "a truth that is none": (cell("diverged", "no"), ["diverged is 'no', not True or False"]),
+    "a race that was not run": (cell("stopped", "True"), ["it was stopped early, but its study"]),
+    "a row twice": (twice, ["it has 2 rows", "its record says runs 8, the table 9"]),
+    "a row less": (without_a_row, ["its record says runs 8, the table 7"]),
+    "a row less, and not counted": (
+        without_a_row_and_its_count,
+        ["unpruned lacks 1 runs between those that it has, but its record"],
+    ),
+    "a channel more": (
+        a_channel_more,
+        ["the certificate of uniform-0.3 says widths ", "uniform-0.3 says macs "],
+    ),
+    "a channel that the network has not": (
+        said(f"{CERTIFICATE}/kept/blocks.0.conv1", [0, 1, 16]),
+        ["the certificate of uniform-0.3 keeps the channels [0, 1, 16] of blocks.0.conv1, which"],
+    ),
+    "another width": (
+        said(f"{CERTIFICATE}/widths/blocks.0.conv1", 7),
+        ["the certificate of uniform-0.3 says widths "],
+    ),
+    "another number of parameters": (
+        said(f"{CERTIFICATE}/params", 1),
+        ["the certificate of uniform-0.3 says params 1, but its network and its study 7"],
+    ),
+    "another ratio": (
+        said(f"{CERTIFICATE}/achieved", 0.3),
+        ["the certificate of uniform-0.3 says achieved 0.3, but its network and its study 0.3"],
+    ),
+    "another ranked run": (
+        said(f"{CERTIFICATE}/ranked", "dense network"),
+        ["the certificate of uniform-0.3 says ranked 'dense network', but its network and"],
+    ),
+    "half a hash": (
+        said(f"{CERTIFICATE}/weights_sha256", "ab"),
+        ["tiny.json is no record of a table: certificates.uniform-0.3.weights_sha256: "],
+    ),
+    "no certificate": (
+        said("certificates", {}),
+        ["the record has no certificate of its variant uniform-0.3"],
+    ),
+    "another recipe": (
+        said("study/recipe/momentum", 0.8),
+        ["what it is recorded as has the id ", "says ranked"],
+    ),
+    "another study": (said("study/name", "other"), ["its record is that of the study other"]),
+    "a key that studies have not": (said("study/modle", "x"), ["unknown key 'modle'"]),
+    "another count": (said("record/images", 1), ["its record says images 1, the table 960"]),
+    "a failed run that has a row": (
+        lambda rows, record: record["record"].update(failed={rows[0]["run_id"]: "lost"}),
+        ["its record says that it failed, but it has a row"],
+    ),
+}
