@@ -37,7 +37,7 @@ VICTIMS = {"sweep": "", "worker": "spawn_main", "kernel": "ipykernel_launcher"}
 # Columns that tell when and how fast a run was, not what came out.
 CLOCK = ["seconds", "images_per_second"]
 STUDY = {
-    "name": "soak",
+    "name": "soaked",
     "model": "resnet20",
     "data": {"name": "fashion-mnist-8k", "image_size": 8, "train_images": 400, "test_images": 200},
     "recipe": {"epochs": 4, "batch_size": 50, "lr_decay_epochs": [2]},
@@ -97,7 +97,7 @@ class Soak:
 
     def table(self) -> pd.DataFrame:
         """The published rows, without the clock."""
-        path = self.folder / "runs" / "book" / "results" / "soak.csv"
+        path = self.folder / "runs" / "book" / "results" / "soaked.csv"
         return pd.read_csv(path, index_col="run_id").drop(columns=CLOCK)
 
     def plan(self) -> Plan:
@@ -138,7 +138,7 @@ class Soak:
         said, _ = process.communicate(timeout=900)
         if process.returncode and not killed:
             raise SystemExit(f"a command that was not disturbed ended by itself:\n{said}")
-        announced = re.search(r"soak: (\d+) runs to train", said)
+        announced = re.search(r"soaked: (\d+) runs to train", said)
         again = abs(int(announced[1]) - missing) if announced else 0
         after = self.plan().table().set_index("run_id").loc[before["run_id"], CLOCK]
         again += int((after.values != before[CLOCK].values).any(axis=1).sum())

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from hpstudy.checkpoint import discard
-from hpstudy.claims import BUSY, ENDED, Claims
+from hpstudy.claims import BUSY, OURS, Claims
 from hpstudy.database import Unwritable
 from hpstudy.executor import Ended, Executor, Failure, Job, Outcome
 from hpstudy.grid import Extent, Growth
@@ -50,6 +50,7 @@ class Dispatch:
         self.plan, self.executor, self.claims = plan, executor, claims
         self.bar, self.seconds = bar, seconds
         self.growths = plan.progress().growths
+        self._prior = plan.prior.run_id
         self._pending: deque[Task] = deque()
         self._running: dict[str, Task] = {}
         self._again: set[str] = set()
@@ -91,7 +92,7 @@ class Dispatch:
         if self.plan.needs_ranking:
             self.plan.certify()
         ready = tasks(self.plan)
-        self._pending = deque(task for task in ready if task.spec.run_id not in self._running)
+        self._pending = deque(task for task in ready if task.run_id not in self._running)
         self.growths = _say_growths(self.plan, self.growths)
         missing = self.plan.counts()["missing"]
         self._total = self._finished + int(missing.sum())
@@ -104,21 +105,20 @@ class Dispatch:
         """Begin runs while there are workers for them."""
         while self._pending and (free := self.executor.workers - len(self._running)) > 0:
             some = [self._pending.popleft() for _ in range(min(free, len(self._pending)))]
-            said = self.claims.take({task.spec.run_id: task.race is not None for task in some})
-            ours = deque(task for task in some if said[task.spec.run_id] not in (BUSY, ENDED))
+            said = self.claims.take({task.run_id: task.race is not None for task in some})
+            ours = deque(task for task in some if said[task.run_id] == OURS)
             self._say_waiting(sum(word == BUSY for word in said.values()))
             while ours:
                 if not self.executor.start(self._job(ours[0])):
                     self._pending.extendleft(reversed(ours))
                     return
                 task = ours.popleft()
-                self._running[task.spec.run_id] = task
+                self._running[task.run_id] = task
 
     def _job(self, task: Task) -> Job:
-        run_id = task.spec.run_id
-        keep_scores = task.spec == self.plan.prior
-        checkpoint = self.plan.store.checkpoint(run_id)
-        return Job(task.spec, keep_scores, task.race, checkpoint, run_id in self._again)
+        keep_scores = task.run_id == self._prior
+        checkpoint = self.plan.store.checkpoint(task.run_id)
+        return Job(task.spec, keep_scores, task.race, checkpoint, task.run_id in self._again)
 
     def _settle(self, ended: list[Ended]) -> int:
         """Record what has come of runs; begin again what failed once."""
@@ -145,7 +145,7 @@ class Dispatch:
 
     def _has_failed(self, task: Task, failure: Failure) -> bool:
         """Whether a run is not tried again; then it is recorded why."""
-        run_id, reason = task.spec.run_id, failure.reason
+        run_id, reason = task.run_id, failure.reason
         name = f"{self.plan.study.name}: {_named(task)}"
         if failure.lost and self._losses[run_id] < LOSSES:
             self._losses[run_id] += 1

@@ -224,16 +224,19 @@ class Plan:
 
     def missing(self) -> list[tuple[str, RunSpec]]:
         """Variant and specification of the runs to train, the prior's first if it is needed."""
+        return list(self.wanted().values())
+
+    def wanted(self) -> dict[str, tuple[str, RunSpec]]:
+        """The same by the ids of the runs."""
         progress = self.progress()
-        ended, first = progress.ended, []
-        if self.needs_ranking and self.prior.run_id not in progress.failed:
-            first = [(DENSE, self.prior)]
-            ended.setdefault(self.prior.run_id, nan)
-        return first + [
-            (variant, self._spec(point, seed, variant))
+        first, prior = {}, self.prior
+        if self.needs_ranking and (run_id := prior.run_id) not in progress.failed:
+            first[run_id] = DENSE, prior
+        return first | {
+            run_id: (variant, self._spec(point, seed, variant))
             for variant, run_id, point, seed in self._walk(progress)
-            if run_id not in ended
-        ]
+            if run_id not in progress.ended and run_id not in first
+        }
 
     def counts(self) -> pd.DataFrame:
         """Runs of each variant: columns `total`, `done`, `failed`, `missing`, indexed by variant.

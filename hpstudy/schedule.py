@@ -16,12 +16,15 @@ class Task(NamedTuple):
     ----------
     variant : str
     spec : RunSpec
+    run_id : str
+        The specification's, which takes its time to be computed.
     race : Race or None
         What may stop it early.
     """
 
     variant: str
     spec: RunSpec
+    run_id: str
     race: Race | None = None
 
 
@@ -32,10 +35,9 @@ def tasks(plan: Plan) -> list[Task]:
     at on the coarser levels of the grid, and therefore waits until all of those have ended: it is
     stopped, or not, whatever the number of workers and whenever the sweep was interrupted.
     """
-    missing = plan.missing()
+    missing = plan.wanted()
     if not plan.study.racing:
-        return [Task(variant, spec) for variant, spec in missing]
-    wanted = {spec.run_id for _, spec in missing}
+        return [Task(variant, spec, run_id) for run_id, (variant, spec) in missing.items()]
     progress = plan.progress()
     # A prior that is no grid point is trained for the ranking alone.
     ready: dict[str, Race | None] = {plan.prior.run_id: None}
@@ -46,13 +48,15 @@ def tasks(plan: Plan) -> list[Task]:
             earlier: dict[str, Point] = {}
             for points in levels:
                 level = dict(zip(plan.run_ids(variant, points, seed), points, strict=True))
-                if waiting := wanted & level.keys():
+                if waiting := missing.keys() & level.keys():
                     race = _race(plan, progress, earlier) if earlier else None
                     ready |= {id_: None if id_ in progress.spared else race for id_ in waiting}
                     break
                 earlier |= level
     return [
-        Task(variant, spec, ready[spec.run_id]) for variant, spec in missing if spec.run_id in ready
+        Task(variant, spec, run_id, ready[run_id])
+        for run_id, (variant, spec) in missing.items()
+        if run_id in ready
     ]
 
 

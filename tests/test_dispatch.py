@@ -12,7 +12,6 @@ import pytest
 import tiny
 from simulated import Simulated, of_a_sweep, prepare, simulated_plan, swept
 
-import hpstudy.database
 import hpstudy.dispatch
 from hpstudy.dispatch import LOSSES, Dispatch
 from hpstudy.executor import Failure
@@ -130,8 +129,8 @@ def test_a_race_goes_on_beside_failed_runs(workers, tmp_path):
 
 
 def test_finished_runs_are_held_while_the_store_is_locked(plan, undisturbed, monkeypatch, capsys):
-    monkeypatch.setattr(hpstudy.database, "TIMEOUT", 0.05)
     monkeypatch.setattr(hpstudy.dispatch, "PAUSE", 0.05)
+    plan.store.database._connection.execute("PRAGMA busy_timeout = 50")
     record, locked = plan.store.record, []
 
     def record_locked(*rows):
@@ -167,28 +166,22 @@ def test_a_store_that_stays_full_ends_the_sweep_in_one_sentence_and_stays_whole(
 ):
     monkeypatch.setattr(hpstudy.dispatch, "PATIENCE", 0.1)
     monkeypatch.setattr(hpstudy.dispatch, "PAUSE", 0.05)
-    connect = sqlite3.connect
-
-    def connect_full(*arguments, **options):
-        # What SQLite then says is what it says of a full disk.
-        database = connect(*arguments, **options)
-        pages = database.execute("PRAGMA page_count").fetchone()[0]
-        database.execute(f"PRAGMA max_page_count = {pages}")
-        return database
-
     prepare(plan)
-    monkeypatch.setattr(sqlite3, "connect", connect_full)
+    # What SQLite then says is what it says of a full disk.
+    connection = plan.store.database._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
     words = refused(run_on, Simulated(), plan, lambda: None)
     assert "cannot be written, because the disk is full; make room" in words
-    monkeypatch.undo()
-    (whole,) = sqlite3.connect(plan.store.path).execute("PRAGMA integrity_check").fetchone()
-    assert whole == "ok" and len(plan.table()) < 18
+    connection.execute("PRAGMA max_page_count = 1000000")
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert len(plan.table()) < 18
     pd.testing.assert_frame_equal(swept(plan), undisturbed)
 
 
 # --- several sweeps on one store ------------------------------------------------------------------
 
-# Sweeps, and prints the id of every run that it trains; the first of two stops in its fifth.
+# Sweeps, and prints the id of every run that it begins; one is to be killed as it begins its fifth.
 SHARING = """
 import os, signal, sys, time
 from pathlib import Path
@@ -226,20 +219,21 @@ def test_sweeps_share_the_runs_of_a_store_and_take_over_those_of_one_that_was_ki
     ]
     for one in sweeps:
         assert one.stdout.readline() == "ready\n"
-    for one in sweeps:
+    lost = sweeps[0].communicate("\n", timeout=120)[0].split()
+    for one in sweeps[1:]:
         one.stdin.write("\n")
         one.stdin.flush()
-    lost, *others = [one.communicate(timeout=120)[0].split() for one in sweeps]
+    others = [one.communicate(timeout=120)[0].split() for one in sweeps[1:]]
     assert [one.returncode for one in sweeps] == [-9, 0, 0]
     plan = simulated_plan(path, **GRID)
     pd.testing.assert_frame_equal(plan.table(), undisturbed)
-    # None was trained by two that lived; of the killed one only what was not recorded yet.
+    # None was trained by two; of those that the killed one began, what was not recorded.
     trained = [run_id for some in others for run_id in some]
     assert len(trained) == len(set(trained)) and 13 <= len(trained) <= 18
     assert set(trained) | set(lost) == set(undisturbed["run_id"])
     assert len(set(trained) & set(lost)) <= 2
-    # Nothing but the store is left.
-    assert {one.name for one in tmp_path.iterdir() if "lock" in one.name} == set()
+    # No claim and no lock is left.
+    assert [one.name for one in tmp_path.iterdir() if "lock" in one.name] == []
 
 
 def test_what_another_sweep_has_recorded_meanwhile_is_not_trained(plan, undisturbed):

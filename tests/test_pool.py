@@ -103,7 +103,8 @@ def test_a_machine_on_which_every_run_fails_is_given_up(pool, refused):
 def test_a_refusal_is_told_after_what_others_have_finished(pool, refused):
     with pool("cpu", "cpu") as workers:
         workers.start(job(10)), workers.start(job(faulty.REFUSES))
-        time.sleep(1.0)
+        while not all(worker.connection.poll() for worker in workers._workers):
+            time.sleep(0.01)
         assert ended(workers) == [(10, "cpu")]
         assert refused(workers.wait, 5) == "the images are cut short."
 
