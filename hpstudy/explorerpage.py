@@ -59,7 +59,8 @@ class ExplorerPage(anywidget.AnyWidget):
     """
 
     _esm = _SCRIPT
-    width = traitlets.Int(0).tag(sync=True)
+    # What no screen has comes from no browser.
+    width = traitlets.Int(0, min=0, max=100_000).tag(sync=True)
 
     def save_text(self, name: str, kind: str, text: str) -> None:
         """Have the browser save a text as a file.

@@ -4,6 +4,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
+import synthetic
 import tiny
 
 # Read when torch is imported. The same arithmetic on every machine, and one thread, as a worker
@@ -58,3 +59,14 @@ def swept(tmp_path_factory):
     return SimpleNamespace(
         folder=folder, params=params, store=store, plan=plan, trained=trained, table=plan.table()
     )
+
+
+@pytest.fixture(scope="session")
+def explorer(tmp_path_factory):
+    """The explorer's server, started once as the README says, from the root of a clone."""
+    import visitor
+
+    folder = tmp_path_factory.mktemp("voila")
+    clone = synthetic.clone(folder / "clone", ["resnet56"])
+    with visitor.voila(clone, folder / "home") as server:
+        yield server

@@ -174,7 +174,8 @@ def clone(folder: Path, models: Iterable[str] = tuple(VARIANTS)) -> Path:
         (folder / "book").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REPOSITORY / "book" / name, folder / "book" / name)
     shutil.copytree(REPOSITORY / "book" / "_static", folder / "book" / "_static")
-    shutil.copyfile(REPOSITORY / "_config.yml", folder / "_config.yml")
+    for name in ("_config.yml", "voila.json"):
+        shutil.copyfile(REPOSITORY / name, folder / name)
     (folder / "book" / "_config.yml").symlink_to("../_config.yml")
     (folder / "book" / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     shutil.copytree(REPOSITORY / "notebooks", folder / "notebooks")

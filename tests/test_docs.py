@@ -209,6 +209,11 @@ def declared():
     }
 
 
+def plain(name):
+    """Name of a package as every index spells it."""
+    return name.lower().replace("_", "-")
+
+
 def numbers(version):
     return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3])
 
@@ -240,7 +245,7 @@ def test_every_package_that_is_imported_is_asked_for(folder):
     # What a package that is asked for itself requires comes with it, as nbformat with papermill.
     there = set(declared())
     for package in declared():
-        there |= {re.match(r"[\w.-]+", line)[0].lower() for line in requires(package) or []}
+        there |= {plain(re.match(r"[\w.-]+", line)[0]) for line in requires(package) or []}
     files = sorted((ROOT / folder).glob("*.py"))
     own = {"hpstudy", *(path.stem for path in (*files, *(ROOT / "benchmarks").glob("*.py")))}
     undeclared = set()
@@ -249,7 +254,7 @@ def test_every_package_that_is_imported_is_asked_for(folder):
             top = name.partition(".")[0]
             if top in own or top in sys.stdlib_module_names:
                 continue
-            packages = {package.lower() for package in by_module.get(top, [top])}
+            packages = {plain(package) for package in by_module.get(top, [top])}
             if not packages & there:
                 undeclared.add((path.name, top))
     assert undeclared == set()

@@ -2,21 +2,12 @@
 
 import json
 import re
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
-import synthetic
 from browser import chromium
 
 from hpstudy.results import read_study, variant_title
@@ -28,63 +19,18 @@ ICONS = re.compile(r"https://cdn\.jsdelivr\.net/npm/@fortawesome/fontawesome-fre
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    clone = synthetic.clone(tmp_path_factory.mktemp("clone"), ["resnet56"])
-    return SimpleNamespace(
-        clone=clone, results=read_study(STUDY, [clone / "runs" / "book" / "results"])
-    )
+def study(explorer):
+    return SimpleNamespace(results=read_study(STUDY, [explorer.clone / "runs/book/results"]))
 
 
 @pytest.fixture(scope="module")
-def server(study):
-    """Address of a running server, started as the README says from the root of a clone."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "voila", "notebooks/explore.ipynb"]
-    log = (study.clone / "voila.log").open("w+")
-    process = subprocess.Popen(
-        [*command, "--no-browser", f"--port={port}"],
-        cwd=study.clone,
-        env=synthetic.environment(),
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        address = f"http://127.0.0.1:{port}/"
-        for _ in range(240):
-            assert process.poll() is None, (study.clone / "voila.log").read_text()
-            if answers(f"{address}static/favicon.ico"):
-                break
-            time.sleep(0.25)
-        yield SimpleNamespace(address=address, port=port, process=process)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        log.close()
-
-
-def answers(address):
-    try:
-        with urllib.request.urlopen(address, timeout=5):
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def visit(server):
+def visit(explorer):
     """The page in a browser that is let through to the server alone."""
     outside, sockets = [], []
 
     def gate(route):
         url = route.request.url
-        if url.startswith((server.address, "data:", "blob:")):
+        if url.startswith((explorer.address, "data:", "blob:")):
             route.continue_()
         else:
             outside.append(url)
@@ -100,7 +46,7 @@ def visit(server):
         for _ in range(3):
             failed = []
             tab.on("pageerror", lambda error, failed=failed: failed.append(str(error)))
-            tab.goto(server.address)
+            tab.goto(explorer.address)
             tab.wait_for_selector(f"{FIGURE} .trace.scatter, .jupyter-widgets-error-widget")
             tab.wait_for_timeout(1000)
             if not failed:
@@ -248,49 +194,7 @@ def test_saved_page_draws_itself_without_a_server(visit, tmp_path):
     alone.close()
 
 
-def test_server_executes_nothing_that_a_visitor_sends(visit, study):
-    trace = study.clone / "executed"
-    said = visit.tab.evaluate(
-        """([url, code]) => new Promise((done) => {
-            const socket = new WebSocket(url);
-            const message = (kind, content) => socket.send(JSON.stringify({
-                header: { msg_id: kind, msg_type: kind, username: "", session: "x", version: "5.3",
-                          date: new Date().toISOString() },
-                parent_header: {}, metadata: {}, content, channel: "shell",
-            }));
-            const kinds = [];
-            socket.onmessage = ({ data }) => {
-                if (typeof data !== "string") return;
-                const { msg_type, parent_header } = JSON.parse(data);
-                kinds.push(msg_type);
-                if (msg_type === "kernel_info_reply" && parent_header.session === "x") {
-                    socket.close();
-                    done(kinds);
-                }
-            };
-            setTimeout(() => done(kinds), 30000);
-            socket.onopen = () => {
-                message("execute_request", { code, silent: false, store_history: false,
-                    user_expressions: {}, allow_stdin: false, stop_on_error: true });
-                message("kernel_info_request", {});
-            };
-        })""",
-        [
-            re.sub("session_id=[^&]*", "session_id=x", visit.sockets[-1]),
-            f"open({str(trace)!r}, 'w').close()",
-        ],
-    )
-    assert "kernel_info_reply" in said and "execute_reply" not in said
-    assert not trace.exists()
-
-
-def test_nothing_leaves_this_machine_but_the_request_for_icons(visit, server):
+def test_nothing_leaves_this_machine_but_the_request_for_icons(visit, explorer):
     assert [url for url in visit.outside if not ICONS.match(url)] == []
     assert visit.sockets
-    assert all(url.startswith(f"ws://127.0.0.1:{server.port}/") for url in visit.sockets)
-    listening = [
-        one.laddr.ip
-        for one in psutil.Process(server.process.pid).net_connections("inet")
-        if one.status == psutil.CONN_LISTEN
-    ]
-    assert listening and set(listening) <= {"127.0.0.1", "::1"}
+    assert all(url.startswith(f"ws://127.0.0.1:{explorer.port}/") for url in visit.sockets)
