@@ -152,7 +152,10 @@ def prune(
         raise HpstudyError(f"--output must name a file in a folder that exists, not {output}")
     certificate = certify(model, method, flops_ratio, criterion, weights, classes, image_size)
     if output is not None:
-        output.write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")
+        try:
+            output.write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise HpstudyError(f"{output} cannot be written ({error.strerror})") from None
     _print_json(certificate) if as_json else print(format_certificate(certificate))
 
 
