@@ -121,6 +121,30 @@ def test_stopping_says_how_to_go_on(hpstudy_command, studied, monkeypatch):
     assert "finished runs are recorded" in errors and "Traceback" not in errors
 
 
+# A command that takes long.
+LONG = """
+import time
+from hpstudy import cli
+
+@cli.app.command()
+def long():
+    print("begun", flush=True)
+    time.sleep(60)
+
+cli.main()
+"""
+
+
+def test_the_signal_of_batch_systems_stops_a_command_as_ctrl_c_does():
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", LONG, "long"], **pipes)
+    assert process.stdout.readline() == "begun\n"
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "finished runs are recorded" in errors and "Traceback" not in errors
+
+
 def test_version_is_the_packages(hpstudy_command):
     assert hpstudy_command("--version") == (0, f"{hpstudy.__version__}\n", "")
 

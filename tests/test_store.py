@@ -213,6 +213,15 @@ def test_damage_is_said_in_one_sentence(store, tmp_path, refused):
     assert "cannot be used as a store" in refused(lambda: Store(damaged).recorded())
 
 
+def test_a_read_only_store_is_said_in_one_sentence_and_stays_whole(store, refused):
+    store.add(tiny.spec(), tiny.result())
+    # What SQLite then says is what it says of a file that may not be written.
+    store.database._connection.execute("PRAGMA query_only = ON")
+    words = refused(store.add, tiny.spec({"seed": 5}), tiny.result())
+    assert "read-only; make both writable" in words
+    assert store.recorded() == {tiny.spec().run_id}
+
+
 # --- several processes ----------------------------------------------------------------------------
 
 # Adds runs of one seed, at one lr after the other, and says each that is recorded.
