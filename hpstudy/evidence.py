@@ -1,20 +1,23 @@
-"""What the report notebooks call to show how sure a study is: intervals, movement, advice."""
+"""What the report notebooks call to show how sure a study is, and what its sweeps withstand."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
 from html import escape
+from typing import Any
 
-from hpstudy import booktables, intervaltables
+from hpstudy import booktables, intervaltables, withstood
 from hpstudy.advice import TOLERABLE, advise
 from hpstudy.agreement import agreement
 from hpstudy.curvefigures import plot_regret, regret_caption
 from hpstudy.differencemaps import difference_caption, plot_differences
 from hpstudy.drawing import show
 from hpstudy.errors import HpstudyError
+from hpstudy.htmltable import show_table
 from hpstudy.interactive import show_interactive
 from hpstudy.membershipfigure import membership_caption, plot_membership
-from hpstudy.pages import study_table
+from hpstudy.pages import say, study_table
 from hpstudy.results import Results
+from hpstudy.scalingfigure import plot_scaling, scaling_caption
 from hpstudy.surrogate import DRAWS
 from hpstudy.surrogatefigure import plot_surrogate, surrogate_caption
 
@@ -157,6 +160,61 @@ def show_advice(every: Iterable[Results]) -> None:
         )
         head = f"<p><strong>{escape(study.title)}</strong>, {escape(study.scale)}</p>"
         display(HTML(f'<div class="hpstudy-advice">{head}<ul>{items}</ul></div>'))
+
+
+def show_kills(faults: dict[str, Any]) -> None:
+    """Show what was killed at random moments of a sweep, and what that changed."""
+    if (soak := _measured(faults, "soak")) is None:
+        return
+    caption = (
+        f"Killed by SIGKILL at random moments of a sweep of {soak['runs']} runs that is begun "
+        "from an empty store again and again: the command itself, one of its workers, the kernel "
+        "of the sweep's notebook; and one training with a checkpoint every fifth of a second. "
+        f"Then the command is given again, until nothing is missing. {_how(soak)}"
+    )
+    show_table(withstood.kills(soak), caption, "Kills")
+
+
+def show_cluster(faults: dict[str, Any]) -> None:
+    """Show the log of a cluster that lost a node, and then its sweep."""
+    if (cluster := _measured(faults, "cluster")) is None:
+        return
+    versions = ", ".join(f"{name} {version}" for name, version in cluster["versions"].items())
+    caption = f"What happened, in seconds from the start (n = 1). {versions}. {_how(cluster)}"
+    show_table(withstood.cluster_log(cluster), caption, "Log of the cluster")
+
+
+def show_scaling(faults: dict[str, Any]) -> None:
+    """Show how well simulated clusters are used, and what a store takes."""
+    if (scaling := _measured(faults, "scaling")) is None:
+        return
+    show(plot_scaling(scaling), scaling_caption(scaling), "From one GPU to thousands")
+    caption = "The same sweeps in numbers; rows recorded in a second are over the makespan."
+    show_table(withstood.scaling_table(scaling), caption, "Simulated sweeps")
+    caption = (
+        "Rows that a store on the disk of that machine takes in a second, when nothing else is "
+        "done, by how many are recorded in one transaction: median of n turns, slowest, fastest."
+    )
+    show_table(withstood.store_rates(scaling), caption, "The store alone")
+
+
+def show_refusals(faults: dict[str, Any]) -> None:
+    """Show every bad input of the tests with the sentence that it is refused with."""
+    if (refusals := _measured(faults, "refusals")) is None:
+        return
+    for kind, frame in withstood.refusal_tables(refusals).items():
+        show_table(frame, f"{len(frame)} bad inputs.", f"{kind[0].upper()}{kind[1:]}")
+
+
+def _measured(faults: dict[str, Any], name: str) -> Any:
+    """Evidence, or None and a sentence on the page where there is none."""
+    if (found := faults[name]) is None:
+        say(withstood.unmeasured(name))
+    return found
+
+
+def _how(measured: dict[str, Any]) -> str:
+    return f"{measured['machine']}. Repeat: {measured['command']}."
 
 
 def _figure(label: str, plot: Callable, caption: Callable) -> None:

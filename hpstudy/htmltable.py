@@ -16,7 +16,7 @@ PUBLISHED = "published_"
 KEYS = ("study", "metric", "at", "machine", "model", "variant", "roi", "layer", "fact", "warning")
 
 # Columns of sentences, whose lines may break.
-WORDY = ("warning", "sentence", "claim", "because")
+WORDY = ("warning", "sentence", "claim", "because", "input", "refused_with", "event")
 
 HEADINGS = {
     "at": "images of",
@@ -84,6 +84,15 @@ HEADINGS = {
     "days_on_1": "days on one",
     "days_on_8": "on eight",
     "days_on_64": "on 64",
+    "run_seconds": "seconds of a run",
+    "gpus": "GPUs",
+    "makespan_hours": "makespan (hours)",
+    "driver_busy": "driver at work",
+    "rows_per_second": "rows/s",
+    "lost": "attempts lost",
+    "batch": "rows at once",
+    "slowest_rate": "slowest",
+    "fastest_rate": "fastest",
 }
 
 
@@ -137,6 +146,13 @@ FORMATS: dict[str, Callable] = {
     "days_on_8": lambda value: _digits(value),
     "days_on_64": lambda value: _digits(value),
     "days": lambda value: _digits(value),
+    "run_seconds": lambda value: f"{value:g}",
+    "makespan_hours": lambda value: _digits(value),
+    "efficiency": lambda value: f"{value:.1%}",
+    "driver_busy": lambda value: f"{value:.1%}",
+    "rows_per_second": lambda value: _digits(value),
+    "slowest_rate": lambda value: _digits(value),
+    "fastest_rate": lambda value: _digits(value),
     "target": lambda value: f"{value:g}",
     "achieved": _decimals(5),
     "achieved_torch_pruning": _decimals(5),

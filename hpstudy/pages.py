@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ from hpstudy.results import (
     METRIC_TITLES,
     Results,
     find_root,
+    read_evidence,
     read_networks,
     read_programme,
     read_results,
@@ -38,6 +40,11 @@ def studies(folders: Iterable[str]) -> list[Results]:
     if not found:
         raise HpstudyError(f"no study has been published yet in {', '.join(folders)}.")
     return found
+
+
+def faults(folders: Iterable[str]) -> dict[str, Any]:
+    """What was seen of faults, as `hpstudy.results.read_evidence` has it."""
+    return read_evidence(_in_clone(folders))
 
 
 def glue(phrases: dict[str, str]) -> None:
@@ -66,7 +73,7 @@ def show_landscapes(
     """
     if metric not in study.metrics:
         title = METRIC_TITLES.get(metric, metric)
-        _say(f"This study has no {title}: its data have at most ten classes.")
+        say(f"This study has no {title}: its data have at most ten classes.")
         return
     every = study.landscapes(metric)
     shown = strongest(every) if only_strongest else every
@@ -176,7 +183,7 @@ def show_programme_costs(folders: Iterable[str]) -> None:
         "share the runs without loss, and none shares one run with another."
     )
     show_table(costtables.programme_costs(programme), caption)
-    _say(costtables.unmeasured(programme))
+    say(costtables.unmeasured(programme))
 
 
 def show_certificates(every: Iterable[Results]) -> None:
@@ -221,7 +228,8 @@ def _in_clone(folders: Iterable[str]) -> list[Path]:
     return [root / folder for folder in folders]
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """Show a sentence in Markdown."""
     from IPython.display import Markdown, display
 
     display(Markdown(sentence))

@@ -26,6 +26,8 @@ MODEL_TITLES = {
 DATA_TITLES = {"fashion-mnist-8k": "Fashion-MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
 NETWORKS = "networks.json"
 PROGRAMME = "programme.json"
+# What was seen of faults, by the names of its files.
+EVIDENCE = ("refusals", "soak", "cluster", "scaling")
 ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
 # Model -> training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3), whose
 # recipe for ResNet-56 is that of its shallower relatives too.
@@ -238,6 +240,18 @@ def read_networks(folders: Iterable[str | Path]) -> dict[str, dict]:
 def read_programme(folders: Iterable[str | Path]) -> list[dict]:
     """Prices of the thesis's programme, one entry a machine; of the last folder that has any."""
     return _last(PROGRAMME, folders) or []
+
+
+def read_evidence(folders: Iterable[str | Path]) -> dict[str, Any]:
+    """What was seen of faults, by the names in `EVIDENCE`; None where nothing is published.
+
+    Parameters
+    ----------
+    folders : iterable of str or Path
+        Of files with one name the last folder's is taken.
+    """
+    folders = [Path(folder) for folder in folders]
+    return {name: _last(f"{name}.json", folders) for name in EVIDENCE}
 
 
 def _last(name: str, folders: Iterable[str | Path]) -> Any:
