@@ -51,10 +51,10 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
         `variants`: per variant `total`, `done`, `failed`, `missing`, `macs`, `params`,
         `seconds_per_run` and `source` of the latter ("measured" on three or more finished runs, or
         on all there are to be, else "calibrated" on a few steps that several workers take at once);
-        `hours` of wall time for all that is missing; `workers`; `device`; `arithmetic`; `replicates_to_come`: the
-        fewest and the most runs that are not among these, because the points to train again are
-        not chosen yet. The networks of variants whose ranking is not there yet are approximated by
-        untrained ones.
+        `hours` of wall time for all that is missing; `workers`; `device`; `arithmetic`;
+        `replicates_to_come`: the fewest and the most runs that are not among these, because the
+        points to train again are not chosen yet. The networks of variants whose ranking is not
+        there yet are approximated by untrained ones.
 
     Raises
     ------

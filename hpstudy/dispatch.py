@@ -20,6 +20,8 @@ from hpstudy.study import RunSpec
 LOSSES = 5
 # Seconds for which a store that cannot be written is tried again, and seconds between the tries.
 PATIENCE, PAUSE = 600.0, 5.0
+# Runs are claimed ahead for one in so many workers: one transaction for each would cost more.
+AHEAD = 8
 # What is missing is looked up again after this many times as long as looking took.
 RATHER = 10
 
@@ -53,6 +55,7 @@ class Dispatch:
         self._prior = plan.prior.run_id
         self._pending: deque[Task] = deque()
         self._running: dict[str, Task] = {}
+        self._claimed: set[str] = set()
         self._again: set[str] = set()
         self._losses: Counter[str] = Counter()
         self._finished, self._total = 0, 0
@@ -104,16 +107,24 @@ class Dispatch:
     def _fill(self) -> None:
         """Begin runs while there are workers for them."""
         while self._pending and (free := self.executor.workers - len(self._running)) > 0:
-            some = [self._pending.popleft() for _ in range(min(free, len(self._pending)))]
-            said = self.claims.take({task.run_id: task.race is not None for task in some})
-            ours = deque(task for task in some if said[task.run_id] == OURS)
-            self._say_waiting(sum(word == BUSY for word in said.values()))
-            while ours:
-                if not self.executor.start(self._job(ours[0])):
-                    self._pending.extendleft(reversed(ours))
-                    return
-                task = ours.popleft()
+            task = self._pending[0]
+            if task.run_id not in self._claimed:
+                self._claim(max(free, self.executor.workers // AHEAD))
+            elif self.executor.start(self._job(task)):
+                self._pending.popleft()
+                self._claimed.remove(task.run_id)
                 self._running[task.run_id] = task
+            else:
+                return
+
+    def _claim(self, number: int) -> None:
+        """Claim the first pending runs; those that other sweeps have are pending no more."""
+        some = [self._pending.popleft() for _ in range(min(number, len(self._pending)))]
+        said = self.claims.take({task.run_id: task.race is not None for task in some})
+        ours = [task for task in some if said[task.run_id] == OURS]
+        self._claimed.update(task.run_id for task in ours)
+        self._pending.extendleft(reversed(ours))
+        self._say_waiting(sum(word == BUSY for word in said.values()))
 
     def _job(self, task: Task) -> Job:
         keep_scores = task.run_id == self._prior
@@ -130,6 +141,7 @@ class Dispatch:
             task = self._running.pop(run_id)
             if one.failure is not None and not self._has_failed(task, one.failure):
                 self._pending.appendleft(task)
+                self._claimed.add(run_id)
                 continue
             # Of a run that has failed it is kept: it may be tried again where there is more memory.
             if one.outcome is not None:
