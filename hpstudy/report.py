@@ -19,7 +19,7 @@ __all__ = ["build_book", "find_root", "print_book"]
 OWN = "runs/book"
 """Folder of one's own results and pages, which git ignores; laid out like `book`."""
 REPORTS = ("index", "advice", "risk", "thesis", "cost", "record", "withstands")
-WRITTEN = ("method", "machines", "limits", "references")
+WRITTEN = ("method", "machines", "limits", "dependencies", "references")
 SOURCES = ("*.md", "*.bib", "_static")
 
 
