@@ -170,7 +170,8 @@ def clone(folder: Path, models: Iterable[str] = tuple(VARIANTS)) -> Path:
 
     Its own results are synthetic ones, of a small grid, and lie in `runs/book/results`.
     """
-    for name in ("method.md", "machines.md", "limits.md", "references.md", "references.bib"):
+    names = ("method", "machines", "limits", "dependencies", "references")
+    for name in (*(f"{name}.md" for name in names), "references.bib"):
         (folder / "book").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REPOSITORY / "book" / name, folder / "book" / name)
     shutil.copytree(REPOSITORY / "book" / "_static", folder / "book" / "_static")

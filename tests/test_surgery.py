@@ -205,7 +205,9 @@ def test_trained_weights_of_a_file_are_ranked(used, tmp_path, refused):
     assert "untrained, seed 0" in untrained["ranked"]
     assert untrained["kept"] != said["kept"]
     words = refused(certify, "mobilenetv2", "uniform", 0.6, weights=path, image_size=8)
-    assert "trained.pt" in words and "mobilenetv2" in words
+    assert (
+        "trained.pt has conv1.weight of shape (16, 3, 3, 3)" in words and "(32, 3, 3, 3)" in words
+    )
     path.write_bytes(b"not a state dict")
     assert "trained.pt" in refused(certify, "resnet56", "uniform", 0.6, weights=path)
 
