@@ -21,7 +21,7 @@ study: install
 test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 book: install
 	$(BIN)/hpstudy book
