@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of the store's measurements")
     parser.add_argument("--output", type=Path, help="JSON file, as book/results/scaling.json")
     given = parser.parse_args()
-    hpstudy.dispatch._say = lambda words: None
+    hpstudy.dispatch.say = lambda words: None
     submit = ray_seconds()
     store = [
         {"batch": batch, "rows_per_second": [store_rows(batch) for _ in range(given.rounds)]}

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -132,6 +133,8 @@ class Soak:
         process = subprocess.Popen(command, cwd=self.folder, env=env, **pipes)
         killed = False
         if victim is not None:
+            while not found(process, victim) and process.poll() is None:
+                time.sleep(0.05)
             # Sweeps that go on from some runs are shorter than the first one was.
             time.sleep(self.random.uniform(0, self.seconds / 3))
             killed = kill(process, victim, self.random)
@@ -146,16 +149,24 @@ class Soak:
         return [{"victim": victim, "recorded": len(before), "again": again}] if killed else []
 
 
+def found(process: subprocess.Popen, victim: str) -> list[int]:
+    """Ids of what may be killed of a command: itself, or processes that it has started."""
+    if process.poll() is not None:
+        return []
+    if victim == "sweep":
+        return [process.pid]
+    children = psutil.Process(process.pid).children(recursive=True)
+    with suppress(psutil.Error):
+        return [child.pid for child in children if VICTIMS[victim] in " ".join(child.cmdline())]
+    return []
+
+
 def kill(process: subprocess.Popen, victim: str, choose: random.Random) -> bool:
-    """End a command, or one of the processes that it has started; whether there was one to end."""
-    found = [process.pid]
-    if victim != "sweep" and process.poll() is None:
-        children = psutil.Process(process.pid).children(recursive=True)
-        found = [child.pid for child in children if VICTIMS[victim] in " ".join(child.cmdline())]
-    if process.poll() is not None or not found:
-        return False
-    os.kill(choose.choice(found), signal.SIGKILL)
-    return True
+    """End the command or one of its processes; whether there was one."""
+    pids = found(process, victim)
+    if pids:
+        os.kill(choose.choice(pids), signal.SIGKILL)
+    return bool(pids)
 
 
 def long_training(folder: Path, kills: int, choose: random.Random) -> list[dict]:

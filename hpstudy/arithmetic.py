@@ -1,14 +1,12 @@
 """The arithmetic of a study that leaves it open: decided by a trial where the work is long."""
 
-import sys
 from typing import Any
-
-from tqdm import tqdm
 
 from hpstudy.cost import calibrated_seconds, format_hours, hours_per_architecture
 from hpstudy.errors import HpstudyError
 from hpstudy.executor import Executor
 from hpstudy.plan import Plan
+from hpstudy.say import say
 from hpstudy.study import DENSE
 
 # Compiling takes about a minute for each network in each worker: of longer work it is little.
@@ -28,7 +26,7 @@ def decide_arithmetic(plan: Plan, executor: Executor, priced: dict[str, Any]) ->
     name, chosen = plan.study.name, plan.arithmetic
     hours = hours_per_architecture(priced)
     if hours < TRIAL_HOURS:
-        _say(
+        say(
             f"{name}: {chosen}, no other tried, because {format_hours(hours)} of training per "
             f"network and worker are fewer than {format_hours(TRIAL_HOURS)}"
         )
@@ -45,7 +43,7 @@ def decide_arithmetic(plan: Plan, executor: Executor, priced: dict[str, Any]) ->
         said.append(f"{arithmetic} {seconds[plan.arithmetic] / seconds[arithmetic]:.2f}")
         if seconds[arithmetic] * TRIAL_GAIN < seconds[chosen]:
             chosen = arithmetic
-    _say(f"{name}: {chosen}, after a trial of relative speed: {', '.join(said)}")
+    say(f"{name}: {chosen}, after a trial of relative speed: {', '.join(said)}")
     gain = seconds[plan.arithmetic] / seconds[chosen]
     for entry in priced["variants"].values():
         entry["seconds_per_run"] /= gain
@@ -57,7 +55,3 @@ def candidates(default: str) -> list[str]:
     """Arithmetics to try, the simplest first. Not every CPU is fast at bfloat16."""
     precisions = list(dict.fromkeys([default, "bfloat16"]))
     return precisions + [f"{name}-compiled" for name in precisions]
-
-
-def _say(words: str) -> None:
-    tqdm.write(words, sys.stderr)

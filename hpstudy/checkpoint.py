@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from hpstudy.course import Course
+from hpstudy.say import say
 
 # Work that a kill may cost; a training that is shorter writes no file.
 CHECKPOINT_SECONDS = 300
@@ -123,7 +123,7 @@ class Checkpoint:
         except OSError as error:
             _remove(part)
             if not self._said:
-                _say(
+                say(
                     f"checkpoint {self.path} cannot be written ({error.strerror}): the training "
                     "goes on, and what it has come to is lost if it is interrupted"
                 )
@@ -160,7 +160,7 @@ class Checkpoint:
         return course
 
     def _refuse(self, reason: object) -> None:
-        _say(f"checkpoint {self.path} is not used, and the training starts over: {reason}")
+        say(f"checkpoint {self.path} is not used, and the training starts over: {reason}")
 
     def _read(self) -> dict[str, Any]:
         """The content of a sound file of this run."""
@@ -214,7 +214,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
-
-
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)

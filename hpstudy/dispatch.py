@@ -13,6 +13,7 @@ from hpstudy.database import Unwritable
 from hpstudy.executor import Ended, Executor, Failure, Job, Outcome
 from hpstudy.grid import Extent, Growth
 from hpstudy.plan import Plan
+from hpstudy.say import say
 from hpstudy.schedule import Task, tasks
 from hpstudy.study import RunSpec
 
@@ -161,13 +162,13 @@ class Dispatch:
         name = f"{self.plan.study.name}: {_named(task)}"
         if failure.lost and self._losses[run_id] < LOSSES:
             self._losses[run_id] += 1
-            _say(f"{name} is begun anew elsewhere: {reason}")
+            say(f"{name} is begun anew elsewhere: {reason}")
         elif run_id not in self._again:
             self._again.add(run_id)
-            _say(f"{name} is tried once more: {reason}")
+            say(f"{name} is tried once more: {reason}")
         else:
             self.plan.store.fail(task.spec, reason)
-            _say(f"{name} has failed: {reason}")
+            say(f"{name} has failed: {reason}")
             return True
         return False
 
@@ -185,7 +186,7 @@ class Dispatch:
                 if time.monotonic() > given_up:
                     raise
                 if not said:
-                    _say(
+                    say(
                         f"{error} {len(done)} finished run(s) are held for {PATIENCE:.0f} s, in "
                         "which it is tried again."
                     )
@@ -195,7 +196,7 @@ class Dispatch:
     def _say_waiting(self, busy: int) -> None:
         if busy and not self._waiting:
             name = self.plan.study.name
-            _say(f"{name}: another sweep on {self.plan.store.path} trains some of the runs")
+            say(f"{name}: another sweep on {self.plan.store.path} trains some of the runs")
             self._waiting = True
 
 
@@ -211,9 +212,5 @@ def _say_growths(plan: Plan, before: dict[str, Growth]) -> dict[str, Growth]:
         for name in Extent._fields:
             if getattr(growth.extent, name) != getattr(before[variant].extent, name):
                 low, *_, high = grid.values(name, prior, growth.extent)
-                _say(f"{plan.study.name}: {name} of {variant} extended to {low:g} ... {high:g}")
+                say(f"{plan.study.name}: {name} of {variant} extended to {low:g} ... {high:g}")
     return growths
-
-
-def _say(words: str) -> None:
-    tqdm.write(words, sys.stderr)

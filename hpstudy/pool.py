@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
@@ -11,11 +10,10 @@ from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from hpstudy.errors import HpstudyError
 from hpstudy.executor import Ended, Failure, Job
 from hpstudy.machine import devices
+from hpstudy.say import say
 from hpstudy.study import RunSpec
 from hpstudy.worker import ENVIRONMENT, serve
 
@@ -161,10 +159,9 @@ class Pool:
         worker.strikes += 1
         worker.end(at_once=True)
         if worker.strikes == STRIKES:
-            tqdm.write(
+            say(
                 f"a worker on {worker.device} gets no more runs, because {STRIKES} failed there in "
-                f"a row: {self._last_failure}",
-                sys.stderr,
+                f"a row: {self._last_failure}"
             )
 
 

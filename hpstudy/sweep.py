@@ -14,6 +14,7 @@ from hpstudy.errors import HpstudyError
 from hpstudy.executor import Executor
 from hpstudy.executors import open_executor
 from hpstudy.plan import Plan
+from hpstudy.say import say
 
 PUBLISH_SECONDS = 60
 # A table is written so many times as rarely as writing it takes.
@@ -57,7 +58,7 @@ def sweep(
         recorded stays.
     """
     if not plan.missing():
-        _say(f"{plan.study.name}: nothing to train{_failed(plan) or ', complete'}")
+        say(f"{plan.study.name}: nothing to train{_failed(plan) or ', complete'}")
         return 0
     with open_executor(plan, workers, address) as executor:
         return run_on(executor, plan, publish or (lambda: None))
@@ -70,7 +71,7 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
     seconds = {name: entry["seconds_per_run"] for name, entry in priced["variants"].items()}
     runs = sum(entry["missing"] for entry in priced["variants"].values())
     bound = "at most" if plan.study.racing else "about"
-    _say(
+    say(
         f"{plan.study.name}: {runs} runs to train, {bound} {format_hours(priced['hours'])} "
         f"with {priced['workers']} worker(s) on {priced['device']}, {plan.arithmetic}"
         f"{format_to_come(*plan.replicates_to_come())}"
@@ -88,7 +89,7 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
             publish()
     _say_touched(plan)
     if said := _failed(plan):
-        _say(f"{plan.study.name}: {trained} runs trained{said}")
+        say(f"{plan.study.name}: {trained} runs trained{said}")
     return trained
 
 
@@ -98,7 +99,7 @@ def _publish_meanwhile(publish: Callable[[], object]) -> float:
     try:
         publish()
     except HpstudyError as error:
-        _say(str(error))
+        say(str(error))
     now = time.monotonic()
     return now + max(PUBLISH_SECONDS, RARELY * (now - began))
 
@@ -114,10 +115,6 @@ def _failed(plan: Plan) -> str:
     return said
 
 
-def _say(words: str) -> None:
-    tqdm.write(words, sys.stderr)
-
-
 def _bar(name: str, seconds: float) -> tqdm:
     """Progress in seconds of priced time; few lines where standard error is no terminal."""
     form = "{desc} {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left"
@@ -131,7 +128,7 @@ def _say_touched(plan: Plan) -> None:
         region = f"{max(plan.study.roi):g}-ROI"
         for variant, growth in plan.progress().growths.items():
             if growth.touched:
-                _say(
+                say(
                     f"{plan.study.name}: the {region} of {variant} touches the grid's end at "
                     f"{' and '.join(growth.touched)}, as far as `extend` lets it grow"
                 )

@@ -233,3 +233,23 @@ def test_simulated_landscapes_are_what_they_are_said_to_be(coverage):
             assert len(one.points) == 81 and set(seeds) == {2, 5}
             apart = (one.points["value"] - pair.true[name].points["value"]) * np.sqrt(seeds)
             assert apart.std() == pytest.approx(0.3, rel=0.35)
+
+
+def test_sweeps_that_are_killed_lose_nothing(table, monkeypatch, capsys):
+    import soak
+
+    # One network more than the dense one, two points, and a training of a second.
+    grid = {"lr": {"points": 2, "step": 0.4}, "weight_decay": {"points": 1, "step": 0.4}}
+    monkeypatch.setattr(
+        soak, "STUDY", soak.STUDY | {"grid": grid, "variants": ["uniform-0.4"], "replicates": None}
+    )
+    monkeypatch.setattr(soak, "LONGER", soak.LONGER | {"recipe": soak.STUDY["recipe"]})
+    # With this seed the first to be killed is the kernel of the notebook.
+    words = ["soak.py", "--kills", "2", "--long-kills", "1", "--seed", "5"]
+    monkeypatch.setattr(sys, "argv", words)
+    soak.main()
+    rows = parsed(capsys.readouterr().out)
+    assert rows[0]["killed"] == "kernel" and rows[-1]["killed"] == "long training"
+    assert sum(int(row["kills"]) for row in rows) == 3
+    for row in rows:
+        assert (row["rows that differ"], row["runs trained again"]) == ("0", "0")
