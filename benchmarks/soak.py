@@ -122,7 +122,8 @@ class Soak:
 
     def sweep(self, victim: str | None) -> list[dict]:
         """Give the command once, and kill `victim` at a random moment; a note, if that was done."""
-        missing, before = int(self.plan().counts()["missing"].sum()), self.plan().table()
+        plan = self.plan()
+        missing, before = int(plan.counts()["missing"].sum()), plan.table()
         command = [sys.executable, "-c", "from hpstudy.cli import main; main()"]
         command += ["run", str(self.params), "--no-book"]
         if victim == "kernel":
@@ -131,12 +132,16 @@ class Soak:
         env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.folder)}
         pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         process = subprocess.Popen(command, cwd=self.folder, env=env, **pipes)
-        killed = False
+        killed, recorded = False, len(before)
         if victim is not None:
-            while not found(process, victim) and process.poll() is None:
-                time.sleep(0.05)
-            # Sweeps that go on from some runs are shorter than the first one was.
-            time.sleep(self.random.uniform(0, self.seconds / 3))
+            # As it starts, or while it trains: after some more runs, and a part of the next one.
+            more = self.random.randrange(5)
+            while process.poll() is None and (
+                not found(process, victim) or len(plan.store.recorded()) < len(before) + more
+            ):
+                time.sleep(0.02)
+            time.sleep(self.random.uniform(0, 1.0 if more else self.seconds / 3))
+            recorded = len(plan.store.recorded())
             killed = kill(process, victim, self.random)
         # Ends once no process of the sweep holds the pipe any more.
         said, _ = process.communicate(timeout=900)
@@ -146,7 +151,7 @@ class Soak:
         again = abs(int(announced[1]) - missing) if announced else 0
         after = self.plan().table().set_index("run_id").loc[before["run_id"], CLOCK]
         again += int((after.values != before[CLOCK].values).any(axis=1).sum())
-        return [{"victim": victim, "recorded": len(before), "again": again}] if killed else []
+        return [{"victim": victim, "recorded": recorded, "again": again}] if killed else []
 
 
 def found(process: subprocess.Popen, victim: str) -> list[int]:
@@ -217,7 +222,7 @@ def main() -> None:
         {
             "killed": victim,
             "kills": len(some),
-            "rows recorded before": f"{some['recorded'].min()} to {some['recorded'].max()}",
+            "rows recorded by then": f"{some['recorded'].min()} to {some['recorded'].max()}",
             "rows that differ": int(some["differences"].sum()),
             "runs trained again": int(some["again"].sum()),
         }

@@ -43,7 +43,7 @@ SOAK = {
         {
             "killed": victim,
             "kills": number,
-            "rows recorded before": "0 to 12",
+            "rows recorded by then": "0 to 12",
             "rows that differ": 0,
             "runs trained again": again,
         }
