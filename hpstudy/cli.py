@@ -35,7 +35,7 @@ Executor = Annotated[
 ]
 Address = Annotated[
     str | None,
-    typer.Option(help="Ray cluster: auto or HOST:PORT; RAY_ADDRESS or a new one if not given."),
+    typer.Option(help="HOST:PORT of a Ray cluster; RAY_ADDRESS or a new one if not given."),
 ]
 Pruning = Annotated[str, typer.Option(help="One pruned variant of the study, as uniform-0.6.")]
 
