@@ -2,7 +2,7 @@
 
     python benchmarks/gpu.py ceilings
     python benchmarks/gpu.py step [--variants unpruned uniform-0.2 nonuniform-0.2]
-    python benchmarks/gpu.py many [--variants unpruned]
+    python benchmarks/gpu.py many [--variants unpruned] [--arithmetic bfloat16]
     python benchmarks/gpu.py correct
     python benchmarks/gpu.py accuracy --data-root FOLDER [--epochs 30] [--rounds 1]
     python benchmarks/gpu.py resnet50 [--images IMAGEFOLDER]
@@ -214,49 +214,31 @@ def mps() -> bool:
 
 
 def many(given) -> list[dict]:
-    """K networks on one GPU: branches of one graph, or processes."""
+    """K networks on one GPU, each in a worker of its own."""
     scale, counts = (SMALL, (1, 2)) if given.smoke else (CIFAR, (1, 2, 4, 8))
     shared = "processes, MPS" if mps() else "processes, time-sliced"
     rows = []
     for variant in given.variants or [DENSE]:
-        rates = _branches(given, scale, variant, counts) | _processes(
-            given, scale, variant, counts, shared
-        )
-        for (way, count), values in rates.items():
+        rates = _processes(given, scale, variant, counts)
+        for count, values in rates.items():
             rows.append(
                 {
-                    "network": f"{scale.network}, {variant}, bfloat16",
-                    "way": way,
+                    "network": f"{scale.network}, {variant}, {given.arithmetic}",
+                    "way": shared,
                     "K": count,
                     "n": len(values),
                     "images x networks/s": median_spread(values),
-                    "x K = 1": median_spread(ratios(values, rates[way, 1])),
+                    "x K = 1": median_spread(ratios(values, rates[1])),
                 }
             )
     return rows
 
 
-def _branches(given, scale: Scale, variant: str, counts: tuple[int, ...]) -> dict:
-    """Rates of the package's own trainer, and of K as branches."""
-    data, start = images(scale, given.data_root).to(given.device), built(scale, variant)
-
-    def trainer(capture: Callable | None) -> Trainer:
-        return Trainer(copy.deepcopy(start), data, scale.recipe(), "bfloat16", capture)
-
-    # Their own steps are not recorded: those of the branches are.
-    trainers = [trainer(loops.called) for _ in range(max(counts))]
-    cases = {("hpstudy's trainer", 1): loops.trainer_loop(trainer(None), scale.steps)}
-    for count in counts:
-        branches = loops.Branches(trainers[:count])
-        cases["branches of one graph", count] = branches.loop(scale.steps)
-    return turns(given, cases)
-
-
 def _processes(
-    given, scale: Scale, variant: str, counts: tuple[int, ...], name: str
-) -> dict[tuple[str, int], list[float]]:
+    given, scale: Scale, variant: str, counts: tuple[int, ...]
+) -> dict[int, list[float]]:
     """Rates of K workers that calibrate at once."""
-    spec = scale.run("bfloat16", variant)
+    spec = scale.run(given.arithmetic, variant)
     arguments = spec, scale.classes, (scale.train, scale.test), given.seconds
     with ExitStack() as stack:
         pools = {count: stack.enter_context(open_pool(count)) for count in counts}
@@ -267,7 +249,7 @@ def _processes(
         # The first calibration of a process also starts its libraries.
         for count in counts:
             turn(count)
-        return turns(given, {(name, count): partial(turn, count) for count in counts})
+        return turns(given, {count: partial(turn, count) for count in counts})
 
 
 STEPS = {f.__name__: f for f in (ceilings, step, many, correct, accuracy, resnet50)}
@@ -281,6 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, help="of turns, or seeds; 5, in `accuracy` 1")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--variants", nargs="+")
+    parser.add_argument("--arithmetic", default="bfloat16", help="of `many`")
     parser.add_argument("--epochs", type=int, default=30, help="of `accuracy`")
     parser.add_argument("--images", type=Path, help="ImageFolder whose images `resnet50` decodes")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, for a CPU")

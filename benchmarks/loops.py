@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import torch
@@ -15,7 +14,6 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Listed
 from torchvision import transforms
 
-from hpstudy.program import Program, capture_for
 from hpstudy.sources import Split
 from hpstudy.training import Trainer
 
@@ -113,68 +111,6 @@ def trainer_evaluation(trainer: Trainer) -> Iterator[int]:
 def called(function):
     """In place of a capture: a step that is called, and so launched kernel by kernel."""
     return function
-
-
-class Branches:
-    """Networks that train at once: branches of one CUDA graph, or one after the other on a CPU.
-
-    Parameters
-    ----------
-    trainers : list of Trainer
-        On one device; their own steps are not used but for what they are made of.
-    """
-
-    def __init__(self, trainers: list[Trainer]):
-        self.trainers = trainers
-        device = trainers[0].device
-        self.streams = [torch.cuda.Stream(device) for _ in trainers if device.type == "cuda"]
-        self.step = Program(self._step, capture_for(device))
-        for trainer in trainers:
-            trainer.model.train()
-        batch = trainers[0].recipe.batch_size
-        self.step.prepare(*(t.train_batches.centred()[:, :batch] for t in trainers))
-
-    def _step(self, *views: torch.Tensor) -> None:
-        """One step of every network; its batch is cut within the graph too."""
-        with _forked(self.streams) as branch:
-            for number, (trainer, part) in enumerate(zip(self.trainers, views, strict=True)):
-                with branch(number):
-                    for images, labels in trainer.train_batches.take(part, part.shape[1]):
-                        trainer._train_step(images, labels)
-
-    def loop(self, steps: int) -> Iterator[int]:
-        """Yield images x networks trained, the device waited for every `steps`."""
-        generators = [torch.Generator().manual_seed(seed) for seed in range(len(self.trainers))]
-        batch = self.trainers[0].recipe.batch_size
-        for trainer in self.trainers:
-            trainer.lr.fill_(LR)
-            trainer.weight_decay.fill_(WEIGHT_DECAY)
-        while True:
-            orders = [
-                trainer.train_batches.random(generator)
-                for trainer, generator in zip(self.trainers, generators, strict=True)
-            ]
-            full = orders[0].shape[1] // batch
-            parts = [order[:, : full * batch].split(batch, 1) for order in orders]
-            for number, views in enumerate(zip(*parts, strict=True), 1):
-                self.step(*views)
-                if number % steps == 0 or number == full:
-                    self.trainers[0].totals[0].item()
-                    yield len(views) * batch * ((number - 1) % steps + 1)
-
-
-@contextmanager
-def _forked(streams: list):
-    """Streams that begin when the present one has come here, and are waited for at the end."""
-    if not streams:
-        yield lambda number: nullcontext()
-        return
-    origin = torch.cuda.current_stream()
-    for stream in streams:
-        stream.wait_stream(origin)
-    yield lambda number: torch.cuda.stream(streams[number])
-    for stream in streams:
-        origin.wait_stream(stream)
 
 
 def repeated(function, amount: float, times: int = 10) -> Iterator[float]:

@@ -18,7 +18,7 @@ from hpstudy.training import Trainer
 from hpstudy.worker import run_on
 
 RECORDED = ("float32", "tf32", "bfloat16", "bfloat16-compiled")
-REFERENCE, ALONE, BRANCHES = "float64 on the CPU", "bfloat16, two alone", "bfloat16, two branches"
+REFERENCE = "float64 on the CPU"
 STEPS = 3
 
 # Training losses of the steps, evaluation losses, all weights.
@@ -43,18 +43,11 @@ def correct(given) -> list[dict]:
         eager = f"{arithmetic}, eager"
         single[eager], single[arithmetic] = trainer(arithmetic, loops.called), trainer(arithmetic)
         pairs += [(eager, REFERENCE), (arithmetic, REFERENCE), (arithmetic, eager)]
-    pairs.append((BRANCHES, ALONE))
-    two = {
-        name: [trainer("bfloat16", loops.called) for _ in range(2)] for name in (ALONE, BRANCHES)
-    }
-    branches = loops.Branches(two[BRANCHES])
     gaps: dict[tuple[str, str], list[tuple[float, ...]]] = {pair: [] for pair in pairs}
     for seed in range(given.rounds or 5):
         torch.manual_seed(seed)
         start = build_model(scale.network, scale.classes).state_dict()
         ends = {name: _run(way, start, seed) for name, way in single.items()}
-        ends[ALONE] = _side_by_side(two[ALONE], start, seed, None)
-        ends[BRANCHES] = _side_by_side(two[BRANCHES], start, seed, branches)
         for pair in pairs:
             gaps[pair].append(_gap(*(ends[name] for name in pair)))
     columns = ("training losses", "evaluation losses", "weights")
@@ -72,32 +65,6 @@ def _run(trainer: Trainer, start: dict, seed: int) -> Ends:
     trainer.model.load_state_dict(start)
     curve = trainer.run(LR, WEIGHT_DECAY, seed).curve
     return torch.tensor(curve["train_loss"]), torch.tensor(curve["loss"]), _weights(trainer)
-
-
-def _side_by_side(
-    trainers: list[Trainer], start: dict, seed: int, branches: loops.Branches | None
-) -> Ends:
-    """Each trainer on images of its own, one after the other or as branches."""
-    generators = [torch.Generator().manual_seed(2 * seed + k) for k in range(len(trainers))]
-    for trainer in trainers:
-        trainer.model.load_state_dict(start)
-        trainer.model.train()
-        trainer.lr.fill_(LR)
-        trainer.weight_decay.fill_(WEIGHT_DECAY)
-        for state in trainer.optimizer.state.values():
-            state["momentum_buffer"].zero_()
-    losses = []
-    for _ in range(STEPS):
-        views = [t.train_batches.random(g) for t, g in zip(trainers, generators, strict=True)]
-        if branches:
-            branches.step(*views)
-        else:
-            for trainer, part in zip(trainers, views, strict=True):
-                trainer.train(part)
-        losses += [trainer.last_loss.item() for trainer in trainers]
-    evaluated = [trainer.evaluate()[2] for trainer in trainers]
-    weights = torch.cat([_weights(trainer) for trainer in trainers])
-    return torch.tensor(losses), torch.tensor(evaluated), weights
 
 
 def _weights(trainer: Trainer) -> Tensor:

@@ -46,6 +46,8 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
             "workers": workers,
             "arithmetic": plan.arithmetic,
             **environment(),
+            # A store may have come from another machine: what trained stands in its rows.
+            "torch": ", ".join(sorted(set(table["torch"]))),
         },
     }
     return publish(table, record, folder)
