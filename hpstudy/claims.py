@@ -1,7 +1,7 @@
 """Which runs of a store are being trained: sweeps that share one train no run twice."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -21,14 +21,13 @@ class Claims:
         # After a power cut no sweep lives, whose claims would have to be known.
         self._database = Database(path, durable=False)
 
-    def take(self, runs: Mapping[str, bool]) -> dict[str, str]:
+    def take(self, runs: Mapping[str, Iterable[str]]) -> dict[str, str]:
         """Claim runs for this sweep, in one transaction.
 
         Parameters
         ----------
-        runs : mapping of str to bool
-            By the id of a run, whether it needs no more training where another sweep's race has
-            stopped it.
+        runs : mapping of str to iterable of str
+            By the id of a run, the tables of the store that have a row of it once it has ended.
 
         Returns
         -------
@@ -38,10 +37,10 @@ class Claims:
         """
         with self._database.transaction(write=True) as database:
             self._forget_the_dead(database)
-            return {run_id: self._take(database, run_id, raced) for run_id, raced in runs.items()}
+            return {run_id: self._take(database, run_id, ends) for run_id, ends in runs.items()}
 
-    def _take(self, database: sqlite3.Connection, run_id: str, raced: bool) -> str:
-        for table in ("runs", "failures", *["stopped"] * raced):
+    def _take(self, database: sqlite3.Connection, run_id: str, ends: Iterable[str]) -> str:
+        for table in ends:
             if database.execute(f"SELECT 1 FROM {table} WHERE run_id = ?", (run_id,)).fetchone():
                 return ENDED
         database.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (run_id, self._sweep))

@@ -228,6 +228,25 @@ def check(
 
 
 @app.command()
+def restore(
+    tables: Annotated[list[Path], typer.Argument(help="Published tables (.csv).")],
+    as_json: Json = False,
+) -> None:
+    """Put the runs of published tables into your own store, so that a sweep goes on from them."""
+    from hpstudy.restore import restore
+    from hpstudy.store import Store
+    from hpstudy.workspace import runs_folder
+
+    store = Store(runs_folder() / "store.sqlite")
+    said = [restore(path, store) for path in tables]
+    if as_json:
+        return _print_json(said)
+    for one in said:
+        stopped = f", {one['left_out']} stopped early left out" * bool(one["left_out"])
+        print(f"{one['table']}: {one['runs']} runs restored, {one['known']} known{stopped}")
+
+
+@app.command()
 def book(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
     publish: Annotated[

@@ -121,11 +121,18 @@ class Dispatch:
     def _claim(self, number: int) -> None:
         """Claim the first pending runs; those that other sweeps have are pending no more."""
         some = [self._pending.popleft() for _ in range(min(number, len(self._pending)))]
-        said = self.claims.take({task.run_id: task.race is not None for task in some})
+        said = self.claims.take({task.run_id: self._ends(task) for task in some})
         ours = [task for task in some if said[task.run_id] == OURS]
         self._claimed.update(task.run_id for task in ours)
         self._pending.extendleft(reversed(ours))
         self._say_waiting(sum(word == BUSY for word in said.values()))
+
+    def _ends(self, task: Task) -> list[str]:
+        """Tables of the store in which a run is found once it has ended."""
+        if task.run_id == self._prior and self.plan.needs_ranking:
+            # It may have been recorded for a study that has another prior, without its scores.
+            return ["rankings", "failures"]
+        return ["runs", "failures", *["stopped"] * (task.race is not None)]
 
     def _job(self, task: Task) -> Job:
         keep_scores = task.run_id == self._prior

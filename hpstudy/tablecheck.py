@@ -9,51 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ValidationError
 
 from hpstudy.errors import HpstudyError, listed, shown
-from hpstudy.faults import one_sentence
-from hpstudy.findings import Findings, reasons
-from hpstudy.kinds import choice
-from hpstudy.netcheck import Built, Certificate, Runs, check_certificate
-from hpstudy.published import METRIC_TITLES, read_published, read_record
+from hpstudy.findings import Findings
+from hpstudy.netcheck import Built, Runs, check_certificate
+from hpstudy.published import METRIC_TITLES, read_published
 from hpstudy.reading import read_text
+from hpstudy.recordcheck import read_said
 from hpstudy.rowcheck import row_faults
 from hpstudy.sources import KNOWN
 from hpstudy.store import TABLE_COLUMNS
 from hpstudy.storecheck import Recorded, hash_of
-from hpstudy.study import ARITHMETICS, DENSE, Count, RunSpec, Study, parse_variant
+from hpstudy.study import DENSE, RunSpec, Study, parse_variant
 
 _TEXT = ("run_id", "study", "variant", "model", "dataset", "method", "device", "torch", "curve")
 _TRUTH = {"True": True, "False": False}
-
-
-class Counts(BaseModel):
-    """What the record of a table counts, of what is checked here."""
-
-    runs: int
-    stopped: int
-    missing: dict[str, int]
-    failed: dict[str, str] = {}
-    train_seconds: float
-    images: int
-    device: str
-    arithmetic: choice("arithmetic", ARITHMETICS)
-
-
-class Images(BaseModel):
-    """What a record says of the images."""
-
-    train: Count
-    test: Count
-    fingerprint: str | None = None
-
-
-class Record(BaseModel):
-    """What a record says of the pruned networks and of the runs."""
-
-    certificates: dict[str, Certificate]
-    record: Counts
 
 
 def check_table(path: Path, recorded: Recorded) -> Findings:
@@ -66,36 +36,50 @@ def check_table(path: Path, recorded: Recorded) -> Findings:
     recorded : Recorded
         What stores have of its runs.
     """
-    findings = Findings(path)
     try:
-        read_published(path)
-        record = read_record(path.with_suffix(".json"), path)
-        _Check(findings, record, recorded)
+        return TableCheck(path, recorded).findings
     except HpstudyError as error:
+        findings = Findings(path)
         findings.fault(str(error))
-    return findings
+        return findings
 
 
-class _Check:
-    """One table against its record."""
+class TableCheck:
+    """One table against its record.
 
-    def __init__(self, findings: Findings, record: dict[str, Any], recorded: Recorded):
-        self.findings, self.recorded = findings, recorded
-        path = findings.path.with_suffix(".json")
-        data = record["study"]["data"]
-        asked = {name: value for name, value in data.items() if name not in Images.model_fields}
-        try:
-            self.study = Study.model_validate(record["study"] | {"data": asked})
-        except ValidationError as error:
-            raise HpstudyError(f"{path}: {one_sentence(error, Study)}") from None
-        try:
-            self.images = Images.model_validate(data)
-            said = Record.model_validate(record)
-        except ValidationError as error:
-            raise HpstudyError(f"{path} is no record of a table: {reasons(error)}") from None
+    Parameters
+    ----------
+    path : Path
+        Of the CSV file, beside which its record lies.
+    recorded : Recorded, optional
+        What stores have of its runs.
+
+    Attributes
+    ----------
+    findings : Findings
+    rows : list of dict
+        Values of its rows by column, None where there is no number; those left out whose cells
+        have none.
+    counts : Counts
+    identified : bool
+        Whether the ids of its runs can be told from the record.
+    prior : RunSpec
+        Of the dense network.
+
+    Raises
+    ------
+    HpstudyError
+        If the table or its record is not there, or is none.
+    """
+
+    def __init__(self, path: Path, recorded: Recorded | None = None):
+        self.findings, self.recorded = Findings(path), recorded or Recorded({}, {})
+        read_published(path)
+        self.study, self.images, said = read_said(path)
         self.counts, self.certificates = said.record, said.certificates
         # Older records have no fingerprint of images that a name does not fix.
         self.identified = self.study.data.name in KNOWN or self.images.fingerprint is not None
+        findings = self.findings
         if self.study.name != findings.path.stem:
             findings.fault(f"its record is that of the study {self.study.name}")
         text = read_text(findings.path)
@@ -105,8 +89,10 @@ class _Check:
                 f"{findings.path} has the columns {listed(table.columns)} instead of "
                 f"{listed(TABLE_COLUMNS)}"
             )
+        self.prior = self._at_prior(DENSE)
         built = self._check_certificates()
         rows = [row for cells in table.to_dict("records") if (row := self._values(cells))]
+        self.rows = rows
         built |= self._check_rows(rows)
         if len(rows) == len(table):
             self._check_counts(rows)
@@ -121,7 +107,12 @@ class _Check:
             data = self.study.data.name
             findings.facts["note"] = f"ids unchecked, as its record has no fingerprint of {data}"
 
-    def _spec(self, variant: str) -> RunSpec:
+    def spec(self, row: dict[str, Any]) -> RunSpec:
+        """Specification of the run of a row."""
+        own = {name: row[name] for name in ("lr", "weight_decay", "seed")}
+        return self._at_prior(row["variant"]).model_copy(update=own)
+
+    def _at_prior(self, variant: str) -> RunSpec:
         """Run of a variant at the prior."""
         study, dense = self.study, variant == DENSE
         data = study.data
@@ -140,7 +131,7 @@ class _Check:
         )
 
     def _check_certificates(self) -> set[Built | None]:
-        prior, study = self._spec(DENSE).run_id, self.study
+        prior, study = self.prior.run_id, self.study
         built = set()
         for variant, certificate in self.certificates.items():
             if variant not in study.variants or variant == DENSE:
@@ -186,7 +177,7 @@ class _Check:
                 for words in faults:
                     self.findings.fault(words, run_id)
                 continue
-            runs = kinds.setdefault(variant, Runs(self._spec(variant)))
+            runs = kinds.setdefault(variant, Runs(self._at_prior(variant)))
             setting = row["lr"], row["weight_decay"], row["seed"]
             runs.add(run_id, setting, (row["macs"], row["params"]))
             faults = row_faults(row, self.study.recipe.epochs, row["stopped"])

@@ -1,0 +1,61 @@
+"""A store made again from published tables, where it is lost or was another machine's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hpstudy.errors import HpstudyError
+from hpstudy.executor import Outcome
+from hpstudy.store import Store
+from hpstudy.tablecheck import TableCheck
+
+
+def restore(path: Path, store: Store) -> dict[str, Any]:
+    """Put the runs of a published table into a store, so that a sweep goes on from them.
+
+    The table is checked whole first (`hpstudy.check`). It holds no ranking of filters: the next
+    sweep trains the dense network at the prior once more, and finds the runs of the pruned
+    networks again where that comes out the same. Runs that were stopped early are left out, since
+    the table does not say what they were stopped on.
+
+    Parameters
+    ----------
+    path : Path
+        Of the CSV file, beside which its record lies.
+    store : Store
+
+    Returns
+    -------
+    dict
+        `table`; `runs` put into the store; `known`, that were there and stay as they were;
+        `left_out`, that were stopped early.
+
+    Raises
+    ------
+    HpstudyError
+        If the table or its record is not there or not whole, or its runs cannot be identified,
+        because its record has no fingerprint of its images.
+    """
+    checked = TableCheck(path)
+    if faults := checked.findings.faults:
+        more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
+        raise HpstudyError(
+            f"{checked.findings.lines()[0]}{more}; only a table that is whole is restored"
+        )
+    if not checked.identified:
+        raise HpstudyError(f"{path} cannot be restored: {checked.findings.facts['note']}")
+    whole = [row for row in checked.rows if not row["stopped"]]
+    known = store.recorded()
+    found = [row for row in whole if row["run_id"] not in known]
+    store.record(
+        (checked.spec(row), Outcome(row | {"curve": json.loads(row["curve"])}, None, None))
+        for row in found
+    )
+    # A study that leaves its arithmetic open goes on with the one that was decided for it.
+    store.decide(checked.prior.family, checked.counts.arithmetic)
+    return {
+        "table": str(path),
+        "runs": len(found),
+        "known": len(whole) - len(found),
+        "left_out": len(checked.rows) - len(whole),
+    }
