@@ -169,7 +169,7 @@ def main() -> None:
     log.say(f"recorded runs that were trained twice {summary['trained_twice']}")
     if given.output:
         written = {
-            "command": f"python benchmarks/cluster.py --output {given.output}",
+            "command": "python benchmarks/cluster.py --output book/results/cluster.json",
             "machine": machine(),
             "versions": {package: version(package) for package in ("hpstudy", "ray", "torch")},
             "events": log.events,

@@ -36,6 +36,8 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
         If the table or its record is not there or not whole, or its runs cannot be identified,
         because its record has no fingerprint of its images.
     """
+    if not path.is_file():
+        raise HpstudyError(f"there is no table {path}")
     checked = TableCheck(path)
     if faults := checked.findings.faults:
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
