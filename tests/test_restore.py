@@ -55,7 +55,7 @@ def test_only_a_table_that_is_whole_is_restored(table, tmp_path):
     text = table.read_text()
     run_id = text.splitlines()[1].partition(",")[0]
     table.write_text(text.replace(run_id, "0" * 16))
-    with pytest.raises(HpstudyError, match=r"has the id [0-9a-f]{16}; only a table that is whole is restored"):
+    with pytest.raises(HpstudyError, match=r"has the id [0-9a-f]{16}; only a table that is whole"):
         restore(table, store)
     assert not store.recorded()
     table.with_suffix(".json").unlink()
