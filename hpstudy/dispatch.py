@@ -52,7 +52,7 @@ class Dispatch:
     ):
         self.plan, self.executor, self.claims = plan, executor, claims
         self.bar, self.seconds = bar, seconds
-        self.growths = plan.progress().growths
+        self._growths = plan.progress().growths
         self._prior = plan.prior.run_id
         self._pending: deque[Task] = deque()
         self._running: dict[str, Task] = {}
@@ -97,7 +97,7 @@ class Dispatch:
             self.plan.certify()
         ready = tasks(self.plan)
         self._pending = deque(task for task in ready if task.run_id not in self._running)
-        self.growths = _say_growths(self.plan, self.growths)
+        self._growths = _say_growths(self.plan, self._growths)
         missing = self.plan.counts()["missing"]
         self._total = self._finished + int(missing.sum())
         left = sum(count * self.seconds[name] for name, count in missing.items())

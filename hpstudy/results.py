@@ -12,7 +12,7 @@ import pandas as pd
 
 from hpstudy.analysis import Analysis
 from hpstudy.errors import HpstudyError, unknown
-from hpstudy.landscape import Landscape, landscapes
+from hpstudy.landscape import AXES, Landscape, landscapes
 from hpstudy.published import METRIC_TITLES, read_json, read_published, read_record
 from hpstudy.risk import Risk, risks
 from hpstudy.study import DENSE
@@ -91,10 +91,15 @@ class Results:
         )
 
     @property
-    def images_per_run(self) -> int:
-        """Images that one training sees, each as often as it does."""
-        study = self.record["study"]
-        return int(study["data"]["train"]) * int(study["recipe"]["epochs"])
+    def pixels_per_run(self) -> int:
+        """Pixels of the images that one training sees, each as often as it does."""
+        data, recipe = self.record["study"]["data"], self.record["study"]["recipe"]
+        return int(data["train"]) * int(data["image_size"]) ** 2 * int(recipe["epochs"])
+
+    @property
+    def replicated(self) -> bool:
+        """Whether any setting of a network was trained more than once."""
+        return bool(self.table.duplicated(["variant", *AXES]).any())
 
     @property
     def missing(self) -> dict[str, int]:

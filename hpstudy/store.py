@@ -12,7 +12,6 @@ import pandas as pd
 from hpstudy.database import RESULT_COLUMNS, Database
 from hpstudy.errors import HpstudyError
 from hpstudy.executor import Outcome
-from hpstudy.racing import Verdict
 from hpstudy.study import RunSpec
 
 TABLE_COLUMNS = (
@@ -58,21 +57,6 @@ class Store:
     def checkpoint(self, run_id: str) -> Path:
         """Where a long training is kept while it goes on."""
         return self.path.parent / "checkpoints" / f"{run_id}.pt"
-
-    def add(
-        self, spec: RunSpec, result: Mapping[str, Any], ranking: Mapping[str, Any] | None = None
-    ) -> None:
-        """Record one finished run, and the filter scores taken from it, in one transaction.
-
-        A run that is there already stays as it was.
-        """
-        self.record([(spec, Outcome(result, ranking, None))])
-
-    def stop(
-        self, spec: RunSpec, result: Mapping[str, Any], threshold: float, verdict: Verdict
-    ) -> None:
-        """Record a run that was stopped because it could not reach the region of interest."""
-        self.record([(spec, Outcome(result, None, verdict))], threshold)
 
     def record(
         self, runs: Iterable[tuple[RunSpec, Outcome]], threshold: float | None = None

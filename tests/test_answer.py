@@ -231,7 +231,16 @@ def test_summary_counts_the_verdicts():
 # --- phrases and tables ---------------------------------------------------------------------------
 
 
-def test_first_page_answers_from_the_study_that_sees_the_most_images():
+def test_first_page_answers_from_a_study_that_knows_its_noise_even_if_another_sees_more():
+    known = study(name="known", rows=rows(0.25))
+    once = [row for row in rows(0.0) if row["seed"] == 1]
+    large = study(name="large", rows=once)
+    large.record["study"]["recipe"]["epochs"] = 600
+    assert known.replicated and not large.replicated
+    assert answer.lead([large, known]) is known
+
+
+def test_first_page_answers_from_the_study_that_sees_the_most_pixels():
     small = study(name="small", rows=rows(0.25))
     large = study(name="large", rows=rows(0.0))
     large.record["study"]["recipe"]["epochs"] = 60

@@ -52,10 +52,10 @@ def sweep(path, **changes):
     plan = Plan(tiny.study(STUDY | changes), Store(path))
     scores = filter_scores(plan.network.model, plan.network.prunable)
     ranking = {"weights_sha256": "ab" * 32, "scores": scores}
-    plan.store.add(plan.prior, ended(plan, plan.prior), ranking)
+    tiny.record(plan.store, plan.prior, ended(plan, plan.prior), ranking)
     plan.certify()
     for _, spec in plan.missing():
-        plan.store.add(spec, ended(plan, spec))
+        tiny.record(plan.store, spec, ended(plan, spec))
     return plan
 
 
@@ -65,12 +65,12 @@ def made(tmp_path_factory):
     plan = sweep(folder / "store.sqlite")
     table = publish_study(plan, folder, "hpstudy run tiny.yaml", 1)
     early = plan.prior.model_copy(update={"seed": 1})
-    plan.store.stop(early, ended(plan, early, epochs=1), 1.0, VERDICT)
+    tiny.stop(plan.store, early, ended(plan, early, epochs=1), 1.0, VERDICT)
     diverged = plan.prior.model_copy(update={"seed": 2})
     lost = {"train_loss": [math.nan], "loss": [math.nan], "top1": [10.0]}
     numbers = {"top1": 10.0, "best_top1": 10.0, "best_epoch": 1, "loss": math.nan}
     numbers |= {"train_loss": math.nan, "diverged": True, "curve": lost}
-    plan.store.add(diverged, ended(plan, diverged, epochs=1, **numbers))
+    tiny.record(plan.store, diverged, ended(plan, diverged, epochs=1, **numbers))
     plan.store.fail(plan.prior.model_copy(update={"seed": 3}), "its worker was killed")
     ids = SimpleNamespace(early=early.run_id, diverged=diverged.run_id, prior=plan.prior.run_id)
     return SimpleNamespace(folder=folder, plan=plan, table=table, ids=ids)
@@ -332,7 +332,7 @@ def test_many_faults_are_counted_and_the_first_are_printed(copy, made):
     specs = [made.plan.prior.model_copy(update={"seed": seed}) for seed in range(100, 130)]
     store = Store(copy.store)
     for spec in specs:
-        store.add(spec, ended(made.plan, spec, top1=49.0))
+        tiny.record(store, spec, ended(made.plan, spec, top1=49.0))
     (findings,) = check_files([copy.store])
     assert len(findings.faults) == 30 == len(findings.as_json()["faults"])
     assert len(findings.lines()) == MOST_LINES + 1

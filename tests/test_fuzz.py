@@ -94,7 +94,7 @@ def test_store(tmp_path):
     store, specs = Store(path), [tiny.spec({"seed": seed}) for seed in range(9)]
     labels = {"study": "tiny", "variant": DENSE, "method": DENSE, "flops_ratio": 1.0}
     for spec in specs:
-        store.add(spec, tiny.result(), {"weights_sha256": "ab", "scores": {"a": [0.5]}})
+        tiny.record(store, spec, tiny.result(), {"weights_sha256": "ab", "scores": {"a": [0.5]}})
     del store
     for beside in ("-wal", "-shm"):
         assert not path.with_name(path.name + beside).exists()

@@ -187,7 +187,7 @@ def train(plan, value):
     for variant, spec in plan.missing():
         steps = round(math.log10(spec.lr / 0.01) / 0.3)
         kept = ranking if spec == plan.prior else None
-        plan.store.add(spec, tiny.result(top1=value(variant, steps)), kept)
+        tiny.record(plan.store, spec, tiny.result(top1=value(variant, steps)), kept)
     plan.certify()
 
 
@@ -212,7 +212,7 @@ def test_a_point_has_a_result_once_all_its_seeds_have(plan):
     before = plan.progress().growths["unpruned"]
     assert before.extent.lr == (0, 1) and not before.settled
     (first, *_) = [spec for _, spec in plan.missing() if spec.lr > 0.02]
-    plan.store.add(first, tiny.result(top1=50.0))
+    tiny.record(plan.store, first, tiny.result(top1=50.0))
     assert plan.progress().growths["unpruned"] == before
 
 

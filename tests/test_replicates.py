@@ -81,7 +81,7 @@ def plan(tmp_path):
 def record(plan, variant, spec, top1):
     scores = {layer: list(range(1, n + 1)) for layer, n in plan.network.cost.widths.items()}
     ranking = {"weights_sha256": "0" * 64, "scores": scores}
-    plan.store.add(spec, tiny.result(top1=top1), ranking if spec == plan.prior else None)
+    tiny.record(plan.store, spec, tiny.result(top1=top1), ranking if spec == plan.prior else None)
     plan.certify()
 
 
@@ -249,7 +249,7 @@ def test_what_another_studys_race_stopped_is_trained_to_its_end(tmp_path):
     plan = line(tmp_path / "store.sqlite", racing=True, variants=[])
     measure(plan)
     (first, *_) = [spec for _, spec in plan.missing()]
-    plan.store.stop(first, tiny.result(), 1.0, Verdict(80.0, 1.0, 90.0))
+    tiny.stop(plan.store, first, tiny.result(), 1.0, Verdict(80.0, 1.0, 90.0))
     assert first in [spec for _, spec in plan.missing()]
     assert first in [task.spec for task in tasks(plan) if task.race is None]
 

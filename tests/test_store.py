@@ -34,7 +34,7 @@ def store(tmp_path):
 def test_recorded_run_comes_back_as_the_row_that_is_published(store):
     spec = tiny.spec({"lr": 0.0158489, "weight_decay": 1e-05, "seed": 3})
     result = tiny.result(top5=99.25, diverged=True)
-    store.add(spec, result)
+    tiny.record(store, spec, result)
     table = store.frame([(PRUNED, spec)])
     assert tuple(table.columns) == TABLE_COLUMNS
     row = table.iloc[0].to_dict()
@@ -55,8 +55,8 @@ def test_recorded_run_comes_back_as_the_row_that_is_published(store):
 
 
 def test_recording_a_run_again_changes_nothing(store):
-    store.add(tiny.spec(), tiny.result(top1=93.5))
-    store.add(tiny.spec(), tiny.result(top1=10.0))
+    tiny.record(store, tiny.spec(), tiny.result(top1=93.5))
+    tiny.record(store, tiny.spec(), tiny.result(top1=10.0))
     table = store.frame([(DENSE, tiny.spec())])
     assert table["top1"].tolist() == [93.5]
     assert store.recorded() == {tiny.spec().run_id}
@@ -66,7 +66,7 @@ VERDICT = Verdict(expected=80.0, deviation=1.0, needed=93.0)
 
 
 def test_a_stopped_run_is_told_apart_from_one_trained_to_the_end(store):
-    store.stop(tiny.spec(), tiny.result(top1=50.0, epochs=1, diverged=True), 1.0, VERDICT)
+    tiny.stop(store, tiny.spec(), tiny.result(top1=50.0, epochs=1, diverged=True), 1.0, VERDICT)
     assert store.recorded() == set() and store.stopped(1.0) == {tiny.spec().run_id}
     # Unable to reach a region of one point, it may still reach one of two.
     assert store.stopped(0.5) == {tiny.spec().run_id} and store.stopped(2.0) == set()
@@ -79,40 +79,40 @@ def test_a_stopped_run_is_told_apart_from_one_trained_to_the_end(store):
 
 
 def test_a_run_trained_to_the_end_after_all_stands_in_for_the_stopped_one(store):
-    store.stop(tiny.spec(), tiny.result(epochs=1), 1.0, VERDICT)
-    store.add(tiny.spec(), tiny.result(top1=93.5))
+    tiny.stop(store, tiny.spec(), tiny.result(epochs=1), 1.0, VERDICT)
+    tiny.record(store, tiny.spec(), tiny.result(top1=93.5))
     assert store.accuracies() == {tiny.spec().run_id: 93.5}
     row = store.frame([(DENSE, tiny.spec())], stopped_at=1.0).iloc[0]
     assert not row["stopped"] and (row["top1"], row["epochs"]) == (93.5, 3)
 
 
 def test_curves_come_back_as_they_were_recorded(store):
-    store.add(tiny.spec(), tiny.result())
-    store.add(tiny.spec({"seed": 1}), tiny.result())
+    tiny.record(store, tiny.spec(), tiny.result())
+    tiny.record(store, tiny.spec({"seed": 1}), tiny.result())
     curves = store.curves([tiny.spec().run_id, "no such run"])
     assert curves == {tiny.spec().run_id: tiny.result()["curve"]}
 
 
 def test_scores_are_kept_with_the_run_that_they_were_taken_from(store):
     ranking = {"weights_sha256": "ab" * 32, "scores": {"blocks.0.conv1": [0.1, 1 / 3, 1e-300]}}
-    store.add(tiny.spec(), tiny.result(), ranking)
-    store.add(tiny.spec({"seed": 1}), tiny.result())
+    tiny.record(store, tiny.spec(), tiny.result(), ranking)
+    tiny.record(store, tiny.spec({"seed": 1}), tiny.result())
     assert store.ranking(tiny.spec()) == ranking
     assert store.ranking(tiny.spec({"seed": 1})) is None
     # A run that was recorded without its scores can be given them later.
-    store.add(tiny.spec({"seed": 1}), tiny.result(top1=1.0), ranking)
+    tiny.record(store, tiny.spec({"seed": 1}), tiny.result(top1=1.0), ranking)
     assert store.ranking(tiny.spec({"seed": 1})) == ranking
     assert store.frame([(DENSE, tiny.spec({"seed": 1}))])["top1"].tolist() == [93.5]
 
 
 def test_a_run_and_its_scores_are_recorded_together_or_not_at_all(store):
     with pytest.raises(TypeError):
-        store.add(tiny.spec(), tiny.result(), {"weights_sha256": "ab", "scores": object()})
+        tiny.record(store, tiny.spec(), tiny.result(), {"weights_sha256": "ab", "scores": object()})
     assert store.recorded() == set() and store.ranking(tiny.spec()) is None
 
 
 def test_table_can_be_read_while_a_run_is_being_recorded(store):
-    store.add(tiny.spec(), tiny.result())
+    tiny.record(store, tiny.spec(), tiny.result())
     writer = sqlite3.connect(store.path, isolation_level=None)
     writer.execute("BEGIN EXCLUSIVE")
     writer.execute("DELETE FROM runs")
@@ -130,7 +130,7 @@ def test_table_is_sorted_by_variant_in_the_given_order_then_by_lr_decay_and_seed
     }
     pruned = [tiny.spec({"lr": lr, "widths": {"blocks.0.conv1": 3}}) for lr in (0.2, 0.1)]
     for spec in (*pruned, *specs.values()):
-        store.add(spec, tiny.result())
+        tiny.record(store, spec, tiny.result())
     runs = [(PRUNED, spec) for spec in pruned] + [(DENSE, spec) for spec in specs.values()]
     table = store.frame(runs)
     assert table["variant"].tolist() == ["uniform-0.2"] * 2 + ["unpruned"] * 8
@@ -147,7 +147,7 @@ def test_runs_that_are_not_recorded_have_no_row(store):
 def test_losses_that_are_no_numbers_are_empty_in_the_table(store):
     curve = {"train_loss": [math.nan], "loss": [math.inf], "top1": [10.0]}
     result = tiny.result(loss=math.nan, train_loss=math.inf, diverged=True, curve=curve)
-    store.add(tiny.spec(), result)
+    tiny.record(store, tiny.spec(), result)
     row = store.frame([(DENSE, tiny.spec())]).iloc[0]
     assert pd.isna(row["loss"]) and not math.isfinite(row["train_loss"])
     assert row["diverged"] and row["top1"] == 93.5
@@ -185,7 +185,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(version, tmp_pat
 
 
 def test_store_of_another_schema_is_refused_with_both_numbers(store, refused):
-    store.add(tiny.spec(), tiny.result())
+    tiny.record(store, tiny.spec(), tiny.result())
     database(store.path, "PRAGMA user_version = 1")
     words = refused(Store, store.path)
     assert "schema 1;" in words and "schema 2 and schema 3" in words
@@ -203,7 +203,7 @@ def test_the_first_decision_on_the_arithmetic_of_a_study_stays(store):
 
 
 def test_damage_is_said_in_one_sentence(store, tmp_path, refused):
-    store.add(tiny.spec(), tiny.result())
+    tiny.record(store, tiny.spec(), tiny.result())
     damaged = tmp_path / "damaged.sqlite"
     database(store.path, f"VACUUM INTO '{damaged}'")
     size = damaged.stat().st_size
@@ -214,7 +214,7 @@ def test_damage_is_said_in_one_sentence(store, tmp_path, refused):
 
 
 def test_a_read_only_store_is_said_in_one_sentence_and_stays_whole(store, refused):
-    store.add(tiny.spec(), tiny.result())
+    tiny.record(store, tiny.spec(), tiny.result())
     # What SQLite then says is what it says of a file that may not be written.
     store.database._connection.execute("PRAGMA query_only = ON")
     words = refused(store.add, tiny.spec({"seed": 5}), tiny.result())
@@ -232,7 +232,7 @@ from hpstudy.store import Store
 store, seed, count = Store(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 for k in range(count):
     curve = {"train_loss": [1.0] * 2000, "loss": [1.0], "top1": [1.0]}
-    store.add(tiny.spec({"lr": (k + 1) / 1000, "seed": seed}), tiny.result(curve=curve),
+    tiny.record(store, tiny.spec({"lr": (k + 1) / 1000, "seed": seed}), tiny.result(curve=curve),
               {"weights_sha256": "ab", "scores": {"blocks.0.conv1": [float(k)] * 2000}})
     print(k, flush=True)
 """
@@ -283,7 +283,7 @@ def test_process_killed_while_it_writes_leaves_whole_rows(tmp_path):
 def test_same_table_is_published_as_the_same_bytes(store, tmp_path):
     specs = [tiny.spec({"lr": lr}) for lr in (0.1, 0.0158489)]
     for spec in specs:
-        store.add(spec, tiny.result())
+        tiny.record(store, spec, tiny.result())
     record = {"study": {"name": "tiny"}, "certificates": {}}
     first = publish(store.frame((DENSE, s) for s in specs), record, tmp_path / "a" / "results")
     second = publish(store.frame((DENSE, s) for s in reversed(specs)), record, tmp_path / "b")
@@ -298,7 +298,7 @@ def test_same_table_is_published_as_the_same_bytes(store, tmp_path):
 
 def test_published_numbers_are_read_back_to_the_last_digit(store, tmp_path):
     spec = tiny.spec({"lr": 0.1 + 0.2, "weight_decay": 1 / 3})
-    store.add(spec, tiny.result(top1=100 / 3, loss=1e-17))
+    tiny.record(store, spec, tiny.result(top1=100 / 3, loss=1e-17))
     path = publish(store.frame([(DENSE, spec)]), {"study": {"name": "tiny"}}, tmp_path)
     with path.open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
@@ -314,7 +314,7 @@ def test_publishing_that_fails_leaves_the_table_that_was_there(
     record = {"study": {"name": "tiny"}}
     path = publish(store.frame([]), record, tmp_path)
     before = path.read_bytes()
-    store.add(tiny.spec(), tiny.result())
+    tiny.record(store, tiny.spec(), tiny.result())
     written = Path.write_text
 
     def disk_full(self, text, **options):

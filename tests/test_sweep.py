@@ -302,7 +302,7 @@ def test_price_is_measured_where_three_runs_are_finished(swept, tmp_path):
     plan = Plan(tiny.study({"seeds": [0, 1], "variants": []}), store)
     specs = [spec for _, spec in plan.runs()]
     for spec, seconds in zip(specs, (10.0, 90.0, 30.0), strict=False):
-        store.add(spec, tiny.result(seconds=seconds))
+        tiny.record(store, spec, tiny.result(seconds=seconds))
     entry = price(plan, workers=1)["variants"]["unpruned"]
     assert (entry["total"], entry["done"], entry["missing"]) == (4, 3, 1)
     assert (entry["seconds_per_run"], entry["source"]) == (30.0, "measured")

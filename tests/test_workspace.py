@@ -118,6 +118,6 @@ def test_a_prior_that_diverged_ranks_no_filters(tmp_path, refused):
     store = Store(tmp_path / "store.sqlite")
     prior = Plan(tiny.study(), store).prior
     scores = {"blocks.0.conv1": [float("nan")] * 16}
-    store.add(prior, tiny.result(), {"weights_sha256": "ab" * 32, "scores": scores})
+    tiny.record(store, prior, tiny.result(), {"weights_sha256": "ab" * 32, "scores": scores})
     words = refused(Plan, tiny.study(), store)
     assert "diverged at its prior, lr 0.01 and weight_decay 0.01" in words

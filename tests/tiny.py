@@ -122,6 +122,20 @@ def result(**changes: Any) -> dict[str, Any]:
     return values | changes
 
 
+def record(store: Any, spec: Any, result: Any, ranking: Any = None) -> None:
+    """Record one run that was trained to its end."""
+    from hpstudy.executor import Outcome
+
+    store.record([(spec, Outcome(result, ranking, None))])
+
+
+def stop(store: Any, spec: Any, result: Any, threshold: float, verdict: Any) -> None:
+    """Record one run that was stopped early."""
+    from hpstudy.executor import Outcome
+
+    store.record([(spec, Outcome(result, None, verdict))], threshold)
+
+
 def random_images(
     train: int = 40, test: int = 20, size: int = 8, stored: int | None = None, classes: int = 10
 ):
