@@ -14,6 +14,9 @@ from hpstudy.words import interval_text
 NEGLIGIBLE = 0.3
 """Decades: the largest shift of ResNet-56's centres that section 4.1.2 calls negligible."""
 
+OUTLIER = "nonuniform-0.2"
+"""The variant whose region grew where those of the other non-uniform ones shrank."""
+
 AGREES, DIFFERS, UNTOLD = "agrees", "differs", "cannot be told"
 
 
@@ -49,7 +52,7 @@ def agreement(results: Results) -> pd.DataFrame:
 
     References
     ----------
-    Thesis, sections 4.1.1 (band, no shift), 4.1.2 (size of the ellipses) and 4.2 (risk).
+    Thesis, sections 4.1.1 (band, outlier), 4.1.2 (no shift, size of the ellipses) and 4.2 (risk).
     """
     analysis, threshold = results.analysis(), max(results.thresholds)
     found = [_band(analysis, name, threshold) for name in analysis.landscapes]
@@ -57,6 +60,7 @@ def agreement(results: Results) -> pd.DataFrame:
         found.append(_shift(analysis, name, threshold))
         found.append(_size(analysis, name, threshold))
         found.append(_risk(analysis, name, results.risk_threshold))
+        found.append(_bounded(analysis, name, results.risk_threshold))
     return pd.DataFrame(found, columns=list(Finding._fields)).sort_values(
         "claim", kind="stable", ignore_index=True
     )
@@ -95,12 +99,12 @@ def _shift(analysis: Analysis, name: str, threshold: float) -> Finding:
 
 def _size(analysis: Analysis, name: str, threshold: float) -> Finding:
     method = variant_title(name).split(",")[0].lower()
-    smaller = method == "non-uniform"
-    claim = (
-        "Non-uniform pruning changes the length of the region (section 4.1.1)"
-        if smaller
-        else "Uniform pruning keeps the length of the region (section 4.1.2)"
-    )
+    changes = method == "non-uniform"
+    claim = "Uniform pruning keeps the length of the region (section 4.1.2)"
+    if changes:
+        claim = "Non-uniform pruning changes the length of the region (section 4.1.1)"
+    if outlier := name == OUTLIER:
+        claim = "Non-uniform pruning to 20 %, the outlier, lengthens the region (section 4.1.1)"
     dense, other = analysis.shape(analysis.dense, threshold), analysis.shape(name, threshold)
     if not (enough_points(dense) and enough_points(other)):
         return Finding(claim, name, UNTOLD, f"the {roi_title(threshold)} has too few points")
@@ -108,10 +112,10 @@ def _size(analysis: Analysis, name: str, threshold: float) -> Finding:
         f"length {interval_text(other.length)} decades against {interval_text(dense.length)} "
         "unpruned"
     )
-    apart = other.length.low > dense.length.high or other.length.high < dense.length.low
-    if apart:
-        return Finding(claim, name, AGREES if smaller else DIFFERS, because)
-    return Finding(claim, name, UNTOLD, because)
+    longer = other.length.low > dense.length.high
+    if not longer and other.length.high >= dense.length.low:
+        return Finding(claim, name, UNTOLD, because)
+    return Finding(claim, name, AGREES if changes and (longer or not outlier) else DIFFERS, because)
 
 
 def _risk(analysis: Analysis, name: str, threshold: float) -> Finding:
@@ -125,6 +129,15 @@ def _risk(analysis: Analysis, name: str, threshold: float) -> Finding:
         f"{interval_text(dense.mean)}), over the {roi_title(threshold)}"
     )
     return Finding(claim, name, _side(more, 0.0), because)
+
+
+def _bounded(analysis: Analysis, name: str, threshold: float) -> Finding:
+    claim = "Three quarters of the settings lose at most twice what they may unpruned (section 4.2)"
+    share = analysis.bounded(name, threshold)
+    if not math.isfinite(share.estimate):
+        return Finding(claim, name, UNTOLD, "too few points have a value")
+    because = f"{interval_text(share.scaled(100), 0)} % of the {roi_title(threshold)} do"
+    return Finding(claim, name, _side(share, 0.75), because)
 
 
 def _side(value: Interval, border: float) -> str:

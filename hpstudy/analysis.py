@@ -14,6 +14,7 @@ from hpstudy.intervals import (
     Ellipses,
     Interval,
     axis_interval,
+    bounded_share,
     ellipses,
     interval,
     regions,
@@ -162,6 +163,14 @@ class Analysis:
         # not known of the other network would count as loss.
         own = risk_draws(dense, np.roll(dense, 1, axis=0), threshold).mean
         return risk_draws(dense, other, threshold).mean - own
+
+    def bounded(self, variant: str, threshold: float) -> Interval:
+        """Share of the dense network's region where another loses at most twice its bound.
+
+        In [0, 1] (`hpstudy.intervals.bounded_share`).
+        """
+        pair = self._common(variant)
+        return UNKNOWN if pair is None else interval(bounded_share(*pair, threshold))
 
     def keeping(self, variant: str) -> tuple[float, Interval]:
         """Risk of keeping the dense network's measured optimum, that one setting.

@@ -200,3 +200,32 @@ def risk_draws(dense: np.ndarray, other: np.ndarray, threshold: float) -> RiskDr
         mean = lost.sum(axis=1) / n
         std = np.sqrt((weights * (lost - mean[:, None]) ** 2).sum(axis=1) / n)
         return RiskDraws(mean, std, mean / best, std / best)
+
+
+def bounded_share(dense: np.ndarray, other: np.ndarray, threshold: float) -> np.ndarray:
+    """Share of the dense network's good settings at which another loses at most twice as much.
+
+    The dense network loses at most the threshold there, which is the bound that is doubled; both
+    losses are shares of the network's own best.
+
+    Parameters
+    ----------
+    dense, other, threshold
+        As for `risk_draws`.
+
+    Returns
+    -------
+    ndarray of shape (n_draws,)
+        In [0, 1]; NaN where the region has no point at which the other network has a value.
+
+    References
+    ----------
+    Thesis, section 4.2: at most 0.01 for about 75 % of the settings, where the dense network
+    loses up to 0.005.
+    """
+    best = other.max(axis=1, keepdims=True)
+    lost = (best - other) / best
+    inside = regions(dense, threshold) & np.isfinite(lost)
+    bound = 2 * threshold / dense.max(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (inside & (lost <= bound)).sum(axis=1) / inside.sum(axis=1)

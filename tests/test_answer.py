@@ -218,6 +218,20 @@ def test_thesis_is_held_against_intervals():
     assert moved[place, "uniform-0.6"] == agreement.DIFFERS
     assert moved[risk, "uniform-0.6"] == agreement.AGREES
     assert still[risk, "uniform-0.6"] != agreement.AGREES
+    (bound,) = {claim for claim, _ in still.index if "at most twice" in claim}
+    assert still[bound, "uniform-0.6"] == agreement.AGREES
+    assert moved[bound, "uniform-0.6"] == agreement.DIFFERS
+
+
+@pytest.mark.parametrize(
+    ("wide", "verdict"), [(0.25, agreement.AGREES), (1.0, agreement.UNTOLD), (4.0, "differs")]
+)
+def test_non_uniform_pruning_to_a_fifth_lengthens_the_region_or_not(wide, verdict):
+    dense = [row for row in rows(0.0) if row["variant"] == "unpruned"]
+    other = [row for row in rows(0.0, wide) if row["variant"] != "unpruned"]
+    one = study(rows=dense + [row | {"variant": "nonuniform-0.2"} for row in other])
+    (found,) = [v for (claim, _), v in verdicts(one).items() if "the outlier" in claim]
+    assert found == verdict
 
 
 def test_summary_counts_the_verdicts():

@@ -13,6 +13,7 @@ from hpstudy.ellipse import confidence_ellipse
 from hpstudy.intervals import (
     Interval,
     axis_interval,
+    bounded_share,
     distance_interval,
     ellipses,
     interval,
@@ -202,3 +203,15 @@ def test_measured_values_with_noise_put_on_them_again_would_not_do(covered, monk
     found = covered()
     # Noise counts twice: what is lost by chance is taken for lost.
     assert found[["d_mean", "risk of the dense optimum", "Spearman"]].max() < FEWEST
+
+
+def test_share_of_the_good_settings_that_lose_at_most_twice_the_bound():
+    # The dense best is 80, so that its 1.0-ROI may lose 1/80; twice that is 0.025. The other's
+    # best is 60: of its losses at the dense region's four points (0, 1.2, 1.5 and 1.8 points, that
+    # is 0, 0.02, 0.025 and 0.03) three are within. The fifth point is not the dense network's.
+    dense = np.array([[80.0, 79.5, 79.2, 79.0, 70.0]])
+    other = np.array([[60.0, 58.8, 58.5, 58.2, 59.9]])
+    assert bounded_share(dense, other, 1.0).tolist() == [0.75]
+    # Points at which the other has no value are left out: two of three are within.
+    unknown = np.array([[60.0, 58.8, -np.inf, 58.2, 1.0]])
+    assert bounded_share(dense, unknown, 1.0) == pytest.approx([2 / 3])
