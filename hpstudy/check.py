@@ -57,7 +57,8 @@ def check_files(paths: Iterable[Path]) -> list[Findings]:
             raise HpstudyError(f"{path} is neither a store ({STORE}) nor a table ({TABLE})")
         if not path.is_file():
             raise HpstudyError(f"there is no file {path}")
-    recorded, found = Recorded({}, {}), {}
+    stores = any(path.suffix == STORE for path in paths)
+    recorded, found = Recorded({}, {}) if stores else None, {}
     for suffix, check in ((STORE, check_store), (TABLE, check_table)):
         for path in paths:
             if path.suffix == suffix:

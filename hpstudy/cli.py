@@ -37,7 +37,9 @@ Address = Annotated[
     str | None,
     typer.Option(help="HOST:PORT of a Ray cluster; RAY_ADDRESS or a new one if not given."),
 ]
-Pruning = Annotated[str, typer.Option(help="One pruned variant of the study, as uniform-0.6.")]
+Pruning = Annotated[
+    str, typer.Option(help="One pruned variant beside the dense network, as uniform-0.6.")
+]
 
 
 def _version(asked: bool) -> None:
@@ -196,6 +198,8 @@ def compare(
     rows = analysis.read_table(tables, percent=percent, dense=dense, columns=names, axes=pair)
     if left_out := rows.attrs["left_out"]:
         _progress(f"left out: {left_out} runs that had not ended")
+    if metric in rows and rows[metric].isna().all():
+        raise HpstudyError(f"no run has a value of the metric {metric!r}")
     result = analysis.compare(rows, rows.attrs["dense"], thresholds, metric, pair)
     _print_json(result) if as_json else print(format_text(result))
 

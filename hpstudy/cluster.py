@@ -47,8 +47,9 @@ def open_cluster(
         If there is no such cluster, ray is not installed, or a node has another version of
         hpstudy or torch or cannot read what the images are in.
     """
-    address = address or os.environ.get("RAY_ADDRESS") or None
-    host = check_address(address) if address else "127.0.0.1"
+    if address is None:
+        address = os.environ.get("RAY_ADDRESS") or None
+    host = "127.0.0.1" if address is None else check_address(address)
     ray = load_ray(loopback=host in ("127.0.0.1", "localhost", "::1"))
     splits = (data.train, data.test) if data else ()
     paths = tuple({split.images.path for split in splits if isinstance(split.images, Stored)})

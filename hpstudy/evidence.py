@@ -170,7 +170,9 @@ def show_kills(faults: dict[str, Any]) -> None:
         f"Killed by SIGKILL at random moments of a sweep of {soak['runs']} runs that is begun "
         "from an empty store again and again: the command itself, one of its workers, the kernel "
         "of the sweep's notebook; and one training with a checkpoint every fifth of a second. "
-        f"Then the command is given again, until nothing is missing. {_how(soak)}"
+        "Then the command is given again, until nothing is missing. Compared with an undisturbed "
+        "sweep are all columns of its table but the clock's; of the one training, which no kill "
+        f"let end, what it came to at last, its curve and its ranking of filters. {_how(soak)}"
     )
     show_table(withstood.kills(soak), caption, "Kills")
 

@@ -99,7 +99,8 @@ class Grid(Frozen):
     @field_validator("lr", "weight_decay")
     @classmethod
     def _distinct(cls, value: Axis | tuple[float, ...]) -> Axis | tuple[float, ...]:
-        if isinstance(value, tuple) and (not value or len(set(value)) != len(value)):
+        # Nine digits decide, as wherever settings are compared.
+        if isinstance(value, tuple) and len({f"{one:.8e}" for one in value}) != max(len(value), 1):
             raise ValueError(f"must hold one or more distinct values, unlike {shown(list(value))}")
         return value
 

@@ -33,6 +33,8 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
     record = {
         "study": study,
         "certificates": plan.certificates,
+        # What the channels were chosen by: with it a lost store can be made again.
+        "ranking": plan.store.ranking(plan.prior) if plan.certificates else None,
         "record": {
             "command": command,
             "runs": len(table),

@@ -34,10 +34,18 @@ class Images(BaseModel):
     fingerprint: str | None = None
 
 
+class Ranking(BaseModel):
+    """What the filters of the dense network were ranked by."""
+
+    weights_sha256: str
+    scores: dict[str, list[float]]
+
+
 class Record(BaseModel):
     """What a record says of the pruned networks and of the runs."""
 
     certificates: dict[str, Certificate]
+    ranking: Ranking | None = None
     record: Counts
 
 

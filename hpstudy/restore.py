@@ -13,10 +13,10 @@ from hpstudy.tablecheck import TableCheck
 def restore(path: Path, store: Store) -> dict[str, Any]:
     """Put the runs of a published table into a store, so that a sweep goes on from them.
 
-    The table is checked whole first (`hpstudy.check`). It holds no ranking of filters: the next
-    sweep trains the dense network at the prior once more, and finds the runs of the pruned
-    networks again where that comes out the same. Runs that were stopped early are left out, since
-    the table does not say what they were stopped on.
+    The table is checked whole first (`hpstudy.check`). Where its record has no ranking of filters,
+    as those of earlier versions, the next sweep trains the dense network at the prior once more.
+    Runs that were stopped early are left out, since the table does not say what they were stopped
+    on.
 
     Parameters
     ----------
@@ -49,8 +49,16 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
     whole = [row for row in checked.rows if not row["stopped"]]
     known = store.recorded()
     found = [row for row in whole if row["run_id"] not in known]
+    prior = checked.prior.run_id
     store.record(
-        (checked.spec(row), Outcome(row | {"curve": json.loads(row["curve"])}, None, None))
+        (
+            checked.spec(row),
+            Outcome(
+                row | {"curve": json.loads(row["curve"])},
+                checked.ranking if row["run_id"] == prior else None,
+                None,
+            ),
+        )
         for row in found
     )
     # A study that leaves its arithmetic open goes on with the one that was decided for it.

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hpstudy.errors import HpstudyError, listed, shown
 from hpstudy.findings import Findings
-from hpstudy.netcheck import Built, Runs, check_certificate
+from hpstudy.netcheck import Built, Runs, check_certificate, check_ranking
 from hpstudy.published import METRIC_TITLES, read_published
 from hpstudy.reading import read_text
 from hpstudy.recordcheck import read_said
@@ -26,15 +26,15 @@ _TEXT = ("run_id", "study", "variant", "model", "dataset", "method", "device", "
 _TRUTH = {"True": True, "False": False}
 
 
-def check_table(path: Path, recorded: Recorded) -> Findings:
+def check_table(path: Path, recorded: Recorded | None) -> Findings:
     """Check a published table.
 
     Parameters
     ----------
     path : Path
         Of the CSV file, beside which its record lies.
-    recorded : Recorded
-        What stores have of its runs.
+    recorded : Recorded or None
+        What stores have of its runs, if any were checked.
     """
     try:
         return TableCheck(path, recorded).findings
@@ -65,6 +65,8 @@ class TableCheck:
         Whether the ids of its runs can be told from the record.
     prior : RunSpec
         Of the dense network.
+    ranking : dict or None
+        `weights_sha256` and `scores` of its filters; records of earlier versions have none.
 
     Raises
     ------
@@ -77,11 +79,15 @@ class TableCheck:
         read_published(path)
         self.study, self.images, said = read_said(path)
         self.counts, self.certificates = said.record, said.certificates
+        self.ranking = said.ranking and said.ranking.model_dump()
         # Older records have no fingerprint of images that a name does not fix.
         self.identified = self.study.data.name in KNOWN or self.images.fingerprint is not None
         findings = self.findings
         if self.study.name != findings.path.stem:
-            findings.fault(f"its record is that of the study {self.study.name}")
+            findings.fault(
+                f"its record is that of the study {self.study.name}, whose table is named "
+                f"{self.study.name}.csv"
+            )
         text = read_text(findings.path)
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
         if tuple(table.columns) != TABLE_COLUMNS:
@@ -101,11 +107,19 @@ class TableCheck:
             "stopped": sum(row["stopped"] for row in rows),
             "missing": sum(self.counts.missing.values()),
             "networks_rebuilt": len(built - {None}),
+            **self._unstored(recorded),
             "sha256": hashlib.sha256(findings.path.read_bytes()).hexdigest(),
         }
         if not self.identified:
             data = self.study.data.name
             findings.facts["note"] = f"ids unchecked, as its record has no fingerprint of {data}"
+
+    def _unstored(self, recorded: Recorded | None) -> dict[str, int]:
+        """How many rows no store has, among which there were some: `hpstudy.restore`'s to do."""
+        if recorded is None:
+            return {}
+        whole = {row["run_id"] for row in self.rows if not row["stopped"]}
+        return {"in_no_store": count} if (count := len(whole - recorded.rows.keys())) else {}
 
     def spec(self, row: dict[str, Any]) -> RunSpec:
         """Specification of the run of a row."""
@@ -132,6 +146,11 @@ class TableCheck:
 
     def _check_certificates(self) -> set[Built | None]:
         prior, study = self.prior.run_id, self.study
+        if self.ranking:
+            dense = Runs(self.prior)
+            check_ranking(self.findings, prior, dense, False, self.ranking)
+        # Of scores that are faulty nothing is asked.
+        own = None if self.findings.faults else self.ranking
         built = set()
         for variant, certificate in self.certificates.items():
             if variant not in study.variants or variant == DENSE:
@@ -141,7 +160,7 @@ class TableCheck:
                 continue
             if not self.identified:
                 prior = certificate.ranked.rpartition(" ")[2]
-            ranking = self.recorded.rankings.get(prior)
+            ranking = self.recorded.rankings.get(prior) or own
             built.add(check_certificate(self.findings, variant, certificate, study, prior, ranking))
         return built
 

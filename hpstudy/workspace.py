@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.plan import Plan
 from hpstudy.pool import worker_count
 from hpstudy.publishing import publish_study
+from hpstudy.restore import restore
 from hpstudy.results import find_root
+from hpstudy.say import say
 from hpstudy.store import Store
 from hpstudy.study import EXECUTORS, LOCAL, Study
 
@@ -47,14 +51,45 @@ def open_plan(
 ) -> Plan:
     """Plan of the study in a params file, against one's own store.
 
-    An executor that is given stands in for the file's.
+    Runs of one's own table of the study that the store lacks, as where it was lost, are restored to
+    it. An executor that is given stands in for the file's.
+
+    Raises
+    ------
+    HpstudyError
+        For bad input, or if such runs cannot be restored.
     """
     study = Study.load(params)
     if executor is not None:
         if executor not in EXECUTORS:
             raise unknown("executor", executor, EXECUTORS)
         study = study.model_copy(update={"executor": executor})
-    return Plan(study, Store(runs_folder() / "store.sqlite"), data_root, pruning)
+    store = Store(runs_folder() / "store.sqlite")
+    _regain(_own_results() / f"{study.name}.csv", store)
+    return Plan(study, store, data_root, pruning)
+
+
+def _own_results() -> Path:
+    return runs_folder() / "book" / "results"
+
+
+def _regain(table: Path, store: Store) -> None:
+    """Restore what one's own table has and the store lacks, before the table is written anew."""
+    try:
+        ids = set(pd.read_csv(table, usecols=["run_id"], dtype=str)["run_id"])
+    except (OSError, ValueError):
+        return
+    if not (lost := ids - store.recorded() - store.stopped(0)):
+        return
+    try:
+        said = restore(table, store)
+    except HpstudyError as error:
+        raise HpstudyError(
+            f"{table} has {len(lost)} runs that {store.path} lacks, and that would be lost, since "
+            f"they cannot be restored: {error} Move it elsewhere to go on without them."
+        ) from None
+    if said["runs"]:
+        say(f"{table.stem}: {said['runs']} runs that the store lacked are restored from {table}")
 
 
 def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
@@ -64,7 +99,7 @@ def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
     """
     if plan.study.executor == LOCAL:
         workers = worker_count(workers)
-    return publish_study(plan, runs_folder() / "book" / "results", command, workers)
+    return publish_study(plan, _own_results(), command, workers)
 
 
 @dataclass(frozen=True)

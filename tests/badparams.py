@@ -134,6 +134,11 @@ PARAMS = [
         "grid.lr must hold one or more distinct values, unlike [0.1, 0.1].",
     ),
     value(
+        "a point of the grid that differs in the tenth digit",
+        {"grid.lr": [0.01, 0.01000000001]},
+        "grid.lr must hold one or more distinct values, unlike [0.01, 0.01000000001].",
+    ),
+    value(
         "a number for a grid",
         {"grid.lr": 0.1},
         "grid.lr must be a list of values, or points and step, not 0.1.",

@@ -229,7 +229,9 @@ def entered(address):
         pass
 
 
-@pytest.mark.parametrize("address", ["here", "ray://127.0.0.1:10001", "127.0.0.1:99999", ":6379"])
+@pytest.mark.parametrize(
+    "address", ["", "here", "ray://127.0.0.1:10001", "127.0.0.1:99999", ":6379"]
+)
 def test_address_of_no_kind_is_refused(address, refused):
     words = refused(entered, address)
     assert words == (

@@ -107,7 +107,7 @@ def test_the_walk_over_the_package_sees_what_is_there():
     names = {name for module in MODULES for name, _ in public(module)}
     assert {
         "study.Study.load",
-        "store.Store.add",
+        "store.Store.record",
         "training.Trainer",
         "landscape.Landscape",
     } <= names

@@ -1,5 +1,6 @@
 """A lost store is made again from the published table: what was trained is not trained again."""
 
+import json
 import shutil
 
 import pytest
@@ -14,6 +15,7 @@ from hpstudy.restore import restore
 from hpstudy.store import Store
 from hpstudy.study import DENSE
 from hpstudy.sweep import sweep
+from hpstudy.workspace import open_plan, publish_results
 
 
 @pytest.fixture
@@ -31,13 +33,31 @@ def test_a_sweep_goes_on_from_a_restored_table(swept, table, tmp_path):
         "left_out": 0,
     }
     plan = Plan(swept.plan.study, store)
-    # The scores of its filters were lost with the store.
-    assert [variant for variant, _ in plan.missing()] == [DENSE] and plan.needs_ranking
-    assert sweep(plan, workers=1) == 1
     assert not plan.missing()
     again = publish_study(plan, tmp_path / "published-again", "hpstudy run tiny.yaml", 1)
     assert again.read_bytes() == table.read_bytes()
     assert [findings.faults for findings in check_files([store.path, again])] == [[], []]
+
+
+def test_a_record_without_a_ranking_costs_one_training_more(swept, table, tmp_path):
+    record = json.loads(table.with_suffix(".json").read_text())
+    del record["ranking"]
+    table.with_suffix(".json").write_text(json.dumps(record))
+    store = Store(tmp_path / "store.sqlite")
+    restore(table, store)
+    plan = Plan(swept.plan.study, store)
+    assert [variant for variant, _ in plan.missing()] == [DENSE] and plan.needs_ranking
+    assert sweep(plan, workers=1) == 1
+    assert not plan.missing()
+
+
+def test_scores_that_do_not_choose_the_channels_are_found(swept, table):
+    record = json.loads(table.with_suffix(".json").read_text())
+    scores = record["ranking"]["scores"]
+    scores[next(iter(scores))].reverse()
+    table.with_suffix(".json").write_text(json.dumps(record))
+    (found,) = check_files([table])
+    assert any("others than the channels ranked best" in fault.words for fault in found.faults)
 
 
 def test_runs_that_are_known_stay_as_they_were(swept, table, tmp_path):
@@ -86,3 +106,52 @@ def test_a_prior_that_was_a_grid_point_of_another_study_is_trained_for_its_ranki
     assert second.prior.run_id in store.recorded()
     assert sweep(second, workers=1) == 3
     assert not second.missing() and not second.needs_ranking
+
+
+def test_a_lost_store_is_made_again_from_ones_own_table_before_that_is_written_anew(
+    table, tmp_path, monkeypatch, capsys
+):
+    folder = tmp_path / "clone"
+    shutil.copytree(table.parent, folder / "runs" / "book" / "results")
+    monkeypatch.chdir(folder)
+    plan = open_plan(tiny.write_study(folder / "tiny.yaml"))
+    count = len(table.read_text().splitlines()) - 1
+    assert f"tiny: {count} runs that the store lacked are restored" in capsys.readouterr().err
+    assert not plan.missing()
+    own = publish_results(plan, "hpstudy run tiny.yaml", 1)
+    assert own.read_bytes() == table.read_bytes()
+
+
+def test_a_table_that_the_store_lacks_and_that_is_not_whole_is_not_written_over(
+    table, tmp_path, monkeypatch, refused
+):
+    folder = tmp_path / "clone"
+    own = folder / "runs" / "book" / "results" / "tiny.csv"
+    shutil.copytree(table.parent, own.parent)
+    own.write_text(own.read_text().replace(",cpu,", ",,"))
+    before = own.read_bytes()
+    monkeypatch.chdir(folder)
+    words = refused(open_plan, tiny.write_study(folder / "tiny.yaml"))
+    assert "that would be lost" in words and "Move it elsewhere to go on without them" in words
+    assert own.read_bytes() == before
+
+
+def test_a_check_of_store_and_table_says_how_many_rows_no_store_has(swept, table, tmp_path):
+    empty = Store(tmp_path / "store.sqlite").path
+    count = len(table.read_text().splitlines()) - 1
+    assert check_files([empty, table])[1].facts["in_no_store"] == count
+    for paths in ([table], [swept.store.path, table]):
+        assert "in_no_store" not in check_files(paths)[-1].facts
+
+
+def test_tables_of_two_machines_with_a_variant_each_become_one(swept, table, tmp_path):
+    there = Store(tmp_path / "there" / "store.sqlite")
+    study = tiny.study({"variants": ["nonuniform-0.2"]})
+    other = Plan(study, there)
+    sweep(other, workers=1)
+    theirs = publish_study(other, tmp_path / "there", "hpstudy run tiny.yaml", 1)
+    store = Store(tmp_path / "store.sqlite")
+    # The dense network was trained on both.
+    assert restore(table, store)["known"] == 0 and restore(theirs, store)["known"] == 2
+    whole = Plan(tiny.study({"variants": ["uniform-0.2", "nonuniform-0.2"]}), store)
+    assert not whole.missing() and len(whole.table()) == 6
