@@ -105,6 +105,20 @@ class Analysis:
         corrected = interval(drawn[:, best_row(landscape)])
         return Best(landscape.best, corrected, landscape.best - corrected.estimate)
 
+    def given_up(self, variant: str) -> Interval:
+        """Points of accuracy that pruning costs: the dense network's best less another's.
+
+        Both at their measured optima, of the noise-free landscapes.
+        """
+        pair = [self.draws(name) for name in (self.dense, variant)]
+        if any(drawn is None for drawn in pair):
+            return UNKNOWN
+        one, other = (
+            drawn[:, best_row(self.landscapes[name])]
+            for name, drawn in zip((self.dense, variant), pair, strict=True)
+        )
+        return interval(one - other)
+
     def shape(self, variant: str, threshold: float) -> Shape:
         """Size, place and direction of one network's region of interest."""
         drawn = self.draws(variant)

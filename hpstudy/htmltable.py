@@ -73,6 +73,9 @@ HEADINGS = {
     "random_0.5": "at random to 0.5",
     "random_0.25": "to 0.25",
     "random_0.1": "to 0.1",
+    "flops_ratio": "share of FLOPs",
+    "dense_top1": "unpruned (%)",
+    "given_up": "points given up",
     "because": "by the numbers",
     "sentence": "warning",
     "cells": "cells to add",
@@ -153,6 +156,11 @@ FORMATS: dict[str, Callable] = {
     "rows_per_second": lambda value: _digits(value),
     "slowest_rate": lambda value: _digits(value),
     "fastest_rate": lambda value: _digits(value),
+    "flops_ratio": lambda value: f"{value:.0%}",
+    "dense_top1": _decimals(2),
+    "given_up": lambda value: (
+        interval_text(value) if isinstance(value, Interval) else number_text(value, 2)
+    ),
     "target": lambda value: f"{value:g}",
     "achieved": _decimals(5),
     "achieved_torch_pruning": _decimals(5),

@@ -9,10 +9,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from hpstudy import thesis
 from hpstudy.advice import TARGETS, VERDICTS, advise
 from hpstudy.results import METRIC_TITLES, Results
+from hpstudy.study import DENSE, parse_variant
 
 KEYS = ["study", "model", "variant"]
+AUTHORS = {"wang2023": "Wang et al. (2023)", "liu2019": "Liu et al. (2019)"}
 
 
 def bests_without_noise(studies: Iterable[Results]) -> pd.DataFrame:
@@ -196,3 +199,40 @@ def _networks(studies: Iterable[Results], pruned: bool = False):
 
 def _keys(results: Results, name: str) -> dict[str, str]:
     return {"study": results.name, "model": results.model, "variant": name}
+
+
+def given_up(studies: Iterable[Results]) -> pd.DataFrame:
+    """Accuracy that pruning costs at a share of the FLOPs, beside the thesis's and others'.
+
+    Returns
+    -------
+    DataFrame of shape (n_networks, 6)
+        source (a study or the thesis, with the method, or authors), model, flops_ratio (share that
+        remains), dense_top1 and top1 (percent; of studies and of the thesis the best of their
+        grids, of others means), given_up (percentage points between the two; of studies the
+        interval of the noise-free landscapes). Largest share first.
+    """
+    rows = []
+    for results, analysis, name in _networks(studies, pruned=True):
+        best = [analysis.landscapes[one].best for one in (analysis.dense, name)]
+        source, ratio = _source(results.name, name)
+        rows.append((source, results.model, ratio, *best, analysis.given_up(name)))
+    published = thesis.best_accuracies().set_index(["model", "variant"])["top1"]
+    for (model, name), top1 in published.items():
+        if name != DENSE:
+            source, ratio = _source("thesis", name)
+            dense = published[model, DENSE]
+            rows.append((source, model, ratio, dense, top1, dense - top1))
+    for one in thesis.from_scratch().itertuples():
+        lost = one.dense_top1 - one.top1
+        numbers = one.flops_ratio, one.dense_top1, one.top1, lost
+        rows.append((AUTHORS[one.source], one.model, *numbers))
+    columns = ["source", "model", "flops_ratio", "dense_top1", "top1", "given_up"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.sort_values("flops_ratio", ascending=False, kind="stable", ignore_index=True)
+
+
+def _source(of: str, variant: str) -> tuple[str, float]:
+    """Where a pruned network comes from and how it was pruned, and its share of the FLOPs."""
+    method, ratio = parse_variant(variant)
+    return f"{of}, {method.replace('nonuniform', 'non-uniform')}", ratio

@@ -1,4 +1,4 @@
-"""The published tables of the thesis, as data.
+"""The published tables of the thesis, as data, and the accuracies of others beside them.
 
 Models are "resnet56", "mobilenetv2" (both on CIFAR-10) and "resnet50" (on ImageNet); variants are
 named as in this study, so that "nonuniform-0.4" is the thesis's "40% Non-uniform": the number is
@@ -87,6 +87,25 @@ def best_accuracies() -> pd.DataFrame:
     Thesis, section 4.1.1.
     """
     return _published("best_accuracies")
+
+
+def from_scratch() -> pd.DataFrame:
+    """Pruned networks that others trained from scratch on CIFAR-10, not this thesis's author.
+
+    Returns
+    -------
+    DataFrame of shape (8, 6)
+        Columns source (key of the book's bibliography), model, flops_ratio (share that remains),
+        top1 (percent, mean of several runs), sd (of the runs, percentage points), dense_top1 (of
+        the unpruned network, percent).
+
+    References
+    ----------
+    Wang et al. (2023), Table 6, L1-pruned ResNet-56 with a step schedule; Liu et al. (2019),
+    ResNet-56-A and -B trained for as many epochs (first) or as many FLOPs (second) as the unpruned
+    network.
+    """
+    return _published("from_scratch")
 
 
 def durations() -> pd.DataFrame:

@@ -192,3 +192,21 @@ def test_shipped_file_names_its_source(read):
     place = "Table " + name[-3:].replace("_", ".") if name[:5] == "table" else "section 4.1.1"
     assert first.startswith("# Source:")
     assert first.endswith(f", {place}.")
+
+
+@pytest.mark.parametrize(
+    ("source", "ratio", "dense", "accuracies"),
+    [
+        ("wang2023", 0.69, 93.78, [(93.16, 0.16)]),
+        ("wang2023", 0.50, 93.78, [(92.78, 0.23)]),
+        ("wang2023", 0.28, 93.78, [(92.11, 0.12)]),
+        ("wang2023", 0.088, 93.78, [(88.36, 0.20)]),
+        ("liu2019", 0.896, 93.14, [(92.96, 0.26), (93.09, 0.14)]),
+        ("liu2019", 0.724, 93.14, [(92.54, 0.19), (93.05, 0.18)]),
+    ],
+)
+def test_accuracies_of_others_as_printed(source, ratio, dense, accuracies):
+    table = thesis.from_scratch()
+    found = table[(table["source"] == source) & (table["flops_ratio"] == ratio)]
+    assert list(found[["top1", "sd"]].itertuples(index=False, name=None)) == accuracies
+    assert set(found["dense_top1"]) == {dense} and set(found["model"]) == {"resnet56"}
