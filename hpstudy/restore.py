@@ -47,25 +47,19 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
     if not checked.identified:
         raise HpstudyError(f"{path} cannot be restored: {checked.findings.facts['note']}")
     whole = [row for row in checked.rows if not row["stopped"]]
-    known = store.recorded()
-    found = [row for row in whole if row["run_id"] not in known]
+    known = store.recorded() & {row["run_id"] for row in whole}
     prior = checked.prior.run_id
-    store.record(
-        (
-            checked.spec(row),
-            Outcome(
-                row | {"curve": json.loads(row["curve"])},
-                checked.ranking if row["run_id"] == prior else None,
-                None,
-            ),
-        )
-        for row in found
-    )
+    store.record((checked.spec(row), _outcome(row, prior, checked.ranking)) for row in whole)
     # A study that leaves its arithmetic open goes on with the one that was decided for it.
     store.decide(checked.prior.family, checked.counts.arithmetic)
     return {
         "table": str(path),
-        "runs": len(found),
-        "known": len(whole) - len(found),
+        "runs": len(whole) - len(known),
+        "known": len(known),
         "left_out": len(checked.rows) - len(whole),
     }
+
+
+def _outcome(row: dict[str, Any], prior: str, ranking: dict[str, Any] | None) -> Outcome:
+    own = ranking if row["run_id"] == prior else None
+    return Outcome(row | {"curve": json.loads(row["curve"])}, own, None)
