@@ -217,7 +217,7 @@ def test_a_read_only_store_is_said_in_one_sentence_and_stays_whole(store, refuse
     tiny.record(store, tiny.spec(), tiny.result())
     # What SQLite then says is what it says of a file that may not be written.
     store.database._connection.execute("PRAGMA query_only = ON")
-    words = refused(store.add, tiny.spec({"seed": 5}), tiny.result())
+    words = refused(tiny.record, store, tiny.spec({"seed": 5}), tiny.result())
     assert "read-only; make both writable" in words
     assert store.recorded() == {tiny.spec().run_id}
 
