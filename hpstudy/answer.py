@@ -30,10 +30,11 @@ def strongest(landscapes: dict[str, Landscape]) -> dict[str, Landscape]:
 def lead(studies: Iterable[Results]) -> Results:
     """Study that the first page answers from.
 
-    Those go first that train settings several times, because no other tells a difference from its
-    noise; of these the one whose runs see the most pixels, and of ties the first.
+    Those go first that are finished and train settings several times, because no other tells a
+    difference from its noise; of these the one whose runs see the most pixels, and of ties the
+    first.
     """
-    return max(studies, key=lambda one: (one.replicated, one.pixels_per_run))
+    return max(studies, key=lambda one: (one.replicated and not one.missing, one.pixels_per_run))
 
 
 def answer(studies: Iterable[Results]) -> dict[str, str]:
@@ -57,12 +58,12 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
     risks = [risk for one in studies for risk in one.risks().items()]
     published = thesis.table_4_2()
     theirs = published["variant"] == "unpruned"
-    others = [one.title for one in studies if one is not first]
     return {
         "moved": moved(first, shown),
         "lost": lost(first, shown),
         "lead": f"{first.title} ({count(len(first.table), 'training')} on {first.scale})",
-        "others": f" The other studies ({list_text(others)}) are smaller still." if others else "",
+        "others": _others([one.name for one in studies if one is not first]),
+        "lead_warning": _warning([first]),
         "noise": number_text(_noise(analysis)),
         "agreement": agreement.summary(first),
         "risk_region": list_text(dict.fromkeys(roi_title(one.risk_threshold) for one in studies)),
@@ -210,6 +211,13 @@ def _ratio(name: str) -> float:
         return float(name.rpartition("-")[2])
     except ValueError:
         return math.nan
+
+
+def _others(names: list[str]) -> str:
+    """Why the first page does not answer from the other studies; blank if there are none."""
+    if not names:
+        return ""
+    return f" The others ({list_text(names)}) are smaller, unfinished, or one run a setting."
 
 
 def _warning(studies: Iterable[Results]) -> str:

@@ -253,6 +253,9 @@ def test_first_page_answers_from_a_study_that_knows_its_noise_even_if_another_se
     large.record["study"]["recipe"]["epochs"] = 600
     assert known.replicated and not large.replicated
     assert answer.lead([large, known]) is known
+    large.record["record"]["missing"] = {"unpruned": 7}
+    said = answer.answer([large, known])
+    assert "unfinished" in said["warning"] and "unfinished" not in said["lead_warning"]
 
 
 def test_first_page_answers_from_the_study_that_sees_the_most_pixels():
