@@ -1,15 +1,19 @@
-"""Whether rows of a published table come out the same when they are trained again here.
+"""Whether rows of published tables come out the same when they are trained again here.
 
-    python benchmarks/rerun.py TABLE.csv [--rows 3] [--seed 0] [--data-root FOLDER]
+    python benchmarks/rerun.py TABLE.csv ... [--rows 3] [--seed 0] [--data-root FOLDER]
+        [--output FILE.json]
 
-Rows are drawn at random and trained as a sweep does. Equal are those of which every result is,
-the whole learning curve included; the clock, the device and torch's version are not results.
+From each table rows are drawn at random and trained as a sweep does. Equal are those of which every
+result is, the whole learning curve included; the clock, the device and torch's version are none.
 """
 
 import argparse
 import json
 import random
+import shlex
+import sys
 from pathlib import Path
+from typing import Any
 
 from common import machine, markdown
 
@@ -25,18 +29,33 @@ RESULTS = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss", "epo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", type=Path)
+    parser.add_argument("tables", type=Path, nargs="+")
     parser.add_argument("--rows", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data-root")
+    parser.add_argument("--output", type=Path, help="JSON file, as book/results/reruns.json")
     given = parser.parse_args()
-    checked = TableCheck(given.table)
+    rows = []
+    for table in given.tables:
+        rows += rerun(TableCheck(table), given.rows, given.seed, given.data_root)
+    print(machine(), "\n")
+    print(markdown(rows))
+    if given.output:
+        command = f"python benchmarks/rerun.py {shlex.join(_without_root(sys.argv[1:]))}"
+        said = {"command": command, "machine": machine(), "rows": rows}
+        given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
+def rerun(
+    checked: TableCheck, number: int, seed: int, data_root: str | None
+) -> list[dict[str, Any]]:
+    """So many rows of one table beside what the same runs come to now."""
     whole = {row["run_id"]: row for row in checked.rows if not row["stopped"]}
-    chosen = random.Random(given.seed).sample(sorted(whole), min(given.rows, len(whole)))
+    chosen = random.Random(seed).sample(sorted(whole), min(number, len(whole)))
     jobs = [Job(checked.spec(whole[run_id])) for run_id in chosen]
     again = {}
     with scratch_folder() as folder:
-        save_dataset(load_dataset(checked.study.data, given.data_root), folder / "data.pt")
+        save_dataset(load_dataset(checked.study.data, data_root), folder / "data.pt")
         with open_pool(worker_count(None), folder / "data.pt") as pool:
             while len(again) < len(chosen):
                 while jobs and pool.start(jobs[0]):
@@ -48,16 +67,21 @@ def main() -> None:
     rows = []
     for run_id in chosen:
         row, new = whole[run_id] | {"curve": json.loads(whole[run_id]["curve"])}, again[run_id]
+        names = ("study", "run_id", "variant", "lr", "weight_decay", "seed", "top1")
+        equal = all(row[name] == new[name] for name in RESULTS)
         rows.append(
-            {name: row[name] for name in ("run_id", "variant", "lr", "weight_decay", "seed")}
-            | {
-                "top-1, %, published": f"{row['top1']:.2f}",
-                "again": f"{new['top1']:.2f}",
-                "all results equal": "yes" if all(row[x] == new[x] for x in RESULTS) else "no",
-            }
+            {name: row[name] for name in names}
+            | {"again": new["top1"], "equal": "yes" if equal else "no"}
         )
-    print(machine(), "\n")
-    print(markdown(rows))
+    return rows
+
+
+def _without_root(words: list[str]) -> list[str]:
+    """The command as another machine would give it, its own folder of data sets left out."""
+    if "--data-root" in words:
+        at = words.index("--data-root")
+        return words[:at] + words[at + 2 :]
+    return words
 
 
 if __name__ == "__main__":

@@ -211,6 +211,17 @@ def show_scaling(faults: dict[str, Any]) -> None:
     show_table(withstood.store_rates(scaling), caption, "The store alone")
 
 
+def show_reruns(faults: dict[str, Any]) -> None:
+    """Show rows of published tables that were trained again, and whether they came out the same."""
+    if (reruns := _measured(faults, "reruns")) is None:
+        return
+    caption = (
+        "Rows of published tables, drawn at random and trained again; equal if every result is, "
+        f"the learning curve included. {_how(reruns)}"
+    )
+    show_table(withstood.reruns_table(reruns), caption, "Trained again")
+
+
 def show_refusals(faults: dict[str, Any]) -> None:
     """Show every bad input of the tests with the sentence that it is refused with."""
     if (refusals := _measured(faults, "refusals")) is None:

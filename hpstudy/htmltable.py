@@ -16,7 +16,7 @@ PUBLISHED = "published_"
 KEYS = ("study", "metric", "at", "machine", "model", "variant", "roi", "layer", "fact", "warning")
 
 # Columns of sentences, whose lines may break.
-WORDY = ("warning", "sentence", "claim", "because", "input", "refused_with", "event")
+WORDY = ("warning", "sentence", "claim", "because", "input", "refused_with", "event", "sha256")
 
 HEADINGS = {
     "at": "images of",
@@ -87,6 +87,9 @@ HEADINGS = {
     "days_on_1": "days on one",
     "days_on_8": "on eight",
     "days_on_64": "on 64",
+    "run_id": "run",
+    "equal": "all results equal",
+    "sha256": "SHA-256",
     "run_seconds": "seconds of a run",
     "gpus": "GPUs",
     "makespan_hours": "makespan (hours)",
@@ -128,6 +131,7 @@ FORMATS: dict[str, Callable] = {
     "lr": real,
     "weight_decay": real,
     "top1": _decimals(2),
+    "again": _decimals(2),
     "best": _decimals(2),
     "mean": _decimals(3),
     "std": _decimals(3),

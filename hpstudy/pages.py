@@ -148,6 +148,15 @@ def show_provenance(every: Iterable[Results]) -> None:
     show_table(recordtables.provenance(every), "What was run, with what, and for how long.")
 
 
+def show_tables(every: Iterable[Results]) -> None:
+    """Show how much training each published table holds, and its checksum."""
+    caption = (
+        "Published tables; hours are those of one worker, which on a CPU is one core. hpstudy "
+        "check computes everything in a table again and prints its checksum."
+    )
+    show_table(recordtables.tables(every), caption, "Tables and what they took")
+
+
 def show_study_costs(every: Iterable[Results]) -> None:
     """Show what one run of each network of each study took."""
     every = list(every)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hpstudy.results import Results, variant_title
+from hpstudy.words import list_text, number_text
 
 
 def certificates(results: Results) -> pd.DataFrame:
@@ -61,6 +62,38 @@ def provenance(studies: Iterable[Results]) -> pd.DataFrame:
             **{key.replace("_", " "): _words(value) for key, value in record.items()},
         }
     return pd.DataFrame(columns).rename_axis("fact").reset_index()
+
+
+def tables(studies: Iterable[Results]) -> pd.DataFrame:
+    """Published tables, a row each: how much training is in them, and their checksums.
+
+    Returns
+    -------
+    DataFrame of shape (n_studies, 5)
+        study, runs, device ("cpu", or a GPU's name), hours (of all runs, in time of one worker)
+        and sha256 of the file.
+    """
+    rows = [
+        {
+            "study": one.name,
+            "runs": len(one.table),
+            "device": list_text(sorted(one.table["device"].unique())),
+            "hours": float(one.table["seconds"].sum()) / 3600,
+            "sha256": one.checksum,
+        }
+        for one in studies
+    ]
+    return pd.DataFrame(rows)
+
+
+def spent(studies: Iterable[Results]) -> str:
+    """Training in all of the studies, by device, in time of one worker, as a phrase."""
+    hours = tables(studies).groupby("device", sort=False)["hours"].sum()
+    places = {"cpu": "one core of a CPU"}
+    return list_text(
+        f"{number_text(time, 1)} hours of {places.get(name, f'one worker on a GPU ({name})')}"
+        for name, time in hours.items()
+    )
 
 
 def _words(value: object) -> str:

@@ -1,5 +1,6 @@
 """Published results of a study: its table of runs, its record, and what both say in words."""
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable
@@ -26,8 +27,8 @@ MODEL_TITLES = {
 DATA_TITLES = {"fashion-mnist-8k": "Fashion-MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
 NETWORKS = "networks.json"
 PROGRAMME = "programme.json"
-# What was seen of faults, by the names of its files.
-EVIDENCE = ("refusals", "soak", "cluster", "scaling")
+# What was seen of faults and of repeated runs, by the names of its files.
+EVIDENCE = ("refusals", "soak", "cluster", "scaling", "reruns")
 ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
 # Model -> training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3), whose
 # recipe for ResNet-56 is that of its shallower relatives too.
@@ -51,11 +52,14 @@ class Results:
         One row per run; accuracies in percent, NaN where there is none.
     record : dict
         What was run and on what: keys "study", "certificates" and "record".
+    checksum : str
+        SHA-256 of the file of its table; empty if it was read from none.
     """
 
     name: str
     table: pd.DataFrame
     record: dict
+    checksum: str = ""
 
     @property
     def model(self) -> str:
@@ -278,4 +282,5 @@ def read_study(name: str, folders: Iterable[str | Path]) -> Results:
 
 
 def _read(path: Path) -> Results:
-    return Results(path.stem, read_published(path), read_record(path.with_suffix(".json"), path))
+    table, record = read_published(path), read_record(path.with_suffix(".json"), path)
+    return Results(path.stem, table, record, hashlib.sha256(path.read_bytes()).hexdigest())

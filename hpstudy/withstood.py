@@ -1,4 +1,4 @@
-"""What faults, bad input and large clusters were seen to do: the evidence as tables and phrases."""
+"""What faults, bad input, large clusters and repeated runs were seen to do, in tables and words."""
 
 from collections import Counter
 from statistics import median
@@ -14,6 +14,7 @@ COMMANDS = {
     "soak": "python benchmarks/soak.py --output book/results/soak.json",
     "cluster": "python benchmarks/cluster.py --output book/results/cluster.json",
     "scaling": "python benchmarks/scaling.py --million --output book/results/scaling.json",
+    "reruns": "python benchmarks/rerun.py TABLE.csv --output book/results/reruns.json",
 }
 # Below this share of the GPUs' time a cluster is not used well; a driver that is at work for more
 # than this share of the time, or a store that gets more than this share of the rows that it takes,
@@ -46,7 +47,7 @@ class Bottleneck(NamedTuple):
 
 
 def withstood(measured: dict[str, Any]) -> dict[str, str]:
-    """Phrases of the page on faults; blank where nothing has been measured.
+    """Phrases of the pages on faults and on runs; blank where nothing has been measured.
 
     Parameters
     ----------
@@ -58,7 +59,13 @@ def withstood(measured: dict[str, Any]) -> dict[str, str]:
     dict of str to str
         Name of the evidence -> sentences.
     """
-    say = {"refusals": _refused, "soak": _killed, "cluster": _nodes_lost, "scaling": _scaled}
+    say = {
+        "refusals": _refused,
+        "soak": _killed,
+        "cluster": _nodes_lost,
+        "scaling": _scaled,
+        "reruns": _rerun,
+    }
     return {name: say[name](found) if (found := measured[name]) else "" for name in COMMANDS}
 
 
@@ -133,6 +140,18 @@ def store_rates(scaling: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def reruns_table(reruns: dict[str, Any]) -> pd.DataFrame:
+    """Rows of published tables that were trained again (`benchmarks/rerun.py`).
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, 9)
+        study, run_id, variant, lr, weight_decay, seed, top1 (as published, percent), again (the
+        same of the repeated run) and equal ("yes" or "no": whether all results are).
+    """
+    return pd.DataFrame(reruns["rows"])
+
+
 def bottlenecks(scaling: dict[str, Any]) -> dict[float, Bottleneck | None]:
     """Where clusters begin to wait for their driver, which also writes the store.
 
@@ -195,6 +214,15 @@ def _scaled(scaling: dict[str, Any]) -> str:
             f"cluster that was simulated, up to {count(most, 'GPU')}."
         )
     return " ".join(sentences)
+
+
+def _rerun(reruns: dict[str, Any]) -> str:
+    table = reruns_table(reruns)
+    return (
+        f"{count(len(table), 'row')}, drawn at random from {list_text(table['study'].unique())} "
+        f"and trained again: {(table['equal'] == 'yes').sum():,} came out equal in every digit of "
+        "every result."
+    )
 
 
 def _waiting(seconds: float, found: Bottleneck) -> str:

@@ -1,6 +1,8 @@
 """Published results as tables beside the thesis's, and as phrases."""
 
+import json
 import math
+import subprocess
 
 import pandas as pd
 import pytest
@@ -153,6 +155,20 @@ def test_certificates_widths_and_provenance_say_what_the_record_says():
     facts = recordtables.provenance([one]).set_index("fact")["synthetic"]
     assert facts["torch pruning"] == "1.6.1" and facts["seeds"] == "0, 1"
     assert facts["learning rates"].startswith("0.000631, ")
+
+
+def test_tables_come_with_their_training_and_the_checksum_of_their_file(tmp_path):
+    rows = [point("unpruned", 0.1, 1e-4, 80.0) | {"seconds": 1800.0, "device": "cpu"}] * 3
+    one = study(rows=rows)
+    one.table.to_csv(tmp_path / f"{one.name}.csv", index=False)
+    (tmp_path / f"{one.name}.json").write_text(json.dumps(one.record))
+    (there,) = recordtables.tables(read_results([tmp_path]).values()).to_dict("records")
+    assert (there["runs"], there["device"], there["hours"]) == (3, "cpu", 1.5)
+    written = subprocess.run(
+        ["sha256sum", tmp_path / f"{one.name}.csv"], capture_output=True, check=True, text=True
+    ).stdout
+    assert there["sha256"] == written.split()[0]
+    assert recordtables.spent([one]) == "1.5 hours of one core of a CPU"
 
 
 def test_html_table_separates_this_book_from_the_thesis():

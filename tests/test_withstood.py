@@ -97,7 +97,22 @@ SCALING = {
         {"batch": 100, "rows_per_second": [1900.0, 2000.0, 2500.0]},
     ],
 }
-FAULTS = {"refusals": REFUSALS, "soak": SOAK, "cluster": CLUSTER, "scaling": SCALING}
+RERUNS = {
+    "command": "python benchmarks/rerun.py",
+    "machine": "made up",
+    "rows": [
+        {"study": "mine", "run_id": "aa", "top1": 50.0, "again": 50.0, "equal": "yes"},
+        {"study": "mine", "run_id": "bb", "top1": 51.0, "again": 51.5, "equal": "no"},
+        {"study": "yours", "run_id": "cc", "top1": 52.0, "again": 52.0, "equal": "yes"},
+    ],
+}
+FAULTS = {
+    "refusals": REFUSALS,
+    "soak": SOAK,
+    "cluster": CLUSTER,
+    "scaling": SCALING,
+    "reruns": RERUNS,
+}
 
 
 # --- tables and sentences -------------------------------------------------------------------------
@@ -148,6 +163,13 @@ def test_a_bottleneck_is_the_smallest_cluster_that_waits_for_a_busy_driver():
     assert "runs of 60 s, GPUs wait for neither" in said and "10,000 GPUs" in said
     slow = {**SCALING, "store": [{"batch": 1, "rows_per_second": [50.0]}]}
     assert "wait for the store" in withstood({**FAULTS, "scaling": slow})["scaling"]
+
+
+def test_rows_that_were_trained_again_are_counted_and_so_are_those_that_came_out_otherwise():
+    assert withstood(FAULTS)["reruns"] == (
+        "3 rows, drawn at random from mine and yours and trained again: 2 came out equal in every "
+        "digit of every result."
+    )
 
 
 def test_what_has_not_been_measured_is_said_with_its_command():
@@ -204,15 +226,15 @@ def test_page_shows_what_there_is_as_it_is(faults, monkeypatch):
         shown.append(thing["text/html"] if raw else thing.data)
 
     monkeypatch.setattr("IPython.display.display", display)
-    for show in ("show_refusals", "show_kills", "show_cluster", "show_scaling"):
+    for show in ("show_refusals", "show_kills", "show_cluster", "show_scaling", "show_reruns"):
         getattr(evidence, show)(faults)
     text = "\n".join(shown)
     assert "<b>this</b>" not in text
     if faults is FAULTS:
         assert "&lt;b&gt;this&lt;/b&gt;" in text and "a node killed with 1 run on it" in text
-        assert text.count("<table>") == 6 and text.count("hpstudy-figure") == 1
+        assert text.count("<table>") == 7 and text.count("hpstudy-figure") == 1
     else:
-        assert text.count("Not measured yet") == 4
+        assert text.count("Not measured yet") == 5
 
 
 @pytest.mark.parametrize("command", PROMISES)
