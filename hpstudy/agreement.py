@@ -1,6 +1,7 @@
 """What the thesis found, and whether a study agrees: decided by intervals, in words."""
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
@@ -41,19 +42,47 @@ class Finding(NamedTuple):
     because: str
 
 
-def agreement(results: Results) -> pd.DataFrame:
-    """Claims of the thesis beside one study.
+def agreement(studies: Iterable[Results]) -> pd.DataFrame:
+    """Claims of the thesis beside what studies found.
 
     Returns
     -------
-    DataFrame of shape (n_findings, 4)
-        Columns of `Finding`. A claim agrees or differs only where a 95 % interval decides it;
-        otherwise it cannot be told from these data.
+    DataFrame of shape (n_findings, 5)
+        study, and columns of `Finding`. A claim agrees or differs only where a 95 % interval
+        decides it; otherwise it cannot be told from these data.
 
     References
     ----------
     Thesis, sections 4.1.1 (band, outlier), 4.1.2 (no shift, size of the ellipses) and 4.2 (risk).
     """
+    rows = [
+        {"study": one.name} | finding._asdict() for one in studies for finding in _findings(one)
+    ]
+    return pd.DataFrame(rows).sort_values("claim", kind="stable", ignore_index=True)
+
+
+def by_claim(studies: Iterable[Results]) -> pd.DataFrame:
+    """How many networks agree with each claim of the thesis.
+
+    Returns
+    -------
+    DataFrame of shape (n_claims, 4)
+        claim, and by verdict the number of networks, one a study and variant.
+    """
+    found = agreement(studies)
+    counts = pd.crosstab(found["claim"], found["verdict"])
+    return counts.reindex(columns=[AGREES, DIFFERS, UNTOLD], fill_value=0).reset_index()
+
+
+def summary(studies: Iterable[Results]) -> str:
+    """How often studies agree with the thesis: "agrees in 5 cases, differs in 0 and ..."."""
+    verdicts = agreement(studies)["verdict"].value_counts()
+    agrees, differs, untold = (int(verdicts.get(name, 0)) for name in (AGREES, DIFFERS, UNTOLD))
+    cases = "case" if agrees == 1 else "cases"
+    return f"agrees in {agrees} {cases}, differs in {differs} and cannot tell in {untold}"
+
+
+def _findings(results: Results) -> list[Finding]:
     analysis, threshold = results.analysis(), max(results.thresholds)
     found = [_band(analysis, name, threshold) for name in analysis.landscapes]
     for name in analysis.pruned:
@@ -61,17 +90,7 @@ def agreement(results: Results) -> pd.DataFrame:
         found.append(_size(analysis, name, threshold))
         found.append(_risk(analysis, name, results.risk_threshold))
         found.append(_bounded(analysis, name, results.risk_threshold))
-    return pd.DataFrame(found, columns=list(Finding._fields)).sort_values(
-        "claim", kind="stable", ignore_index=True
-    )
-
-
-def summary(results: Results) -> str:
-    """How often one study agrees with the thesis: "agrees in 5 cases, differs in 0 and ..."."""
-    verdicts = agreement(results)["verdict"].value_counts()
-    agrees, differs, untold = (int(verdicts.get(name, 0)) for name in (AGREES, DIFFERS, UNTOLD))
-    cases = "case" if agrees == 1 else "cases"
-    return f"agrees in {agrees} {cases}, differs in {differs} and cannot tell in {untold}"
+    return found
 
 
 def _band(analysis: Analysis, name: str, threshold: float) -> Finding:

@@ -34,7 +34,24 @@ def lead(studies: Iterable[Results]) -> Results:
     difference from its noise; of these the one whose runs see the most pixels, and of ties the
     first.
     """
-    return max(studies, key=lambda one: (one.replicated and not one.missing, one.pixels_per_run))
+    return max(studies, key=lambda one: (_decides(one), one.pixels_per_run))
+
+
+def telling(studies: Iterable[Results]) -> list[Results]:
+    """Studies that claims are held against: the leading one, and others as good on its data.
+
+    As good are those that are finished and train settings several times.
+    """
+    studies = list(studies)
+    first = lead(studies)
+    data = first.record["study"]["data"]["name"]
+    others = [one for one in studies if one is not first and _decides(one)]
+    return [first, *(one for one in others if one.record["study"]["data"]["name"] == data)]
+
+
+def _decides(results: Results) -> bool:
+    """Whether it is finished and can tell a difference from its noise."""
+    return results.replicated and not results.missing
 
 
 def answer(studies: Iterable[Results]) -> dict[str, str]:
@@ -65,7 +82,8 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
         "others": _others([one.name for one in studies if one is not first]),
         "lead_warning": _warning([first]),
         "noise": number_text(_noise(analysis)),
-        "agreement": agreement.summary(first),
+        "agreement": agreement.summary(telling(studies)),
+        "telling": list_text(dict.fromkeys(one.title for one in telling(studies))),
         "risk_region": list_text(dict.fromkeys(roi_title(one.risk_threshold) for one in studies)),
         "risk_pruned": range_text(one.mean for name, one in risks if name != "unpruned"),
         "risk_dense": range_text(one.mean for name, one in risks if name == "unpruned"),
@@ -102,7 +120,7 @@ def facts(results: Results) -> dict[str, str]:
         "corrected": interval_text(best.corrected),
         "noise": number_text(_noise(analysis)),
         "source": noise_source(analysis),
-        "agreement": agreement.summary(results),
+        "agreement": agreement.summary([results]),
         "sampling": number_text(results.sampling_error()),
         "criterion": str(results.record["study"]["criterion"]),
         "points": f"{len(dense.points)}",

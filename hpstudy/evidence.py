@@ -7,7 +7,7 @@ from typing import Any
 
 from hpstudy import booktables, intervaltables, withstood
 from hpstudy.advice import TOLERABLE, advise
-from hpstudy.agreement import agreement
+from hpstudy.agreement import agreement, by_claim
 from hpstudy.curvefigures import plot_regret, regret_caption
 from hpstudy.differencemaps import difference_caption, plot_differences
 from hpstudy.drawing import show
@@ -114,7 +114,15 @@ def show_given_up(every: Iterable[Results]) -> None:
 def show_agreement(study: Results) -> None:
     """Show the thesis's claims beside one study, and which way its intervals decide."""
     caption = "What the thesis says, and whether this study's 95 % intervals agree with it."
-    study_table(agreement(study), caption, [study], "Agreement")
+    study_table(agreement([study]).drop(columns="study"), caption, [study], "Agreement")
+
+
+def show_claims(every: Iterable[Results]) -> None:
+    """Show of how many networks the intervals agree with each claim of the thesis, and which."""
+    every = list(every)
+    caption = "Networks of which a 95 % interval agrees with a claim of the thesis, or differs."
+    study_table(by_claim(every), caption, every, "Claims")
+    study_table(agreement(every), "The same, network by network.", every, "Agreement")
 
 
 def show_warnings(study: Results) -> None:

@@ -187,7 +187,7 @@ def test_ellipse_has_no_interval_where_most_landscapes_without_noise_have_none()
 
 
 def verdicts(one):
-    return agreement.agreement(one).set_index(["claim", "variant"])["verdict"]
+    return agreement.agreement([one]).set_index(["claim", "variant"])["verdict"]
 
 
 def rows(shift, wide=1.0):
@@ -237,10 +237,25 @@ def test_non_uniform_pruning_to_a_fifth_lengthens_the_region_or_not(dense_wide, 
 
 def test_summary_counts_the_verdicts():
     one = study(rows=rows(0.25))
-    counts = agreement.agreement(one)["verdict"].value_counts()
-    said = agreement.summary(one)
+    counts = agreement.agreement([one])["verdict"].value_counts()
+    said = agreement.summary([one])
     assert f"agrees in {counts[agreement.AGREES]} case" in said
     assert f"differs in {counts[agreement.DIFFERS]} and" in said
+
+
+def test_claims_are_counted_by_network_over_the_studies_that_can_tell():
+    still, moved = study(rows=rows(0.0)), study(name="other", rows=rows(0.25))
+    elsewhere = study(
+        name="elsewhere", rows=rows(0.0), data=still.record["study"]["data"] | {"name": "imagenet"}
+    )
+    once = study(name="once", rows=[row for row in rows(0.0) if row["seed"] == 1])
+    told = answer.telling([still, once, elsewhere, moved])
+    assert [one.name for one in told] == [still.name, "other"]
+    counts = agreement.by_claim(told).set_index("claim")
+    (band,) = (claim for claim in counts.index if "smaller weight decay" in claim)
+    (place,) = (claim for claim in counts.index if "does not shift" in claim)
+    assert counts.loc[band].to_dict() == {"agrees": 4, "differs": 0, "cannot be told": 0}
+    assert counts.loc[place].to_dict() == {"agrees": 1, "differs": 1, "cannot be told": 0}
 
 
 # --- phrases and tables ---------------------------------------------------------------------------
