@@ -66,7 +66,8 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
     -------
     dict of str to str
         Key of the page -> phrase. "moved" and "lost" are whole sentences about the leading study's
-        most strongly pruned networks, with 95 % intervals.
+        most strongly pruned networks, with 95 % intervals; "also" are those of the other studies
+        that can tell, and blank if there is none.
     """
     studies = list(studies)
     first = lead(studies)
@@ -78,7 +79,8 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
     return {
         "moved": moved(first, shown),
         "lost": lost(first, shown),
-        "lead": f"{first.title} ({count(len(first.table), 'training')} on {first.scale})",
+        "lead": _measured_on(first),
+        "also": " ".join(_also(one) for one in telling(studies)[1:]),
         "others": _others([one.name for one in studies if one is not first]),
         "lead_warning": _warning([first]),
         "noise": number_text(_noise(analysis)),
@@ -183,6 +185,16 @@ def _noise(analysis: Analysis) -> float:
     """Standard deviation of one run of the unpruned network, in percentage points."""
     surrogate = analysis.surrogates.get(analysis.dense)
     return surrogate.noise if surrogate else math.nan
+
+
+def _also(results: Results) -> str:
+    shown = list(strongest(results.landscapes()))[1:]
+    said = f"{moved(results, shown)} {lost(results, shown)}"
+    return f"The same of {_measured_on(results)}: {said}"
+
+
+def _measured_on(results: Results) -> str:
+    return f"{results.title} ({count(len(results.table), 'training')} on {results.scale})"
 
 
 def _verdicts(advices: list[Advice]) -> str:

@@ -251,6 +251,9 @@ def test_claims_are_counted_by_network_over_the_studies_that_can_tell():
     once = study(name="once", rows=[row for row in rows(0.0) if row["seed"] == 1])
     told = answer.telling([still, once, elsewhere, moved])
     assert [one.name for one in told] == [still.name, "other"]
+    said = answer.answer(told)
+    assert said["also"].startswith("The same of ResNet-56 (") and "decades" in said["also"]
+    assert answer.answer([still])["also"] == ""
     counts = agreement.by_claim(told).set_index("claim")
     (band,) = (claim for claim in counts.index if "smaller weight decay" in claim)
     (place,) = (claim for claim in counts.index if "does not shift" in claim)
