@@ -11,7 +11,6 @@ import argparse
 import json
 import random
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,17 @@ def main() -> None:
     print(machine(), "\n")
     print(markdown(rows))
     if given.output:
-        command = f"python benchmarks/rerun.py {shlex.join(_without_root(sys.argv[1:]))}"
+        # As another machine would give it: where this one keeps its data sets says nothing there.
+        words = [
+            *given.tables,
+            "--rows",
+            given.rows,
+            "--seed",
+            given.seed,
+            "--output",
+            given.output,
+        ]
+        command = f"python benchmarks/rerun.py {shlex.join(map(str, words))}"
         said = {"command": command, "machine": machine(), "rows": rows}
         given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
@@ -74,14 +83,6 @@ def rerun(
             | {"again": new["top1"], "equal": "yes" if equal else "no"}
         )
     return rows
-
-
-def _without_root(words: list[str]) -> list[str]:
-    """The command as another machine would give it, its own folder of data sets left out."""
-    if "--data-root" in words:
-        at = words.index("--data-root")
-        return words[:at] + words[at + 2 :]
-    return words
 
 
 if __name__ == "__main__":

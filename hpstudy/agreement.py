@@ -76,8 +76,7 @@ def by_claim(studies: Iterable[Results]) -> pd.DataFrame:
 
 def summary(studies: Iterable[Results]) -> str:
     """How often studies agree with the thesis: "agrees in 5 cases, differs in 0 and ..."."""
-    verdicts = agreement(studies)["verdict"].value_counts()
-    agrees, differs, untold = (int(verdicts.get(name, 0)) for name in (AGREES, DIFFERS, UNTOLD))
+    agrees, differs, untold = by_claim(studies)[[AGREES, DIFFERS, UNTOLD]].sum()
     cases = "case" if agrees == 1 else "cases"
     return f"agrees in {agrees} {cases}, differs in {differs} and cannot tell in {untold}"
 

@@ -70,7 +70,8 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
         that can tell, and blank if there is none.
     """
     studies = list(studies)
-    first = lead(studies)
+    told = telling(studies)
+    first = told[0]
     analysis = first.analysis()
     shown = list(strongest(analysis.landscapes))[1:]
     risks = [risk for one in studies for risk in one.risks().items()]
@@ -80,12 +81,12 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
         "moved": moved(first, shown),
         "lost": lost(first, shown),
         "lead": _measured_on(first),
-        "also": " ".join(_also(one) for one in telling(studies)[1:]),
+        "also": " ".join(_also(one) for one in told[1:]),
         "others": _others([one.name for one in studies if one is not first]),
         "lead_warning": _warning([first]),
         "noise": number_text(_noise(analysis)),
-        "agreement": agreement.summary(telling(studies)),
-        "telling": list_text(dict.fromkeys(one.title for one in telling(studies))),
+        "agreement": agreement.summary(told),
+        "telling": list_text(dict.fromkeys(one.title for one in told)),
         "risk_region": list_text(dict.fromkeys(roi_title(one.risk_threshold) for one in studies)),
         "risk_pruned": range_text(one.mean for name, one in risks if name != "unpruned"),
         "risk_dense": range_text(one.mean for name, one in risks if name == "unpruned"),
