@@ -129,7 +129,10 @@ def cost(
 
 @app.command()
 def prune(
-    model: Annotated[str, typer.Argument(help="resnet20, resnet56, mobilenetv2 or resnet50.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="resnet20, resnet56, mobilenetv2-shallow, mobilenetv2 or resnet50."),
+    ],
     flops_ratio: Annotated[float, typer.Option(help="Share of the FLOPs that remains.")],
     method: Annotated[
         str, typer.Option(help="uniform (one keep factor), or nonuniform (one ranking).")

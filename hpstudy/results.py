@@ -21,6 +21,7 @@ from hpstudy.study import DENSE
 MODEL_TITLES = {
     "resnet20": "ResNet-20",
     "resnet56": "ResNet-56",
+    "mobilenetv2-shallow": "MobileNetV2 with one block a stage",
     "mobilenetv2": "MobileNetV2",
     "resnet50": "ResNet-50",
 }
@@ -35,6 +36,7 @@ ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
 THESIS_SCALE = {
     "resnet20": (50_000, 32, 180),
     "resnet56": (50_000, 32, 180),
+    "mobilenetv2-shallow": (50_000, 32, 180),
     "mobilenetv2": (50_000, 32, 180),
     "resnet50": (1_281_167, 224, 90),
 }

@@ -35,7 +35,7 @@ ARITHMETICS = (*PRECISIONS, *(f"{name}-compiled" for name in PRECISIONS))
 AUTO = "auto"
 LOCAL, RAY = EXECUTORS = ("local", "ray")
 EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
-MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2", "resnet50")
+MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50")
 
 # Published beside the tables of studies, from which their names must differ.
 RESERVED = ("networks", "programme", "refusals", "soak", "cluster", "scaling", "reruns")

@@ -136,7 +136,8 @@ COMMANDS = [
     ),
     line(
         ("prune", "<b>", *PRUNE[2:]),
-        "unknown model '<b>'; valid: resnet20, resnet56, mobilenetv2, resnet50.",
+        "unknown model '<b>'; valid: resnet20, resnet56, mobilenetv2-shallow, mobilenetv2, "
+        "resnet50.",
     ),
     line(
         (*PRUNE[:4], "--method", "unifrom"),

@@ -202,12 +202,13 @@ PARAMS = [
         "a model, misspelt",
         {"model": "resnt56"},
         "unknown model 'resnt56' (did you mean 'resnet56'?); valid: resnet20, resnet56, "
-        "mobilenetv2, resnet50.",
+        "mobilenetv2-shallow, mobilenetv2, resnet50.",
     ),
     value(
         "a number for a model",
         {"model": 56},
-        "unknown model '56'; valid: resnet20, resnet56, mobilenetv2, resnet50.",
+        "unknown model '56'; valid: resnet20, resnet56, mobilenetv2-shallow, mobilenetv2, "
+        "resnet50.",
     ),
     value(
         "a criterion that there is not",

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from hpstudy.models import MODELS, build_model, initialise, input_size, prunable_layers, zeros
@@ -199,10 +200,38 @@ def test_channels_inside_blocks_may_be_pruned_and_no_others():
     expected = {
         "resnet20": resnet56[:9],
         "resnet56": resnet56,
+        "mobilenetv2-shallow": mobilenetv2[:7],
         "mobilenetv2": mobilenetv2,
         "resnet50": resnet50,
     }
     assert {name: prunable_layers(name, build_model(name)) for name in MODELS} == expected
+
+
+def test_shallow_mobilenetv2_is_the_first_block_of_each_stage():
+    deep, shallow = build_model("mobilenetv2"), build_model("mobilenetv2-shallow")
+    first = (0, 1, 3, 6, 10, 13, 16)
+    assert len(shallow.blocks) == len(first)
+    deep.blocks = nn.Sequential(*(deep.blocks[k] for k in first))
+    shallow.load_state_dict(deep.state_dict())
+    images = torch.randn(2, 3, 16, 16)
+    assert torch.equal(shallow.eval()(images), deep.eval()(images))
+
+
+@pytest.mark.parametrize("block, strided", [(0, False), (3, True)])
+def test_strided_depthwise_convolutions_are_float32_on_a_cpu(block, strided):
+    """Elsewhere bfloat16 is the faster one; an unpruned block 3 halves the image."""
+    torch.manual_seed(0)
+    layer = build_model("mobilenetv2-shallow").blocks[block]
+    seen = []
+    layer.depthwise.register_forward_hook(lambda module, *values: seen.extend(values))
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(torch.randn(4, layer.expand.in_channels, 8, 8)).sum().backward()
+    (given,), found = seen
+    assert (found.dtype == torch.float32) == strided
+    weight, stride = layer.depthwise.weight.double(), layer.depthwise.stride
+    exact = F.conv2d(given.double(), weight, None, stride, 1, groups=len(weight))
+    gap = (found - exact).abs().max() / exact.abs().max()
+    assert (gap < 1e-6) == strided and gap < 0.01
 
 
 @pytest.mark.parametrize("name, millions", [("resnet20", 0.27), ("resnet56", 0.85)])

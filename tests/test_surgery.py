@@ -27,6 +27,7 @@ from hpstudy.pruning import (
 NORMALISED_BY = {
     "resnet20": {"conv1": ["bn1"]},
     "resnet56": {"conv1": ["bn1"]},
+    "mobilenetv2-shallow": {"expand": ["bn1", "bn2"]},
     "mobilenetv2": {"expand": ["bn1", "bn2"]},
     "resnet50": {"conv1": ["bn1"], "conv2": ["bn2"]},
 }
