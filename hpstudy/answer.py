@@ -82,7 +82,7 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
         "lost": lost(first, shown),
         "lead": _measured_on(first),
         "also": " ".join(_also(one) for one in told[1:]),
-        "others": _others([one.name for one in studies if one is not first]),
+        "others": _others([one.name for one in studies if one not in told]),
         "lead_warning": _warning([first]),
         "noise": number_text(_noise(analysis)),
         "agreement": agreement.summary(told),
@@ -245,7 +245,7 @@ def _ratio(name: str) -> float:
 
 
 def _others(names: list[str]) -> str:
-    """Why the first page does not answer from the other studies; blank if there are none."""
+    """Why the first page does not answer from these studies; blank if there are none."""
     if not names:
         return ""
     return f" The others ({list_text(names)}) are smaller, unfinished, or one run a setting."
