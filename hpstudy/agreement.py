@@ -123,15 +123,16 @@ def _size(analysis: Analysis, name: str, threshold: float) -> Finding:
         claim = "Non-uniform pruning changes the length of the region (section 4.1.1)"
     if outlier := name == OUTLIER:
         claim = "Non-uniform pruning to 20 %, the outlier, lengthens the region (section 4.1.1)"
-    dense, other = analysis.shape(analysis.dense, threshold), analysis.shape(name, threshold)
-    if not (enough_points(dense) and enough_points(other)):
+    moved = analysis.movement(name, threshold)
+    shapes = [analysis.shape(variant, threshold) for variant in (analysis.dense, name)]
+    if moved is None or not all(enough_points(shape) for shape in shapes):
         return Finding(claim, name, UNTOLD, f"the {roi_title(threshold)} has too few points")
-    because = (
-        f"length {interval_text(other.length)} decades against {interval_text(dense.length)} "
-        "unpruned"
-    )
-    longer = other.length.low > dense.length.high
-    if not longer and other.length.high >= dense.length.low:
+    dense, other = moved.lengths
+    if not math.isfinite(dense.estimate):
+        return Finding(claim, name, UNTOLD, "too few settings are common to both networks")
+    because = f"length {interval_text(other)} decades against {interval_text(dense)} unpruned"
+    longer = other.low > dense.high
+    if not longer and other.high >= dense.low:
         return Finding(claim, name, UNTOLD, because)
     return Finding(claim, name, AGREES if changes and (longer or not outlier) else DIFFERS, because)
 

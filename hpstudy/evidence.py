@@ -83,10 +83,11 @@ def show_shapes(every: Iterable[Results]) -> None:
 def show_movements(every: Iterable[Results]) -> None:
     """Show correlations, overlaps and shifts against the unpruned network."""
     caption = (
-        "Each pruned network against the unpruned one: rank correlations over the points that both "
-        "have; overlap (Jaccard) of the two regions, beside the overlap of two noisy measurements "
-        "of one and the same landscape, and the share of those that overlap as little; shift of "
-        f"the ellipse's centre in decades, and p of the permutation test. {WITHOUT}"
+        "Each pruned network against the unpruned one, over the points that both have: rank "
+        "correlations; overlap (Jaccard) of the two regions, beside the overlap of two noisy "
+        "measurements of one and the same landscape, and the share of those that overlap as "
+        "little; shift of the ellipse's centre in decades, and p of the permutation test. "
+        f"{WITHOUT}"
     )
     study_table(intervaltables.movements(every), caption, every, "Movement")
 

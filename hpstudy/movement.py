@@ -49,8 +49,9 @@ class Overlap(NamedTuple):
 class Shift(NamedTuple):
     """Shift of a region's centre from the unpruned network's, in decades.
 
-    NaN throughout where fewer than half of the settings are common to both networks, or fewer than
-    nine in ten draws have an ellipse of both regions.
+    Both regions are those among the settings that both networks have: a grid that grew further
+    would move its centre by that alone. NaN throughout where these are fewer than half of either's
+    settings, or fewer than nine in ten draws have an ellipse of both regions.
 
     Attributes
     ----------
@@ -91,8 +92,7 @@ class Movement:
     threshold : float
         Of both regions of interest, in percentage points.
     n : int
-        Points at which both networks have a value; correlations, overlap and the permutation test
-        are over these.
+        Points at which both networks have a value; all comparisons are over these.
     spearman, kendall : float
         Rank correlations of the measured values, in [-1, 1]; NaN where one is constant.
     spearman_interval : Interval
@@ -104,6 +104,8 @@ class Movement:
         Between their centres.
     ellipse_overlap : Interval
         Area common to both ellipses over the area of either, in [0, 1].
+    lengths : tuple of Interval
+        Of the ellipses of the unpruned and of the other network, in decades.
     """
 
     variant: str
@@ -115,6 +117,7 @@ class Movement:
     overlap: Overlap
     shift: Shift
     ellipse_overlap: Interval
+    lengths: tuple[Interval, Interval]
 
 
 def movement(
@@ -160,30 +163,28 @@ def movement(
         one.points["value"].to_numpy(float)[rows] for one, rows in ((dense, here), (other, there))
     ]
     places = np.log10(dense.points[list(dense.axes)].to_numpy(float)[here])
-    shapes = [
-        ellipses(_places(one), regions(drawn, threshold))
-        for one, drawn in ((dense, draws[0]), (other, draws[1]))
-    ]
+    drawn = draws[0][:, here], draws[1][:, there]
     runs = [
         one.points["seeds"].to_numpy(float)[rows] for one, rows in ((dense, here), (other, there))
     ]
     spread = [sd / np.sqrt(n) for sd, n in zip(noise, runs, strict=True)]
     measured = difference(dense, other)
-    shift = _shift(dense, other, shapes, values, places, threshold, generator)
     fewer = min(one.points["value"].notna().sum() for one in (dense, other))
-    fitted = [np.isfinite(shape.length).mean() for shape in shapes]
-    # A centre is a mean of settings: where each network has its own, the centres differ by that.
-    told = len(here) >= COMMON * fewer and min(fitted) >= FITTED
+    shapes = []
+    if 0 < COMMON * fewer <= len(here):
+        shapes = [ellipses(places, regions(one, threshold)) for one in drawn]
+    told = bool(shapes) and min(np.isfinite(one.length).mean() for one in shapes) >= FITTED
     return Movement(
         variant=other.variant,
         threshold=threshold,
         n=len(here),
         spearman=measured.spearman,
         kendall=measured.kendall,
-        spearman_interval=_spearman(draws[0][:, here], draws[1][:, there]),
-        overlap=_overlap(values, draws[0][:, here], spread, threshold, generator),
-        shift=shift if told else UNTOLD,
+        spearman_interval=_spearman(*drawn),
+        overlap=_overlap(values, drawn[0], spread, threshold, generator),
+        shift=_shift(shapes, values, places, threshold, generator) if told else UNTOLD,
         ellipse_overlap=interval(ellipse_overlaps(*shapes)) if told else UNKNOWN,
+        lengths=(_length(shapes[0]), _length(shapes[1])) if told else (UNKNOWN, UNKNOWN),
     )
 
 
@@ -221,8 +222,8 @@ def permutation_test(
     return float((1 + (by_chance >= measured - 1e-9).sum()) / (1 + PERMUTATIONS))
 
 
-def _places(landscape: Landscape) -> np.ndarray:
-    return np.log10(landscape.points[list(landscape.axes)].to_numpy(float))
+def _length(shape: Ellipses) -> Interval:
+    return interval(shape.length[np.isfinite(shape.length)])
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> Interval:
@@ -264,18 +265,18 @@ def _overlap(
 
 
 def _shift(
-    dense: Landscape,
-    other: Landscape,
     shapes: list[Ellipses],
     values: list[np.ndarray],
     places: np.ndarray,
     threshold: float,
     generator: np.random.Generator,
 ) -> Shift:
-    measured = [one.ellipse(threshold) for one in (dense, other)]
     distance = float("nan")
-    if all(measured):
-        distance = float(np.hypot(*np.subtract(measured[1].centre, measured[0].centre)))
+    # A region of too few points has no ellipse, and its length is NaN.
+    if all(
+        np.isfinite(ellipses(places, regions(one[None], threshold)).length[0]) for one in values
+    ):
+        distance = float(_distance(values[0][None], values[1][None], places, threshold)[0])
     # A centre counts where there is an ellipse, as in Table 4.1.
     known = np.isfinite(shapes[0].length) & np.isfinite(shapes[1].length)
     first = (shapes[1].first - shapes[0].first)[known]

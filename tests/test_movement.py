@@ -247,6 +247,24 @@ def test_the_shift_of_a_landscape_is_found():
     assert found.distance.low > 0.4 and found.distance.high < 0.7
 
 
+def test_a_grid_that_grew_further_is_no_shift_and_no_longer_region():
+    """Along the second axis the valley has no end, so that its region ends where its grid does."""
+    random, logs = np.random.default_rng(16), decades(9)
+    grown = np.array(list(product(np.unique(logs[:, 0]), np.arange(-2.5, 1.01, 0.25))))
+    pair = [
+        landscape(places, 90 - 4 * places[:, 0] ** 2, variant)
+        for places, variant in ((logs, "unpruned"), (grown, "uniform-0.2"))
+    ]
+    values = [one.points["value"].to_numpy() for one in pair]
+    draws = tuple(row + 0.05 * random.standard_normal((400, len(row))) for row in values)
+    found = movement(*pair, draws, (0.05, 0.05), 0.9)
+    assert found.n == len(logs) and found.overlap.measured == 1
+    assert found.shift.measured == 0 and found.shift.distance.low == 0
+    assert found.shift.distance.high < 0.1 and found.shift.p == 1
+    assert found.lengths[0].estimate == pytest.approx(found.lengths[1].estimate, abs=0.02)
+    assert found.ellipse_overlap.estimate > 0.9
+
+
 def test_where_one_region_is_too_small_for_an_ellipse_no_shift_is_told():
     logs = decades(5)
     peak = np.where((logs == 0).all(axis=1), 99.0, 90.0 + logs.sum(axis=1) / 10)
