@@ -4,7 +4,7 @@
     python benchmarks/gpu.py step [--variants unpruned uniform-0.2 nonuniform-0.2]
     python benchmarks/gpu.py many [--variants unpruned] [--arithmetic bfloat16]
     python benchmarks/gpu.py correct
-    python benchmarks/gpu.py accuracy --data-root FOLDER [--epochs 30] [--rounds 1]
+    python benchmarks/gpu.py accuracy --data-root FOLDER [--epochs 30] [--rounds 1] [--output FILE]
     python benchmarks/gpu.py resnet50 [--images IMAGEFOLDER]
 
 Options: --seconds of each turn, --rounds of turns (seeds in `correct` and `accuracy`), --device,
@@ -41,7 +41,7 @@ from scale import CIFAR, EPOCHS, SMALL, Scale, built, has_cifar, images
 
 from hpstudy.pool import open_pool
 from hpstudy.program import set_precision
-from hpstudy.study import DENSE
+from hpstudy.study import DENSE, RunSpec
 from hpstudy.training import Trainer
 
 DEFAULT, EAGER = "default loop", "float32, eager"
@@ -216,14 +216,15 @@ def mps() -> bool:
 def many(given) -> list[dict]:
     """K networks on one GPU, each in a worker of its own."""
     scale, counts = (SMALL, (1, 2)) if given.smoke else (CIFAR, (1, 2, 4, 8))
+    arithmetic = given.arithmetic or "bfloat16"
     shared = "processes, MPS" if mps() else "processes, time-sliced"
     rows = []
     for variant in given.variants or [DENSE]:
-        rates = _processes(given, scale, variant, counts)
+        rates = _processes(given, scale.run(arithmetic, variant), scale, counts)
         for count, values in rates.items():
             rows.append(
                 {
-                    "network": f"{scale.network}, {variant}, {given.arithmetic}",
+                    "network": f"{scale.network}, {variant}, {arithmetic}",
                     "way": shared,
                     "K": count,
                     "n": len(values),
@@ -235,10 +236,9 @@ def many(given) -> list[dict]:
 
 
 def _processes(
-    given, scale: Scale, variant: str, counts: tuple[int, ...]
+    given, spec: RunSpec, scale: Scale, counts: tuple[int, ...]
 ) -> dict[int, list[float]]:
     """Rates of K workers that calibrate at once."""
-    spec = scale.run(given.arithmetic, variant)
     arguments = spec, scale.classes, (scale.train, scale.test), given.seconds
     with ExitStack() as stack:
         pools = {count: stack.enter_context(open_pool(count)) for count in counts}
@@ -263,8 +263,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, help="of turns, or seeds; 5, in `accuracy` 1")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--variants", nargs="+")
-    parser.add_argument("--arithmetic", default="bfloat16", help="of `many`")
+    parser.add_argument("--arithmetic", help="of `many`, else bfloat16; of `accuracy`, else both")
     parser.add_argument("--epochs", type=int, default=30, help="of `accuracy`")
+    parser.add_argument("--output", type=Path, help="JSON file for what `accuracy` trains")
     parser.add_argument("--images", type=Path, help="ImageFolder whose images `resnet50` decodes")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, for a CPU")
     given = parser.parse_args(arguments)

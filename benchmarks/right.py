@@ -1,12 +1,13 @@
 """Whether a GPU gets the right numbers: over three steps, and after a whole training."""
 
+import json
 import sys
 from collections.abc import Callable
 from statistics import median
 
 import loops
 import torch
-from common import median_spread
+from common import machine, median_spread
 from scale import CIFAR, EPOCHS, LR, SMALL, WEIGHT_DECAY, Scale, noise
 from torch import Tensor
 
@@ -88,13 +89,17 @@ def accuracy(given) -> list[dict]:
         data = load_dataset(Data(name="cifar10", image_size=32), given.data_root)
     data, device = data.to(given.device), torch.device(given.device)
     published = table_3_4().set_index("model").loc["resnet56", "top1"]
-    rows = []
-    for arithmetic in ("bfloat16", "float32"):
+    rows, trained = [], []
+    for arithmetic in [given.arithmetic] if given.arithmetic else ("bfloat16", "float32"):
         found = []
         for seed in range(given.rounds or 1):
             spec = scale.run(arithmetic, epochs=given.epochs, seed=seed)
-            found.append(run_on(spec, data, device).row)
+            kept = given.output and given.output.with_name(f"{spec.run_id}.pt")
+            found.append(run_on(spec, data, device, checkpoint=kept).row)
             print(f"{arithmetic}, seed {seed}: {found[-1]['top1']:.2f} %", file=sys.stderr)
+            trained.append(json.loads(spec.model_dump_json()) | found[-1])
+            if given.output:
+                _write(given, trained)
         rows.append(
             {
                 "network": scale.network,
@@ -109,3 +114,12 @@ def accuracy(given) -> list[dict]:
             }
         )
     return rows
+
+
+def _write(given, trained: list[dict]) -> None:
+    """Keep what was trained, with its recipe and its curve, as each training ends."""
+    command = f"python benchmarks/gpu.py accuracy --epochs {given.epochs}"
+    command += f" --rounds {given.rounds or 1}"
+    command += f" --arithmetic {given.arithmetic}" * bool(given.arithmetic)
+    said = {"command": command, "machine": machine(), "rows": trained}
+    given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
