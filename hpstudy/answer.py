@@ -142,7 +142,7 @@ def moved(results: Results, variants: Iterable[str]) -> str:
         if found is not None and math.isfinite(found.shift.distance.estimate):
             shifts[name] = found.shift.distance
             apart += [name] * found.shift.told
-    region = f"near-best region (within {threshold:g} of the best accuracy)"
+    region = f"near-best region (within {threshold:g} of the best accuracy, in settings of both)"
     if not shifts:
         return (
             f"Whether {results.title}'s {region} moves by pruning cannot be told: too few points "
