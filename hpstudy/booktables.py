@@ -1,7 +1,8 @@
 """Tables 3.2, 3.4, 4.1 and 4.2 of this book's studies beside the published ones, and its checks.
 
 Every function returns a tidy frame; columns that begin with `published_` are the thesis's. They
-stand in the row of the same network and variant, and are NaN where the thesis has none.
+stand in the row of the same network and variant or, where the thesis has not that network, of its
+relative (`hpstudy.thesis.RELATIVES`): `published_model` names it. They are NaN where it has none.
 """
 
 import math
@@ -31,10 +32,10 @@ def sizes(studies: Iterable[Results], networks: dict[str, dict]) -> pd.DataFrame
 
     Returns
     -------
-    DataFrame of shape (n_networks + n_studies, 9)
+    DataFrame of shape (n_networks + n_studies, 10)
         at (whose image size), model, input_shape, params, flops (twice the multiply-accumulates
         of convolutions and linear layers, for one image), flops_torch_pruning (twice that
-        library's counter; NaN for studies), and the published input shape, params_millions,
+        library's counter; NaN for studies), and the published model, input shape, params_millions,
         flops.
     """
     rows = [
@@ -70,9 +71,9 @@ def priors(studies: Iterable[Results]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (n_studies, 9)
+    DataFrame of shape (n_studies, 10)
         study, model, lr, weight_decay, top1 (percent, mean over seeds; NaN if the prior is not
-        on the grid), seeds, and the published lr, weight_decay, top1.
+        on the grid), seeds, and the published model, lr, weight_decay, top1.
     """
     rows = []
     for results in studies:
@@ -99,9 +100,10 @@ def bests(studies: Iterable[Results]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (n_variants, 9)
+    DataFrame of shape (n_variants, 10)
         study, model, variant, points (of the grid), runs (at all of them), top1 (percent; biased
-        upward, as every best of many), lr, weight_decay, and the published top1 of section 4.1.1.
+        upward, as every best of many), lr, weight_decay, and the published model and its
+        top1 (section 4.1.1).
     """
     rows = [
         {
@@ -127,10 +129,10 @@ def ellipses(studies: Iterable[Results]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (n_variants x n_thresholds, 13)
+    DataFrame of shape (n_variants x n_thresholds, 14)
         study, model, variant, roi (threshold in percentage points), n (points in it), length,
-        width (decades), log10_weight_decay, log10_lr (centre), and the published length, width
-        and centre. NaN below five points.
+        width (decades), log10_weight_decay, log10_lr (centre), and the published model, length,
+        width and centre. NaN below five points.
     """
     rows = []
     for results in studies:
@@ -160,10 +162,11 @@ def risk_table(studies: Iterable[Results]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (n_variants x n_thresholds, 13)
+    DataFrame of shape (n_variants x n_thresholds, 14)
         study, model, variant, roi (threshold of the dense network's region: the study's and the
         thesis's, which is 0.5), n (its points at which the variant has a value), mean, std
-        (percentage points), relative_mean, relative_std (fractions), and the published ones.
+        (percentage points), relative_mean, relative_std (fractions), and the published model and
+        its mean, std, relative_mean and relative_std.
     """
     rows = []
     for results in studies:
@@ -237,4 +240,8 @@ def _beside(
     theirs = published.rename(
         columns={name: f"published_{name}" for name in published.columns if name not in keys}
     )
-    return own.merge(theirs, on=keys, how="left")
+    theirs.insert(0, "published_model", theirs["model"])
+    own["relative"] = own["model"].replace(thesis.RELATIVES)
+    theirs = theirs.rename(columns={"model": "relative"})
+    keys = ["relative", *(key for key in keys if key != "model")]
+    return own.merge(theirs, on=keys, how="left").drop(columns="relative")

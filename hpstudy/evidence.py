@@ -126,6 +126,20 @@ def show_claims(every: Iterable[Results]) -> None:
     study_table(agreement(every), "The same, network by network.", every, "Agreement")
 
 
+def show_rankings(every: Iterable[Results]) -> None:
+    """Show what norms over their layer's mean, and raw ones, leave of the same networks."""
+    # The pages need torch for nothing else, and it takes seconds to import.
+    from hpstudy.rankings import rankings
+
+    every = list(every)
+    caption = (
+        "Channels that each pruned layer keeps, from the first to the last, when the filters of "
+        "the trained unpruned network are ranked by their L1 norms over their layer's mean (these "
+        "studies) and by the raw norms; and how many layers keep a single one."
+    )
+    study_table(rankings(every), caption, every, "Rankings")
+
+
 def show_warnings(study: Results) -> None:
     """Show what is wrong with the grids, and the cells to add."""
     frame = booktables.warnings_table(study)

@@ -79,6 +79,8 @@ HEADINGS = {
     "because": "by the numbers",
     "sentence": "warning",
     "cells": "cells to add",
+    "channels": "channels kept",
+    "single": "layers with one",
     "achieved_torch_pruning": "by torch-pruning",
     "smallest_layer": "narrowest layer",
     "smallest_width": "its channels",

@@ -9,6 +9,9 @@ from importlib import resources
 
 import pandas as pd
 
+RELATIVES = {"resnet20": "resnet56", "mobilenetv2-shallow": "mobilenetv2"}
+"""Networks that the thesis lacks, and the deeper one of the same family that it has."""
+
 
 def table_3_2() -> pd.DataFrame:
     """Size of the dense networks.

@@ -11,6 +11,7 @@ import synthetic
 from hpstudy import booktables, recordtables
 from hpstudy.errors import HpstudyError
 from hpstudy.htmltable import html_table
+from hpstudy.rankings import rankings
 from hpstudy.results import (
     Results,
     find_root,
@@ -20,6 +21,7 @@ from hpstudy.results import (
     roi_title,
     variant_title,
 )
+from hpstudy.surgery import Network
 
 
 def study(model="resnet56", rows=None, name="synthetic"):
@@ -84,6 +86,20 @@ def test_risk_over_another_region_stands_beside_the_one_of_the_thesis():
     assert (own["n"], own["mean"]) == (2, 0.75) and math.isnan(own["published_mean"])
     assert (theirs["n"], theirs["mean"], theirs["published_mean"]) == (1, 0.0, 0.271)
     assert set(booktables.ellipses([one])["roi"]) == {0.5, 1.0, 2.0, 4.0}
+
+
+def test_network_that_the_thesis_lacks_stands_beside_the_deeper_one_of_its_family():
+    one = study(rows=[point("uniform-0.6", 0.1, 1e-4, 50.0), point("unpruned", 0.1, 1e-4, 51.0)])
+    # Tables 3.2, 3.4 and 4.2 and section 4.1.1.
+    one.record["study"]["model"] = "resnet20"
+    there = row(booktables.risk_table([one]), variant="uniform-0.6")
+    assert (there["model"], there["published_model"]) == ("resnet20", "resnet56")
+    assert there["published_mean"] == 0.622
+    assert booktables.bests([one])["published_top1"].tolist() == [94.05, 93.52]
+    one.record["study"]["model"] = "mobilenetv2-shallow"
+    there = booktables.priors([one]).iloc[0]
+    assert (there["published_model"], there["published_top1"]) == ("mobilenetv2", 94.73)
+    assert booktables.sizes([one], {}).loc[0, "published_params_millions"] == 2.2
 
 
 def test_variant_that_the_thesis_lacks_keeps_its_row():
@@ -157,6 +173,28 @@ def test_certificates_widths_and_provenance_say_what_the_record_says():
     assert facts["learning rates"].startswith("0.000631, ")
 
 
+def test_rankings_tell_what_raw_norms_would_have_left_of_the_same_network():
+    one = study()
+    network = Network("resnet20", 10, 8)
+    # Alike in all layers, but for their size, which is a thousandth in the first two.
+    scores = {
+        layer: [(1 + n / width) * (1e-3 if k < 2 else 1.0) for n in range(width)]
+        for k, (layer, width) in enumerate(network.cost.widths.items())
+    }
+    one.record["ranking"] = {"weights_sha256": "0" * 64, "scores": scores}
+    one.record["study"]["model"] = "resnet20"
+    for made in one.record["certificates"].values():
+        made["classes"] = 10
+    frame = rankings([one])
+    assert set(frame["variant"]) == {"nonuniform-0.6", "nonuniform-0.2"}
+    raw = row(frame[frame["variant"] == "nonuniform-0.6"], criterion="l1")
+    assert raw["channels"].startswith("1, 1, ") and raw["single"] >= 2
+    own = row(frame[frame["variant"] == "nonuniform-0.6"], criterion="l1-normalised")
+    assert own["single"] == 0
+    del one.record["ranking"]
+    assert rankings([one]).empty
+
+
 def test_tables_come_with_their_training_and_the_checksum_of_their_file(tmp_path):
     rows = [point("unpruned", 0.1, 1e-4, 80.0) | {"seconds": 1800.0, "device": "cpu"}] * 3
     one = study(rows=rows)
@@ -174,7 +212,7 @@ def test_tables_come_with_their_training_and_the_checksum_of_their_file(tmp_path
 def test_html_table_separates_this_book_from_the_thesis():
     html = html_table(booktables.risk_table([study()]))
     assert '<th colspan="5" scope="colgroup">This book</th>' in html
-    assert '<th colspan="4" scope="colgroup">Thesis</th>' in html
+    assert '<th colspan="5" scope="colgroup">Thesis</th>' in html
     assert html.count("<tr>") == 2 + 5 and ">0.5-ROI<" in html
 
 
