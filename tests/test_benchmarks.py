@@ -157,6 +157,22 @@ def test_a_folder_without_images_is_refused(table, tmp_path):
         table("resnet50", "--images", str(tmp_path))
 
 
+def test_every_kind_of_convolution_is_timed_in_both_precisions(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import layers
+
+    small = ["--network", "resnet20", "--size", "8", "--batch", "2", "--rounds", "2"]
+    monkeypatch.setattr(sys, "argv", ["layers.py", *small])
+    layers.main()
+    rows = parsed(capsys.readouterr().out)
+    # He et al. (2016), section 4.2: one convolution, then three stages of six.
+    assert sum(int(row["layers"]) for row in rows) == 1 + 3 * 6
+    assert rows[0]["convolution"] == "3x3, 3 to 16" and rows[0]["pixels"] == "8"
+    assert {row["stride"] for row in rows} == {"1", "2"}
+    for row in rows:
+        assert spread(row["float32, ms"]) > 0 and spread(row["bfloat16, ms"]) > 0
+
+
 def test_what_racing_would_have_saved(monkeypatch, capsys, tmp_path):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import racing
