@@ -225,7 +225,7 @@ def study_table(
     if len(every) == 1:
         same = "model" in frame and frame["model"].nunique() == 1
         frame = frame.drop(columns=["study", *["model"] * same], errors="ignore")
-    elif "study" in frame and len({study.model for study in every}) == len(every):
+    elif {"study", "model"} <= {*frame} and len({one.model for one in every}) == len(every):
         # The network names the study, and the thesis's numbers stay in sight without scrolling.
         frame = frame.drop(columns="study")
     show_table(frame, f"{caption} This book: {scales}.", label)

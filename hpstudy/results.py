@@ -21,7 +21,7 @@ from hpstudy.study import DENSE
 MODEL_TITLES = {
     "resnet20": "ResNet-20",
     "resnet56": "ResNet-56",
-    "mobilenetv2-shallow": "MobileNetV2 with one block a stage",
+    "mobilenetv2-shallow": "Shallow MobileNetV2",
     "mobilenetv2": "MobileNetV2",
     "resnet50": "ResNet-50",
 }

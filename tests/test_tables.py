@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from hpstudy import booktables, recordtables
+from hpstudy import booktables, pages, recordtables
 from hpstudy.errors import HpstudyError
 from hpstudy.htmltable import html_table
 from hpstudy.rankings import rankings
@@ -207,6 +207,18 @@ def test_tables_come_with_their_training_and_the_checksum_of_their_file(tmp_path
     ).stdout
     assert there["sha256"] == written.split()[0]
     assert recordtables.spent([one]) == "1.5 hours of one core of a CPU"
+
+
+def test_rows_of_several_studies_say_which_network_they_are_of(monkeypatch):
+    shown = []
+    monkeypatch.setattr(pages, "show_table", lambda frame, *_: shown.append(list(frame)))
+    two = [study(), study("mobilenetv2", name="other")]
+    columns = ["study", "model", "variant", "claim"]
+    pages.study_table(pd.DataFrame(columns=columns), "Both.", two)
+    pages.study_table(pd.DataFrame(columns=["study", "variant", "claim"]), "Without.", two)
+    again = [*two, study(name="third")]
+    pages.study_table(pd.DataFrame(columns=columns), "One network twice.", again)
+    assert shown == [columns[1:], ["study", "variant", "claim"], columns]
 
 
 def test_html_table_separates_this_book_from_the_thesis():
