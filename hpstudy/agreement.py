@@ -4,13 +4,15 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from hpstudy.analysis import Analysis
 from hpstudy.intervals import Interval, interval
 from hpstudy.outcomes import enough_points
 from hpstudy.results import Results, roi_title, variant_title
-from hpstudy.words import interval_text
+from hpstudy.risk import common_points
+from hpstudy.words import count, interval_text
 
 NEGLIGIBLE = 0.3
 """Decades: the largest shift of ResNet-56's centres that section 4.1.2 calls negligible."""
@@ -111,8 +113,22 @@ def _shift(analysis: Analysis, name: str, threshold: float) -> Finding:
     because += f", p = {p:.3f}" if math.isfinite(p) else ""
     if moved.shift.told:
         return Finding(claim, name, DIFFERS, because)
+    if lone := _lone(analysis, name, threshold):
+        # Where they lie the centres of the whole regions may be apart after all.
+        of = f"{count(lone, 'setting')} of the two {roi_title(threshold)}s"
+        return Finding(claim, name, UNTOLD, f"{because}, without {of} that only one network has")
     # The thesis calls 0.3 decades negligible; an interval that reaches further has not shown it.
     return Finding(claim, name, AGREES if distance.high <= NEGLIGIBLE else UNTOLD, because)
+
+
+def _lone(analysis: Analysis, name: str, threshold: float) -> int:
+    """Settings of either network's region that the other network lacks."""
+    pair = analysis.landscapes[analysis.dense], analysis.landscapes[name]
+    shared = common_points(*pair)
+    return sum(
+        int(np.delete(one.inside(threshold), rows).sum())
+        for one, rows in zip(pair, shared, strict=True)
+    )
 
 
 def _size(analysis: Analysis, name: str, threshold: float) -> Finding:
@@ -139,13 +155,15 @@ def _size(analysis: Analysis, name: str, threshold: float) -> Finding:
 
 def _risk(analysis: Analysis, name: str, threshold: float) -> Finding:
     claim = "Keeping the settings costs more after pruning than before (section 4.2)"
-    dense, other = analysis.risk(analysis.dense, threshold), analysis.risk(name, threshold)
+    other = analysis.risk(name, threshold)
     if not math.isfinite(other.mean.estimate):
         return Finding(claim, name, UNTOLD, "too few points have a value")
     more = interval(analysis.extra_risk(name, threshold))
+    own = interval(analysis.uncertain_risk(name, threshold))
     because = (
-        f"{interval_text(more)} points more than unpruned ({interval_text(other.mean)} against "
-        f"{interval_text(dense.mean)}), over the {roi_title(threshold)}"
+        f"{interval_text(more)} points more: {interval_text(other.mean)} against "
+        f"{interval_text(own)} that the unpruned network would lose if its {roi_title(threshold)} "
+        "were as uncertain to it"
     )
     return Finding(claim, name, _side(more, 0.0), because)
 

@@ -162,7 +162,7 @@ class Analysis:
         return RiskInterval(*(interval(values) for values in risk_draws(dense, other, threshold)))
 
     def extra_risk(self, variant: str, threshold: float) -> np.ndarray:
-        """Mean risk of one network over the dense one's region, less the dense one's own, by draw.
+        """Mean risk of one network over the dense one's region, less `uncertain_risk`, by draw.
 
         Returns
         -------
@@ -172,11 +172,24 @@ class Analysis:
         pair = self._common(variant)
         if pair is None:
             return np.array([])
-        dense, other = pair
-        # Of another draw: a draw's own region cannot lose more than its threshold, while what is
-        # not known of the other network would count as loss.
-        own = risk_draws(dense, np.roll(dense, 1, axis=0), threshold).mean
-        return risk_draws(dense, other, threshold).mean - own
+        return risk_draws(*pair, threshold).mean - self.uncertain_risk(variant, threshold)
+
+    def uncertain_risk(self, variant: str, threshold: float) -> np.ndarray:
+        """Mean risk of the dense network where its region is as uncertain as it is to another's.
+
+        A draw loses no more than the threshold over its own region, while what is not known of
+        another network counts as loss there. To compare like with like the dense network's values
+        are of one draw and its region is of another.
+
+        Returns
+        -------
+        ndarray of shape (n_draws,)
+            Over the points common to `variant`, in percentage points; empty without draws of both.
+        """
+        pair = self._common(variant)
+        if pair is None:
+            return np.array([])
+        return risk_draws(pair[0], np.roll(pair[0], 1, axis=0), threshold).mean
 
     def bounded(self, variant: str, threshold: float) -> Interval:
         """Share of the dense network's region where another loses at most twice its bound.

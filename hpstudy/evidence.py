@@ -7,7 +7,7 @@ from typing import Any
 
 from hpstudy import booktables, intervaltables, withstood
 from hpstudy.advice import TOLERABLE, advise
-from hpstudy.agreement import agreement, by_claim
+from hpstudy.agreement import NEGLIGIBLE, agreement, by_claim
 from hpstudy.curvefigures import plot_regret, regret_caption
 from hpstudy.differencemaps import difference_caption, plot_differences
 from hpstudy.drawing import show
@@ -26,6 +26,11 @@ __all__ = ["show_interactive"]
 WITHOUT = (
     f"Estimate and 95 % interval without the noise of single runs: median and central 95 % of "
     f"{DRAWS:,} noise-free landscapes drawn from a Gaussian process through the measured points."
+)
+
+NO_SHIFT = (
+    f"No shift is one of which the interval ends at or below {NEGLIGIBLE:g} decades, between "
+    "regions that hold no settings that only one of the networks has."
 )
 
 
@@ -114,7 +119,7 @@ def show_given_up(every: Iterable[Results]) -> None:
 
 def show_agreement(study: Results) -> None:
     """Show the thesis's claims beside one study, and which way its intervals decide."""
-    caption = "What the thesis says, and whether this study's 95 % intervals agree with it."
+    caption = f"What the thesis says, and whether this study's 95 % intervals agree. {NO_SHIFT}"
     study_table(agreement([study]).drop(columns="study"), caption, [study], "Agreement")
 
 
@@ -123,7 +128,8 @@ def show_claims(every: Iterable[Results]) -> None:
     every = list(every)
     caption = "Networks of which a 95 % interval agrees with a claim of the thesis, or differs."
     study_table(by_claim(every), caption, every, "Claims")
-    study_table(agreement(every), "The same, network by network.", every, "Agreement")
+    caption = f"The same, network by network. {NO_SHIFT}"
+    study_table(agreement(every), caption, every, "Agreement")
 
 
 def show_rankings(every: Iterable[Results]) -> None:

@@ -223,6 +223,27 @@ def test_thesis_is_held_against_intervals():
     assert moved[bound, "uniform-0.6"] == agreement.DIFFERS
 
 
+def test_no_shift_is_not_shown_by_regions_that_reach_where_only_one_network_was_trained():
+    # Both networks are alike; the unpruned one's grid ends within its region.
+    cut = [one for one in rows(0.0) if one["variant"] != "unpruned" or one["weight_decay"] > 7e-4]
+    found = agreement.agreement([study(rows=cut)])
+    (said,) = found[found["claim"].str.contains("does not shift")].to_dict("records")
+    lost = {one["weight_decay"] for one in rows(0.0)} - {
+        one["weight_decay"] for one in cut if one["variant"] == "unpruned"
+    }
+    assert lost and said["verdict"] == agreement.UNTOLD
+    assert "that only one network has" in said["because"]
+
+
+def test_what_the_unpruned_network_would_lose_is_what_is_taken_off():
+    one = analysis(noise=0.3)
+    off = one.uncertain_risk("uniform-0.6", 1.0)
+    risks = one.extra_risk("uniform-0.6", 1.0) + off
+    assert np.median(risks) == pytest.approx(one.risk("uniform-0.6", 1.0).mean.estimate)
+    # A region that is not known costs more than the network's own, which is bounded.
+    assert np.median(off) > one.risk("unpruned", 1.0).mean.estimate
+
+
 @pytest.mark.parametrize(
     ("dense_wide", "wide", "verdict"),
     [(1.0, 0.25, "agrees"), (1.0, 1.0, "cannot be told"), (0.25, 2.0, "differs")],

@@ -73,7 +73,7 @@ def test_machines_share_the_programme_until_each_has_one_run():
 
 
 def test_what_no_gpu_has_measured_is_said():
-    assert "No GPU has been measured" in unmeasured(PROGRAMME)
+    assert "not been priced on a GPU" in unmeasured(PROGRAMME)
     assert unmeasured([*PROGRAMME, {**PROGRAMME[0], "device": "NVIDIA H100"}]) == ""
     assert programme_costs([]).empty and grid_point_costs([]).empty
 
