@@ -134,8 +134,9 @@ def unmeasured(programme: list[dict]) -> str:
     if any(entry["device"] != "cpu" for entry in programme):
         return ""
     return (
-        "**The thesis's recipe has not been priced on a GPU yet**; `python benchmarks/programme.py` on "
-        "a machine with one adds its rows to these tables. `benchmarks/gpu.md` has what one did."
+        "**The thesis's recipe has not been priced on a GPU yet**; `python "
+        "benchmarks/programme.py` on a machine with one adds its rows to these tables. "
+        "`benchmarks/gpu.md` has what one did."
     )
 
 
