@@ -11,6 +11,7 @@ from common import machine, median_spread
 from scale import CIFAR, EPOCHS, LR, SMALL, WEIGHT_DECAY, Scale, noise
 from torch import Tensor
 
+from hpstudy.checkpoint import discard
 from hpstudy.data import load_dataset
 from hpstudy.models import build_model
 from hpstudy.study import Data
@@ -97,9 +98,10 @@ def accuracy(given) -> list[dict]:
             kept = given.output and given.output.with_name(f"{spec.run_id}.pt")
             found.append(run_on(spec, data, device, checkpoint=kept).row)
             print(f"{arithmetic}, seed {seed}: {found[-1]['top1']:.2f} %", file=sys.stderr)
-            trained.append(json.loads(spec.model_dump_json()) | found[-1])
+            trained.append(spec.model_dump(mode="json") | found[-1])
             if given.output:
                 _write(given, trained)
+                discard(kept)
         rows.append(
             {
                 "network": scale.network,
@@ -121,5 +123,6 @@ def _write(given, trained: list[dict]) -> None:
     command = f"python benchmarks/gpu.py accuracy --epochs {given.epochs}"
     command += f" --rounds {given.rounds or 1}"
     command += f" --arithmetic {given.arithmetic}" * bool(given.arithmetic)
+    command += f" --output {given.output}"
     said = {"command": command, "machine": machine(), "rows": trained}
     given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")

@@ -137,7 +137,6 @@ def show_rankings(every: Iterable[Results]) -> None:
     # The pages need torch for nothing else, and it takes seconds to import.
     from hpstudy.rankings import rankings
 
-    every = list(every)
     caption = (
         "Channels that each pruned layer keeps, from the first to the last, when the filters of "
         "the trained unpruned network are ranked by their L1 norms over their layer's mean (these "

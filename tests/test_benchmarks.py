@@ -1,6 +1,7 @@
 """The benchmarks at a size that a CPU does in seconds: their tables, and numbers that can be."""
 
 import importlib.util
+import json
 import math
 import re
 import subprocess
@@ -130,6 +131,21 @@ def test_accuracy_beside_the_published_one(table):
     assert {row["published, 180 epochs"] for row in rows} == {"93.34"}
     positive(rows, "s a run")
     assert all(0 <= spread(row["top1, %"]) <= 100 for row in rows)
+
+
+def test_a_training_at_the_prior_leaves_its_recipe_and_its_result(table, tmp_path):
+    kept = tmp_path / "prior.json"
+    (row,) = table("accuracy", "--epochs", "2", "--arithmetic", "float32", "--output", str(kept))
+    said = json.loads(kept.read_text())
+    assert [(one["seed"], one["arithmetic"], one["epochs"]) for one in said["rows"]] == [
+        (0, "float32", 2),
+        (1, "float32", 2),
+    ]
+    # Table 3.4.
+    assert {(one["lr"], one["weight_decay"]) for one in said["rows"]} == {(0.1, 1e-4)}
+    top1 = [one["top1"] for one in said["rows"]]
+    assert row["top1, %"].endswith(f"({min(top1):.2f} to {max(top1):.2f})")
+    assert "--arithmetic float32" in said["command"] and [*tmp_path.iterdir()] == [kept]
 
 
 def test_resnet50_and_its_images(table, tmp_path):
