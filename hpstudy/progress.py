@@ -22,8 +22,8 @@ class Progress(NamedTuple):
         more training, and for one that has failed.
     growths : dict of str to Growth
         How far the grid of each variant has grown, dense first. A pruned network's grid holds all
-        of the dense one's, whose region of interest the risk is taken over (equations 3.4 to 3.6);
-        it grows further by its own results.
+        of the dense one's, whose region of interest the risk is taken over (equations 3.4 to 3.6),
+        and grows further by its own results; when all have ended they grow to one extent.
     replicates : dict of str to list of Point
         Points of a variant that are trained again with further seeds; none of a variant before its
         grid and the dense network's have ended.
@@ -80,6 +80,10 @@ def assess(
             growths[variant] = growths[DENSE]._replace(settled=False, touched=())
             if variant in known and growths[DENSE].settled:
                 growths[variant] = results.growth(variant, extent)
+    if known and set(known) == {*growths} - {DENSE}:
+        growths = _to_one_extent(growths, results)
+        extent = growths[DENSE].extent
+        dense = results.whole(DENSE, extent) if dense else {}
     replicates = {}
     for variant in (DENSE, *known) if dense and study.replicates else ():
         if own := results.whole(variant, growths[variant].extent):
@@ -89,6 +93,17 @@ def assess(
             for seed in study.replicates.seeds:
                 spared |= set(run_ids(variant, replicates[variant], seed))
     return Progress(_without_stopped(ended, spared - failed), growths, replicates, spared, failed)
+
+
+def _to_one_extent(growths: dict[str, Growth], results: "_Results") -> dict[str, Growth]:
+    """Settled grids grown to one extent: where one network alone was trained none is compared."""
+    while all(growth.settled for growth in growths.values()):
+        sides = zip(*(growth.extent for growth in growths.values()), strict=True)
+        most = Extent(*(tuple(map(max, *axis)) for axis in sides))
+        if all(growth.extent == most for growth in growths.values()):
+            break
+        growths = {variant: results.growth(variant, most) for variant in growths}
+    return growths
 
 
 def points_of(study: Study, extent: Extent) -> list[Point]:
