@@ -123,6 +123,6 @@ def _write(given, trained: list[dict]) -> None:
     command = f"python benchmarks/gpu.py accuracy --epochs {given.epochs}"
     command += f" --rounds {given.rounds or 1}"
     command += f" --arithmetic {given.arithmetic}" * bool(given.arithmetic)
-    command += f" --output {given.output}"
+    command += f" --data-root FOLDER --output {given.output.name}"
     said = {"command": command, "machine": machine(), "rows": trained}
     given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")

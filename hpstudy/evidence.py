@@ -250,6 +250,17 @@ def show_reruns(faults: dict[str, Any]) -> None:
     show_table(withstood.reruns_table(reruns), caption, "Trained again")
 
 
+def show_recipe(faults: dict[str, Any]) -> None:
+    """Show what the thesis's whole recipe came to at its prior, beside Table 3.4."""
+    if (recipe := _measured(faults, "recipe")) is None:
+        return
+    caption = (
+        "Trained by the thesis's recipe at its prior, on all images at their full size: accuracy "
+        f"after the last epoch, and the best of any epoch. {_how(recipe)}"
+    )
+    show_table(withstood.recipe_table(recipe), caption, "The whole recipe")
+
+
 def show_refusals(faults: dict[str, Any]) -> None:
     """Show every bad input of the tests with the sentence that it is refused with."""
     if (refusals := _measured(faults, "refusals")) is None:

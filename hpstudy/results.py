@@ -28,8 +28,8 @@ MODEL_TITLES = {
 DATA_TITLES = {"fashion-mnist-8k": "Fashion-MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
 NETWORKS = "networks.json"
 PROGRAMME = "programme.json"
-# What was seen of faults and of repeated runs, by the names of its files.
-EVIDENCE = ("refusals", "soak", "cluster", "scaling", "reruns")
+# What was seen of faults, repeated runs and the thesis's whole recipe, by the names of its files.
+EVIDENCE = ("refusals", "soak", "cluster", "scaling", "reruns", "recipe")
 ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
 # Model -> training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3), whose
 # recipe for ResNet-56 is that of its shallower relatives too.
@@ -254,7 +254,7 @@ def read_programme(folders: Iterable[str | Path]) -> list[dict]:
 
 
 def read_evidence(folders: Iterable[str | Path]) -> dict[str, Any]:
-    """What was seen of faults, by the names in `EVIDENCE`; None where nothing is published.
+    """What else was measured, by the names in `EVIDENCE`; None where nothing is published.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
 MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50")
 
 # Published beside the tables of studies, from which their names must differ.
-RESERVED = ("networks", "programme", "refusals", "soak", "cluster", "scaling", "reruns")
+RESERVED = ("networks", "programme", "refusals", "soak", "cluster", "scaling", "reruns", "recipe")
 
 # Plans hold all runs of a study in memory.
 MOST_RUNS = 1_000_000
