@@ -112,12 +112,14 @@ def _shift(analysis: Analysis, name: str, threshold: float) -> Finding:
     because = f"shift {interval_text(distance)} decades"
     because += f", p = {p:.3f}" if math.isfinite(p) else ""
     if moved.shift.told:
-        return Finding(claim, name, DIFFERS, because)
+        # What the thesis calls negligible is a shift too: one of that size is not against it.
+        beyond = distance.low > NEGLIGIBLE
+        return Finding(claim, name, DIFFERS if beyond else UNTOLD, f"{because}: more than noise")
     if lone := _lone(analysis, name, threshold):
         # Where they lie the centres of the whole regions may be apart after all.
         of = f"{count(lone, 'setting')} of the two {roi_title(threshold)}s"
         return Finding(claim, name, UNTOLD, f"{because}, without {of} that only one network has")
-    # The thesis calls 0.3 decades negligible; an interval that reaches further has not shown it.
+    # An interval that reaches further has not shown that the shift is negligible.
     return Finding(claim, name, AGREES if distance.high <= NEGLIGIBLE else UNTOLD, because)
 
 

@@ -151,6 +151,11 @@ def moved(results: Results, variants: Iterable[str]) -> str:
     verdict = "no shift can be told from noise"
     if len(apart) == len(shifts):
         verdict = "more than noise explains"
+        if not all(shift.low > agreement.NEGLIGIBLE for shift in shifts.values()):
+            verdict += (
+                f", but not shown to be more than the {agreement.NEGLIGIBLE:g} decades that the "
+                "thesis calls negligible"
+            )
     elif apart:
         verdict = f"more than noise explains only for {list_text(_short(apart, shifts))}"
     return (

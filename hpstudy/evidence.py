@@ -30,7 +30,8 @@ WITHOUT = (
 
 NO_SHIFT = (
     f"No shift is one of which the interval ends at or below {NEGLIGIBLE:g} decades, between "
-    "regions that hold no settings that only one of the networks has."
+    "regions that hold no settings that only one of the networks has; a shift, one of which it "
+    "begins above that."
 )
 
 

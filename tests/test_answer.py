@@ -223,6 +223,18 @@ def test_thesis_is_held_against_intervals():
     assert moved[bound, "uniform-0.6"] == agreement.DIFFERS
 
 
+def test_a_shift_of_the_size_that_the_thesis_calls_negligible_is_not_against_it():
+    # 0.15 decades along both axes are 0.21, more than nothing and less than 0.3.
+    small = study(rows=rows(0.15))
+    found = agreement.agreement([small])
+    (said,) = found[found["claim"].str.contains("does not shift")].to_dict("records")
+    assert said["verdict"] == agreement.UNTOLD and "more than noise" in said["because"]
+    assert answer.moved(small, ["uniform-0.6"]).endswith(
+        "more than noise explains, but not shown to be more than the 0.3 decades that the thesis "
+        "calls negligible."
+    )
+
+
 def test_no_shift_is_not_shown_by_regions_that_reach_where_only_one_network_was_trained():
     # Both networks are alike; the unpruned one's grid ends within its region.
     cut = [one for one in rows(0.0) if one["variant"] != "unpruned" or one["weight_decay"] > 7e-4]
