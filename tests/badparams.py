@@ -42,7 +42,7 @@ def _large() -> None:
 LIKE_A_NAME = (
     "name must be 1 to 64 small letters, digits, dots, dashes and underlines, the first of them a "
     "letter or digit, and none of networks, programme, refusals, soak, cluster, scaling, "
-    "reruns, not"
+    "reruns, recipe, not"
 )
 PRINTED = "must be text of printed characters, not"
 POSITIVE = "must be a finite number above 0, not"
