@@ -151,13 +151,15 @@ def moved(results: Results, variants: Iterable[str]) -> str:
     verdict = "no shift can be told from noise"
     if len(apart) == len(shifts):
         verdict = "more than noise explains"
-        if not all(shift.low > agreement.NEGLIGIBLE for shift in shifts.values()):
-            verdict += (
-                f", but not shown to be more than the {agreement.NEGLIGIBLE:g} decades that the "
-                "thesis calls negligible"
-            )
     elif apart:
         verdict = f"more than noise explains only for {list_text(_short(apart, shifts))}"
+    if small := [name for name in apart if shifts[name].low <= agreement.NEGLIGIBLE]:
+        verdict += (
+            f", but not shown to be more than the {agreement.NEGLIGIBLE:g} decades that the thesis "
+            "calls negligible"
+        )
+        if len(small) < len(apart):
+            verdict += f" for {list_text(_short(small, shifts))}"
     return (
         f"{_pruned(results, shifts)}, the centre of the {region} lay "
         f"{_by_network(shifts, 'decades')} from where it was: {verdict}."

@@ -233,6 +233,13 @@ def test_a_shift_of_the_size_that_the_thesis_calls_negligible_is_not_against_it(
         "more than noise explains, but not shown to be more than the 0.3 decades that the thesis "
         "calls negligible."
     )
+    large = [
+        row | {"variant": "nonuniform-0.6"} for row in rows(0.25) if row["variant"] != "unpruned"
+    ]
+    both = study(rows=rows(0.15) + large)
+    assert answer.moved(both, ["uniform-0.6", "nonuniform-0.6"]).endswith(
+        "thesis calls negligible for uniform."
+    )
 
 
 def test_no_shift_is_not_shown_by_regions_that_reach_where_only_one_network_was_trained():
