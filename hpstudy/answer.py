@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable
 
 from hpstudy import agreement, booktables, thesis
-from hpstudy.advice import TOLERABLE, VERDICTS, Advice, advise
+from hpstudy.advice import TOLERABLE
 from hpstudy.analysis import Analysis
-from hpstudy.intervals import Interval
+from hpstudy.headlines import beside, flops_ratio, lost, moved
 from hpstudy.landscape import Landscape
-from hpstudy.results import Results, roi_title, variant_title
+from hpstudy.results import Results, roi_title
 from hpstudy.words import count, interval_text, list_text, number_text, range_text, real
 
 
@@ -17,7 +17,7 @@ def strongest(landscapes: dict[str, Landscape]) -> dict[str, Landscape]:
 
     Variants whose names end in no ratio all stay.
     """
-    ratios = {name: _ratio(name) for name in list(landscapes)[1:]}
+    ratios = {name: flops_ratio(name) for name in list(landscapes)[1:]}
     known = [ratio for ratio in ratios.values() if math.isfinite(ratio)]
     least = min(known, default=math.nan)
     return {
@@ -65,9 +65,9 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Key of the page -> phrase. "moved" and "lost" are whole sentences about the leading study's
-        most strongly pruned networks, with 95 % intervals; "also" are those of the other studies
-        that can tell, and blank if there is none.
+        Key of the page -> phrase. "moved", "beside" and "lost" are whole sentences about the
+        leading study's most strongly pruned networks, with 95 % intervals; "also" are those of the
+        other studies that can tell, and blank if there is none.
     """
     studies = list(studies)
     told = telling(studies)
@@ -79,6 +79,7 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
     theirs = published["variant"] == "unpruned"
     return {
         "moved": moved(first, shown),
+        "beside": beside(first, shown),
         "lost": lost(first, shown),
         "lead": _measured_on(first),
         "also": " ".join(_also(one) for one in told[1:]),
@@ -116,6 +117,7 @@ def facts(results: Results) -> dict[str, str]:
         "scale": results.scale,
         "warning": _warning([results]),
         "moved": moved(results, analysis.pruned),
+        "beside": beside(results, analysis.pruned),
         "lost": lost(results, analysis.pruned),
         "best": number_text(dense.best),
         "best_lr": real(at["lr"]),
@@ -131,52 +133,6 @@ def facts(results: Results) -> dict[str, str]:
         "replicates": f", and {len(replicates)} more near the best ones" if replicates else "",
         "warned": f"{warned} of {len(checks)}" if warned else "none",
     }
-
-
-def moved(results: Results, variants: Iterable[str]) -> str:
-    """Whether the near-best region moved in these networks, in one sentence."""
-    analysis, threshold = results.analysis(), max(results.thresholds)
-    shifts, apart = {}, []
-    for name in variants:
-        found = analysis.movement(name, threshold)
-        if found is not None and math.isfinite(found.shift.distance.estimate):
-            shifts[name] = found.shift.distance
-            apart += [name] * found.shift.told
-    region = f"near-best region (within {threshold:g} of the best accuracy, in settings of both)"
-    if not shifts:
-        return (
-            f"Whether {results.title}'s {region} moves by pruning cannot be told: too few points "
-            "lie in it."
-        )
-    verdict = "no shift can be told from noise"
-    if len(apart) == len(shifts):
-        verdict = "more than noise explains"
-    elif apart:
-        verdict = f"more than noise explains only for {list_text(_short(apart, shifts))}"
-    if small := [name for name in apart if shifts[name].low <= agreement.NEGLIGIBLE]:
-        verdict += (
-            f", but not shown to be more than the {agreement.NEGLIGIBLE:g} decades that the thesis "
-            "calls negligible"
-        )
-        if len(small) < len(apart):
-            verdict += f" for {list_text(_short(small, shifts))}"
-    return (
-        f"{_pruned(results, shifts)}, the centre of the {region} lay "
-        f"{_by_network(shifts, 'decades')} from where it was: {verdict}."
-    )
-
-
-def lost(results: Results, variants: Iterable[str]) -> str:
-    """What keeping the unpruned optimum costs these networks, and what to do, in one sentence."""
-    advices = [advise(results.analysis(), name) for name in variants]
-    known = [one for one in advices if math.isfinite(one.loss.estimate)]
-    if not known:
-        return "What keeping the unpruned network's optimum costs cannot be told from these runs."
-    losses = {one.variant: one.loss for one in known}
-    return (
-        f"Keeping the unpruned network's optimum cost {_by_network(losses, 'points')} of top-1 "
-        f"accuracy: {_verdicts(known)}."
-    )
 
 
 def noise_source(analysis: Analysis) -> str:
@@ -197,58 +153,12 @@ def _noise(analysis: Analysis) -> float:
 
 def _also(results: Results) -> str:
     shown = list(strongest(results.landscapes()))[1:]
-    said = f"{moved(results, shown)} {lost(results, shown)}"
-    return f"The same of {_measured_on(results)}: {said}"
+    said = [moved(results, shown), beside(results, shown), lost(results, shown)]
+    return f"The same of {_measured_on(results)}: {' '.join(filter(None, said))}"
 
 
 def _measured_on(results: Results) -> str:
     return f"{results.title} ({count(len(results.table), 'training')} on {results.scale})"
-
-
-def _verdicts(advices: list[Advice]) -> str:
-    """Verdicts in words, by network where they differ."""
-    words = dict(VERDICTS, unsure=f"whether that is more than {TOLERABLE:g} cannot be told")
-    names: dict[str, list[str]] = {}
-    for one in advices:
-        names.setdefault(words[one.verdict], []).append(one.variant)
-    if len(names) == 1:
-        return next(iter(names))
-    every = [one.variant for one in advices]
-    return "; ".join(f"{said} ({list_text(_short(own, every))})" for said, own in names.items())
-
-
-def _by_network(values: dict[str, Interval], unit: str) -> str:
-    """Interval of each network, the unit with the first: "0.1 decades (0.0 to 0.3; uniform)"."""
-    parts = []
-    for name, words in zip(values, _short(values, values), strict=True):
-        estimate, low, high = (number_text(x) for x in values[name])
-        after = "" if parts else f" {unit}"
-        parts.append(f"{estimate}{after} ({low} to {high}; {words})")
-    return list_text(parts)
-
-
-def _pruned(results: Results, variants: Iterable[str]) -> str:
-    """How the networks were pruned, where it is the same for all: "Pruned to 30 % of its FLOPs"."""
-    ratios = {_ratio(name) for name in variants}
-    share = next(iter(ratios)) if len(ratios) == 1 else math.nan
-    much = f" to {100 * share:.3g} % of its FLOPs" if math.isfinite(share) else ""
-    return f"After {results.title} was pruned{much}"
-
-
-def _short(names: Iterable[str], among: Iterable[str]) -> list[str]:
-    """Names of networks in words, the share of FLOPs left out where all networks have the same."""
-    same = len({_ratio(name) for name in among}) == 1
-    titles = [variant_title(name) for name in names]
-    return [
-        (one.partition(",")[0] if same else one.removesuffix(" FLOPs")).lower() for one in titles
-    ]
-
-
-def _ratio(name: str) -> float:
-    try:
-        return float(name.rpartition("-")[2])
-    except ValueError:
-        return math.nan
 
 
 def _others(names: list[str]) -> str:

@@ -29,9 +29,9 @@ WITHOUT = (
 )
 
 NO_SHIFT = (
-    f"No shift is one of which the interval ends at or below {NEGLIGIBLE:g} decades, between "
-    "regions that hold no settings that only one of the networks has; a shift, one of which it "
-    "begins above that."
+    f"No shift is one that lies within {NEGLIGIBLE:g} decades along both axes by its intervals, "
+    "between regions that hold no settings that only one of the networks has; a shift, one that "
+    "lies beyond that along an axis, and is more than noise."
 )
 
 

@@ -106,6 +106,8 @@ class Movement:
         Area common to both ellipses over the area of either, in [0, 1].
     lengths : tuple of Interval
         Of the ellipses of the unpruned and of the other network, in decades.
+    longer : Interval
+        By how much the other network's is longer, in decades.
     """
 
     variant: str
@@ -118,6 +120,7 @@ class Movement:
     shift: Shift
     ellipse_overlap: Interval
     lengths: tuple[Interval, Interval]
+    longer: Interval
 
 
 def movement(
@@ -174,6 +177,7 @@ def movement(
     if 0 < COMMON * fewer <= len(here):
         shapes = [ellipses(places, regions(one, threshold)) for one in drawn]
     told = bool(shapes) and min(np.isfinite(one.length).mean() for one in shapes) >= FITTED
+    length, other_length = [one.length for one in shapes] if told else np.full((2, 1), np.nan)
     return Movement(
         variant=other.variant,
         threshold=threshold,
@@ -184,7 +188,8 @@ def movement(
         overlap=_overlap(values, drawn[0], spread, threshold, generator),
         shift=_shift(shapes, values, places, threshold, generator) if told else UNTOLD,
         ellipse_overlap=interval(ellipse_overlaps(*shapes)) if told else UNKNOWN,
-        lengths=(_length(shapes[0]), _length(shapes[1])) if told else (UNKNOWN, UNKNOWN),
+        lengths=(interval(length), interval(other_length)),
+        longer=interval(other_length - length),
     )
 
 
@@ -220,10 +225,6 @@ def permutation_test(
         np.where(exchanged, other, one), np.where(exchanged, one, other), places, threshold
     )
     return float((1 + (by_chance >= measured - 1e-9).sum()) / (1 + PERMUTATIONS))
-
-
-def _length(shape: Ellipses) -> Interval:
-    return interval(shape.length[np.isfinite(shape.length)])
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> Interval:
