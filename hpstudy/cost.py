@@ -52,8 +52,9 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
         `seconds_per_run` and `source` of the latter ("measured" on three or more finished runs, or
         on all there are to be, else "calibrated" on a few steps that several workers take at once);
         `hours` of wall time for all that is missing; `workers`; `device`; `arithmetic`;
-        `replicates_to_come`: the fewest and the most runs that are not among these, because the
-        points to train again are not chosen yet. The networks of variants whose ranking is not
+        `grid_to_come`: the most runs by which the grids may still grow; `replicates_to_come`: the
+        fewest and the most runs of points to train again, which are not chosen yet. Neither is in
+        the hours. The networks of variants whose ranking is not
         there yet are approximated by untrained ones.
 
     Raises
@@ -88,6 +89,7 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
         "workers": executor.workers,
         "device": executor.device,
         "arithmetic": plan.arithmetic,
+        "grid_to_come": plan.grid_to_come(),
         "replicates_to_come": plan.replicates_to_come(),
     }
 
@@ -118,14 +120,18 @@ def format_price(price: dict[str, Any]) -> str:
     lines.append(
         f"{price['study']}: {missing} missing runs, about {format_hours(price['hours'])} "
         f"with {price['workers']} worker(s) on {price['device']}, {price['arithmetic']}"
-        f"{format_to_come(*price['replicates_to_come'])}"
+        f"{format_to_come(price)}"
     )
     return "\n".join(line.rstrip() for line in lines)
 
 
-def format_to_come(fewest: int, most: int) -> str:
-    """The end of a sentence about the replicates that are not priced; nothing if there are none."""
-    return f"; then {fewest} to {most} replicates, once the grids have ended" if most else ""
+def format_to_come(price: dict[str, Any]) -> str:
+    """The end of a sentence about the runs that are not priced; nothing if there are none."""
+    grid, (fewest, most) = price["grid_to_come"], price["replicates_to_come"]
+    said = f"; up to {grid} more where a region touches the end of a grid" if grid else ""
+    if most:
+        said += f"; then {fewest} to {most} replicates, once the grids have ended"
+    return said
 
 
 def format_hours(hours: float) -> str:

@@ -157,10 +157,20 @@ class Plan:
         """Make runs missing again that have failed."""
         self.store.forgive(self.failures())
 
+    def grid_to_come(self) -> int:
+        """Most runs of a grid that are not planned yet, because a region may touch its end."""
+        growths = self.progress().growths.values()
+        if all(growth.settled for growth in growths):
+            return 0
+        most = self.study.grid.most_points()
+        further = sum(most - len(points_of(self.study, growth.extent)) for growth in growths)
+        return further * len(self.study.seeds)
+
     def replicates_to_come(self) -> tuple[int, int]:
         """Fewest and most replicates of the networks whose points are not chosen yet.
 
-        On grids as they are now; a race may leave fewer points with a value to choose from.
+        Fewest on grids as they are now, most on the largest that they may become; a race may leave
+        fewer points with a value to choose from.
         """
         progress, replicates = self.progress(), self.study.replicates
         if replicates is None:
@@ -171,7 +181,8 @@ class Plan:
             if variant not in progress.replicates
         ]
         fewest = sum(min(size, 1 + replicates.random) for size in sizes)
-        return fewest * len(replicates.seeds), sum(sizes) * len(replicates.seeds)
+        most = len(sizes) * self.study.grid.most_points() if self.grid_to_come() else sum(sizes)
+        return fewest * len(replicates.seeds), most * len(replicates.seeds)
 
     def run_ids(self, variant: str, points: Iterable[Point], seed: int) -> list[str]:
         """Ids of a known variant's runs at some points."""

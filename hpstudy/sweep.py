@@ -74,7 +74,7 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
     say(
         f"{plan.study.name}: {runs} runs to train, {bound} {format_hours(priced['hours'])} "
         f"with {priced['workers']} worker(s) on {priced['device']}, {plan.arithmetic}"
-        f"{format_to_come(*plan.replicates_to_come())}"
+        f"{format_to_come(priced)}"
     )
     total = sum(entry["missing"] * seconds[name] for name, entry in priced["variants"].items())
     trained, due = 0, time.monotonic() + PUBLISH_SECONDS

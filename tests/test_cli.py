@@ -170,6 +170,7 @@ def test_cost_is_given_per_variant_and_trains_nothing(hpstudy_command, studied, 
         "workers",
         "device",
         "arithmetic",
+        "grid_to_come",
         "replicates_to_come",
     }
     assert list(said["variants"]) == ["unpruned", "uniform-0.2"]

@@ -276,10 +276,24 @@ def test_the_price_says_how_many_replicates_may_come(tmp_path):
     plan = line(tmp_path / "store.sqlite", replicates=REPLICATES | {"random": 1})
     # Of each network's four points two to four, with two seeds.
     assert plan.replicates_to_come() == (8, 16)
-    assert format_to_come(8, 16) == "; then 8 to 16 replicates, once the grids have ended"
+    price = {"grid_to_come": plan.grid_to_come(), "replicates_to_come": (8, 16)}
+    assert format_to_come(price) == "; then 8 to 16 replicates, once the grids have ended"
     measure(plan, but=[("uniform-0.2", 0.005)])
     assert plan.replicates_to_come() == (4, 8)
     measure(plan)
-    assert plan.replicates_to_come() == (0, 0) and format_to_come(0, 0) == ""
+    assert plan.replicates_to_come() == (0, 0)
+    assert format_to_come({"grid_to_come": 0, "replicates_to_come": (0, 0)}) == ""
     without = line(plan.store.path, replicates=None)
     assert without.replicates_to_come() == (0, 0)
+
+
+def test_the_price_says_by_how_many_runs_grids_may_grow(tmp_path):
+    # Three points of each network, one of which may be added at either end; two seeds again.
+    axis = {"points": 3, "step": 0.3, "extend": 1}
+    plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis})
+    price = {"grid_to_come": plan.grid_to_come(), "replicates_to_come": plan.replicates_to_come()}
+    assert price == {"grid_to_come": 4, "replicates_to_come": (4, 20)}
+    assert format_to_come(price) == (
+        "; up to 4 more where a region touches the end of a grid; then 4 to 20 replicates, once "
+        "the grids have ended"
+    )
