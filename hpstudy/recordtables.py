@@ -8,6 +8,17 @@ import pandas as pd
 from hpstudy.results import Results, variant_title
 from hpstudy.words import list_text, number_text
 
+# Facts of the machine that wrote the table, which need not be one that trained.
+_PUBLISHER = (
+    "workers",
+    "python",
+    "torchvision",
+    "torch_pruning",
+    "platform",
+    "processor",
+    "cores",
+)
+
 
 def certificates(results: Results) -> pd.DataFrame:
     """Outcome of the pruning, a row a variant.
@@ -44,7 +55,10 @@ def widths(results: Results) -> pd.DataFrame:
 
 
 def provenance(studies: Iterable[Results]) -> pd.DataFrame:
-    """With what each study was run: a row a fact, a column a study."""
+    """With what each study was run: a row a fact, a column a study.
+
+    What a record knows only of the machine that published it is marked so.
+    """
     columns = {}
     for results in studies:
         record, study = results.record["record"], results.record["study"]
@@ -59,7 +73,7 @@ def provenance(studies: Iterable[Results]) -> pd.DataFrame:
             "seeds": _words(study["seeds"]),
             "variants": _words(study["variants"]),
             "criterion": _words(study["criterion"]),
-            **{key.replace("_", " "): _words(value) for key, value in record.items()},
+            **{_fact(key): _words(value) for key, value in record.items()},
         }
     return pd.DataFrame(columns).rename_axis("fact").reset_index()
 
@@ -94,6 +108,10 @@ def spent(studies: Iterable[Results]) -> str:
         f"{number_text(time, 1)} hours of {places.get(name, f'one worker on a GPU ({name})')}"
         for name, time in hours.items()
     )
+
+
+def _fact(key: str) -> str:
+    return key.replace("_", " ") + ", where published" * (key in _PUBLISHER)
 
 
 def _words(value: object) -> str:

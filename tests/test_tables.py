@@ -169,7 +169,8 @@ def test_certificates_widths_and_provenance_say_what_the_record_says():
     assert (there["target"], there["smallest_width"]) == (0.2, 3)
     assert recordtables.widths(one).shape == (9, 5)
     facts = recordtables.provenance([one]).set_index("fact")["synthetic"]
-    assert facts["torch pruning"] == "1.6.1" and facts["seeds"] == "0, 1"
+    assert facts["torch pruning, where published"] == "1.6.1" and facts["seeds"] == "0, 1"
+    assert facts["torch"] == one.record["record"]["torch"]
     assert facts["learning rates"].startswith("0.000631, ")
 
 
