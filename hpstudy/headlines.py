@@ -57,12 +57,13 @@ def beside(results: Results, variants: Iterable[str]) -> str:
         return ""
     widths = [factor * threshold for factor in OTHER_WIDTHS]
     told = [sum(one.told for one in _shifts(analysis, shifts, width).values()) for width in widths]
-    said = f"Taken over regions of {list_text(f'{width:g}' for width in widths)} points, "
+    over = f"over regions of {list_text(f'{width:g}' for width in widths)} points"
     if any(told):
-        numbers = list_text(map(str, told))
-        said += f"a shift is told from noise in {numbers} of {len(shifts)} networks."
+        said = f"A shift is told from noise {over} in {list_text(map(str, told))} of {len(shifts)}."
+    elif any(one.told for one in shifts.values()):
+        said = f"Taken {over}, no shift can be told from noise."
     else:
-        said += "no shift can be told from noise."
+        said = f"Nor can a shift be told {over}."
     dense = analysis.landscapes[analysis.dense]
     kept = []
     for name, words in zip(shifts, _short(shifts, shifts), strict=True):

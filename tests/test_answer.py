@@ -251,13 +251,12 @@ def test_a_shift_is_asked_for_again_over_other_regions():
     near, far = study(rows=rows(0.0)), study(rows=rows(0.4))
     # Nine settings lie within 1 point along the band: |x - y| <= 1 in steps of a quarter decade.
     assert headlines.beside(near, ["uniform-0.6"]) == (
-        "Taken over regions of 0.5, 0.75, 1.25 and 1.5 points, no shift can be told from noise. "
-        "As measured, of the settings within 1 of the best before pruning 9 of 9 (uniform) still "
-        "are after it."
+        "Nor can a shift be told over regions of 0.5, 0.75, 1.25 and 1.5 points. As measured, of "
+        "the settings within 1 of the best before pruning 9 of 9 (uniform) still are after it."
     )
     # With half and three quarters of a point, fewer than five settings are left.
     said = headlines.beside(far, ["uniform-0.6"])
-    assert "a shift is told from noise in 0, 0, 1 and 1 of 1 networks" in said
+    assert "0.5, 0.75, 1.25 and 1.5 points in 0, 0, 1 and 1 of 1." in said
     assert "0 of 9 (uniform)" in said
     assert headlines.beside(far, []) == ""
 
