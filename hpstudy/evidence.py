@@ -29,9 +29,9 @@ WITHOUT = (
 )
 
 NO_SHIFT = (
-    f"No shift is one that lies within {NEGLIGIBLE:g} decades along both axes by its intervals, "
-    "between regions that hold no settings that only one of the networks has; a shift, one that "
-    "lies beyond that along an axis, and is more than noise."
+    "That the centre does not shift agrees where both components of the shift lie within "
+    f"{NEGLIGIBLE:g} decades by their intervals and no region holds settings that only one of the "
+    "networks has; it differs where one component lies beyond and noise does not explain the shift."
 )
 
 
