@@ -10,7 +10,7 @@ from hpstudy.intervals import Interval
 from hpstudy.movement import Shift
 from hpstudy.results import Results, variant_title
 from hpstudy.risk import common_points
-from hpstudy.words import list_text, number_text
+from hpstudy.words import count, list_text, number_text
 
 OTHER_WIDTHS = (0.5, 0.75, 1.25, 1.5)
 """Widths of region, of the one that a page goes by, at which a shift is asked for again."""
@@ -59,7 +59,8 @@ def beside(results: Results, variants: Iterable[str]) -> str:
     told = [sum(one.told for one in _shifts(analysis, shifts, width).values()) for width in widths]
     over = f"over regions of {list_text(f'{width:g}' for width in widths)} points"
     if any(told):
-        said = f"A shift is told from noise {over} in {list_text(map(str, told))} of {len(shifts)}."
+        among = f"{list_text(map(str, told))} of {count(len(shifts), 'network')}"
+        said = f"A shift is told from noise {over} in {among}."
     elif any(one.told for one in shifts.values()):
         said = f"Taken {over}, no shift can be told from noise."
     else:
@@ -135,7 +136,8 @@ def _short(names: Iterable[str], among: Iterable[str]) -> list[str]:
     same = len({flops_ratio(name) for name in among}) == 1
     titles = [variant_title(name) for name in names]
     return [
-        (one.partition(",")[0] if same else one.removesuffix(" FLOPs")).lower() for one in titles
+        (one.partition(",")[0] if same else one.removesuffix(" FLOPs").replace(",", "")).lower()
+        for one in titles
     ]
 
 

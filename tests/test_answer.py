@@ -256,7 +256,7 @@ def test_a_shift_is_asked_for_again_over_other_regions():
     )
     # With half and three quarters of a point, fewer than five settings are left.
     said = headlines.beside(far, ["uniform-0.6"])
-    assert "0.5, 0.75, 1.25 and 1.5 points in 0, 0, 1 and 1 of 1." in said
+    assert "0.5, 0.75, 1.25 and 1.5 points in 0, 0, 1 and 1 of 1 network." in said
     assert "0 of 9 (uniform)" in said
     assert headlines.beside(far, []) == ""
 
