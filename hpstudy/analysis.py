@@ -199,8 +199,14 @@ class Analysis:
         pair = self._common(variant)
         return UNKNOWN if pair is None else interval(bounded_share(*pair, threshold))
 
-    def keeping(self, variant: str) -> tuple[float, Interval]:
+    def keeping(self, variant: str, rank: int = 0) -> tuple[float, Interval]:
         """Risk of keeping the dense network's measured optimum, that one setting.
+
+        Parameters
+        ----------
+        variant : str
+        rank : int, default 0
+            1 for the setting that measured second best in its place, and so on.
 
         Returns
         -------
@@ -209,7 +215,7 @@ class Analysis:
         corrected : Interval
             Of the noise-free landscape.
         """
-        row = self._kept_row(variant)
+        row = self._kept_row(variant, rank)
         if row is None:
             return float("nan"), UNKNOWN
         landscape, drawn = self.landscapes[variant], self.draws(variant)
@@ -233,14 +239,22 @@ class Analysis:
         aligned[:, there] = dense[:, here]
         return (aligned, other) if len(here) else None
 
-    def _kept_row(self, variant: str) -> int | None:
-        """Row of the dense optimum among the points of another network."""
+    def _kept_row(self, variant: str, rank: int = 0) -> int | None:
+        """Row of the dense optimum, or what comes after it, among the points of another network."""
         dense = self.landscapes[self.dense]
         here, there = common_points(dense, self.landscapes[variant])
-        if dense.points["value"].isna().all():
+        if dense.points["value"].notna().sum() <= rank:
             return None
-        found = there[here == best_row(dense)]
+        found = there[here == ranked_row(dense, rank)]
         return int(found[0]) if len(found) else None
+
+
+def ranked_row(landscape: Landscape, rank: int) -> int:
+    """Row of the point that measured best (rank 0), second best (1) and so on."""
+    best = best_row(landscape)
+    rows = landscape.points["value"].drop(index=landscape.points.index[best])
+    order = rows.sort_values(ascending=False, kind="stable").index
+    return best if rank == 0 else landscape.points.index.get_loc(order[rank - 1])
 
 
 def best_row(landscape: Landscape) -> int:

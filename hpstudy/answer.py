@@ -153,7 +153,7 @@ def _noise(analysis: Analysis) -> float:
 
 def _also(results: Results) -> str:
     shown = list(strongest(results.landscapes()))[1:]
-    said = [moved(results, shown), beside(results, shown), lost(results, shown)]
+    said = [moved(results, shown), lost(results, shown), beside(results, shown)]
     return f"The same of {_measured_on(results)}: {' '.join(filter(None, said))}"
 
 

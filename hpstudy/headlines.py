@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from hpstudy.advice import TOLERABLE, VERDICTS, Advice, advise
 from hpstudy.agreement import NEGLIGIBLE, beyond
-from hpstudy.analysis import Analysis
+from hpstudy.analysis import Analysis, ranked_row
 from hpstudy.intervals import Interval
 from hpstudy.movement import Shift
 from hpstudy.results import Results, variant_title
@@ -47,34 +47,75 @@ def moved(results: Results, variants: Iterable[str]) -> str:
 
 
 def beside(results: Results, variants: Iterable[str]) -> str:
-    """How far the sentence of `moved` holds: at other widths, and for the old region's settings.
+    """How far the sentences of `moved` and `lost` hold.
 
-    Blank where too few points lie in the region for a shift.
+    Over regions of other widths, for the settings of the old region, where grids end, and had the
+    unpruned network's second best setting been kept. Blank where too little is known.
     """
     analysis, threshold = results.analysis(), max(results.thresholds)
-    shifts = _shifts(analysis, variants, threshold)
-    if not shifts:
-        return ""
+    said = []
+    if shifts := _shifts(analysis, variants, threshold):
+        said = [_over_other_regions(analysis, shifts, threshold)]
+        said += [_stayed(analysis, shifts, threshold), _cut_off(analysis, shifts, threshold)]
+    return " ".join(filter(None, [*said, _second_best(analysis, variants)]))
+
+
+def _over_other_regions(analysis: Analysis, shifts: dict[str, Shift], threshold: float) -> str:
     widths = [factor * threshold for factor in OTHER_WIDTHS]
     told = [sum(one.told for one in _shifts(analysis, shifts, width).values()) for width in widths]
     over = f"over regions of {list_text(f'{width:g}' for width in widths)} points"
     if any(told):
         among = f"{list_text(map(str, told))} of {count(len(shifts), 'network')}"
-        said = f"A shift is told from noise {over} in {among}."
-    elif any(one.told for one in shifts.values()):
-        said = f"Taken {over}, no shift can be told from noise."
-    else:
-        said = f"Nor can a shift be told {over}."
-    dense = analysis.landscapes[analysis.dense]
-    kept = []
+        return f"A shift is told from noise {over} in {among}."
+    if any(one.told for one in shifts.values()):
+        return f"Taken {over}, no shift can be told from noise."
+    return f"Nor can a shift be told {over}."
+
+
+def _stayed(analysis: Analysis, shifts: dict[str, Shift], threshold: float) -> str:
+    """How many of the unpruned network's near-best settings are near-best of the others."""
+    dense, kept = analysis.landscapes[analysis.dense], []
     for name, words in zip(shifts, _short(shifts, shifts), strict=True):
         other = analysis.landscapes[name]
         here, there = common_points(dense, other)
         old, new = dense.inside(threshold)[here], other.inside(threshold)[there]
         kept.append(f"{int((old & new).sum())} of {int(old.sum())} ({words})")
     return (
-        f"{said} As measured, of the settings within {threshold:g} of the best before pruning "
+        f"As measured, of the settings within {threshold:g} of the best before pruning "
         f"{list_text(kept)} still are after it."
+    )
+
+
+def _cut_off(analysis: Analysis, shifts: dict[str, Shift], threshold: float) -> str:
+    """Whose regions reach the end of the grid; blank if none does."""
+    reaching = []
+    for name in (analysis.dense, *shifts):
+        points = analysis.landscapes[name].points
+        near = points[analysis.landscapes[name].inside(threshold)]
+        if any(
+            near[axis].isin([points[axis].min(), points[axis].max()]).any()
+            for axis in analysis.landscapes[name].axes
+        ):
+            reaching.append(name)
+    if not reaching:
+        return ""
+    return (
+        f"Regions reach the end of the grid ({list_text(_short(reaching, shifts))}): where that "
+        "lies moves their centres, and may decide whether a shift is told."
+    )
+
+
+def _second_best(analysis: Analysis, variants: Iterable[str]) -> str:
+    """What keeping the second best setting would have cost; blank where that is not known."""
+    losses = {name: analysis.keeping(name, rank=1)[1] for name in variants}
+    losses = {name: one for name, one in losses.items() if math.isfinite(one.estimate)}
+    if not losses:
+        return ""
+    dense = analysis.landscapes[analysis.dense]
+    behind = dense.best - dense.points["value"].iloc[ranked_row(dense, 1)]
+    return (
+        f"The unpruned network's second best setting measured {number_text(behind)} points lower; "
+        f"keeping that one would have cost {_by_network(losses, 'points')}."
     )
 
 

@@ -250,15 +250,36 @@ def test_what_is_not_shown_to_be_beyond_negligible_is_said_by_network():
 def test_a_shift_is_asked_for_again_over_other_regions():
     near, far = study(rows=rows(0.0)), study(rows=rows(0.4))
     # Nine settings lie within 1 point along the band: |x - y| <= 1 in steps of a quarter decade.
-    assert headlines.beside(near, ["uniform-0.6"]) == (
+    assert headlines.beside(near, ["uniform-0.6"]).startswith(
         "Nor can a shift be told over regions of 0.5, 0.75, 1.25 and 1.5 points. As measured, of "
-        "the settings within 1 of the best before pruning 9 of 9 (uniform) still are after it."
+        "the settings within 1 of the best before pruning 9 of 9 (uniform) still are after it. The "
     )
     # With half and three quarters of a point, fewer than five settings are left.
     said = headlines.beside(far, ["uniform-0.6"])
     assert "0.5, 0.75, 1.25 and 1.5 points in 0, 0, 1 and 1 of 1 network." in said
     assert "0 of 9 (uniform)" in said
     assert headlines.beside(far, []) == ""
+
+
+def test_what_the_second_best_setting_would_have_cost_stands_beside_the_best():
+    # Along the band the accuracy falls by (x - y) ** 2: by 0.25 at the best point's neighbours,
+    # which are as far from the pruned network's best as from the unpruned one's.
+    one = study(rows=rows(0.0))
+    said = headlines.beside(one, ["uniform-0.6"])
+    assert "second best setting measured 0.25 points lower" in said
+    measured, loss = one.analysis().keeping("uniform-0.6", rank=1)
+    assert measured == pytest.approx(0.25) and loss.low - 0.05 <= 0.25 <= loss.high + 0.05
+    best, _ = one.analysis().keeping("uniform-0.6")
+    assert best == pytest.approx(0.0)
+
+
+def test_regions_that_the_end_of_the_grid_cuts_off_are_named():
+    # The band of the wide one reaches from corner to corner.
+    wide = rows(0.0, 0.25)
+    assert "end of the grid (unpruned and uniform)" in headlines.beside(
+        study(rows=wide), ["uniform-0.6"]
+    )
+    assert "end of the grid" not in headlines.beside(study(rows=rows(0.0)), ["uniform-0.6"])
 
 
 def test_no_shift_is_not_shown_by_regions_that_reach_where_only_one_network_was_trained():
