@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from hpstudy.advice import TOLERABLE, VERDICTS, Advice, advise
 from hpstudy.agreement import NEGLIGIBLE, beyond
 from hpstudy.analysis import Analysis, ranked_row
+from hpstudy.gridcheck import warnings
 from hpstudy.intervals import Interval
 from hpstudy.movement import Shift
 from hpstudy.results import Results, variant_title
@@ -88,15 +89,14 @@ def _stayed(analysis: Analysis, shifts: dict[str, Shift], threshold: float) -> s
 
 def _cut_off(analysis: Analysis, shifts: dict[str, Shift], threshold: float) -> str:
     """Whose regions reach the end of the grid; blank if none does."""
-    reaching = []
-    for name in (analysis.dense, *shifts):
-        points = analysis.landscapes[name].points
-        near = points[analysis.landscapes[name].inside(threshold)]
+    reaching = [
+        name
+        for name in (analysis.dense, *shifts)
         if any(
-            near[axis].isin([points[axis].min(), points[axis].max()]).any()
-            for axis in analysis.landscapes[name].axes
-        ):
-            reaching.append(name)
+            one.kind in ("optimum on edge", "region on edge")
+            for one in warnings(analysis.landscapes[name], [threshold])
+        )
+    ]
     if not reaching:
         return ""
     return (
