@@ -1,7 +1,8 @@
-"""A table of runs as landscapes over two hyperparameters: optimum, region of interest."""
+"""A table of runs as landscapes over one or two hyperparameters: optimum, region of interest."""
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,11 @@ AXES = ("lr", "weight_decay")
 
 # Means over seeds that are equal on paper differ in the last bits; so does `best - threshold`.
 TOLERANCE = 1e-9
-# Columns of `Landscape.points` beside its two axes.
+# Columns of `Landscape.points` beside its axes.
 FIELDS = ("value", "std", "seeds", "diverged", "stopped")
+GOALS = ("maximize", "minimize")
+# Metrics of this project's own tables, which are in percent.
+PERCENTAGES = ("top1", "best_top1", "top5")
 # Columns of tables that are no hyperparameters.
 RESERVED = ("variant", "seed", "state", "top1", "top5", "best_top1", *FIELDS)
 
@@ -23,30 +27,67 @@ RESERVED = ("variant", "seed", "state", "top1", "top5", "best_top1", *FIELDS)
 # DataFrames do not compare to one truth value, hence eq=False.
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """Accuracy of one network over its grid of two hyperparameters.
+    """Metric of one network over its settings of one or two hyperparameters.
 
     Attributes
     ----------
     variant : str
         The network: "unpruned", "uniform-0.6", ...
     metric : str
-        Column the values come from; larger is better.
-    points : DataFrame of shape (n_points, 7)
-        The two axes and value, std, seeds, diverged, stopped. One row per grid point, sorted by
-        the first axis, then the second. `value` is the mean over seeds, in the metric's unit; NaN
-        where any seed has none. `std` is the sample standard deviation (n - 1) over seeds; NaN
+        Column the values come from.
+    points : DataFrame of shape (n_points, 5 + n_axes)
+        The axes and value, std, seeds, diverged, stopped. One row per setting, sorted by the
+        first axis, then the second. `value` is the mean over seeds, in the metric's unit, and
+        oriented so that larger is better: minus the metric where the goal is to minimize it. It is
+        NaN where any seed has none. `std` is the sample standard deviation (n - 1) over seeds; NaN
         for a single seed. `seeds` counts the runs; `diverged` and `stopped` are the shares of
         them, in [0, 1], that diverged and that were stopped early because they could not reach
         the region of interest.
     axes : tuple of str, default ("lr", "weight_decay")
-        Columns of the two hyperparameters, both logarithmic: the one drawn upwards, then the one
-        drawn across.
+        Columns of the hyperparameters, one or two, all logarithmic: the one drawn upwards, then
+        the one drawn across. A value may be 0, which has no place on the axis.
+    goal : str, default "maximize"
+        "maximize" or "minimize": which values of the metric are better.
+    ceiling : float, optional
+        Best value that the metric can have, oriented as `value` is: 100 for accuracies in
+        percent, 0 for errors; infinite where there is none.
+    singles : DataFrame of shape (n_runs, 3), optional
+        The runs behind the means: point (row of `points`), seed, and value, oriented alike. None
+        where only means are known.
     """
 
     variant: str
     metric: str
     points: pd.DataFrame
-    axes: tuple[str, str] = AXES
+    axes: tuple[str, ...] = AXES
+    goal: str = "maximize"
+    ceiling: float = math.inf
+    singles: pd.DataFrame | None = None
+
+    @property
+    def sign(self) -> int:
+        """What turns `value` into the metric itself: 1, or -1 where the goal is to minimize."""
+        return -1 if self.goal == "minimize" else 1
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """Settings as log10, of shape (n_points, 2).
+
+        NaN where a value is 0; the second column is 0 throughout where there is one axis.
+        """
+        values = self.points[list(self.axes)].to_numpy(float)
+        logs = np.log10(np.where(values > 0, values, np.nan))
+        return np.column_stack([logs, np.zeros((len(logs), 2 - logs.shape[1]))])
+
+    @cached_property
+    def placed(self) -> np.ndarray:
+        """Which points have a place on all axes, of shape (n_points,): no value is 0."""
+        return np.isfinite(self.places).all(axis=1)
+
+    @property
+    def ties(self) -> int:
+        """Settings that measured exactly as well as the best one, which is not counted."""
+        return max(int((self.points["value"] >= self.best - TOLERANCE).sum()) - 1, 0)
 
     @property
     def best(self) -> float:
@@ -69,12 +110,26 @@ class Landscape:
         """Whether the best point has the least or greatest value of an axis of the grid.
 
         The optimum may then lie outside. Points without a value count as grid: a run that
-        diverged beyond the best point does bound it.
+        diverged beyond the best point does bound it, and so does a value of 0, which has nothing
+        below it.
         """
-        return any(
-            at in (self.points[axis].min(), self.points[axis].max())
-            for axis, at in self.best_at.items()
-        )
+        return self.at_end(pd.DataFrame([self.best_at])) != []
+
+    def at_end(self, settings: pd.DataFrame) -> list[str]:
+        """Axes at whose least (unless that is 0) or greatest value any of some settings lies.
+
+        Parameters
+        ----------
+        settings : DataFrame
+            Rows with the axes as columns, such as `roi` returns them.
+        """
+        found = []
+        for axis in self.axes:
+            tried = self.points[axis]
+            ends = {tried.min(), tried.max()} - {0.0}
+            if settings[axis].isin(ends).any():
+                found.append(axis)
+        return found
 
     @property
     def runs(self) -> int:
@@ -117,9 +172,12 @@ class Landscape:
         return self.points[self.inside(threshold)].reset_index(drop=True)
 
     def ellipse(self, threshold: float, multiple: float = 2.0) -> Ellipse | None:
-        """Ellipse of the region of interest (section 3.3.1), or None below five points."""
-        inside = self.roi(threshold)
-        return confidence_ellipse(*(inside[axis] for axis in self.axes), multiple)
+        """Ellipse of the region of interest (section 3.3.1), or None below five points.
+
+        Settings with a value of 0 are left out. With one axis its width is 0.
+        """
+        inside = self.inside(threshold) & self.placed
+        return confidence_ellipse(*(10.0 ** self.places[inside]).T, multiple)
 
     def grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values as a matrix for contour plots.
@@ -155,22 +213,30 @@ def landscapes(
     table: pd.DataFrame,
     metric: str = "top1",
     dense: str = "unpruned",
-    axes: tuple[str, str] = AXES,
+    axes: tuple[str, ...] = AXES,
+    goal: str = "maximize",
+    ceiling: float | None = None,
 ) -> dict[str, Landscape]:
     """Landscapes of all networks of a table of runs.
 
     Parameters
     ----------
     table : DataFrame
-        One row per run with the columns variant, the two axes and the metric; columns `diverged`
-        and `stopped` are used where there are any. Without the former, a run without a value
-        that was not stopped counts as diverged.
+        One row per run with the columns variant, the axes and the metric; columns `seed`,
+        `diverged` and `stopped` are used where there are any. Without `diverged`, a run without a
+        value that was not stopped counts as diverged. With columns `std` and `runs` a row is a
+        setting: the metric is a mean, of so many runs of that sample standard deviation.
     metric : str, default "top1"
-        Column of which larger is better; NaN for a run without a value.
+        Column of the values; NaN for a run without one.
     dense : str, default "unpruned"
         Variant of the dense network.
     axes : tuple of str, default ("lr", "weight_decay")
-        Columns of two hyperparameters, positive and finite, as `Landscape.axes`.
+        Columns of one or two hyperparameters, as `Landscape.axes`; 0 or positive, and finite.
+    goal : str, default "maximize"
+        "maximize" or "minimize": which values of the metric are better.
+    ceiling : float, optional
+        Best value that the metric can have, in the metric's own unit: 100 for accuracies in
+        percent, 0 for an error. If not given there is none, but for top1, best_top1 and top5.
 
     Returns
     -------
@@ -180,8 +246,8 @@ def landscapes(
     Raises
     ------
     HpstudyError
-        If a column or the dense network is missing, the metric is a loss, or the axes are not two
-        columns of positive, finite numbers.
+        If a column or the dense network is missing, the goal is none, the metric says that it is
+        a loss but is to be maximized, or a value of an axis is negative or not finite.
 
     References
     ----------
@@ -191,40 +257,54 @@ def landscapes(
     for column in ("variant", *axes, metric):
         if column not in table.columns:
             raise unknown("column", column, table.columns)
-    if metric.endswith("loss"):
-        raise HpstudyError(f"a landscape's best value is its largest, so {metric!r} cannot be one.")
+    if goal not in GOALS:
+        raise unknown("goal", goal, GOALS)
+    if metric.endswith("loss") and goal == "maximize":
+        raise HpstudyError(f"{metric!r} is a loss, of which less is better; say goal='minimize'.")
+    sign = -1.0 if goal == "minimize" else 1.0
+    if ceiling is None:
+        ceiling = 100.0 if metric in PERCENTAGES else sign * math.inf
     variants = [str(name) for name in table["variant"].unique()]
     if dense not in variants:
         raise unknown("variant for the dense network", dense, variants)
-    value = table[metric].astype(float)
+    value = sign * table[metric].astype(float)
     stopped = _truths(table, "stopped", pd.Series(False, index=table.index))
     diverged = _truths(table, "diverged", value.isna() & ~stopped)
     runs = pd.DataFrame(
         {
             "variant": table["variant"].astype(str),
-            **{axis: grid_values(_positive(table[axis].astype(float))) for axis in axes},
+            **{axis: grid_values(_checked(table[axis].astype(float))) for axis in axes},
+            "seed": table["seed"] if "seed" in table else 0,
             "value": value,
             "diverged": diverged.astype(float),
             "stopped": stopped.astype(float),
         }
     )
+    means = {"std", "runs"} <= set(table.columns)
+    if means:
+        runs = runs.assign(std=table["std"].astype(float), runs=table["runs"].astype(int))
     order = [dense] + [name for name in variants if name != dense]
     networks = {name: runs[runs["variant"] == name] for name in order}
-    return {
-        name: Landscape(name, metric, _points(one, axes), axes) for name, one in networks.items()
-    }
+    found = {}
+    for name, one in networks.items():
+        points = _means(one, axes) if means else _points(one, axes)
+        singles = None if means or "seed" not in table else _singles(one, points, axes)
+        found[name] = Landscape(name, metric, points, axes, goal, sign * ceiling, singles)
+    return found
 
 
-def check_axes(axes: tuple[str, str]) -> None:
-    """Refuse axes that are not two different columns, or that bear the name of no hyperparameter.
+def check_axes(axes: tuple[str, ...]) -> None:
+    """Refuse axes that are not one or two columns, or that bear the name of no hyperparameter.
 
     Raises
     ------
     HpstudyError
         Names them.
     """
-    if len(axes) != 2 or axes[0] == axes[1]:
-        raise HpstudyError(f"a landscape has two different axes, not {', '.join(axes)}.")
+    if not 1 <= len(axes) <= 2 or len(set(axes)) < len(axes):
+        raise HpstudyError(
+            f"a landscape has one axis or two different ones, not {', '.join(axes)}."
+        )
     for axis in axes:
         if not axis or not axis.isprintable() or axis in RESERVED:
             raise HpstudyError(
@@ -233,11 +313,11 @@ def check_axes(axes: tuple[str, str]) -> None:
             )
 
 
-def _positive(values: pd.Series) -> pd.Series:
-    """Values themselves, if they can lie on a logarithmic axis."""
-    bad = values[~(np.isfinite(values) & (values > 0))]
+def _checked(values: pd.Series) -> pd.Series:
+    """Values themselves, if they are hyperparameters: 0, or with a place on a logarithmic axis."""
+    bad = values[~(np.isfinite(values) & (values >= 0))]
     if len(bad):
-        raise HpstudyError(f"{values.name} is {bad.iloc[0]:g}, but must be positive and finite.")
+        raise HpstudyError(f"{values.name} is {bad.iloc[0]:g}, but must be finite, and 0 or more.")
     return values
 
 
@@ -249,7 +329,7 @@ def _truths(table: pd.DataFrame, column: str, otherwise: pd.Series) -> pd.Series
     return table[column].astype(str).str.lower().isin(["true", "1", "1.0"])
 
 
-def _points(runs: pd.DataFrame, axes: tuple[str, str]) -> pd.DataFrame:
+def _points(runs: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
     """Grid points of one network's runs, as `Landscape.points` describes them."""
     points = runs.groupby(list(axes), as_index=False).agg(
         value=("value", "mean"),
@@ -262,3 +342,22 @@ def _points(runs: pd.DataFrame, axes: tuple[str, str]) -> pd.DataFrame:
     # A mean over the seeds that happened to survive would flatter the point.
     points.loc[points["measured"] < points["seeds"], ["value", "std"]] = np.nan
     return points.drop(columns="measured")
+
+
+def _means(rows: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
+    """Grid points of one network whose rows are means."""
+    again = rows.duplicated(list(axes))
+    if again.any():
+        at = ", ".join(f"{axis} {rows.loc[again.idxmax(), axis]:g}" for axis in axes)
+        raise HpstudyError(f"a table of means has one row a setting, but {at} comes twice.")
+    points = rows.rename(columns={"runs": "seeds"})[[*axes, *FIELDS]]
+    points.loc[points["seeds"] < 2, "std"] = np.nan
+    return points.sort_values(list(axes), ignore_index=True)
+
+
+def _singles(runs: pd.DataFrame, points: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
+    """Runs of the points that have a value, as `Landscape.singles` describes them."""
+    place = pd.MultiIndex.from_frame(points[list(axes)])
+    at = place.get_indexer(pd.MultiIndex.from_frame(runs[list(axes)]))
+    found = runs.assign(point=at)[["point", "seed", "value"]]
+    return found[points["value"].notna().to_numpy()[at]].reset_index(drop=True)

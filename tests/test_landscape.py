@@ -487,9 +487,9 @@ def test_order_of_the_axes_turns_the_landscape():
 
 
 @pytest.mark.parametrize(
-    "axes, word", [(("lr", "lr"), "different"), (("lr",), "different"), (("lr", "std"), "'std'")]
+    "axes, word", [(("lr", "lr"), "different"), ((), "different"), (("lr", "std"), "'std'")]
 )
-def test_axes_must_be_two_hyperparameters(axes, word):
+def test_axes_must_be_one_or_two_hyperparameters(axes, word):
     with pytest.raises(HpstudyError, match=word):
         landscapes(runs([(0.1, 1e-4, 0, 90.0)]), axes=axes)
 
@@ -499,8 +499,49 @@ def test_axis_that_is_no_column_is_refused_with_the_nearest():
         landscapes(runs([(0.1, 1e-4, 0, 90.0)]).assign(momentum=0.9), axes=("lr", "momentun"))
 
 
-@pytest.mark.parametrize("value", [0.0, -0.9, math.nan, math.inf])
-def test_value_without_a_place_on_a_logarithmic_axis_is_refused(value):
+@pytest.mark.parametrize("value", [-0.9, math.nan, math.inf])
+def test_value_that_no_hyperparameter_can_have_is_refused(value):
     table = runs([(0.1, 1e-4, 0, 90.0)]).assign(momentum=value)
-    with pytest.raises(HpstudyError, match="momentum is .*positive"):
+    with pytest.raises(HpstudyError, match="momentum is .*0 or more"):
         landscapes(table, axes=("lr", "momentum"))
+
+
+def test_weight_decay_of_zero_may_be_best_but_has_no_place_in_an_ellipse():
+    settings = [(0.1, wd, 0, 90 - k) for k, wd in enumerate((0, 1e-5, 1e-4, 1e-3))]
+    settings += [(0.01, wd, 0, 89.5 - k) for k, wd in enumerate((0, 1e-5, 1e-4, 1e-3))]
+    one = landscapes(runs(settings))["unpruned"]
+    assert one.best_at == {"lr": 0.1, "weight_decay": 0.0}
+    # Nothing lies below 0; the learning rate has been tried no higher.
+    assert one.at_end(one.roi(0.1)) == ["lr"]
+    assert len(one.roi(3.5)) == 8
+    ellipse = one.ellipse(3.5)
+    assert ellipse.n == 6
+    assert ellipse.centre == pytest.approx((-1.5, -4.0))
+
+
+def test_lowest_value_of_a_minimized_metric_is_best():
+    table = runs([(0.1, 1e-4, 0, 2.0), (0.1, 1e-3, 0, 1.5), (0.1, 1e-2, 0, 3.0)])
+    table = table.rename(columns={"top1": "val_loss"})
+    one = landscapes(table, "val_loss", goal="minimize", ceiling=0.0)["unpruned"]
+    assert one.best_at["weight_decay"] == 1e-3
+    assert one.sign * one.best == 1.5
+    assert one.roi(0.5)["weight_decay"].tolist() == [1e-4, 1e-3]
+    with pytest.raises(HpstudyError, match="minimize"):
+        landscapes(table, "val_loss")
+
+
+def test_landscape_of_the_learning_rate_alone():
+    # Of lr 0.01 to 1 in steps of a factor of ten, sample variance of (-2, -1, 0, 1, 2): 2.5.
+    settings = [(10.0**k, 1e-4, 0, 90 - 0.1 * k**2) for k in range(-2, 3)]
+    one = landscapes(runs(settings), axes=("lr",))["unpruned"]
+    assert list(one.points)[:2] == ["lr", "value"]
+    ellipse = one.ellipse(1.0)
+    assert (ellipse.length, ellipse.width) == pytest.approx((4 * math.sqrt(2.5), 0.0))
+
+
+def test_rows_of_means_bring_their_deviations_and_counts():
+    table = runs([(0.1, 1e-4, 0, 90.0), (0.1, 1e-3, 0, 91.0)]).assign(std=[0.4, 0.2], runs=[5, 1])
+    one = landscapes(table)["unpruned"]
+    assert one.points["seeds"].tolist() == [5, 1]
+    assert one.points["std"].tolist() == pytest.approx([0.4, math.nan], nan_ok=True)
+    assert one.singles is None
