@@ -15,8 +15,7 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
     A run that has failed is missing from the table, and the record says why. Variants of the whole
     study that the plan leaves out keep the rows that they have.
     """
-    if plan.study != plan.whole:
-        return publish_study(_with_others(plan), folder, command, workers)
+    plan = whole_plan(plan)
     table, counts = plan.table(), plan.counts()
     missing = counts["missing"] + counts["failed"]
     study = plan.study.model_dump(mode="json")
@@ -55,8 +54,10 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
     return publish(table, record, folder)
 
 
-def _with_others(plan: Plan) -> Plan:
-    """Plan of its variants and of all others of the whole study that have runs."""
+def whole_plan(plan: Plan) -> Plan:
+    """Plan of what is published: its variants, and all others of the whole study that have runs."""
+    if plan.study == plan.whole:
+        return plan
     recorded = set(Plan(plan.whole, plan.store, plan.data_root).table()["variant"])
     names = [name for name in plan.whole.variants if name in recorded]
     # One that the params file does not list is published with them, last.

@@ -4,19 +4,20 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import Any, NamedTuple
 
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.plan import Plan
 from hpstudy.pool import worker_count
-from hpstudy.publishing import publish_study
+from hpstudy.published import read_published
+from hpstudy.publishing import publish_study, whole_plan
+from hpstudy.recordcheck import read_said
 from hpstudy.restore import restore
 from hpstudy.results import find_root
 from hpstudy.say import say
 from hpstudy.store import Store
 from hpstudy.study import EXECUTORS, LOCAL, Study
+from hpstudy.words import count
 
 # Parameters of notebooks/sweep.ipynb.
 PARAMETERS = {
@@ -57,39 +58,93 @@ def open_plan(
     Raises
     ------
     HpstudyError
-        For bad input, or if such runs cannot be restored.
+        For bad input, if such runs cannot be restored, or if that table or its record is damaged.
     """
     study = Study.load(params)
     if executor is not None:
         if executor not in EXECUTORS:
             raise unknown("executor", executor, EXECUTORS)
         study = study.model_copy(update={"executor": executor})
+    table = _own_results() / f"{study.name}.csv"
+    there = _own_table(table)
     store = Store(runs_folder() / "store.sqlite")
-    _regain(_own_results() / f"{study.name}.csv", store)
-    return Plan(study, store, data_root, pruning)
+    if there is not None:
+        _regain(table, there.ids, store)
+    plan = Plan(study, store, data_root, pruning)
+    if there is not None and len(there.ids) < there.counted:
+        # Whoever is ended while it publishes leaves a newer record beside the table, whose runs
+        # the store has; otherwise lines are missing from the table.
+        if len(whole_plan(plan).table()) < there.counted:
+            raise _kept(
+                table,
+                f"{table} has {len(there.ids):,} of the {count(there.counted, 'run')} that its "
+                "record counts",
+            )
+    return plan
 
 
 def _own_results() -> Path:
     return runs_folder() / "book" / "results"
 
 
-def _regain(table: Path, store: Store) -> None:
-    """Restore what one's own table has and the store lacks, before the table is written anew."""
+class _Table(NamedTuple):
+    """Ids of the runs of one's own table, and how many its record counts."""
+
+    ids: set[str]
+    counted: int
+
+
+def _own_table(path: Path) -> _Table | None:
+    """One's own table of a study; None where there is no file, and for no other reason.
+
+    Raises
+    ------
+    HpstudyError
+        If the table or its record is damaged or cannot be read: publishing would write over it.
+    """
     try:
-        ids = set(pd.read_csv(table, usecols=["run_id"], dtype=str)["run_id"])
-    except (OSError, ValueError):
-        return
+        table = read_published(path)
+    except FileNotFoundError:
+        return None
+    except HpstudyError as error:
+        raise _kept(path, str(error)) from None
+    # The curve is the last column, and no run is without: a line without one has been cut.
+    for name in ("run_id", "curve"):
+        if name not in table:
+            raise _kept(path, f"{path} lacks the column {name!r}")
+        if table[name].isna().any():
+            line = int(table[name].isna().argmax()) + 2
+            raise _kept(path, f"line {line} of {path} is cut short: it has no {name}")
+    try:
+        _, _, said = read_said(path)
+    except HpstudyError as error:
+        raise _kept(path, str(error)) from None
+    return _Table(set(table["run_id"]), said.record.runs)
+
+
+def _kept(table: Path, what: str) -> HpstudyError:
+    """Refusal to write over files that cannot be read."""
+    return HpstudyError(
+        f"{what.removesuffix('.')}; it stays as it is: `hpstudy check {shlex.quote(str(table))}` "
+        f"names its faults; put back a whole copy of it and of {table.stem}.json, or move both "
+        "elsewhere to go on from the store alone"
+    )
+
+
+def _regain(table: Path, ids: set[str], store: Store) -> None:
+    """Restore what one's own table has and the store lacks, before the table is written anew."""
     if not (lost := ids - store.recorded() - store.stopped(0)):
         return
     try:
         said = restore(table, store)
     except HpstudyError as error:
         raise HpstudyError(
-            f"{table} has {len(lost)} runs that {store.path} lacks, and that would be lost, since "
-            f"they cannot be restored: {error} Move it elsewhere to go on without them."
+            f"{table} has {count(len(lost), 'run')} that {store.path} lacks, and that would be "
+            f"lost, since they cannot be restored: {error} Move it elsewhere to go on without them."
         ) from None
     if said["runs"]:
-        say(f"{table.stem}: {said['runs']} runs that the store lacked are restored from {table}")
+        runs = count(said["runs"], "run")
+        say(f"{table.stem}: {runs}, which the store lacked, restored from {table}")
 
 
 def publish_results(plan: Plan, command: str, workers: int | None) -> Path:

@@ -116,7 +116,7 @@ def test_a_lost_store_is_made_again_from_ones_own_table_before_that_is_written_a
     monkeypatch.chdir(folder)
     plan = open_plan(tiny.write_study(folder / "tiny.yaml"))
     count = len(table.read_text().splitlines()) - 1
-    assert f"tiny: {count} runs that the store lacked are restored" in capsys.readouterr().err
+    assert f"tiny: {count} runs, which the store lacked, restored from" in capsys.readouterr().err
     assert not plan.missing()
     own = publish_results(plan, "hpstudy run tiny.yaml", 1)
     assert own.read_bytes() == table.read_bytes()

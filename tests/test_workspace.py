@@ -1,13 +1,18 @@
 """Where one's own runs lie, and what a notebook's parameters open."""
 
 import json
+import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 import tiny
 
+from hpstudy.check import check_files
+from hpstudy.cli import main
 from hpstudy.plan import Plan
+from hpstudy.publishing import publish_study
 from hpstudy.results import ROOT_MARKS
 from hpstudy.store import Store
 from hpstudy.workspace import (
@@ -121,3 +126,131 @@ def test_a_prior_that_diverged_ranks_no_filters(tmp_path, refused):
     tiny.record(store, prior, tiny.result(), {"weights_sha256": "ab" * 32, "scores": scores})
     words = refused(Plan, tiny.study(), store)
     assert "diverged at its prior, lr 0.01 and weight_decay 0.01" in words
+
+
+# --- a damaged table or record of one's own -------------------------------------------------------
+
+
+@pytest.fixture
+def own(swept, tmp_path, monkeypatch):
+    """One's own table of the tiny study, whose store has every run of it."""
+    monkeypatch.chdir(tmp_path)
+    tiny.write_study(tmp_path / "tiny.yaml")
+    shutil.copytree(swept.store.path.parent, "runs")
+    return publish_study(swept.plan, "runs/book/results", "hpstudy run tiny.yaml", 1)
+
+
+def half(content):
+    return content[: len(content) // 2]
+
+
+def cut_at(mark):
+    """Cut at the last such mark, with an end to the line that is left."""
+    return lambda content: content[: content.rindex(mark)] + b"\n"
+
+
+SHORT = "line 5 of runs/book/results/tiny.csv is cut short: it has no curve"
+DAMAGE = {
+    "cut within a line": ("csv", half, "tiny.csv is cut short: its last line has no end"),
+    "cut within a curve": ("csv", cut_at(b"train_loss"), "is not a CSV file: EOF inside string"),
+    "cut before a curve": ("csv", cut_at(b',"{'), SHORT),
+    "empty": ("csv", lambda _: b"", "tiny.csv is cut short"),
+    "zeros": ("csv", lambda content: bytes(len(content)), "tiny.csv is cut short"),
+    "binary": ("csv", lambda _: bytes(range(256)), "tiny.csv is not text in UTF-8"),
+    "another table": ("csv", lambda _: b"a,b\n1,2\n", "tiny.csv lacks the column 'variant'"),
+    "a record cut short": ("json", half, "tiny.json is no JSON, or is cut short"),
+    "an empty record": ("json", lambda _: b"", "tiny.json is no JSON, or is cut short"),
+    "a binary record": ("json", lambda _: bytes(range(256)), "tiny.json is not text in UTF-8"),
+    "a record of nothing": ("json", lambda _: b"{}\n", "tiny.json lacks the key 'study'"),
+    "a record that counts nothing": (
+        "json",
+        lambda content: content.replace(b'"runs"', b'"trainings"'),
+        "tiny.json is no record of a table: record.runs",
+    ),
+}
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_table_or_record_is_refused_and_stays_as_it_is(what, own, refused):
+    kind, spoil, words = DAMAGE[what]
+    path = own.with_suffix(f".{kind}")
+    path.write_bytes(spoil(path.read_bytes()))
+    before = contents(own.parent)
+    said = refused(open_plan, "tiny.yaml")
+    assert words in said and f"`hpstudy check {own}` names its faults" in said
+    assert contents(own.parent) == before
+    assert check_files([own])[0].faults
+
+
+@pytest.mark.parametrize("command", [("run", "--no-book"), ("cost",)])
+def test_run_and_cost_refuse_a_damaged_table_before_they_work(command, own, monkeypatch, capsys):
+    own.write_bytes(half(own.read_bytes()))
+    before = contents(own.parent)
+    shutil.move("runs/store.sqlite", "elsewhere.sqlite")
+    monkeypatch.setattr("sys.argv", ["hpstudy", *command, "tiny.yaml"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capsys.readouterr()
+    assert end.value.code == 2 and said.out == ""
+    assert said.err.startswith("hpstudy: ") and said.err.count("\n") == 1
+    assert "tiny.csv is cut short" in said.err
+    assert contents(own.parent) == before
+    assert not Path("runs", "store.sqlite").exists()
+
+
+def forget(*run_ids):
+    with sqlite3.connect("runs/store.sqlite") as database:
+        for run_id in run_ids:
+            database.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+    database.close()
+
+
+@pytest.mark.parametrize("left", [3, 0])
+def test_whole_lines_that_are_missing_are_told_by_the_record(left, own, refused):
+    lines = own.read_text().splitlines(keepends=True)
+    own.write_text("".join(lines[: left + 1]))
+    # The store has them all: whoever was ended between record and table leaves such a pair.
+    assert not open_plan("tiny.yaml").missing()
+    forget(*(line.partition(",")[0] for line in lines[left + 1 :]))
+    before = contents(own.parent)
+    said = refused(open_plan, "tiny.yaml")
+    assert f"tiny.csv has {left} of the 4 runs that its record counts" in said
+    assert contents(own.parent) == before
+
+
+def test_lines_missing_from_other_variants_than_the_planned_one_are_told_too(own, refused):
+    lines = own.read_text().splitlines(keepends=True)
+    own.write_text("".join(lines[:4]))
+    assert not open_plan("tiny.yaml", "unpruned").missing()
+    forget(lines[4].partition(",")[0])
+    assert "has 3 of the 4 runs" in refused(open_plan, "tiny.yaml", "unpruned")
+
+
+def test_a_table_that_cannot_be_read_is_not_taken_for_none(own, refused):
+    own.unlink()
+    # Whoever may read every file cannot read this one.
+    own.symlink_to(own.name)
+    said = refused(open_plan, "tiny.yaml")
+    assert "tiny.csv' cannot be read: " in said and own.is_symlink()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_table_without_permission_is_not_taken_for_none(own, refused):
+    own.chmod(0)
+    assert "tiny.csv' cannot be read: Permission denied" in refused(open_plan, "tiny.yaml")
+
+
+def test_a_table_without_its_record_is_refused(own, refused):
+    own.with_suffix(".json").unlink()
+    assert "lacks its record tiny.json beside it" in refused(open_plan, "tiny.yaml")
+    assert own.exists()
+
+
+def test_no_table_and_a_whole_one_are_gone_on_from(own):
+    assert not open_plan("tiny.yaml").missing()
+    own.unlink()
+    assert not open_plan("tiny.yaml").missing()
