@@ -1,16 +1,16 @@
 """Certificate of one pruned network, for any weights: what `hpstudy prune` prints."""
 
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from hpstudy.errors import HpstudyError, shown, unknown
+from hpstudy.errors import unknown
 from hpstudy.models import MODELS, build_model, input_size
 from hpstudy.pruning import filter_scores, prune, weights_hash
 from hpstudy.surgery import Network
+from hpstudy.weights import read_weights
+from hpstudy.words import count
 
 UNTRAINED_SEED = 0
 
@@ -31,8 +31,8 @@ def certify(
     model, method, flops_ratio, criterion
         See `hpstudy.pruning.choose_channels`.
     weights : path, optional
-        State dict of the trained dense network, as `torch.save(model.state_dict(), path)` writes
-        it. Without, He-initialised weights of seed 0 are ranked, and `ranked` says so.
+        Of the trained dense network (`hpstudy.weights.read_weights`); `ranked` says how they were
+        read. Without, He-initialised weights of seed 0 are ranked, and `ranked` says so.
     classes, image_size : int, optional
         By default those of the thesis (Table 3.2).
 
@@ -55,48 +55,15 @@ def certify(
         dense = build_model(model, classes)
     ranked = f"He-initialised, untrained, seed {UNTRAINED_SEED}"
     if weights is not None:
-        ranked = Path(weights).name
-        dense.load_state_dict(read_weights(Path(weights), dense))
+        state, notes = read_weights(Path(weights), model, dense)
+        dense.load_state_dict(state)
+        ranked = Path(weights).name + (f" ({', '.join(notes)})" if notes else "")
     ranking = {
         "ranked": ranked,
         "weights_sha256": weights_hash(dense),
         "scores": filter_scores(dense, network.prunable),
     }
     return prune(network, ranking, method, flops_ratio, criterion)
-
-
-def read_weights(path: Path, dense: nn.Module) -> dict[str, Tensor]:
-    """State dict in a file, which is the one of a network like `dense`; runs nothing in it.
-
-    Raises
-    ------
-    HpstudyError
-        If it is none, does not fit, or is not finite.
-    """
-    if not path.is_file():
-        raise HpstudyError(f"there is no file {str(path)!r}.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError:
-        raise HpstudyError(
-            f"{path} is no file of tensors alone; write it by torch.save(model.state_dict(), path)."
-        ) from None
-    except Exception:  # whatever a decoder may say
-        raise HpstudyError(f"{path} is no file of torch.save, or is cut short.") from None
-    wanted = dense.state_dict()
-    if not isinstance(state, dict) or not all(isinstance(one, Tensor) for one in state.values()):
-        raise HpstudyError(f"{path} holds no state dict; write model.state_dict() alone.")
-    for name in (*wanted, *state):
-        if name not in state:
-            raise HpstudyError(f"{path} lacks {name!r} of the network.")
-        if name not in wanted:
-            raise HpstudyError(f"{path} has {shown(name)}, which the network has not.")
-        if state[name].shape != wanted[name].shape:
-            there, here = (tuple(one[name].shape) for one in (state, wanted))
-            raise HpstudyError(f"{path} has {name} of shape {there}, and the network of {here}.")
-        if not state[name].isfinite().all():
-            raise HpstudyError(f"{path} has values in {name} that are not finite.")
-    return state
 
 
 def format_certificate(certificate: dict[str, Any]) -> str:
@@ -109,7 +76,7 @@ def format_certificate(certificate: dict[str, Any]) -> str:
         f"(by torch-pruning's counter {c['achieved_torch_pruning']:.6f})",
         f"MACs         {c['macs']:,} of {c['macs_dense']:,}",
         f"parameters   {c['params']:,} of {c['params_dense']:,}",
-        f"smallest     {c['smallest']['layer']} with {c['smallest']['width']} channel(s)",
+        f"smallest     {c['smallest']['layer']} with {count(c['smallest']['width'], 'channel')}",
         f"ranked       {c['ranked']}, SHA-256 {c['weights_sha256']}",
         "widths       " + ", ".join(f"{name} {width}" for name, width in c["widths"].items()),
     ]

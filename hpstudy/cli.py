@@ -141,7 +141,10 @@ def prune(
         str, typer.Option(help="l1 (raw filter norms), or l1-normalised (over their layer's mean).")
     ] = "l1-normalised",
     weights: Annotated[
-        Path | None, typer.Option(help="State dict (.pt) to rank; untrained weights if not given.")
+        Path | None,
+        typer.Option(
+            help="State dict or checkpoint of torch.save to rank; untrained weights if not given."
+        ),
     ] = None,
     classes: Annotated[int | None, typer.Option(help="10, or 1000 for resnet50.")] = None,
     image_size: Annotated[

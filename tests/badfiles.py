@@ -1,5 +1,6 @@
 """Bad data folders, weights and stores (`badinput.Case`)."""
 
+import os
 import pickle
 import shutil
 import sqlite3
@@ -163,7 +164,7 @@ def _cut(state: Any) -> None:
 
 class _Command:
     def __reduce__(self) -> tuple:
-        return Path.touch, (Path("ran"),)
+        return os.mkdir, ("ran",)
 
 
 def _nan(state: Any) -> Any:
@@ -172,10 +173,20 @@ def _nan(state: Any) -> Any:
 
 
 def _wide(state: Any) -> Any:
-    return state | {"fc.weight": state["fc.weight"].repeat(10, 1)}
+    wide = {"fc.weight": state["fc.weight"].repeat(10, 1), "fc.bias": state["fc.bias"].repeat(10)}
+    return state | wide
 
 
-ALONE = "dense.pt is no file of tensors alone; write it by torch.save(model.state_dict(), path)."
+WRITE = "write it by torch.save(model.state_dict(), path)."
+ALONE = (
+    "dense.pt is no file of tensors alone, but holds posix.mkdir, which could run commands; "
+    f"{WRITE}"
+)
+NONE = "dense.pt holds no state dict, neither alone nor as state_dict, model_state_dict, model, net"
+TAKES = (
+    "`hpstudy prune resnet20` takes the weights of hpstudy.models.build_model('resnet20'), under "
+    "its names or under those of torchvision and common public code."
+)
 CUT = "dense.pt is no file of torch.save, or is cut short."
 
 WEIGHTS = [
@@ -188,23 +199,37 @@ WEIGHTS = [
         ALONE,
     ),
     weights("tensors and a command", _save(lambda state: state | {"x": _Command()}), ALONE),
-    weights("a list", _save(list), "dense.pt holds no state dict; write model.state_dict() alone."),
+    weights("a list", _save(list), f"{NONE}; {WRITE}"),
     weights(
-        "a checkpoint around the weights",
-        _save(lambda state: {"epoch": 3, "model": state}),
-        "dense.pt holds no state dict; write model.state_dict() alone.",
+        "a checkpoint without weights",
+        _save(lambda state: {"epoch": 3, "optimizer": {}}),
+        f"{NONE}, but 'epoch', 'optimizer'; {WRITE}",
+    ),
+    weights(
+        "two networks' weights",
+        _save(lambda state: {"model": state, "net": state}),
+        "dense.pt holds the state dicts 'model' and 'net'; write one of them alone by torch.save.",
     ),
     weights(
         "another network's",
-        _save(lambda state: {f"module.{k}": v for k, v in state.items()}),
-        "dense.pt lacks 'conv1.weight' of the network.",
+        _save(lambda state: {k: v for k, v in state.items() if not k.startswith("blocks.8.")}),
+        "dense.pt does not fit resnet20 with 10 classes: it lacks 'blocks.8.conv1.weight', "
+        f"'blocks.8.bn1.weight', 'blocks.8.bn1.bias' and 7 more; {TAKES}",
+    ),
+    weights(
+        "a convolution in a shortcut",
+        _save(lambda state: state | {"blocks.3.shortcut.0.weight": state["conv1.weight"]}),
+        "dense.pt does not fit resnet20 with 10 classes: the network has no "
+        f"'blocks.3.shortcut.0.weight'; {TAKES}",
     ),
     weights(
         "a hundred classes",
         _save(_wide),
-        "dense.pt has fc.weight of shape (100, 64), and the network of (10, 64).",
+        "dense.pt does not fit resnet20 with 10 classes: 'fc.weight' is (100, 64) instead of "
+        "(10, 64), 'fc.bias' is (100,) instead of (10,); it fits `hpstudy prune resnet20 "
+        "--classes 100`.",
     ),
-    weights("NaN", _save(_nan), "dense.pt has values in fc.weight that are not finite."),
+    weights("NaN", _save(_nan), "dense.pt has values in 'fc.weight' that are not finite."),
 ]
 
 # --- stores ---------------------------------------------------------------------------------------

@@ -145,8 +145,9 @@ def in_line(chunks, stored, workers, bar):
 def test_weights(tmp_path):
     import torch
 
-    from hpstudy.certificate import read_weights
+    from hpstudy.models import ResNetCifar
+    from hpstudy.weights import read_weights
 
-    path, dense = tmp_path / "dense.pt", torch.nn.Linear(3, 2)
-    torch.save(dense.state_dict(), path)
-    assert_survives(path, lambda: read_weights(path, dense))
+    path, dense = tmp_path / "dense.pt", ResNetCifar(1, 2)
+    torch.save({"net": dense.state_dict()}, path)
+    assert_survives(path, lambda: read_weights(path, "resnet8", dense))
