@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from hpstudy import __version__
+from hpstudy.compare_command import compare
 from hpstudy.errors import HpstudyError
 
 app = typer.Typer(
@@ -167,47 +168,7 @@ def prune(
     _print_json(certificate) if as_json else print(format_certificate(certificate))
 
 
-@app.command()
-def compare(
-    tables: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="TABLE...",
-            help="CSV of runs: variant, lr, weight_decay, seed, top1; or one a network.",
-        ),
-    ],
-    dense: Annotated[
-        str | None,
-        typer.Option(help="Variant of the dense network; unpruned, or the first table's network."),
-    ] = None,
-    roi: Annotated[str, typer.Option(help="Thresholds in percentage points.")] = "0.5,1.0",
-    percent: Annotated[
-        bool, typer.Option("--percent", help="Accuracies are in [0, 1]; make them percent.")
-    ] = False,
-    columns: Annotated[
-        str, typer.Option(help="Names of the columns there: lr=params_lr,top1=value,...")
-    ] = "",
-    axes: Annotated[
-        str, typer.Option(help="Columns of the two hyperparameters.")
-    ] = "lr,weight_decay",
-    metric: Annotated[
-        str, typer.Option(help="Column of accuracies: top1, best_top1 or top5.")
-    ] = "top1",
-    as_json: Json = False,
-) -> None:
-    """What pruning moved and what keeping the settings costs, from any table of runs."""
-    from hpstudy import compare as analysis
-    from hpstudy.comparetext import format_text
-
-    thresholds, pair = analysis.parse_roi(roi), analysis.parse_axes(axes)
-    names = analysis.parse_columns(columns, pair) if columns else None
-    rows = analysis.read_table(tables, percent=percent, dense=dense, columns=names, axes=pair)
-    if left_out := rows.attrs["left_out"]:
-        _progress(f"left out: {left_out} runs that had not ended")
-    if metric in rows and rows[metric].isna().all():
-        raise HpstudyError(f"no run has a value of the metric {metric!r}")
-    result = analysis.compare(rows, rows.attrs["dense"], thresholds, metric, pair)
-    _print_json(result) if as_json else print(format_text(result))
+app.command()(compare)
 
 
 @app.command()

@@ -13,9 +13,10 @@ from hpstudy.intervals import Interval
 from hpstudy.landscape import AXES, landscapes
 from hpstudy.movement import Movement
 from hpstudy.risk import risks
-from hpstudy.table import parse_axes, parse_columns, read_table
+from hpstudy.run_options import parse_axes, parse_columns
+from hpstudy.run_tables import RunTable, read_runs
 
-__all__ = ["compare", "parse_axes", "parse_columns", "parse_roi", "read_table"]
+__all__ = ["RunTable", "compare", "parse_axes", "parse_columns", "parse_roi", "read_runs"]
 
 RISK_THRESHOLD = 0.5
 """Percentage points; the risk is over the dense network's 0.5-ROI (thesis, section 3.3.2)."""
@@ -56,7 +57,7 @@ def compare(
     Parameters
     ----------
     table : DataFrame
-        Runs as `read_table` returns them; accuracies are averaged over seeds at each grid point.
+        Runs as `read_runs` has them; accuracies are averaged over seeds at each grid point.
     dense : str, default "unpruned"
         Variant of the dense network.
     roi : tuple of float, default (0.5, 1.0)

@@ -28,6 +28,23 @@ def read_text(path: str | Path, most: int | None = None) -> str:
     HpstudyError
         If it cannot be read, is too large, or is no text.
     """
+    content = read_bytes(path, most)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise HpstudyError(f"{path} is not text in UTF-8.") from None
+
+
+def read_bytes(path: str | Path, most: int | None = None) -> bytes:
+    """Content of a file, of at most so many bytes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file: only the caller knows what else there is.
+    HpstudyError
+        If it cannot be read, or is too large.
+    """
     try:
         with Path(path).open("rb") as file:
             content = file.read(-1 if most is None else most + 1)
@@ -42,10 +59,7 @@ def read_text(path: str | Path, most: int | None = None) -> str:
         raise HpstudyError(f"{path} cannot be the name of a file.") from None
     if most is not None and len(content) > most:
         raise HpstudyError(f"{path} has more than {most:,} bytes, which no such file needs.")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise HpstudyError(f"{path} is not text in UTF-8.") from None
+    return content
 
 
 def read_mapping(path: str | Path) -> dict[str, Any]:

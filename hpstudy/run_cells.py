@@ -1,0 +1,219 @@
+"""What a cell of a table of runs must say to be a value.
+
+The `to_` functions raise ValueError with the second half of a sentence that begins with the cell.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from hpstudy.errors import MOST_LETTERS, HpstudyError, shown
+
+# Of a learning rate or a weight decay: what lies beyond is a slip, and float32 does not hold it.
+SMALLEST, LARGEST = 1e-30, 1e30
+NO_VALUE = {"", "nan", "na", "n/a", "null", "none", "<na>"}
+BOOLEANS = {
+    **dict.fromkeys(("true", "1", "1.0", "yes"), True),
+    **dict.fromkeys(("false", "0", "0.0", "no"), False),
+}
+# How runs end in the words of Optuna, W&B, Ray, MLflow, Keras Tuner and SLURM, in lower case.
+STATES = {
+    **dict.fromkeys(
+        ("complete", "completed", "finished", "terminated", "success", "succeeded", "done", "ok"),
+        "ended",
+    ),
+    **dict.fromkeys(
+        (
+            *("fail", "failed", "failure", "error", "errored", "crashed", "killed", "preempted"),
+            *("invalid", "aborted", "interrupted", "cancelled", "canceled", "timeout", "deadline"),
+            *("out_of_memory", "oom", "node_fail", "boot_fail", "launch_failed", "revoked"),
+            *("special_exit", "reconfig_fail"),
+        ),
+        "failed",
+    ),
+    **dict.fromkeys(("pruned", "stopped", "early_stopped"), "stopped"),
+    **dict.fromkeys(
+        (
+            *("running", "waiting", "pending", "preempting", "scheduled", "queued", "paused"),
+            *("idle", "starting", "suspended", "configuring", "completing", "requeued"),
+            *("requeue_hold", "requeue_fed", "resizing", "resv_del_hold", "resuming", "signaling"),
+            *("stage_out", "power_up_node", "update_db", "expediting", "unfinished"),
+        ),
+        "unfinished",
+    ),
+}
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+(e[+-]?\d+)?", re.IGNORECASE)
+# Blanks that spreadsheets set between digits, and the typographic minus.
+_TYPOGRAPHY = {**dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f")), ord("\u2212"): "-"}
+
+
+def parse(
+    cells: pd.Series, name: str, convert: Callable[[str], object], remedy: str = ""
+) -> pd.Series:
+    """Values of a column's cells.
+
+    Parameters
+    ----------
+    cells : Series of str
+        By the words that name their lines.
+    name : str
+        What the column is called in a refusal.
+    convert : callable
+        A `to_` function.
+    remedy : str, optional
+        What to do about a cell that is no value, as the end of a sentence.
+
+    Raises
+    ------
+    HpstudyError
+        If a cell is no value; names the first such line, its cell, and how many there are.
+    """
+    known: dict[str, object] = {}
+    faults: dict[str, str] = {}
+    for cell in pd.unique(cells):
+        try:
+            known[cell] = convert(cell)
+        except ValueError as error:
+            faults[cell] = str(error)
+    if faults:
+        bad = cells[cells.isin(list(faults))]
+        raise HpstudyError(
+            f"{bad.index[0]}: {name} is {shown(bad.iloc[0])}, {faults[bad.iloc[0]]}"
+            f"{also(len(bad))}{remedy and f'; {remedy}'}."
+        )
+    return pd.Series([known[cell] for cell in cells], index=cells.index, name=name)
+
+
+def also(number: int) -> str:
+    """How many lines have the fault of the one that is named, in brackets; nothing for one."""
+    return f" ({number:,} such lines)" if number > 1 else ""
+
+
+def is_blank(cell: str) -> bool:
+    """Whether a cell is one of the ways to write that there is no value."""
+    return cell.lower() in NO_VALUE
+
+
+def decimal_commas(cells: Iterable[str], separator: str) -> bool:
+    """Whether commas in numbers are decimal, as in 0,001, instead of between thousands.
+
+    Raises
+    ------
+    HpstudyError
+        If they may be either.
+    """
+    cells = [_plain(cell) for cell in pd.unique(pd.Series(list(cells), dtype=object))]
+    commas = [cell for cell in cells if "," in cell]
+    if any(_COMMA.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for cell in commas):
+        return True
+    thousands = [cell for cell in commas if _THOUSANDS.fullmatch(cell)]
+    if not thousands or any("." in cell for cell in cells):
+        return False
+    if separator != ",":
+        return True
+    cell = thousands[0]
+    raise HpstudyError(
+        f"{cell!r} may be {cell.replace(',', '')} or {cell.replace(',', '.')}; write numbers "
+        "with a decimal point and without thousands separators."
+    )
+
+
+def to_number(cell: str, commas: bool = False) -> float:
+    """Number, also with a percent sign, a decimal comma or commas between thousands."""
+    text = _plain(cell)
+    if commas and _COMMA.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
+    elif _THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    try:
+        return float(text if "_" not in text else "no")
+    except ValueError:
+        raise ValueError("which is not a number") from None
+
+
+def _plain(cell: str) -> str:
+    return cell.translate(_TYPOGRAPHY).removesuffix("%").strip()
+
+
+def to_variant(cell: str) -> str:
+    """Name of a network."""
+    if not cell:
+        raise ValueError("but every run needs the name of its network")
+    if not cell.isprintable():
+        raise ValueError("but a name holds no characters that are not printed")
+    if len(cell) > MOST_LETTERS:
+        raise ValueError(f"but a name has at most {MOST_LETTERS} letters")
+    return cell
+
+
+def to_setting(cell: str, commas: bool = False, zero: bool = False) -> float:
+    """Hyperparameter on a logarithmic axis; 0 is one where it switches something off."""
+    value = to_number(cell, commas)
+    if zero and value == 0:
+        return 0.0
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"but must be {'0, or ' if zero else ''}positive and finite")
+    if not SMALLEST <= value <= LARGEST:
+        raise ValueError(f"but must lie within {SMALLEST:g} and {LARGEST:g}")
+    return value
+
+
+def to_integer(cell: str, commas: bool = False) -> int:
+    """Integer, also when it is written as a float."""
+    value = to_number(cell, commas)
+    if not value.is_integer():
+        raise ValueError("but must be an integer")
+    # A float does not hold all digits of a large integer.
+    exact = int(cell) if cell.removeprefix("-").isdecimal() else int(value)
+    if not -(2**63) <= exact < 2**63:
+        raise ValueError("but must have at most 64 bits")
+    return exact
+
+
+def to_metric(cell: str, commas: bool = False) -> float:
+    """Number, infinity, or NaN for a blank."""
+    return math.nan if is_blank(cell) else to_number(cell, commas)
+
+
+def to_accuracy(cell: str, commas: bool = False) -> float:
+    """Accuracy in percent or as a fraction; NaN for a run without one."""
+    value = to_metric(cell, commas)
+    if math.isfinite(value) and not 0 <= value <= 100:
+        raise ValueError("but must be a percentage from 0 to 100")
+    return value if math.isfinite(value) else math.nan
+
+
+def to_spread(cell: str, commas: bool = False) -> float:
+    """Standard deviation; NaN where there is none, as of a single run."""
+    value = to_metric(cell, commas)
+    if value < 0 or math.isinf(value):
+        raise ValueError("but must be 0 or more and finite")
+    return value
+
+
+def to_count(cell: str) -> int:
+    """Number of runs."""
+    value = to_integer(cell)
+    if value < 1:
+        raise ValueError("but must be 1 or more")
+    return value
+
+
+def to_truth(cell: str) -> bool:
+    """True or false."""
+    if cell.lower() not in BOOLEANS:
+        raise ValueError("but must be True, False, 1 or 0")
+    return BOOLEANS[cell.lower()]
+
+
+def to_state(cell: str) -> str:
+    """What a run has come to: "ended", "stopped" early, "failed", or "unfinished"."""
+    # Optuna's enum, as str() writes it; SLURM's "CANCELLED by 1000" and "CANCELLED+".
+    words = cell.lower().removeprefix("trialstate.").removeprefix("runstatus.").split()
+    word = (words[0] if words else "").rstrip("+").replace("-", "_")
+    if word not in STATES:
+        raise ValueError(f"but must be one of {', '.join(STATES)}")
+    return STATES[word]
