@@ -45,6 +45,7 @@ STATES = {
     ),
 }
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+(e[+-]?\d+)?", re.IGNORECASE)
 # Blanks that spreadsheets set between digits, and the typographic minus.
 _TYPOGRAPHY = {**dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f")), ord("\u2212"): "-"}
@@ -126,6 +127,8 @@ def to_number(cell: str, commas: bool = False) -> float:
     text = _plain(cell)
     if commas and _COMMA.fullmatch(text):
         text = text.replace(".", "").replace(",", ".")
+    elif commas and _POINTS.fullmatch(text):
+        raise ValueError("whose point may be decimal or between thousands, beside decimal commas")
     elif _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
     try:
@@ -215,5 +218,8 @@ def to_state(cell: str) -> str:
     words = cell.lower().removeprefix("trialstate.").removeprefix("runstatus.").split()
     word = (words[0] if words else "").rstrip("+").replace("-", "_")
     if word not in STATES:
-        raise ValueError(f"but must be one of {', '.join(STATES)}")
+        raise ValueError(
+            "but must be a state of Optuna, W&B, Ray, MLflow, Keras Tuner or SLURM, such as "
+            "complete, failed, pruned or running"
+        )
     return STATES[word]

@@ -61,7 +61,7 @@ _RECORD = _set(
     "description uri url path dir folder logdir checkpoint ckpt artifact commit git sha hash "
     "torch python sweep project entity experiment job jobid partition memory mem exit exitcode "
     "throughput flops macs grad trial lifecycle stopped diverged converged done curve stage "
-    "unnamed top5"
+    "unnamed top5 stop"
 )
 _LENGTHS = _set("epoch epochs step steps iteration iterations iter")
 _RECORD_NAMES = _set(
@@ -139,6 +139,11 @@ def kind(column: str) -> str:
     if _ACCURACY & found or any(word.endswith(("acc", "accuracy")) for word in found):
         return "accuracy"
     return "open" if _OPEN & found else "other"
+
+
+def is_error(column: str) -> bool:
+    """Whether a column's name says that it holds standard errors of means."""
+    return bool({"stderr", "sem", "se"} & set(words(column)))
 
 
 def is_spread(column: str) -> bool:

@@ -9,7 +9,7 @@ from hpstudy import run_names as names
 from hpstudy.errors import listed
 from hpstudy.run_columns import Source
 from hpstudy.run_settings import settings_of
-from hpstudy.words import count
+from hpstudy.words import count, list_text
 
 # Steps of a grid that its lowest value may lie below the next.
 _STEPS = 2.0
@@ -28,6 +28,10 @@ def what_is_what(
         said.append(f"the variant is {by}")
     if seeds and seeds != "seed":
         said.append(f"the seed is {seeds}")
+    if "std" in table:
+        column = sources[0].found["std"]
+        times = ", times the root of the runs" if names.is_error(column) else ""
+        said.append(f"the deviation of a run is {column}{times}")
     elif not seeds and settings_of(table, axes).duplicated().any():
         said.append("no column tells seeds, so rows of one setting are its repeats")
     columns = "; ".join(["", *said])
@@ -40,7 +44,7 @@ def what_is_what(
 
 def which_way(sources: list[Source], goal: str, percent: bool, fractions: str, dense: str) -> str:
     """What the metric is, and which network is the dense one."""
-    columns = listed(dict.fromkeys(source.found["metric"] for source in sources))
+    columns = list_text(dict.fromkeys(source.found["metric"] for source in sources))
     way = "more" if goal == "maximize" else "less"
     unit = "in percent" if percent else "in its own unit"
     times = f" ({fractions})" if fractions else ""
@@ -49,22 +53,16 @@ def which_way(sources: list[Source], goal: str, percent: bool, fractions: str, d
 
 def left_out(left: Counter[str]) -> list[str]:
     """How many rows were left out, and why."""
-    reasons = [
-        f"{count(number, 'run')} {why}" if why.startswith("that") else f"{number:,} {why}"
-        for why, number in left.items()
-        if number
-    ]
-    return [f"Left out: {'; '.join(reasons)}."] if reasons else []
+    reasons = [f"{number:,} {why}" for why, number in left.items() if number]
+    return [f"Runs left out: {list_text(reasons)}."] if reasons else []
 
 
 def unaccounted(columns: list[str]) -> list[str]:
     """That hyperparameters beside the axes vary."""
     if not columns:
         return []
-    verb = "varies" if len(columns) == 1 else "vary"
     return [
-        f"{listed(columns)} {verb} from setting to setting and is no axis: its effect counts as "
-        "noise."
+        f"What varies from setting to setting and is no axis counts as noise: {listed(columns)}."
     ]
 
 

@@ -173,12 +173,12 @@ def typed_rows(
         column = source.found["state"]
         remedy = f"or say which rows count by --where {column}=VALUE"
         state = cells.parse(rows[column], column, cells.to_state, remedy)
-    left["that failed"] += int((state == "failed").sum())
-    left["that had not ended"] += int((state == "unfinished").sum())
+    left["failed"] += int((state == "failed").sum())
+    left["not ended"] += int((state == "unfinished").sum())
     early = state == "stopped"
     places = rows[["_variant", *(source.found[axis] for axis in axes)]]
     nowhere = early & places.map(cells.is_blank).any(axis=1)
-    left["that were stopped without a setting"] += int(nowhere.sum())
+    left["stopped before they had a setting"] += int(nowhere.sum())
     rows = rows[state.isin(["ended", "stopped"]) & ~nowhere]
     if rows.empty:
         raise HpstudyError(f"no run of {source.label} has ended.")
@@ -191,7 +191,9 @@ def _values(
     numeric = [name for name in (*axes, "metric", "std", *ACCURACIES) if name in source.found]
     text = rows[list(dict.fromkeys(source.found[name] for name in numeric))]
     commas = cells.decimal_commas(text.to_numpy().ravel(), source.separator)
-    table = pd.DataFrame({"variant": cells.parse(rows["_variant"], "variant", cells.to_variant)})
+    table = pd.DataFrame(
+        {"variant": cells.parse(rows["_variant"], "variant", cells.to_variant, _remedy("variant"))}
+    )
 
     def read(ours: str, convert, cell: pd.Series | None = None) -> pd.Series:
         column = source.found[ours]
@@ -210,6 +212,8 @@ def _values(
             table[name] = read(name, partial(limit, commas=commas))
     if "runs" in source.found:
         table["runs"] = read("runs", cells.to_count)
+        if names.is_error(source.found["std"]):
+            table["std"] *= table["runs"] ** 0.5
     for name in TRUTHS:
         table[name] = read(name, cells.to_truth) if name in source.found else False
     table["stopped"] |= early

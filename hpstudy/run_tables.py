@@ -154,7 +154,7 @@ def read_runs(
     for n, source in enumerate(sources):
         rows[n], said = one_row_each(source, rows[n], swept, epoch, goal)
         short, kept = short_runs(source, rows[n], any_length)
-        left["that were trained for less than the longest (--any-length keeps them)"] += sum(short)
+        left["shorter than the longest (--any-length keeps them)"] += sum(short)
         rows[n] = _ended(rows[n][~short])
         notes += [said] * bool(said) + [kept] * bool(kept)
     in_percent, fractions = settle_units(sources, rows, goal, percent)

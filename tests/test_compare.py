@@ -1,4 +1,4 @@
-"""Any table of runs: what is refused, in which words, and what is said of a good one."""
+"""What is said of a table of runs, as numbers and as text."""
 
 import json
 import math
@@ -10,204 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.compare import compare, parse_roi, read_table
+from hpstudy.compare import compare, parse_roi, read_runs
 from hpstudy.comparetext import format_text
 from hpstudy.errors import HpstudyError
 
 HEADER = "variant,lr,weight_decay,seed,top1"
-GOOD = ["unpruned,0.1,0.0001,0,93.0", "unpruned,0.1,0.001,0,94.0", "thin,0.1,0.0001,0,80.0"]
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(*lines, name="runs.csv"):
-        path = tmp_path / name
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return path
-
-    return write
-
-
-def refusal(path, **options):
-    """What a user is told, which must be one line."""
-    with pytest.raises(HpstudyError) as caught:
-        read_table(path, **options)
-    words = str(caught.value)
-    assert "\n" not in words
-    return words
-
-
-# --- reading --------------------------------------------------------------------------------------
-
-
-def test_good_table_keeps_every_run(write):
-    table = read_table(write(HEADER, *GOOD))
-    assert table.to_numpy().tolist() == [
-        ["unpruned", 0.1, 0.0001, 0, 93.0],
-        ["unpruned", 0.1, 0.001, 0, 94.0],
-        ["thin", 0.1, 0.0001, 0, 80.0],
-    ]
-
-
-def test_column_order_further_columns_and_blank_lines_do_not_matter(write):
-    table = read_table(
-        write("note,top1,seed,weight_decay,lr,variant", '"a, b",93.0,3,1e-4,1e-1,unpruned', "", "")
-    )
-    assert table.to_numpy().tolist() == [["unpruned", 0.1, 0.0001, 3, 93.0]]
-
-
-def test_mark_of_a_spreadsheet_before_the_header_is_dropped(write):
-    assert len(read_table(write("\ufeff" + HEADER, *GOOD))) == 3
-
-
-def test_run_without_accuracy_is_a_run(write):
-    lines = [f"unpruned,0.1,0.0001,{seed},{text}" for seed, text in enumerate(["", "nan", "NaN"])]
-    table = read_table(write(HEADER, *lines, "unpruned,0.1,0.0001,9,93.0"))
-    assert table["top1"].isna().tolist() == [True, True, True, False]
-
-
-def test_diverged_is_read_from_any_spelling(write):
-    words = ["True", "False", "1", "0", "true", "FALSE"]
-    lines = [f"unpruned,0.1,0.0001,{seed},90,{word}" for seed, word in enumerate(words)]
-    table = read_table(write(HEADER + ",diverged", *lines))
-    assert table["diverged"].tolist() == [True, False, True, False, True, False]
-
-
-def test_fractions_are_read_as_percentages_when_told_so(write):
-    path = write(HEADER, "unpruned,0.1,0.0001,0,0.931", "unpruned,0.1,0.001,0,1")
-    assert read_table(path, percent=True)["top1"].tolist() == [93.1, 100.0]
-
-
-def test_fractions_are_refused_with_the_option_that_helps(write):
-    words = refusal(write(HEADER, "unpruned,0.1,0.0001,0,0.93", "unpruned,0.1,0.001,0,1.0"))
-    assert "--percent" in words
-
-
-def test_low_percentages_beside_a_higher_one_are_percentages(write):
-    path = write(HEADER, "unpruned,0.1,0.0001,0,0.1", "unpruned,0.1,0.001,0,1.01")
-    assert read_table(path)["top1"].tolist() == [0.1, 1.01]
-
-
-def test_percentages_are_refused_as_fractions(write):
-    words = refusal(write(HEADER, "unpruned,0.1,0.0001,0,93.1"), percent=True)
-    assert "'93.1'" in words
-    assert "--percent" in words
-
-
-def test_missing_file_is_named(tmp_path):
-    assert "nowhere.csv" in refusal(tmp_path / "nowhere.csv")
-
-
-def test_folder_is_not_a_table(tmp_path):
-    assert str(tmp_path) in refusal(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["", "\n\n", HEADER + "\n"])
-def test_table_without_rows_is_empty(tmp_path, text):
-    path = tmp_path / "runs.csv"
-    path.write_text(text)
-    assert "empty" in refusal(path)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        f'{HEADER}\n"unpruned,0.1,0.0001,0,93.0\n'.encode(),
-        f"{HEADER}\nunpruned,0.1,0.0001,0\n".encode(),
-        f"{HEADER}\nunpruned,0.1,0.0001,0,93.0,7\n".encode(),
-    ],
-    ids=["open quote", "too few cells", "too many cells"],
-)
-def test_what_is_not_a_csv_is_refused_as_such(tmp_path, content):
-    path = tmp_path / "runs.csv"
-    path.write_bytes(content)
-    assert "not a CSV" in refusal(path)
-
-
-@pytest.mark.parametrize("mark, word", [(";", "semicolons"), ("\t", "tabs")])
-def test_other_separators_are_named(write, mark, word):
-    assert word in refusal(write(*(line.replace(",", mark) for line in [HEADER, *GOOD])))
-
-
-def test_missing_columns_are_named_with_the_nearest_there(write):
-    words = refusal(write("variant,lr,weight_decays,seed,Top-1", "unpruned,0.1,0.0001,0,93.0"))
-    assert "weight_decay (nearest there: weight_decays)" in words
-    assert "top1 (nearest there: Top-1)" in words
-
-
-def test_missing_column_with_nothing_near_is_told_with_what_there_is(write):
-    words = refusal(write("variant,lr,weight_decay,seed,xyz", "unpruned,0.1,0.0001,0,93.0"))
-    assert "top1;" in words
-    assert "xyz" in words
-    assert "None" not in words
-
-
-def test_column_that_comes_twice_is_refused(write):
-    words = refusal(write(HEADER + ",lr", "unpruned,0.1,0.0001,0,93.0,0.2"))
-    assert "lr 2 times" in words
-
-
-@pytest.mark.parametrize(
-    "column, text, reason",
-    [
-        ("lr", "abc", "not a number"),
-        ("lr", "", "not a number"),
-        ("lr", "0", "positive"),
-        ("lr", "-0.1", "positive"),
-        ("lr", "inf", "finite"),
-        ("lr", "nan", "finite"),
-        ("weight_decay", "x", "not a number"),
-        ("weight_decay", "-0.0001", "positive"),
-        ("weight_decay", "0", "zero cannot be drawn"),
-        ("weight_decay", "inf", "finite"),
-        ("seed", "0.5", "integer"),
-        ("seed", "nan", "integer"),
-        ("seed", "inf", "integer"),
-        ("seed", "first", "not a number"),
-        ("top1", "100.1", "0 to 100"),
-        ("top1", "-0.1", "0 to 100"),
-        ("top1", "inf", "0 to 100"),
-        ("top1", "good", "not a number"),
-        ("variant", "", "name"),
-        ("diverged", "maybe", "True, False"),
-        ("diverged", "", "True, False"),
-    ],
-)
-def test_bad_value_is_refused_with_its_line_its_column_and_the_reason(write, column, text, reason):
-    run = dict(variant="thin", lr="0.1", weight_decay="1e-4", seed="0", top1="90", diverged="0")
-    bad = ",".join((run | {column: text}).values())
-    words = refusal(write(HEADER + ",diverged", "unpruned,0.1,1e-4,0,93.0,0", bad))
-    assert words.startswith("line 3 of ") and f"runs.csv: {column} is {text!r}, " in words
-    assert reason in words
-
-
-def test_seed_written_as_a_float_is_an_integer(write):
-    assert read_table(write(HEADER, "unpruned,0.1,0.0001,2.0,93.0"))["seed"].tolist() == [2]
-
-
-@pytest.mark.parametrize("lr", ["0.1", "1e-1", "0.1000000001"])
-def test_run_that_comes_twice_is_named(write, lr):
-    words = refusal(write(HEADER, *GOOD, f"unpruned,{lr},0.001,0,90.0"))
-    assert "line 5" in words
-    assert "line 3" in words
-    for said in ("'unpruned'", "lr 0.1", "weight_decay 0.001", "seed 0"):
-        assert said in words
-
-
-def test_another_seed_or_network_is_another_run(write):
-    assert len(read_table(write(HEADER, *GOOD, "unpruned,0.1,0.001,1,90.0"))) == 4
-
-
-def test_absent_dense_network_is_told_with_those_there(write):
-    words = refusal(write(HEADER, *GOOD), dense="full")
-    assert "'full'" in words
-    assert "unpruned, thin" in words
-    assert "--dense" in words
-
-
-def test_dense_network_without_any_accuracy_is_refused(write):
-    words = refusal(write(HEADER, "unpruned,0.1,0.0001,0,", "thin,0.1,0.0001,0,80"))
-    assert "'unpruned'" in words
 
 
 # --- thresholds -----------------------------------------------------------------------------------
@@ -344,14 +151,14 @@ def test_network_without_any_accuracy_is_reported_as_such():
     assert only(thin["roi"]["1.0"], ("count", "ellipse")) == {"count": 0, "ellipse": None}
 
 
-def test_written_and_read_again_the_result_is_the_same(write, tmp_path):
+def test_written_and_read_again_the_result_is_the_same(tmp_path):
     table = cross_table()
     path = tmp_path / "cross.csv"
     table.to_csv(path, index=False)
-    assert compare(read_table(path)) == compare(table)
+    assert compare(read_runs(path).table) == compare(table)
     fractions = table.assign(top1=table["top1"] / 100)
     fractions.to_csv(path, index=False)
-    again = compare(read_table(path, percent=True))
+    again = compare(read_runs(path, percent=True).table)
     assert again["risk"]["thin"]["mean"] == pytest.approx(1.0)
 
 
