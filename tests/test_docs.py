@@ -205,7 +205,7 @@ def declared():
     asked = [*project()["dependencies"], *project()["optional-dependencies"]["test"]]
     return {
         match[1].lower(): numbers(match[2])
-        for match in (re.match(r"([\w.-]+)>=([\d.]+)(,<\d+)?$", line) for line in asked)
+        for match in (re.match(r"([\w.-]+)(?:\[\w+\])?>=([\d.]+)(,<\d+)?$", line) for line in asked)
     }
 
 
