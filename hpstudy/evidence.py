@@ -7,7 +7,7 @@ from typing import Any
 
 from hpstudy import booktables, intervaltables, withstood
 from hpstudy.advice import TOLERABLE, advise
-from hpstudy.agreement import NEGLIGIBLE, agreement, by_claim
+from hpstudy.agreement import agreement, by_claim
 from hpstudy.curvefigures import plot_regret, regret_caption
 from hpstudy.differencemaps import difference_caption, plot_differences
 from hpstudy.drawing import show
@@ -28,10 +28,12 @@ WITHOUT = (
     f"{DRAWS:,} noise-free landscapes drawn from a Gaussian process through the measured points."
 )
 
-NO_SHIFT = (
-    "That the centre does not shift agrees where both components of the shift lie within "
-    f"{NEGLIGIBLE:g} decades by their intervals and no region holds settings that only one of the "
-    "networks has; it differs where one component lies beyond and noise does not explain the shift."
+VERDICTS = (
+    "It agrees or differs where the interval lies wholly within the claim's limits or wholly "
+    "outside them, and is inconclusive otherwise. A claim that the thesis makes of all of its "
+    "networks is asked of others too, and these are marked. A dash: too few settings, a region as "
+    "large as the grid, or no direction. A lone setting belongs to a region and was trained for "
+    "one of the two networks only; it leaves a shift open."
 )
 
 
@@ -120,7 +122,7 @@ def show_given_up(every: Iterable[Results]) -> None:
 
 def show_agreement(study: Results) -> None:
     """Show the thesis's claims beside one study, and which way its intervals decide."""
-    caption = f"What the thesis says, and whether this study's 95 % intervals agree. {NO_SHIFT}"
+    caption = f"What the thesis says, and whether this study's 95 % intervals agree. {VERDICTS}"
     study_table(agreement([study]).drop(columns="study"), caption, [study], "Agreement")
 
 
@@ -129,7 +131,7 @@ def show_claims(every: Iterable[Results]) -> None:
     every = list(every)
     caption = "Networks of which a 95 % interval agrees with a claim of the thesis, or differs."
     study_table(by_claim(every), caption, every, "Claims")
-    caption = f"The same, network by network. {NO_SHIFT}"
+    caption = f"The same, network by network. {VERDICTS}"
     study_table(agreement(every), caption, every, "Agreement")
 
 

@@ -16,10 +16,21 @@ PUBLISHED = "published_"
 KEYS = ("study", "metric", "at", "machine", "model", "variant", "roi", "layer", "fact", "warning")
 
 # Columns of sentences, whose lines may break.
-WORDY = ("warning", "sentence", "claim", "because", "input", "refused_with", "event", "sha256")
+WORDY = (
+    "warning",
+    "sentence",
+    "claim",
+    "of",
+    "because",
+    "input",
+    "refused_with",
+    "event",
+    "sha256",
+)
 
 HEADINGS = {
     "at": "images of",
+    "of": "made of",
     "model": "network",
     "roi": "region",
     "input_shape": "input",
