@@ -1,7 +1,6 @@
 """The command `hpstudy compare`."""
 
 import json
-import sys
 from typing import Annotated
 
 import typer
@@ -21,8 +20,9 @@ def compare(
         typer.Option(help="Variant of the dense network; unpruned, or the first table's network."),
     ] = None,
     roi: Annotated[
-        str, typer.Option(help="Thresholds in the unit of the metric: percentage points.")
-    ] = "0.5,1.0",
+        str | None,
+        typer.Option(help="Thresholds in the metric's unit; 0.5,1.0 for what is in percent."),
+    ] = None,
     percent: Annotated[
         bool, typer.Option("--percent", help="The metric is in [0, 1]; make it percent.")
     ] = False,
@@ -67,9 +67,8 @@ def compare(
 ) -> None:
     """What pruning moved and what keeping the settings costs, from any table of runs."""
     from hpstudy import compare as analysis
-    from hpstudy.comparetext import format_text
 
-    thresholds = analysis.parse_roi(roi)
+    thresholds = analysis.parse_roi(roi) if roi is not None else None
     swept = analysis.parse_axes(axes) if axes is not None else None
     read = analysis.read_runs(
         tables,
@@ -87,7 +86,10 @@ def compare(
         std=std,
         runs=runs,
     )
-    for note in read.notes:
-        print(note, file=sys.stderr, flush=True)
-    result = analysis.compare(read.table, read.dense, thresholds, read.metric, read.axes)
-    print(json.dumps(result, indent=1, allow_nan=False) if as_json else format_text(result))
+    result = analysis.compare(read, thresholds)
+    if as_json:
+        print(json.dumps(result, indent=1, allow_nan=False))
+    else:
+        from hpstudy.comparetext import format_text
+
+        print(format_text(result))

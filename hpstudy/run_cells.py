@@ -15,8 +15,8 @@ from hpstudy.errors import MOST_LETTERS, HpstudyError, shown
 SMALLEST, LARGEST = 1e-30, 1e30
 NO_VALUE = {"", "nan", "na", "n/a", "null", "none", "<na>"}
 BOOLEANS = {
-    **dict.fromkeys(("true", "1", "1.0", "yes"), True),
-    **dict.fromkeys(("false", "0", "0.0", "no"), False),
+    **dict.fromkeys(("true", "1", "1.0"), True),
+    **dict.fromkeys(("false", "0", "0.0"), False),
 }
 # How runs end in the words of Optuna, W&B, Ray, MLflow, Keras Tuner and SLURM, in lower case.
 STATES = {

@@ -144,10 +144,11 @@ def _lacks(source: Source, missing: list[str], other: bool) -> HpstudyError:
     close = {name: lookalike(name, source.spare) for name in missing}
     hints = [f"{name} (nearest there: {close[name]})" if close[name] else name for name in close]
     pairs = ",".join(f"{name}={close[name] or 'COLUMN'}" for name in missing)
-    way = " or the hyperparameters that were swept by --axes;" if other else ""
+    way = ", or the hyperparameters that were swept by --axes" if other else ""
+    noun = "column" if len(missing) == 1 else "columns"
     return HpstudyError(
-        f"{source.label} lacks the columns: {', '.join(hints)}; name them by --columns {pairs},"
-        f"{way} {source.has}."
+        f"{source.label} lacks the {noun} {', '.join(hints)}; say it by --columns {pairs}{way}; "
+        f"{source.has}."
     )
 
 

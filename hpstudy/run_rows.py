@@ -223,10 +223,8 @@ def _values(
 
 
 def _remedy(ours: str) -> str:
-    if ours in ("metric", "std", "runs"):
-        option = {"metric": "--metric"}.get(ours, f"--{ours}")
-        return f"correct it, or name another column by {option}"
-    return f"correct it, or name another column by --columns {ours}=COLUMN"
+    said = f"--{ours} COLUMN" if ours in ("metric", "std", "runs") else f"--columns {ours}=COLUMN"
+    return f"correct it, or name another column by {said}"
 
 
 def _read_epochs(source: Source, table: pd.DataFrame, rows: pd.DataFrame) -> None:

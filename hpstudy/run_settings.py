@@ -120,9 +120,10 @@ def _is_choice(column: str, given: pd.Series, settings: pd.Series, seeds: pd.Dat
     numeric, number = _is_numeric(given), given.nunique()
     if names.is_record(column, numeric):
         return False
-    if not numeric and number > 0.9 * len(given):
+    told = names.says_config(column)
+    if not numeric and number > 0.9 * len(given) and not (told and number <= _MOST_CHOICES):
         return False
-    if names.says_config(column):
+    if told:
         return True
     if given.astype(str).map(lambda cell: bool(_DATE.match(cell))).all():
         return False

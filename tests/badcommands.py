@@ -186,8 +186,10 @@ COMMANDS = [
         "compare runs.csv --roi 1e999",
         "--roi takes positive numbers separated by commas, such as 0.5,1.0; not '1e999'.",
     ),
-    line("compare runs.csv --axes lr", "a landscape has two different axes, not lr."),
-    line("compare runs.csv --axes lr,lr", "a landscape has two different axes, not lr, lr."),
+    line(
+        "compare runs.csv --axes lr,lr",
+        "a landscape has one axis or two different ones, not lr, lr.",
+    ),
     line(
         "compare runs.csv --axes lr,top1",
         "the axis 'top1' is none: an axis is a hyperparameter, called otherwise than variant, "
@@ -195,13 +197,33 @@ COMMANDS = [
     ),
     line(
         "compare runs.csv --axes lr,momentum",
-        "runs.csv lacks the columns: momentum; name them by --columns; it has: variant, lr, "
-        "weight_decay, seed, top1.",
+        "runs.csv lacks the column momentum; say it by --columns momentum=COLUMN; it has: "
+        "variant, lr, weight_decay, seed, top1.",
     ),
     line(
         "compare runs.csv --metric top9",
-        "unknown column 'top9' (did you mean 'top1'?); valid: variant, lr, weight_decay, seed, "
+        "runs.csv has no column 'top9' (nearest there: top1) for --metric; where files name it "
+        "otherwise, say --columns runs.csv:top1=COLUMN; it has: variant, lr, weight_decay, seed, "
         "top1.",
+    ),
+    line("compare runs.csv --goal up", "--goal takes maximize, minimize; not 'up'."),
+    line("compare runs.csv --epoch first", "--epoch takes last, best; not 'first'."),
+    line(
+        "compare runs.csv --where top1",
+        "--where takes a pair such as optimizer=sgd; not 'top1'.",
+    ),
+    line(
+        "compare runs.csv --where seed=9",
+        "no row of runs.csv has seed=9; values there: 0.",
+    ),
+    line(
+        "compare runs.csv --variant-by depth",
+        "--variant-by names the column 'depth', which runs.csv lacks; there: variant, lr, "
+        "weight_decay, seed, top1.",
+    ),
+    line(
+        "compare runs.csv --std top1",
+        "means need both --std COLUMN and --runs, a number or a column of counts.",
     ),
     line(
         "compare runs.csv --columns lr",
@@ -209,9 +231,15 @@ COMMANDS = [
     ),
     line(
         "compare runs.csv --columns lr=eta",
-        "runs.csv has no column 'eta' for lr; it has: variant, lr, weight_decay, seed, top1.",
+        "runs.csv has no column 'eta' for lr; say it of one file by --columns "
+        "runs.csv:lr=COLUMN; it has: variant, lr, weight_decay, seed, top1.",
     ),
     line("compare runs.csv --columns lr=lr,lr=seed", "--columns names lr twice: lr and seed."),
+    line(
+        "compare runs.csv --columns lr=seed,weight_decay=seed",
+        "--columns names seed for lr and weight_decay; a column is one thing. For a sweep of one "
+        "hyperparameter say --axes lr.",
+    ),
     line(
         "compare runs.csv --dense full",
         "there are no rows of the dense network 'full'; name it by --dense; variants there: "
@@ -219,7 +247,8 @@ COMMANDS = [
     ),
     line(
         "compare runs.csv --percent",
-        "line 2 of runs.csv: top1 is '93', but with --percent must be a fraction from 0 to 1.",
+        "line 2 of runs.csv: top1 is '93', but with --percent must be a fraction from 0 to 1 "
+        "(2 such lines); leave out --percent.",
     ),
     line(
         "book",

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hpstudy.compare import read_table
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import landscapes
-from hpstudy.table import parse_axes, parse_columns
+from hpstudy.run_options import parse_axes, parse_columns
+from hpstudy.run_tables import read_runs
 
 PUBLISHED = Path(__file__).parents[1] / "book" / "results" / "small-resnet20.csv"
 
@@ -56,7 +56,7 @@ def write(tmp_path):
 
 def refusal(*arguments, **options):
     with pytest.raises(HpstudyError) as caught:
-        read_table(*arguments, **options)
+        read_runs(*arguments, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -65,29 +65,36 @@ def refusal(*arguments, **options):
 
 
 def optuna(write, text=OPTUNA):
-    return read_table(write(text), percent=True, columns=parse_columns(OPTUNA_COLUMNS))
+    return read_runs(write(text), percent=True, columns=parse_columns(OPTUNA_COLUMNS))
 
 
 def test_trials_of_optuna_are_runs(write):
-    table = optuna(write)
-    assert table["variant"].tolist() == ["unpruned"] * 5 + ["uniform-0.6"]
-    assert table["lr"].tolist() == pytest.approx([0.1, 0.3, 0.3, 0.1, 0.3, 0.1])
-    assert table["top1"].fillna(-1).tolist() == [91.0, 93.0, 92.0, -1, -1, 88.0]
-    assert table.attrs["dense"] == "unpruned"
+    read = optuna(write)
+    table = read.table
+    assert table["variant"].tolist() == ["unpruned"] * 4 + ["uniform-0.6"]
+    assert table["lr"].tolist() == pytest.approx([0.1, 0.3, 0.3, 0.1, 0.1])
+    assert table["top1"].fillna(-1).tolist() == [91.0, 93.0, 92.0, -1, 88.0]
+    assert read.dense == "unpruned"
+
+
+def test_names_of_optuna_need_no_word_but_which_way_is_better(write):
+    assert "--goal maximize" in refusal(write(OPTUNA))
+    read = read_runs(write(OPTUNA), goal="maximize")
+    assert read.table["value"].fillna(-1).tolist() == [91.0, 93.0, 92.0, -1, 88.0]
+    for said in ("lr is params_lr", "variant is user_attrs_variant"):
+        assert said in read.notes[0]
 
 
 def test_settings_of_optuna_that_differ_in_the_last_digits_are_replicates_of_one_point(write):
-    table = optuna(write)
-    assert table["seed"].tolist() == [0, 0, 1, 0, 0, 0]
-    points = landscapes(table)["unpruned"].points
-    assert len(points) == 4
+    points = landscapes(optuna(write).table)["unpruned"].points
+    assert len(points) == 3
     assert points.set_index(["lr", "weight_decay"])["value"].max() == pytest.approx(92.5)
-    assert points["seeds"].tolist() == [1, 1, 2, 1]
+    assert points["seeds"].tolist() == [1, 1, 2]
 
 
 def test_pruned_trial_was_stopped_early_and_its_last_report_is_no_result(write):
-    table = optuna(write)
-    assert table["stopped"].tolist() == [False, False, False, True, False, False]
+    table = optuna(write).table
+    assert table["stopped"].tolist() == [False, False, False, True, False]
     points = landscapes(table)["unpruned"].points.set_index(["lr", "weight_decay"])
     assert math.isnan(points.loc[(0.1, 0.001), "value"])
     assert points.loc[(0.1, 0.001), "diverged"] == 0
@@ -95,8 +102,8 @@ def test_pruned_trial_was_stopped_early_and_its_last_report_is_no_result(write):
 
 
 def test_trials_without_an_end_or_a_setting_are_left_out_and_counted(write):
-    # One failed before it had parameters, one still runs, one waits.
-    assert optuna(write).attrs["left_out"] == 3
+    # Two failed, one of them before it had parameters; one still runs, one waits.
+    assert "Runs left out: 2 failed and 2 not ended." in optuna(write).notes
 
 
 def test_trials_that_all_still_run_are_no_table(write):
@@ -105,68 +112,47 @@ def test_trials_that_all_still_run_are_no_table(write):
         optuna(write, text)
 
 
-def test_columns_of_optuna_are_pointed_at_where_they_were_not_named(write):
-    words = refusal(write(OPTUNA))
-    assert "lr (nearest there: params_lr)" in words
-    assert "weight_decay (nearest there: params_weight_decay)" in words
-    assert "--columns" in words
-
-
-def test_column_that_looks_like_the_networks_is_not_passed_over(write):
-    # Otherwise all networks would be one, and their runs replicates.
-    columns = parse_columns("lr=params_lr,weight_decay=params_weight_decay,top1=value")
-    words = refusal(write(OPTUNA), percent=True, columns=columns)
-    assert "--columns variant=user_attrs_variant" in words
-
-
 def test_any_two_parameters_are_axes(write):
     text = OPTUNA.replace("params_weight_decay", "params_momentum")
     axes = parse_axes("momentum,lr")
     columns = OPTUNA_COLUMNS.replace("weight_decay", "momentum")
-    table = read_table(write(text), True, columns=parse_columns(columns, axes), axes=axes)
+    read = read_runs(write(text), percent=True, columns=parse_columns(columns, axes), axes=axes)
+    table = read.table
     assert list(table.columns[:4]) == ["variant", "momentum", "lr", "seed"]
     assert landscapes(table, axes=axes)["unpruned"].best_at["momentum"] == 0.0001
-
-
-def test_zero_has_no_place_on_an_axis_of_any_name(write):
-    text = OPTUNA.replace("params_weight_decay", "params_momentum").replace(",0.0001,", ",0.0,")
-    axes = ("lr", "momentum")
-    columns = parse_columns(OPTUNA_COLUMNS.replace("weight_decay", "momentum"), axes)
-    words = refusal(write(text), True, columns=columns, axes=axes)
-    assert words.startswith("line 2 of ") and "momentum is '0.0'" in words and "zero" in words
 
 
 # --- Weights & Biases -----------------------------------------------------------------------------
 
 
 def test_runs_of_weights_and_biases_are_runs(write):
-    table = read_table(write(WANDB, "dense.csv"), columns={"top1": "val/top1"})
-    assert table["variant"].tolist() == ["dense"] * 4
-    assert table["seed"].tolist() == [7] * 4
-    # What crashed or failed has no accuracy, even if one was logged; what runs is left out.
-    assert table["top1"].fillna(-1).tolist() == [91.25, 93.0, -1, -1]
-    assert table.attrs == {"dense": "dense", "left_out": 1}
+    read = read_runs(write(WANDB, "dense.csv"))
+    table = read.table
+    assert table["variant"].tolist() == ["dense"] * 2
+    assert table["seed"].tolist() == [7] * 2
+    # What crashed or failed says nothing, even if a value was logged; nor does what runs.
+    assert table["val/top1"].tolist() == [91.25, 93.0]
+    assert read.dense == "dense" and "Runs left out: 2 failed and 1 not ended." in read.notes
 
 
 def test_files_without_names_of_networks_are_a_network_each_and_the_first_is_dense(write):
     paths = [write(WANDB, "resnet.csv"), write(WANDB.replace("93", "83"), "half.csv")]
-    table = read_table(paths, columns={"top1": "val/top1"})
-    assert table["variant"].unique().tolist() == ["resnet", "half"]
-    assert table.attrs == {"dense": "resnet", "left_out": 2}
-    found = landscapes(table, dense=table.attrs["dense"])
-    assert [one.best for one in found.values()] == [93.0, 91.25]
-    again = read_table(paths, dense="half", columns={"top1": "val/top1"})
-    assert again.attrs["dense"] == "half"
+    read = read_runs(paths)
+    assert read.table["variant"].unique().tolist() == ["resnet", "half"]
+    found = landscapes(read.table, read.metric, read.dense, read.axes)
+    assert {name: one.best for name, one in found.items()} == {"resnet": 93.0, "half": 91.25}
+    assert read_runs(paths, dense="half").dense == "half"
 
 
-def test_network_called_unpruned_is_dense_in_whatever_order_the_files_come(write):
-    paths = [write(WANDB, "nonuniform-0.2.csv"), write(WANDB, "unpruned.csv")]
-    assert read_table(paths, columns={"top1": "val/top1"}).attrs["dense"] == "unpruned"
+@pytest.mark.parametrize("name", ["unpruned", "dense"])
+def test_network_called_dense_is_so_in_whatever_order_the_files_come(write, name):
+    paths = [write(WANDB, "nonuniform-0.2.csv"), write(WANDB, f"{name}.csv")]
+    assert read_runs(paths).dense == name
 
 
 def test_files_that_would_be_one_network_are_refused(write):
     paths = [write(WANDB, "a/runs.csv"), write(WANDB, "b/runs.csv")]
-    assert "'runs'" in refusal(paths, columns={"top1": "val/top1"})
+    assert "'runs'" in refusal(paths)
 
 
 def test_file_given_twice_is_refused(write, tmp_path):
@@ -181,37 +167,38 @@ def test_run_repeated_in_another_file_is_named_with_both(write):
     assert "line 2 of" in words and "one.csv" in words and "two.csv" in words
 
 
-def test_file_of_fractions_among_files_of_percentages_is_refused_by_name(write):
-    head = "lr,weight_decay,top1\n0.1,0.0001,"
-    words = refusal([write(head + "93\n", "unpruned.csv"), write(head + "0.92\n", "thin.csv")])
-    assert "thin.csv" in words and "--percent" in words
-
-
 def test_word_on_divergence_in_one_file_leaves_the_others_to_their_accuracies(write):
     head = "lr,weight_decay,top1"
     one = write(f"{head},diverged\n0.1,0.0001,93,False\n0.1,0.001,10,True\n", "unpruned.csv")
     other = write(f"{head}\n0.1,0.0001,92\n0.1,0.001,\n", "thin.csv")
-    assert read_table([one, other])["diverged"].tolist() == [False, True, False, True]
+    assert read_runs([one, other]).table["diverged"].tolist() == [False, True, False, True]
 
 
 @pytest.mark.parametrize("state", ["", "Texas"])
-def test_unknown_state_is_refused_with_the_known_ones(write, state):
-    words = refusal(write(WANDB.replace("crashed", state)), columns={"top1": "val/top1"})
-    assert f"line 4 of {write(WANDB)}: state is {state!r}" in words
-    assert "finished" in words and "crashed" in words
+def test_unknown_state_is_refused_with_known_ones(write, state):
+    words = refusal(write(WANDB.replace("crashed", state)))
+    assert f"line 4 of {write(WANDB)}: State is {state!r}" in words
+    assert "failed" in words and "complete" in words
 
 
 # --- this project's tables ------------------------------------------------------------------------
 
 
 def test_published_table_reads_back_whole():
-    table, plain = read_table(PUBLISHED), pd.read_csv(PUBLISHED)
-    assert table.attrs == {"dense": "unpruned", "left_out": 0}
+    read, plain = read_runs(PUBLISHED), pd.read_csv(PUBLISHED)
+    table = read.table
+    assert (read.dense, read.axes, read.metric) == ("unpruned", ("lr", "weight_decay"), "top1")
+    assert len(read.notes) == 2 and read.percent
     for column in ("variant", "lr", "weight_decay", "seed", "top1", "best_top1"):
         assert table[column].equals(plain[column].astype(table[column].dtype))
     for column in ("diverged", "stopped"):
         assert table[column].tolist() == plain[column].tolist()
     assert table["top5"].isna().all() and plain["top5"].isna().all()
+
+
+@pytest.mark.parametrize("path", sorted(PUBLISHED.parent.glob("*.csv")), ids=lambda path: path.stem)
+def test_published_tables_need_no_option(path):
+    assert len(read_runs(path).table) == len(pd.read_csv(path))
 
 
 @pytest.mark.parametrize("column, text", [("top5", "101"), ("best_top1", "x"), ("stopped", "no")])
@@ -223,7 +210,7 @@ def test_further_columns_are_checked_like_the_needed_ones(write, column, text):
 
 def test_fractions_become_percentages_in_every_accuracy(write):
     text = "lr,weight_decay,top1,top5,best_top1\n0.1,0.0001,0.931,0.99,0.94\n"
-    table = read_table(write(text), percent=True)
+    table = read_runs(write(text), percent=True).table
     assert table[["top1", "top5", "best_top1"]].to_numpy().tolist() == [[93.1, 99.0, 94.0]]
 
 
@@ -235,6 +222,16 @@ def test_columns_are_pairs_and_a_comma_in_a_name_is_quoted():
         "lr": "params_lr",
         "top1": "Acc, test = best",
     }
+    assert parse_columns("dense.csv:top1=acc,top1=val") == {"dense.csv:top1": "acc", "top1": "val"}
+
+
+def test_columns_can_be_named_file_by_file(write):
+    head = "lr,weight_decay,{}\n0.1,0.0001,93\n0.1,0.001,92\n"
+    one, other = write(head.format("y"), "dense.csv"), write(head.format("z"), "pruned.csv")
+    columns = parse_columns("top1=y,pruned.csv:top1=z")
+    assert read_runs([one, other], columns=columns).table["top1"].tolist() == [93, 92, 93, 92]
+    words = refusal([one, other], columns=parse_columns("top1=y"))
+    assert f"--columns {other}:top1=COLUMN" in words
 
 
 @pytest.mark.parametrize(
@@ -260,11 +257,22 @@ def test_column_that_the_file_lacks_is_named_with_the_nearest(write):
 
 
 def test_column_that_was_named_is_taken_before_one_of_our_name(write):
-    text = "lr,final_lr,weight_decay,top1\n0.1,0.001,0.0001,93\n"
-    assert read_table(write(text), columns={"lr": "final_lr"})["lr"].tolist() == [0.001]
+    text = "lr,final_lr,weight_decay,top1\n0.1,0.001,0.0001,93\n0.1,0.002,0.0001,93\n"
+    assert read_runs(write(text), columns={"lr": "final_lr"}).table["lr"].tolist() == [0.001, 0.002]
 
 
-@pytest.mark.parametrize("text", ["lr", "lr,lr", "lr,weight_decay,momentum", "lr,top1", "lr,"])
-def test_axes_that_are_not_two_hyperparameters_are_refused(text):
+def test_columns_that_may_both_be_an_axis_are_asked_for_unless_they_are_equal(write):
+    text = "lr,config/lr,weight_decay,top1\n0.1,0.1,0.0001,93\n0.01,{},0.0001,92\n"
+    assert read_runs(write(text.format("0.01"))).table["lr"].tolist() == [0.1, 0.01]
+    words = refusal(write(text.format("0.2")))
+    assert "lr, config/lr" in words and "--columns lr=config/lr" in words
+
+
+def test_one_axis_or_two_are_axes():
+    assert parse_axes("lr") == ("lr",) and parse_axes("momentum, lr") == ("momentum", "lr")
+
+
+@pytest.mark.parametrize("text", ["", "lr,lr", "lr,weight_decay,momentum", "lr,top1", "lr,"])
+def test_axes_that_are_no_hyperparameters_are_refused(text):
     with pytest.raises(HpstudyError):
         parse_axes(text)

@@ -14,10 +14,10 @@ import tiny
 from PIL import Image
 
 from hpstudy import decoded
-from hpstudy.compare import read_table
 from hpstudy.decoded import decode_once, read_image
 from hpstudy.errors import HpstudyError
 from hpstudy.results import read_results
+from hpstudy.run_tables import read_runs
 from hpstudy.store import Store
 from hpstudy.study import DENSE, Study
 
@@ -75,7 +75,7 @@ def test_params_file(tmp_path):
 def test_table_of_runs(tmp_path):
     path = tmp_path / "runs.csv"
     synthetic.table("x", "resnet56", 3, 1).to_csv(path, index=False)
-    assert_survives(path, lambda: read_table(path))
+    assert_survives(path, lambda: read_runs(path))
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])

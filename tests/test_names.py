@@ -10,7 +10,7 @@ import synthetic
 import tiny
 
 from hpstudy import drawing
-from hpstudy.compare import compare, read_table
+from hpstudy.compare import compare, read_runs
 from hpstudy.comparetext import format_text
 from hpstudy.htmltable import show_table
 from hpstudy.interactive import interactive_html
@@ -161,6 +161,6 @@ def test_a_table_of_ones_own_is_compared_with_its_names_as_they_are(name, tmp_pa
     path = tmp_path / "runs.csv"
     header = ["variant", "lr", "weight_decay", "seed", "top1"]
     pd.DataFrame(rows, columns=header).to_csv(path, index=False)
-    result = compare(read_table(path))
+    result = compare(read_runs(path))
     assert list(json.loads(json.dumps(result))["landscapes"]) == ["unpruned", name]
     assert f"\n  {name}\n" in format_text(result)

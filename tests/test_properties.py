@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from hpstudy.compare import read_table
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import landscapes
 from hpstudy.risk import risk
+from hpstudy.run_tables import read_runs
 from hpstudy.study import Study
 
 # A busy machine is no fault, and a suite that fails now and then is not believed.
@@ -122,8 +122,8 @@ def test_any_cells_are_a_table_or_refused(folder, rows, header):
     # A surrogate is no text; UTF-8 has none, so that such a file is one of bytes.
     text = pd.DataFrame(rows, columns=header).to_csv(index=False)
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    table = read_or_refuse(read_table, path)
-    assert table is None or (len(table) <= len(rows) and table["lr"].gt(0).all())
+    read = read_or_refuse(read_runs, path)
+    assert read is None or len(read.table) <= len(rows)
 
 
 @given(runs, st.randoms(use_true_random=False))
@@ -135,7 +135,8 @@ def test_order_of_the_rows_of_a_table_does_not_matter(folder, rows, chance):
     found = []
     for name, one in (("a.csv", table), ("b.csv", table.iloc[order])):
         one.to_csv(folder / name, index=False)
-        found.append(landscapes(read_table(folder / name)))
+        read = read_runs(folder / name)
+        found.append(landscapes(read.table, read.metric, read.dense, read.axes))
     here, there = found
     assert here.keys() == there.keys()
     for name, one in here.items():
