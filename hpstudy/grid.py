@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationInfo, field_validator
 
 from hpstudy.errors import shown
 from hpstudy.kinds import integer, number
 
 Positive = number("a finite number above 0", lambda value: value > 0)
+# -0.0 is refused, as it would give one setting two ids.
+Decay = number(
+    "0 or a finite number above it", lambda value: value >= 0 and math.copysign(1, value) > 0
+)
 
 # Means over seeds that are equal on paper differ in the last bits.
 _TOLERANCE = 1e-9
@@ -23,9 +27,15 @@ class Frozen(BaseModel):
 
 
 class Point(Frozen):
-    """One setting of the two hyperparameters; weight decay is torch's coupled SGD value."""
+    """One setting of the two hyperparameters; weight decay is torch's coupled SGD value, or 0."""
 
     lr: Positive
+    weight_decay: Decay
+
+
+class Prior(Point):
+    """Setting that the grid lies around, on logarithmic axes."""
+
     weight_decay: Positive
 
 
@@ -46,7 +56,10 @@ class Axis(Frozen):
         return self.step * ((self.points - 1) / 2 + self.extend)
 
 
-_VALUES = TypeAdapter(tuple[Positive, ...])
+_VALUES = {
+    "lr": TypeAdapter(tuple[Positive, ...]),
+    "weight_decay": TypeAdapter(tuple[Decay, ...]),
+}
 
 
 class Extent(NamedTuple):
@@ -79,19 +92,22 @@ class Growth(NamedTuple):
 
 
 class Grid(Frozen):
-    """Learning rates and weight decays whose every combination is trained (section 3.3)."""
+    """Learning rates and weight decays whose every combination is trained (section 3.3).
+
+    A listed weight decay of 0 has no place on a logarithmic axis: it lies beside the others.
+    """
 
     lr: Axis | tuple[Positive, ...]
-    weight_decay: Axis | tuple[Positive, ...]
+    weight_decay: Axis | tuple[Decay, ...]
 
     @field_validator("lr", "weight_decay", mode="before")
     @classmethod
-    def _values_or_axis(cls, value: Any) -> Any:
+    def _values_or_axis(cls, value: Any, info: ValidationInfo) -> Any:
         # Here, because pydantic would name the alternatives in words of its own.
         if isinstance(value, dict):
             return Axis.model_validate(value)
         if isinstance(value, list | tuple):
-            return _VALUES.validate_python(value)
+            return _VALUES[info.field_name].validate_python(value)
         if not isinstance(value, Axis):
             raise ValueError(f"must be a list of values, or points and step, not {shown(value)}")
         return value
@@ -141,13 +157,14 @@ class Grid(Frozen):
 
         Of a grid of 9 x 9 around the prior the first level holds every fourth value of both axes
         (3 x 3 points), the second what completes every second (5 x 5), the third the rest. One
-        more level holds the points of the extension.
+        more level holds the points of the extension. A weight decay of 0 is as coarse as the
+        coarsest, so that its points stand in the level of their learning rate.
 
         Returns
         -------
         list of lists of Point
             As many levels for every extent; within one, the nearest to the prior (in decades)
-            first.
+            first, and those without weight decay last.
         """
         axes = [self._steps(name, prior) for name in Extent._fields]
         reach = max(abs(step) for steps in axes for step in steps.values())
@@ -161,14 +178,17 @@ class Grid(Frozen):
                 level = deepest + 1 - (steps & -steps).bit_length()
             levels[level].append(Point(lr=lr, weight_decay=weight_decay))
         for points in levels:
-            points.sort(key=lambda point: _decades(point, prior))
+            points.sort(key=lambda point: (not point.weight_decay, _decades(point, prior)))
         return levels
 
     def _steps(self, name: str, prior: Point) -> dict[float, int]:
-        """Steps of every value of an axis from the one that is nearest to the prior."""
+        """Steps of every value of an axis from the one that is nearest to the prior; 0 of 0."""
         values, middle = self.values(name, prior), getattr(prior, name)
-        nearest = min(values, key=lambda value: abs(math.log10(value / middle)))
-        return {value: k - values.index(nearest) for k, value in enumerate(values)}
+        steps = {value: 0 for value in values if not value}
+        if above := [value for value in values if value]:
+            nearest = min(above, key=lambda value: abs(math.log10(value / middle)))
+            steps |= {value: k - above.index(nearest) for k, value in enumerate(above)}
+        return steps
 
     def grow(
         self,
@@ -194,7 +214,8 @@ class Grid(Frozen):
         -------
         Growth
             The same for the same results, in whatever order they came: a side grows by one step
-            once all points so far have a result, and on what those alone show.
+            once all points so far have a result, and on what those alone show. A weight decay of
+            0 is no end of the grid.
 
         References
         ----------
@@ -208,9 +229,10 @@ class Grid(Frozen):
                 return Growth(extent, False, ())
             near_best = region({point: results[point] for point in here}, threshold)
             grown, touched = {}, []
-            for name, inside in zip(axes, zip(*near_best, strict=True), strict=False):
-                (low, *_), high = axes[name], axes[name][-1]
-                ends = {"low": low in inside, "high": high in inside}
+            for name, inside in zip(axes, map(set, zip(*near_best, strict=True)), strict=False):
+                above = [value for value in axes[name] if value]
+                ends = {"low": above[:1], "high": above[-1:]}
+                ends = {end: not inside.isdisjoint(value) for end, value in ends.items()}
                 touched += [f"{end} {name}" for end, hit in ends.items() if hit]
                 steps = zip(getattr(extent, name), ends.values(), strict=True)
                 limit = self.limits[name]
@@ -232,8 +254,7 @@ def region(
 
 
 def _decades(point: Point, other: Point) -> float:
-    apart = math.hypot(
-        math.log10(point.lr / other.lr), math.log10(point.weight_decay / other.weight_decay)
-    )
+    """Distance on logarithmic axes; of a weight decay of 0, along the learning rate alone."""
+    ratios = [point.lr / other.lr, point.weight_decay / other.weight_decay or 1]
     # Values have six digits, which must not tell apart two that lie equally far.
-    return round(apart, 4)
+    return round(math.hypot(*map(math.log10, ratios)), 4)

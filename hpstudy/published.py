@@ -79,14 +79,18 @@ def is_plain(name: str) -> bool:
 
 
 def _check_numbers(path: Path, column: pd.Series, least: float, most: float) -> None:
-    fits = pd.to_numeric(column, errors="coerce").between(least, most)
+    values = pd.to_numeric(column, errors="coerce")
+    fits = values.between(least, most)
+    zero = column.name == "weight_decay"
+    if zero:
+        fits |= values == 0
     if column.name in METRIC_TITLES:
         fits |= column.isna()
     if not fits.all():
         row = fits.idxmin()
         raise HpstudyError(
             f"line {row + 2} of {path}: {column.name} is {shown(str(column[row]))}, but must be a "
-            f"number from {least:g} to {most:g}."
+            f"number from {least:g} to {most:g}{', or 0' * zero}."
         )
 
 

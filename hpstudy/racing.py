@@ -46,6 +46,9 @@ class Verdict(NamedTuple):
 class Race:
     """Finished runs of a network, against which its next ones are raced.
 
+    Runs without weight decay have no place on a logarithmic axis: they are never stopped, and say
+    of others no more than how good the best is.
+
     What they ended at is described by a Gaussian process over log10 lr, log10 weight decay and
     the training loss of the epoch that the new run has reached, one for each epoch. Its scales
     maximise the marginal likelihood, and its deviations are widened by the root mean square of
@@ -76,7 +79,8 @@ class Race:
 
     def verdict(self, lr: float, weight_decay: float, losses: list[float]) -> Verdict | None:
         """Why to stop a run after these training losses; None while it may reach the region."""
-        if len(self.points) < FEWEST or not math.isfinite(losses[-1]):
+        placed = sum(decay > 0 for _, decay in self.points)
+        if weight_decay == 0 or placed < FEWEST or not math.isfinite(losses[-1]):
             return None
         expected, deviation = _surface(self, len(losses)).predict((lr, weight_decay), losses[-1])
         needed = max(self.accuracies) - self.threshold
@@ -89,9 +93,11 @@ class _Surface:
     """Gaussian process through the finished runs of a race, by what they had at one epoch."""
 
     def __init__(self, race: Race, epoch: int):
-        reached = [losses[min(epoch, len(losses)) - 1] for losses in race.losses]
-        self.inputs = _inputs(np.array(race.points), np.array(reached))
-        accuracies = np.array(race.accuracies)
+        points = np.array(race.points)
+        placed = points[:, 1] > 0
+        reached = np.array([losses[min(epoch, len(losses)) - 1] for losses in race.losses])
+        self.inputs = _inputs(points[placed], reached[placed])
+        accuracies = np.array(race.accuracies)[placed]
         self.mean = accuracies.mean()
         best = math.inf
         for decades, nats, noise in product(_DECADES, _NATS, _NOISE):

@@ -148,8 +148,8 @@ class _Check:
         try:
             fields = json.loads(text)
             lr, weight_decay, seed = (fields.pop(name) for name in ("lr", "weight_decay", "seed"))
-            for value in (lr, weight_decay):
-                if not (isinstance(value, float | int) and 0 < value < math.inf):
+            for value, fits in ((lr, lr > 0), (weight_decay, weight_decay >= 0)):
+                if not (isinstance(value, float | int) and fits and value < math.inf):
                     raise ValueError(value)
             if type(seed) is not int:
                 raise ValueError(seed)

@@ -19,7 +19,7 @@ from pydantic import (
 
 from hpstudy.errors import HpstudyError, listed, nearest, shown, unknown
 from hpstudy.faults import one_sentence
-from hpstudy.grid import Axis, Frozen, Grid, Point, Positive
+from hpstudy.grid import Axis, Decay, Frozen, Grid, Positive, Prior
 from hpstudy.kinds import Truth, choice, integer, number, values, word
 from hpstudy.reading import read_mapping
 
@@ -138,7 +138,7 @@ class Study(Frozen):
     model: choice("model", MODEL_NAMES)
     data: Data
     recipe: Recipe
-    prior: Point
+    prior: Prior
     grid: Grid
     variants: values(Annotated[str, BeforeValidator(_variant)], "[uniform-0.6, nonuniform-0.6]")
     criterion: choice("criterion", CRITERIA) = "l1-normalised"
@@ -176,7 +176,7 @@ class Study(Frozen):
                 reach = axis.reach
             else:
                 values += axis
-            if max(abs(math.log10(value)) for value in values) + reach > 30:
+            if max(abs(math.log10(value)) for value in values if value) + reach > 30:
                 raise ValueError(
                     f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
                 )
@@ -235,7 +235,7 @@ class RunSpec(Frozen):
     fingerprint: str | None = None
     recipe: Recipe
     lr: Positive
-    weight_decay: Positive
+    weight_decay: Decay
     seed: Seed
     widths: dict[str, Count] | None = None
     arithmetic: str

@@ -46,6 +46,7 @@ LIKE_A_NAME = (
 )
 PRINTED = "must be text of printed characters, not"
 POSITIVE = "must be a finite number above 0, not"
+DECAY = "must be 0 or a finite number above it, not"
 SEED = "must be an integer from 0 to 9,223,372,036,854,775,807, not"
 COUNT = "must be an integer from 1 to 1,000,000,000, not"
 RATIOS = (
@@ -78,8 +79,14 @@ PARAMS = [
     value(
         "infinity in the grid",
         {"grid.weight_decay": [float("inf")]},
-        f"grid.weight_decay.0 {POSITIVE} inf.",
+        f"grid.weight_decay.0 {DECAY} inf.",
     ),
+    value(
+        "a negative weight decay in the grid",
+        {"grid.weight_decay": [0, -0.01]},
+        f"grid.weight_decay.1 {DECAY} -0.01.",
+    ),
+    value("a learning rate of 0 in the grid", {"grid.lr": [0, 0.1]}, f"grid.lr.0 {POSITIVE} 0."),
     value("a list in the grid", {"grid.lr": [[0.1]]}, f"grid.lr.0 {POSITIVE} [0.1]."),
     value(
         "a number of 401 digits",

@@ -72,6 +72,27 @@ def test_points_of_an_extension_leave_the_levels_of_the_others_as_they_were():
     }
 
 
+def test_points_without_weight_decay_stand_in_the_level_of_their_learning_rate():
+    """And leave the levels of all others as they were without them."""
+    decays = (1e-5, 1e-4, 1e-3)
+    with_zero = grid(weight_decay=(0, *decays)).levels(PRIOR)
+    without = grid(weight_decay=decays).levels(PRIOR)
+    for some, others in zip(with_zero, without, strict=True):
+        assert [point for point in some if point.weight_decay] == others
+        # Last of their level, the nearest to the learning rate of the prior first.
+        assert all(point.weight_decay == 0 for point in some[len(others) :])
+    steps = [
+        [round(math.log10(point.lr / 0.1) / 0.2) for point in level if not point.weight_decay]
+        for level in with_zero
+    ]
+    assert steps == [[0, -4, 4], [-2, 2], [-1, 1, -3, 3], []]
+
+
+def test_a_grid_may_have_no_weight_decay_at_all():
+    levels = grid((0.01, 0.1, 1.0), (0,)).levels(PRIOR)
+    assert [(point.lr, point.weight_decay) for point in levels[0]] == [(0.1, 0), (0.01, 0), (1, 0)]
+
+
 # --- growth ---------------------------------------------------------------------------------------
 
 
@@ -128,6 +149,23 @@ def test_growth_is_bounded_and_says_which_ends_are_touched_all_the_same():
 def test_a_grid_that_may_not_grow_does_not():
     growth = grown((9, 0), extend=0)
     assert growth.extent == BASE and growth.touched == ("high lr",)
+
+
+def test_a_weight_decay_of_0_is_no_end_of_the_grid():
+    """A region that reaches it touches no end, one at the lowest value above it does."""
+    axis = {"points": 5, "step": 0.2, "extend": 2}
+    grid = Grid(lr=axis, weight_decay=(0, 1e-5, 1e-4, 1e-3))
+
+    def growth_with_best_at(decay):
+        def value(point):
+            return 90.0 if (point.lr, point.weight_decay) == (0.1, decay) else 80.0
+
+        return grid.grow(PRIOR, measured(grid, BASE, value), 1.0)
+
+    assert growth_with_best_at(0) == (BASE, True, ())
+    assert growth_with_best_at(1e-4) == (BASE, True, ())
+    assert growth_with_best_at(1e-5) == (BASE, True, ("low weight_decay",))
+    assert growth_with_best_at(1e-3) == (BASE, True, ("high weight_decay",))
 
 
 def test_diverged_runs_beyond_the_best_point_bound_it():

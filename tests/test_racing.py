@@ -93,6 +93,21 @@ def test_nothing_is_told_from_few_runs_or_from_a_loss_that_is_no_number(race):
     assert race.verdict(0.06, 0.06, [2.0, math.nan]) is None
 
 
+def test_runs_without_weight_decay_are_not_stopped_and_say_only_how_good_the_best_is(race):
+    zero = Race(
+        (*race.points, (0.01, 0), (0.02, 0)),
+        (*race.losses, race.losses[0], race.losses[0]),
+        (*race.accuracies, max(race.accuracies) + 0.5, 10.0),
+        threshold=1.0,
+    )
+    losses = curve(bowl(0.06, 0.06))[:3]
+    assert zero.verdict(0.06, 0, losses) is None
+    before, now = race.verdict(0.06, 0.06, losses), zero.verdict(0.06, 0.06, losses)
+    assert now[:2] == before[:2] and now.needed == before.needed + 0.5
+    few = Race(((0.01, 0),) * FEWEST, zero.losses[:FEWEST], zero.accuracies[:FEWEST], 1.0)
+    assert few.verdict(0.06, 0.06, losses) is None
+
+
 # --- a sweep that races ---------------------------------------------------------------------------
 
 

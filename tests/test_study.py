@@ -9,7 +9,7 @@ import tiny
 import yaml
 from pydantic import BaseModel
 
-from hpstudy.study import SCHEMA, Data, Grid, Point, Recipe, RunSpec, Study, parse_variant
+from hpstudy.study import SCHEMA, Data, Grid, Prior, Recipe, RunSpec, Study, parse_variant
 
 ROOT = Path(__file__).parents[1]
 PARAMS = sorted(ROOT.glob("params/*/*.yaml"))
@@ -136,7 +136,7 @@ def test_thesis_study_holds_the_values_of_tables_3_3_and_3_4(model):
     assert study.recipe == Recipe(
         epochs=epochs, batch_size=batch, momentum=0.9, lr_decay=0.1, lr_decay_epochs=decays
     )
-    assert study.prior == Point(lr=0.1, weight_decay=1e-4)
+    assert study.prior == Prior(lr=0.1, weight_decay=1e-4)
     image_net = model == "resnet50"
     # Section 3.3 extends its grids by hand; how far, it does not say.
     axis = {"points": points, "step": step, "extend": 3 if image_net else 4}
@@ -147,11 +147,30 @@ def test_thesis_study_holds_the_values_of_tables_3_3_and_3_4(model):
     )
 
 
+def test_a_weight_decay_of_0_may_be_listed_and_a_learning_rate_of_0_may_not(tmp_path, refused):
+    path = tmp_path / "zero.yaml"
+    tiny.write_study(path, {"grid.weight_decay": [1e-4, 0, "1e-3"]})
+    study = Study.load(path)
+    assert study.grid.values("weight_decay", study.prior) == (0.0, 1e-4, 1e-3)
+    assert study.grid.most_points() == 6
+    for changes, key in (
+        ({"grid.lr": [0, 0.1]}, "grid.lr.0 must be a finite number above 0, not 0"),
+        ({"prior.weight_decay": 0}, "prior.weight_decay must be a finite number above 0, not 0"),
+        ({"grid.weight_decay": [-1e-4]}, "grid.weight_decay.0 must be 0 or a finite number above"),
+        # It would be one setting with two ids.
+        ({"grid.weight_decay": [-0.0]}, "grid.weight_decay.0 must be 0 or a finite number above"),
+        ({"grid.weight_decay": [0, 0.0]}, "grid.weight_decay must hold one or more distinct"),
+    ):
+        tiny.write_study(path, changes)
+        assert key in refused(Study.load, path)
+
+
 # --- the identity of a run ------------------------------------------------------------------------
 
 PINNED = [
     ({}, "309c5f6a09c0e961"),
     ({"lr": 0.0158489, "weight_decay": 1e-05}, "175c3a962106a942"),
+    ({"weight_decay": 0}, "af7c269e7b60c8eb"),
     ({"seed": 1}, "d318b94fb645d2c5"),
     ({"widths": {"blocks.0.conv1": 9, "blocks.1.conv1": 10}}, "39ba200c8282ee3f"),
     ({"data.name": "folder:flowers", "fingerprint": "0123456789abcdef"}, "295a8735149aa40a"),
@@ -160,7 +179,7 @@ PINNED = [
 
 
 def test_ids_of_many_settings_are_those_of_the_runs_themselves():
-    settings = [(0.1, 1e-05, 0), (1e-7, 3.16228e-05, 2**62), (1, 0.0316228, 7)]
+    settings = [(0.1, 1e-05, 0), (1e-7, 3.16228e-05, 2**62), (1, 0, 7)]
     for changes in ({}, {"widths": {"layer": 3}}, {"fingerprint": "ab", "widths": {"layer": 1}}):
         values = tiny.changed(tiny.SPEC, changes)
         wanted = [
