@@ -1,10 +1,12 @@
 """How often the intervals hold the truth, on simulated landscapes of which it is known.
 
-    python benchmarks/coverage.py [--simulations 400] [--threshold 1.0]
+    python benchmarks/coverage.py [--simulations 60] [--only PART] [--output FILE.csv]
 
-A simulation is a pair of noisy 9x9 grids a quarter of a decade apart: a dense network and a pruned
-one whose landscape has the same shape, moved by 0, 0.2 or 0.5 decades. The pair is analysed as a
-table of runs is, and each interval compared with the same quantity of the landscapes without noise.
+A simulation is a pair of noisy sweeps over two decades of learning rate and of weight decay: a
+dense network and a pruned one whose landscape has the same shape, moved by 0, 0.2 or 0.5 decades;
+or no shape at all (flat). The pair is analysed as a table of runs is, and each interval compared
+with the same quantity of the landscapes without noise. A setting is a number of seeds, a steepness,
+a number of settings, and a grid (shared by both networks) or two random searches (not shared).
 """
 
 import argparse
@@ -12,65 +14,80 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from itertools import product
 from multiprocessing import get_context
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from common import machine, markdown
-from scipy.stats import spearmanr
 
 from hpstudy.analysis import Analysis, best_row
-from hpstudy.intervals import Interval
-from hpstudy.landscape import Landscape, landscapes
+from hpstudy.intervals import ellipses, regions
+from hpstudy.landscape import landscapes
 from hpstudy.machine import cores
-from hpstudy.risk import risk
 
-POINTS, STEP = 9, 0.25
 SHIFTS = (0.0, 0.2, 0.5)
 THRESHOLD = 1.0
-AXES = ("lr", "weight_decay")
+HALF = 1.0
+"""Decades from the middle of either axis to its ends."""
 
 
 class Setting(NamedTuple):
-    """Runs of a simulated sweep: their noise, seeds everywhere, and more in the measured region."""
+    """A simulated sweep; the noise of a run is 1 point at the middle of the learning rates."""
 
-    noise: float
+    slope: str
     seeds: int
-    replicates: int
+    points: int
+    design: str
+    growth: float = 0.0
+    shared: float = 0.0
 
     def __str__(self) -> str:
-        more = f" + {self.replicates} in the region" if self.replicates else ""
-        return f"noise {self.noise:g}, seeds {self.seeds}{more}"
+        more = f", noise x 10^({self.growth:g} log lr)" if self.growth else ""
+        more += f", seeds share {self.shared:.0%}" if self.shared else ""
+        return f"{self.slope}, {self.seeds} seeds, {self.points} {self.design}{more}"
 
 
-SETTINGS = (Setting(0.5, 1, 0), Setting(0.3, 1, 2), Setting(0.15, 2, 0))
+SLOPES = {"flat": (0.0, 0.0), "moderate": (2.0, 1.0), "steep": (8.0, 2.0)}
+MAIN = tuple(
+    Setting(slope, seeds, points, design)
+    for slope, points, design, seeds in product(
+        SLOPES, (25, 81, 300), ("grid", "random"), (1, 2, 5, 10, 20)
+    )
+)
+PARTS = {
+    "main": MAIN,
+    # What published tables show: noise that grows, and seeds that share a third.
+    "noise": tuple(
+        Setting(slope, seeds, 81, "grid", growth, shared)
+        for slope, seeds, (growth, shared) in product(
+            ("moderate", "steep"), (1, 2, 5, 10), ((0.4, 0.0), (0.0, 0.3), (0.4, 0.8))
+        )
+    ),
+}
 
 
 # --- landscapes whose truth is known --------------------------------------------------------------
 
-# Points lost at decades along and across the diagonals, the second of which is the inverse band.
+# Points lost at decades across and along the inverse band.
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def quadratic_band(generator: np.random.Generator) -> Loss:
-    steep, flat = generator.uniform(3, 12), generator.uniform(0.5, 2.5)
+def quadratic_band(steep: float, flat: float) -> Loss:
     return lambda across, along: steep * across**2 + flat * along**2
 
 
-def skewed_band(generator: np.random.Generator) -> Loss:
+def skewed_band(steep: float, flat: float) -> Loss:
     """Up to three times as steep on the side of large learning rates and weight decays."""
-    steep, flat = generator.uniform(3, 12), generator.uniform(0.5, 2.5)
     return lambda across, along: steep * across**2 * (1 + np.tanh(2 * across) / 2) + flat * along**2
 
 
-def rounded_cone(generator: np.random.Generator) -> Loss:
+def rounded_cone(steep: float, flat: float) -> Loss:
     """Straight slopes: as steep far away as near, which no quadratic is."""
-    one, two = generator.uniform(4, 10), generator.uniform(2, 5)
     return lambda across, along: (
-        0.3 * one * (np.hypot(1, across / 0.3) - 1) + 0.5 * two * (np.hypot(1, along / 0.5) - 1)
+        steep * 0.3 * (np.hypot(1, across / 0.3) - 1) + flat * 0.5 * (np.hypot(1, along / 0.5) - 1)
     )
 
 
@@ -78,177 +95,141 @@ FAMILIES = (quadratic_band, skewed_band, rounded_cone)
 
 
 class World(NamedTuple):
-    """A pair of landscapes: what is measured, and their values without noise, by variant."""
+    """A pair of sweeps, and the noise-free landscape of each network."""
 
-    measured: dict[str, Landscape]
-    true: dict[str, Landscape]
-    moved: float
+    table: pd.DataFrame
+    truths: tuple[Callable[[np.ndarray], np.ndarray], ...]
 
 
-def world(setting: Setting, generator: np.random.Generator, threshold: float) -> World:
-    """Simulated pair; the grid is that of the dense network, as a study's is."""
-    loss = FAMILIES[generator.integers(len(FAMILIES))](generator)
+def world(setting: Setting, generator: np.random.Generator) -> World:
+    """Simulated pair of sweeps."""
+    family = FAMILIES[generator.integers(len(FAMILIES))]
+    factor = generator.uniform(0.7, 1.4)
+    loss = family(*(factor * x for x in SLOPES[setting.slope]))
     centre, moved = generator.uniform(-0.3, 0.3, 2), float(generator.choice(SHIFTS))
     turn = generator.uniform(0, 2 * np.pi)
     other = centre + moved * np.array([np.cos(turn), np.sin(turn)])
-    ticks = STEP * (np.arange(POINTS) - (POINTS - 1) / 2)
-    logs = np.array(list(product(ticks, ticks)))
-    rows, exact = [], {}
+    rows, truths = [], []
     for variant, top, middle in (("unpruned", 80.0, centre), ("uniform-0.5", 78.0, other)):
-        first, second = (logs - middle).T
-        values = top - loss((first + second) / math.sqrt(2), (first - second) / math.sqrt(2))
-        runs = values + setting.noise * generator.standard_normal((setting.seeds, len(values)))
-        means = runs.mean(axis=0)
-        rows += _rows(variant, logs, np.arange(len(logs)), runs)
-        again = np.flatnonzero(means >= means.max() - threshold)
-        more = generator.standard_normal((setting.replicates, len(again)))
-        rows += _rows(variant, logs, again, values[again] + setting.noise * more)
-        exact[variant] = values
-    measured = landscapes(pd.DataFrame(rows, columns=["variant", *AXES, "top1"]))
-    true = {
-        name: Landscape(name, "top1", one.points.assign(value=exact[name]))
-        for name, one in measured.items()
-    }
-    return World(measured, true, moved)
+
+        def truth(logs: np.ndarray, top: float = top, middle: np.ndarray = middle) -> np.ndarray:
+            x, y = (logs - middle).T
+            return top - loss((x + y) / math.sqrt(2), (x - y) / math.sqrt(2))
+
+        truths.append(truth)
+        logs = places(setting, generator)
+        own = math.sqrt(1 - setting.shared) * 10 ** (setting.growth * logs[:, 0])
+        for seed in range(setting.seeds):
+            together = math.sqrt(setting.shared) * generator.standard_normal()
+            values = truth(logs) + together + own * generator.standard_normal(len(logs))
+            rows += [
+                (variant, *10**at, seed, value) for at, value in zip(logs, values, strict=True)
+            ]
+    columns = ["variant", "lr", "weight_decay", "seed", "top1"]
+    return World(pd.DataFrame(rows, columns=columns), tuple(truths))
 
 
-def _rows(variant: str, logs: np.ndarray, points: np.ndarray, runs: np.ndarray) -> list[tuple]:
-    return [
-        (variant, *10 ** logs[point], value)
-        for seed in runs
-        for point, value in zip(points, seed, strict=True)
-    ]
+def places(setting: Setting, generator: np.random.Generator) -> np.ndarray:
+    """Settings of one network as log10, of shape (n_points, 2)."""
+    if setting.design == "random":
+        return generator.uniform(-HALF, HALF, (setting.points, 2))
+    first = math.isqrt(setting.points)
+    ticks = [np.linspace(-HALF, HALF, n) for n in (first, setting.points // first)]
+    return np.array(list(product(*ticks)))
 
 
 # --- quantities -----------------------------------------------------------------------------------
 
 
-def values(pair: dict[str, Landscape], threshold: float) -> dict[str, float]:
-    """Every quantity of two landscapes, by the definitions of the thesis; NaN for what is not."""
-    dense, other = pair.values()
-    shapes = [one.ellipse(threshold) for one in (dense, other)]
-    lost = risk(dense, other, threshold)
-    found = {
-        "d_mean": lost.mean,
-        "d_std": lost.std,
-        "relative d_mean": lost.relative_mean,
-        "relative d_std": lost.relative_std,
-        "Spearman": spearmanr(dense.points["value"], other.points["value"]).statistic,
-    }
-    if shapes[0]:
-        found |= {
-            "length": shapes[0].length,
-            "width": shapes[0].width,
-            "angle": shapes[0].angle,
-            "centre, lr": shapes[0].centre[0],
-            "centre, weight_decay": shapes[0].centre[1],
-            "band b": -math.tan(shapes[0].angle),
-        }
-    if all(shapes):
-        shift = np.subtract(shapes[1].centre, shapes[0].centre)
-        found |= {
-            "shift, lr": shift[0],
-            "shift, weight_decay": shift[1],
-            "shift, distance": math.hypot(*shift),
-        }
-    return found
-
-
-def intervals(analysis: Analysis, threshold: float) -> dict[str, Interval]:
-    """The same quantities with their intervals, as the report states them."""
-    other = analysis.pruned[0]
-    shape, lost = analysis.shape(analysis.dense, threshold), analysis.risk(other, threshold)
-    moved = analysis.movement(other, threshold)
-    return {
-        "length": shape.length,
-        "width": shape.width,
-        "angle": shape.angle,
-        "centre, lr": shape.first,
-        "centre, weight_decay": shape.second,
-        "band b": shape.band.b,
-        "shift, lr": moved.shift.first,
-        "shift, weight_decay": moved.shift.second,
-        "shift, distance": moved.shift.distance,
-        "d_mean": lost.mean,
-        "d_std": lost.std,
-        "relative d_mean": lost.relative_mean,
-        "relative d_std": lost.relative_std,
-        "value at the measured best": analysis.best(analysis.dense).corrected,
-        "risk of the dense optimum": analysis.keeping(other)[1],
-        "Spearman": moved.spearman_interval,
-    }
-
-
 def simulate(number: int, setting: Setting, threshold: float = THRESHOLD) -> Iterator[dict]:
-    """One row for each quantity of simulation `number`: interval, truth and measured value."""
-    pair = world(setting, np.random.default_rng([number, setting.seeds]), threshold)
-    analysis = Analysis(pair.measured)
-    true, measured = (values(one, threshold) for one in (pair.true, pair.measured))
-    dense, other = pair.true.values()
-    kept = best_row(pair.measured["unpruned"])
-    true["value at the measured best"] = dense.points["value"].iloc[kept]
-    measured["value at the measured best"] = pair.measured["unpruned"].best
-    true["risk of the dense optimum"] = other.best - other.points["value"].iloc[kept]
-    measured["risk of the dense optimum"] = analysis.keeping(analysis.pruned[0])[0]
-    for quantity, found in intervals(analysis, threshold).items():
-        pair_of_values = [one.get(quantity, math.nan) for one in (true, measured)]
-        if quantity == "angle":
-            # An axis has no direction: of its two angles the one beside the estimate.
-            pair_of_values = [
-                found.estimate + (value - found.estimate + math.pi / 2) % math.pi - math.pi / 2
-                for value in pair_of_values
-            ]
-        row = dict(zip(("true", "measured"), pair_of_values, strict=True)) | found._asdict()
-        yield {"quantity": quantity, **row}
-        # Both lie at the end of their scale where nothing moved.
-        if quantity in ("shift, distance", "Spearman") and pair.moved == 0:
-            yield {"quantity": f"{quantity}, of no shift", **row}
+    """One row for each quantity of simulation `number`: the interval and the truth."""
+    pair = world(setting, np.random.default_rng([number, *map(ord, str(setting))]))
+    analysis = Analysis(landscapes(pair.table))
+    dense, other = analysis.landscapes.values()
+    true = [truth(one.places) for truth, one in zip(pair.truths, (dense, other), strict=True)]
+    drawn = analysis.draws(dense.variant)
+    ends = np.quantile(drawn, (0.025, 0.975), axis=0)
+    yield row(
+        "every point", np.mean((ends[0] <= true[0]) & (true[0] <= ends[1])), *np.nan * ends[:, 0]
+    )
+
+    kept = best_row(dense)
+    yield row("value at the measured best", true[0][kept], *ends[:, kept])
+    lost = analysis.lost(other.variant)
+    at_kept = float(pair.truths[1](dense.places[[kept]])[0])
+    yield row("loss of keeping, at most", max(true[1].max() - at_kept, 0), 0.0, lost.at_most)
+    yield row("loss of keeping, at least", max(true[1].max() - at_kept, 0), lost.at_least, np.inf)
+
+    shape = analysis.shape(dense.variant, threshold)
+    exact = ellipses(dense.places, regions(true[0][None], threshold))
+    yield row("length", exact.length[0], *shape.length[1:])
+    yield row("width", exact.width[0], *shape.width[1:])
+    yield row("centre, lr", exact.first[0], *shape.first[1:])
+    yield row("centre, weight decay", exact.second[0], *shape.second[1:])
+
+    both = analysis.pair(other.variant)
+    here, there = (truth(both.places) for truth in pair.truths)
+    centres = [ellipses(both.places, regions(one[None], threshold)) for one in (here, there)]
+    shift = analysis.movement(other.variant, threshold).shift
+    yield row("shift, lr", centres[1].first[0] - centres[0].first[0], *shift.first[1:])
+    wd = centres[1].second[0] - centres[0].second[0]
+    yield row("shift, weight decay", wd, *shift.second[1:])
+    inside = regions(here[None], threshold)[0]
+    mean = float((there.max() - there[inside]).mean())
+    risk = analysis.risk(other.variant, threshold).mean
+    yield row("mean risk, at most", mean, 0.0, risk.high)
+
+
+def row(quantity: str, true: float, low: float, high: float) -> dict:
+    return {"quantity": quantity, "true": true, "low": low, "high": high}
 
 
 def covered(rows: pd.DataFrame) -> pd.Series:
     """Whether each interval holds its truth; equal numbers may differ in the last bits."""
-    return (rows["low"] <= rows["true"] + 1e-9) & (rows["true"] <= rows["high"] + 1e-9)
+    inside = (rows["low"] <= rows["true"] + 1e-9) & (rows["true"] <= rows["high"] + 1e-9)
+    return inside.astype(float).where(rows["quantity"] != "every point", rows["true"])
 
 
-def summary(rows: pd.DataFrame) -> Iterator[dict[str, object]]:
-    """Row of the table for each quantity; errors are over the simulations where both exist."""
-    rows = rows.dropna(subset=["true", "low", "high"])
-    for quantity, some in rows.groupby("quantity", sort=False):
-        errors, both = {}, some.dropna()
-        for name in ("estimate", "measured"):
-            error = math.sqrt(((both[name] - both["true"]) ** 2).mean())
-            # A slope that may be infinite has no mean square.
-            errors[name] = "–" if quantity == "band b" else f"{error:.3g}"
-        yield {
-            "quantity": quantity,
-            "n": len(some),
-            "coverage, %": f"{100 * covered(some).mean():.1f}",
-            "median width": f"{(some['high'] - some['low']).median():.3g}",
-            "RMSE of the estimate": errors["estimate"],
-            "RMSE of the measured": errors["measured"],
-        }
+def summary(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Coverage in percent of each quantity (columns) in groups of simulations (rows)."""
+    known = rows["true"].notna() & (rows["low"].notna() | (rows["quantity"] == "every point"))
+    rows = rows[known].assign(covered=lambda all_rows: 100 * covered(all_rows))
+    order = list(dict.fromkeys(rows["quantity"]))
+    return rows.pivot_table("covered", by, "quantity", sort=False)[order]
 
 
-def rows_of(number: int, setting: Setting, threshold: float) -> list[dict]:
-    return list(simulate(number, setting, threshold))
+def rows_of(job: tuple[int, Setting]) -> list[dict]:
+    number, setting = job
+    return [{**setting._asdict(), "simulation": number, **one} for one in simulate(*job)]
 
 
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--simulations", type=int, default=400, help="of each setting")
-    parser.add_argument("--threshold", type=float, default=THRESHOLD, help="of the regions")
+    parser.add_argument("--simulations", type=int, default=60, help="of each setting")
+    parser.add_argument("--only", choices=PARTS, default="main", help="which settings")
+    parser.add_argument("--output", type=Path, help="CSV of every interval; gone on with")
+    parser.add_argument("--workers", type=int, default=cores())
     given = parser.parse_args(words)
-    table = []
+    jobs = [(k, one) for k in range(given.simulations) for one in PARTS[given.only]]
+    rows: list[dict] = []
     # One thread a process, before the processes begin: small products gain nothing from more.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
-        for setting in SETTINGS:
-            one = partial(rows_of, setting=setting, threshold=given.threshold)
-            found = pool.map(one, range(given.simulations))
-            rows = pd.DataFrame([row for rows in found for row in rows])
-            table += [{"setting": str(setting), **row} for row in summary(rows)]
-    print(f"{machine()}; {given.simulations} pairs a setting, threshold {given.threshold:g}\n")
-    print(markdown(table))
+    with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
+        for k, found in enumerate(pool.map(rows_of, jobs, chunksize=4)):
+            rows += found
+            if given.output and k % 100 == 99:
+                pd.DataFrame(rows).to_csv(given.output, index=False)
+    table = pd.DataFrame(rows)
+    if given.output:
+        table.to_csv(given.output, index=False)
+    print(f"{machine()}; {given.simulations} pairs a setting, regions of {THRESHOLD:g} point\n")
+    by = ["slope", "seeds"] + (
+        ["growth", "shared"] if given.only == "noise" else ["points", "design"]
+    )
+    found = summary(table, by).round(1).reset_index()
+    print(markdown(found.astype(str).to_dict("records")))
+    whole = summary(table.assign(all="all settings"), ["all"]).round(1).reset_index()
+    print("\n" + markdown(whole.astype(str).to_dict("records")))
 
 
 if __name__ == "__main__":

@@ -4,34 +4,57 @@ One surrogate and one set of draws a network, made when first asked for; everyth
 arithmetic on arrays.
 """
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, wraps
+from typing import TypeVar
 
 import numpy as np
 
 from hpstudy.intervals import (
+    NO_LOSS,
     UNKNOWN,
     Ellipses,
     Interval,
+    Loss,
     axis_interval,
     bounded_share,
     ellipses,
     interval,
+    loss,
+    loss_draws,
     regions,
     risk_draws,
 )
 from hpstudy.landscape import Landscape
-from hpstudy.movement import FITTED, Movement, movement
+from hpstudy.movement import FITTED, Movement, movement, shifts
 from hpstudy.outcomes import Best, Curve, Regret, RiskInterval, Shape
 from hpstudy.overlap import Band, band
+from hpstudy.pairs import Pair, pair_up, within
 from hpstudy.regret import local_search, random_search
 from hpstudy.risk import common_points
 from hpstudy.surrogate import DRAWS, FEWEST, Surrogate
 
 # Trainings times points of all searches on one landscape's draws: about a second's work, which
 # only tables larger than a grid reach.
-_CLIMBING = 20_000_000
+_CLIMBING = 5_000_000
 _FEWEST_CLIMBS = 50
+
+
+Result = TypeVar("Result")
+
+
+def _remembered(method: Callable[..., Result]) -> Callable[..., Result]:
+    """Method whose results its object keeps, by its arguments."""
+
+    @wraps(method)
+    def remembering(self: "Analysis", *arguments: Hashable) -> Result:
+        kept = self.__dict__.setdefault(f"_{method.__name__}", {})
+        if arguments not in kept:
+            kept[arguments] = method(self, *arguments)
+        return kept[arguments]
+
+    return remembering
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +85,10 @@ class Analysis:
         return {
             name: _surrogate(one)
             for name, one in self.landscapes.items()
-            if one.points["value"].notna().sum() >= FEWEST
+            if (one.points["value"].notna() & one.placed).sum() >= FEWEST
         }
 
+    @_remembered
     def draws(self, variant: str) -> np.ndarray | None:
         """Noise-free landscapes of one network (`Surrogate.draws`); None where it has none.
 
@@ -72,7 +96,7 @@ class Analysis:
         """
         if variant not in self.surrogates:
             return None
-        return _draws(self.surrogates[variant], list(self.landscapes).index(variant))
+        return self.surrogates[variant].draws(DRAWS, list(self.landscapes).index(variant))
 
     def membership(self, variant: str, threshold: float) -> np.ndarray:
         """Probability that each point of a network lies in its region of interest.
@@ -93,8 +117,11 @@ class Analysis:
         if drawn is None:
             return float("nan")
         landscape = self.landscapes[variant]
-        places = landscape.points[list(landscape.axes)].to_numpy(float)
-        outer = ((places == places.min(axis=0)) | (places == places.max(axis=0))).any(axis=1)
+        outer = np.zeros(len(landscape.points), bool)
+        for axis in landscape.axes:
+            values = landscape.points[axis]
+            # Nothing lies below a weight decay of 0.
+            outer |= values.isin({values.min(), values.max()} - {0.0}).to_numpy()
         return float(outer[drawn.argmax(axis=1)].mean())
 
     def best(self, variant: str) -> Best:
@@ -126,7 +153,8 @@ class Analysis:
             return Shape(*[UNKNOWN] * 6, Band(UNKNOWN, UNKNOWN), float("nan"))
         inside = regions(drawn, threshold)
         n = interval(inside.sum(axis=1))
-        found = ellipses(_places(self.landscapes[variant]), inside)
+        landscape = self.landscapes[variant]
+        found = ellipses(landscape.places, inside)
         fitted = np.isfinite(found.length)
         share = float(fitted.mean())
         if share < FITTED:
@@ -140,26 +168,67 @@ class Analysis:
             first=interval(kept.first),
             second=interval(kept.second),
             angle=axis_interval(kept.angle),
-            band=band(kept.first, kept.second, kept.angle),
+            # A region on one axis has no direction.
+            band=band(kept.first, kept.second, kept.angle)
+            if len(landscape.axes) == 2
+            else Band(UNKNOWN, UNKNOWN),
             fitted=share,
         )
 
+    @_remembered
+    def pair(self, variant: str) -> Pair | None:
+        """Draws of the dense network and of another at the same settings; None without both."""
+        if self.dense not in self.surrogates or variant not in self.surrogates:
+            return None
+        names = list(self.landscapes)
+        return pair_up(
+            self.surrogates[self.dense],
+            self.surrogates[variant],
+            (names.index(self.dense), names.index(variant)),
+        )
+
+    @_remembered
     def movement(self, variant: str, threshold: float) -> Movement | None:
         """How one network's landscape differs from the dense one's; None without draws of both."""
-        one, other = self.draws(self.dense), self.draws(variant)
-        if one is None or other is None:
+        if (pair := self.pair(variant)) is None:
             return None
-        noise = (self.surrogates[self.dense].noise, self.surrogates[variant].noise)
-        pair = (self.landscapes[self.dense], self.landscapes[variant])
-        return movement(*pair, (one, other), noise, threshold)
+        names, rows = (self.dense, variant), (pair.here, pair.there)
+        spread = []
+        for name, some in zip(names, rows, strict=True):
+            surrogate = self.surrogates[name]
+            spread.append((surrogate.noise * surrogate.run_scale)[some])
+        landscapes = (self.landscapes[name] for name in names)
+        return movement(*landscapes, pair, spread, threshold)
+
+    def shift_draws(self, variant: str, threshold: float) -> np.ndarray:
+        """Shift of the region's centre in each draw (`hpstudy.movement.shifts`).
+
+        Returns
+        -------
+        ndarray of shape (n_draws, 2)
+            In decades along the first and the second axis; NaN in draws without both ellipses.
+            Empty without draws of both networks.
+        """
+        pair = self.pair(variant)
+        return np.empty((0, 2)) if pair is None else shifts(pair, threshold)
 
     def risk(self, variant: str, threshold: float) -> RiskInterval:
-        """Risk of one network over the dense network's region of interest."""
+        """Risk of one network over the dense network's region of interest.
+
+        Means are losses, with one-sided bounds (`hpstudy.intervals.Loss`).
+        """
         pair = self._common(variant)
         if pair is None:
             return RiskInterval(*[UNKNOWN] * 4)
         dense, other = pair
-        return RiskInterval(*(interval(values) for values in risk_draws(dense, other, threshold)))
+        found = risk_draws(dense, other, threshold)
+        best = other.max(axis=1)
+        mean = loss(*loss_draws(other, best - found.mean))
+        share = float(np.abs(np.median(best)))
+        relative = Interval(*(x / share for x in mean.interval)) if share else UNKNOWN
+        return RiskInterval(
+            mean.interval, interval(found.std), relative, interval(found.relative_std)
+        )
 
     def extra_risk(self, variant: str, threshold: float) -> np.ndarray:
         """Mean risk of one network over the dense one's region, less `uncertain_risk`, by draw.
@@ -211,33 +280,64 @@ class Analysis:
         Returns
         -------
         measured : float
-            d_theta there (equation 3.4) in percentage points; NaN where the network has no value.
+            d_theta there (equation 3.4) in the metric's unit; NaN where the network has no value.
         corrected : Interval
-            Of the noise-free landscape.
+            Of the noise-free landscape, with the one-sided bounds of `lost`.
         """
         row = self._kept_row(variant, rank)
-        if row is None:
-            return float("nan"), UNKNOWN
-        landscape, drawn = self.landscapes[variant], self.draws(variant)
-        measured = landscape.best - float(landscape.points["value"].iloc[row])
-        if drawn is None:
-            return measured, UNKNOWN
-        return measured, interval(drawn.max(axis=1) - drawn[:, row])
+        measured = float("nan")
+        if row is not None:
+            landscape = self.landscapes[variant]
+            measured = landscape.best - float(landscape.points["value"].iloc[row])
+        return measured, self.lost(variant, rank).interval
 
+    def lost(self, variant: str, rank: int = 0) -> Loss:
+        """Loss of keeping the dense network's measured optimum (`hpstudy.intervals.Loss`).
+
+        Where the network was not trained there the loss is taken from its surface, if the setting
+        lies within its range; NaN otherwise, and without draws.
+        """
+        found = self.loss_draws(variant, rank)
+        return NO_LOSS if found is None else loss(*found)
+
+    @_remembered
+    def loss_draws(self, variant: str, rank: int = 0) -> tuple[np.ndarray, np.ndarray] | None:
+        """The draws behind `lost` (`hpstudy.intervals.loss_draws`); None where there are none."""
+        drawn, row = self.draws(variant), self._kept_row(variant, rank)
+        dense = self.landscapes[self.dense]
+        if drawn is None or dense.points["value"].notna().sum() <= rank:
+            return None
+        if row is None:
+            at = ranked_row(dense, rank)
+            if not within(dense, self.landscapes[variant])[at]:
+                return None
+            seed = list(self.landscapes).index(variant)
+            drawn = self.surrogates[variant].draws(DRAWS, seed, dense.places[[at]])
+            row = -1
+        return loss_draws(drawn, drawn[:, row])
+
+    def interpolated(self, variant: str) -> bool:
+        """Whether a network was not trained at the dense network's measured optimum."""
+        return self._kept_row(variant) is None
+
+    @_remembered
     def regret(self, variant: str) -> Regret | None:
         """Regret curves of one network; None where they cannot be told."""
-        return _regret(self, variant)
+        row, drawn = self._kept_row(variant), self.draws(variant)
+        if row is None or drawn is None:
+            return None
+        points = self.landscapes[variant].places
+        # A value of 0 is one more step below the least positive one.
+        points = np.where(np.isfinite(points), points, np.nanmin(points, axis=0) - 1.0)
+        climbs = max(_FEWEST_CLIMBS, min(len(drawn), _CLIMBING // len(points) ** 2))
+        climbed = local_search(drawn[:climbs], points, row, 1, np.random.default_rng(0))
+        return Regret(_curve(random_search(drawn, row)), _curve(climbed))
 
     def _common(self, variant: str) -> tuple[np.ndarray, np.ndarray] | None:
-        """Draws of the dense network and of another at the points that both have."""
-        dense, other = self.draws(self.dense), self.draws(variant)
-        if dense is None or other is None:
-            return None
+        """Draws of the dense network and of another at the settings that both have."""
+        pair = self.pair(variant)
         # All of the other's points stay: its best may lie where the dense network has none.
-        here, there = common_points(self.landscapes[self.dense], self.landscapes[variant])
-        aligned = np.full(other.shape, -np.inf)
-        aligned[:, there] = dense[:, here]
-        return (aligned, other) if len(here) else None
+        return (pair.dense, pair.other) if pair is not None and pair.both.any() else None
 
     def _kept_row(self, variant: str, rank: int = 0) -> int | None:
         """Row of the dense optimum, or what comes after it, among the points of another network."""
@@ -263,33 +363,12 @@ def best_row(landscape: Landscape) -> int:
     return int(np.flatnonzero(at[0] & at[1])[0])
 
 
-def _places(landscape: Landscape) -> np.ndarray:
-    return np.log10(landscape.points[list(landscape.axes)].to_numpy(float))
-
-
 def _curve(curves: np.ndarray) -> Curve:
     low, high = np.quantile(curves, (0.025, 0.975), axis=0)
     return Curve(curves.mean(axis=0), low, high)
 
 
-@lru_cache(maxsize=256)
-def _regret(analysis: Analysis, variant: str) -> Regret | None:
-    row, drawn = analysis._kept_row(variant), analysis.draws(variant)
-    if row is None or drawn is None:
-        return None
-    points = _places(analysis.landscapes[variant])
-    generator = np.random.default_rng(0)
-    climbs = max(_FEWEST_CLIMBS, min(len(drawn), _CLIMBING // len(points) ** 2))
-    climbed = local_search(drawn[:climbs], points, row, 1, generator)
-    return Regret(_curve(random_search(drawn, row)), _curve(climbed))
-
-
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _surrogate(landscape: Landscape) -> Surrogate:
     # The same landscape is analysed again beside others, and the process is what takes the time.
     return Surrogate(landscape)
-
-
-@lru_cache(maxsize=256)
-def _draws(surrogate: Surrogate, seed: int) -> np.ndarray:
-    return surrogate.draws(DRAWS, seed)

@@ -3,27 +3,26 @@
 import math
 from typing import NamedTuple
 
-import pandas as pd
-
-from hpstudy.advice import Advice, advise
 from hpstudy.analysis import Analysis
 from hpstudy.errors import HpstudyError
 from hpstudy.gridcheck import warnings
-from hpstudy.intervals import Interval
-from hpstudy.landscape import AXES, landscapes
+from hpstudy.intervals import Interval, Loss
+from hpstudy.landscape import landscapes
+from hpstudy.levels import metric_of
 from hpstudy.movement import Movement
 from hpstudy.risk import risks
 from hpstudy.run_options import parse_axes, parse_columns
 from hpstudy.run_tables import RunTable, read_runs
+from hpstudy.verdict import TOLERABLE, Pooled, Verdict, pooled_verdict, trainings, verdict
 
-__all__ = ["RunTable", "compare", "parse_axes", "parse_columns", "parse_roi", "read_runs"]
+__all__ = ["compare", "parse_axes", "parse_columns", "parse_roi", "read_runs"]
 
-RISK_THRESHOLD = 0.5
-"""Percentage points; the risk is over the dense network's 0.5-ROI (thesis, section 3.3.2)."""
+PERCENT_ROI = (0.5, 1.0)
+"""Thresholds for accuracies in percent: the thesis's (section 3.3.1)."""
 
 
 def parse_roi(text: str) -> tuple[float, ...]:
-    """Thresholds of regions of interest, in percentage points, from text such as "0.5,1.0".
+    """Thresholds of regions of interest, in the metric's unit, from text such as "0.5,1.0".
 
     Raises
     ------
@@ -45,53 +44,60 @@ def parse_roi(text: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys(thresholds))
 
 
-def compare(
-    table: pd.DataFrame,
-    dense: str = "unpruned",
-    roi: tuple[float, ...] = (0.5, 1.0),
-    metric: str = "top1",
-    axes: tuple[str, str] = AXES,
-) -> dict:
-    """Landscapes, movement, risk, regret and advice of a table, as plain values for JSON.
+def compare(runs: RunTable, roi: tuple[float, ...] | None = None) -> dict:
+    """Landscapes, risk, movement, regret and verdicts of a table, as plain values for JSON.
 
     Parameters
     ----------
-    table : DataFrame
-        Runs as `read_runs` has them; accuracies are averaged over seeds at each grid point.
-    dense : str, default "unpruned"
-        Variant of the dense network.
-    roi : tuple of float, default (0.5, 1.0)
-        Thresholds of the regions of interest, in percentage points. The risk is over the dense
-        network's 0.5-ROI whatever they are.
-    metric : str, default "top1"
-        Column of accuracies.
-    axes : tuple of str, default ("lr", "weight_decay")
-        Columns of the two hyperparameters.
+    runs : RunTable
+        As `hpstudy.run_tables.read_runs` returns it; values are averaged over seeds at each
+        setting.
+    roi : tuple of float, optional
+        Thresholds of the regions of interest, in the metric's unit; 0.5 and 1.0 points for
+        metrics in percent. Shifts and the good settings of the verdicts go by the widest. The
+        risk is over the dense network's region of 0.5 points, and up to 0.5 points are a loss
+        that is no reason to tune again; for a metric that is not in percent it is the narrowest
+        threshold.
 
     Returns
     -------
     dict
-        "landscapes", "risk", "movement", "regret" and "advice", each by variant, the dense network
-        first ("movement", "regret" and "advice" without it); "movement" then by threshold.
-        Accuracies, risks and regrets are in percentage points, relative risks fractions, ellipses
-        in decades with their centre as log10. What has an interval is [estimate, low, high] of
-        the noise-free landscape, 95 % between the ends. None stands for what does not exist: an
-        ellipse of fewer than five points, a mean over nothing, an interval of too few points.
+        "reading", "axes", "metric", "goal"; "landscapes", "risk", "movement", "regret" and
+        "advice", each by variant, the dense network first ("movement", "regret" and "advice"
+        without it); "movement" then by threshold; "pooled". Levels are in the metric's unit, risks
+        and losses in it too and never negative, relative risks fractions, shifts and ellipses in
+        decades with their centre as log10. What has an interval is [estimate, low, high] of the
+        noise-free landscape, 95 % between the ends; of risks and losses each end is a one-sided
+        95 % bound. None stands for what does not exist: an ellipse of fewer than five points, a
+        mean over nothing, an interval of too few points.
 
     Raises
     ------
     HpstudyError
-        If a column or the dense network is missing.
+        If there are no thresholds and the metric is not in percent.
 
     References
     ----------
     Thesis, sections 3.3.1 and 3.3.2; Tables 4.1 and 4.2.
     """
-    found = landscapes(table, metric, dense, axes)
+    if roi is None and not runs.percent:
+        raise HpstudyError(
+            f"say how far from the best {runs.metric} still counts as good, in its own unit: add "
+            "--roi, such as --roi 0.01,0.02."
+        )
+    roi = roi or PERCENT_ROI
+    tolerable = TOLERABLE if runs.percent else min(roi)
+    limit = {"maximize": 100.0, "minimize": 0.0}[runs.goal] if runs.percent else None
+    found = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
     analysis = Analysis(found)
+    verdicts = {name: verdict(analysis, name, max(roi), tolerable) for name in analysis.pruned}
     return {
-        "axes": list(axes),
-        "metric": metric,
+        "reading": runs.notes,
+        "axes": list(runs.axes),
+        "metric": runs.metric,
+        "goal": runs.goal,
+        "percent": runs.percent,
+        "tolerable": tolerable,
         "landscapes": {name: _landscape(analysis, name, roi) for name in found},
         "risk": {
             name: {
@@ -100,37 +106,42 @@ def compare(
                 "std": _finite(one.std),
                 "relative_mean": _finite(one.relative_mean),
                 "relative_std": _finite(one.relative_std),
-                "intervals": _intervals(analysis.risk(name, RISK_THRESHOLD)),
+                "intervals": _intervals(analysis.risk(name, tolerable)),
             }
-            for name, one in risks(found, RISK_THRESHOLD).items()
+            for name, one in risks(found, tolerable).items()
         },
         "movement": {
-            name: {str(float(x)): _movement(analysis.movement(name, x)) for x in roi}
+            name: {str(float(x)): _movement(analysis.movement(name, x), runs.axes) for x in roi}
             for name in analysis.pruned
         },
         "regret": {name: _regret(analysis, name) for name in analysis.pruned},
-        "advice": {name: _advice(advise(analysis, name)) for name in analysis.pruned},
+        "advice": {name: _advice(analysis, one) for name, one in verdicts.items()},
+        "pooled": _pooled(pooled_verdict([(analysis, max(roi))])),
     }
 
 
 def _landscape(analysis: Analysis, name: str, roi: tuple[float, ...]) -> dict:
     """Entry of one network under "landscapes"."""
     landscape, best = analysis.landscapes[name], analysis.best(name)
+    metric = metric_of(landscape)
     surrogate = analysis.surrogates.get(name)
     deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
     return {
         "points": len(landscape.points),
         "seeds": landscape.seeds,
         "runs": landscape.runs,
-        "best": _finite(landscape.best),
+        "best": _finite(landscape.sign * landscape.best),
         "best_at": {axis: _finite(at) for axis, at in landscape.best_at.items()},
-        "best_corrected": _interval(best.corrected),
+        "ties": landscape.ties,
+        "best_corrected": _interval(metric.levels(best.corrected)),
         "best_bias": _finite(best.bias),
         "on_edge": landscape.on_edge,
         "noise": {
             "std": surrogate and _finite(surrogate.noise),
             "replicates_std": _finite(deviation),
             "replicates_degrees": degrees,
+            "growth": surrogate and list(surrogate.runs.growth),
+            "shared_by_seeds": surrogate and _finite(surrogate.runs.shared),
         },
         "roi": {str(float(threshold)): _region(analysis, name, threshold) for threshold in roi},
         "warnings": [
@@ -155,7 +166,7 @@ def _region(analysis: Analysis, name: str, threshold: float) -> dict:
         and {
             "length": ellipse.length,
             "width": ellipse.width,
-            "centre": dict(zip(landscape.axes, ellipse.centre, strict=True)),
+            "centre": dict(zip(landscape.axes, ellipse.centre, strict=False)),
             "angle": ellipse.angle,
         },
         "intervals": {
@@ -164,7 +175,7 @@ def _region(analysis: Analysis, name: str, threshold: float) -> dict:
             "width": _interval(shape.width),
             "centre": {
                 axis: _interval(centre)
-                for axis, centre in zip(landscape.axes, centres, strict=True)
+                for axis, centre in zip(landscape.axes, centres, strict=False)
             },
             "angle": _interval(shape.angle),
             "fitted": _finite(shape.fitted),
@@ -173,12 +184,13 @@ def _region(analysis: Analysis, name: str, threshold: float) -> dict:
     }
 
 
-def _movement(moved: Movement | None) -> dict | None:
+def _movement(moved: Movement | None, axes: tuple[str, ...]) -> dict | None:
     """Entry of one threshold under "movement"."""
     if moved is None:
         return None
     return {
         "n": moved.n,
+        "interpolated": moved.interpolated,
         "spearman": _finite(moved.spearman),
         "spearman_interval": _interval(moved.spearman_interval),
         "kendall": _finite(moved.kendall),
@@ -187,7 +199,9 @@ def _movement(moved: Movement | None) -> dict | None:
         "jaccard_p": _finite(moved.overlap.p),
         "shift": _finite(moved.shift.measured),
         "shift_interval": _interval(moved.shift.distance),
-        "shift_components": [_interval(moved.shift.first), _interval(moved.shift.second)],
+        "shift_components": [
+            _interval(side) for side in (moved.shift.first, moved.shift.second)[: len(axes)]
+        ],
         "shift_p": _finite(moved.shift.p),
         "ellipse_overlap": _interval(moved.ellipse_overlap),
     }
@@ -204,18 +218,36 @@ def _regret(analysis: Analysis, name: str) -> dict | None:
     }
 
 
-def _advice(advice: Advice) -> dict:
+def _advice(analysis: Analysis, one: Verdict) -> dict:
     """Entry of one network under "advice"."""
     return {
-        "verdict": advice.verdict,
-        "sentence": advice.sentence,
-        "measured": _finite(advice.measured),
-        "loss": _interval(advice.loss),
+        "verdict": {axis: shift.answer for axis, shift in one.axes.items()} | {"both": one.both},
+        "threshold": one.threshold,
+        "shift": {axis: _interval(shift.shift) for axis, shift in one.axes.items()},
+        "at_grid_end": {axis: list(shift.at_end) for axis, shift in one.axes.items()},
+        "measured": _finite(one.measured),
+        "loss": _loss(one.loss),
+        "second_best_loss": _loss(one.second),
+        "interpolated": one.interpolated,
+        "good_settings_kept": list(one.kept),
         "trainings": {
             way: {str(target): k for target, k in known.items()}
-            for way, known in (("random", advice.random), ("local", advice.local))
+            for way, known in trainings(analysis, one.variant).items()
         },
     }
+
+
+def _pooled(pooled: Pooled | None) -> dict | None:
+    return pooled and {
+        "networks": pooled.networks,
+        "shift": {axis: _interval(shift) for axis, shift in pooled.axes.items()},
+        "verdict": pooled.answers,
+        "loss": _loss(pooled.loss),
+    }
+
+
+def _loss(loss: Loss) -> list[float] | None:
+    return _interval(loss.interval)
 
 
 def _intervals(values: NamedTuple) -> dict:

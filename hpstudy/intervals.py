@@ -38,6 +38,34 @@ class Interval(NamedTuple):
 UNKNOWN = Interval(*[float("nan")] * 3)
 
 
+class Loss(NamedTuple):
+    """What a setting loses against the best one of the noise-free landscape.
+
+    A loss is never negative, so that its two-sided interval would never hold a loss of zero.
+
+    Attributes
+    ----------
+    estimate : float
+        Loss against the setting that is best on average over the draws: 0 where it is that one.
+    at_least : float
+        One-sided 95 % bound of the same difference, and so of the loss; 0 where it is negative.
+    at_most : float
+        One-sided 95 % bound of the loss against each draw's own best.
+    """
+
+    estimate: float
+    at_least: float
+    at_most: float
+
+    @property
+    def interval(self) -> Interval:
+        """Estimate and the two bounds, each of which holds in 95 %."""
+        return Interval(self.estimate, self.at_least, self.at_most)
+
+
+NO_LOSS = Loss(*[float("nan")] * 3)
+
+
 class Ellipses(NamedTuple):
     """Ellipses of the regions of many draws; NaN where a region has fewer than five points.
 
@@ -101,6 +129,37 @@ def distance_interval(first: np.ndarray, second: np.ndarray) -> Interval:
     return found._replace(low=0.0) if near else found
 
 
+def loss_draws(draws: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Loss of a kept setting, or the mean loss over kept settings, in each draw.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (n_draws, n_points)
+        Of the network that keeps them; -inf where it has no value.
+    kept : ndarray of shape (n_draws,)
+        Value at the kept setting, or its mean over them, in each draw.
+
+    Returns
+    -------
+    against_one, against_best : ndarray of shape (n_draws,)
+        Against the setting that is best on average over the draws, which may be negative; and
+        against each draw's own best, which is the loss, biased upwards by what the draws leave
+        open.
+    """
+    finite = np.isfinite(draws[0])
+    challenger = draws[:, finite].mean(axis=0).argmax()
+    return draws[:, finite][:, challenger] - kept, draws.max(axis=1) - kept
+
+
+def loss(against_one: np.ndarray, against_best: np.ndarray) -> Loss:
+    """Estimate and bounds of a loss from `loss_draws`; all NaN gives NaN."""
+    known = np.isfinite(against_one) & np.isfinite(against_best)
+    if not known.any():
+        return NO_LOSS
+    estimate, at_least = np.quantile(against_one[known], (0.5, 1 - LEVEL)).clip(0.0)
+    return Loss(float(estimate), float(at_least), float(np.quantile(against_best[known], LEVEL)))
+
+
 def regions(draws: np.ndarray, threshold: float) -> np.ndarray:
     """Which points lie in the region of interest of each draw (equation 3.3).
 
@@ -118,7 +177,7 @@ def ellipses(places: np.ndarray, inside: np.ndarray) -> Ellipses:
     Parameters
     ----------
     places : ndarray of shape (n_points, 2)
-        log10 of the two axes.
+        log10 of the two axes; a point with a NaN lies in no ellipse.
     inside : ndarray of bool, shape (n_draws, n_points)
         As `regions` returns it.
 
@@ -132,12 +191,14 @@ def ellipses(places: np.ndarray, inside: np.ndarray) -> Ellipses:
     Thesis, section 3.3.1.
     """
     # Centred first: the covariance is a difference of products, and loses digits otherwise.
+    placed = np.isfinite(places).all(axis=1)
+    places, inside = places[placed], inside[:, placed]
     origin = places.mean(axis=0)
     x, y = (places - origin).T
     weights = inside.astype(float)
     n = weights.sum(axis=1)
-    first, second = weights @ x / n, weights @ y / n
     with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = weights @ x / n, weights @ y / n
         var_first = (weights @ x**2 - n * first**2) / (n - 1)
         var_second = (weights @ y**2 - n * second**2) / (n - 1)
         covariance = (weights @ (x * y) - n * first * second) / (n - 1)
@@ -199,7 +260,7 @@ def risk_draws(dense: np.ndarray, other: np.ndarray, threshold: float) -> RiskDr
         n = weights.sum(axis=1)
         mean = lost.sum(axis=1) / n
         std = np.sqrt((weights * (lost - mean[:, None]) ** 2).sum(axis=1) / n)
-        return RiskDraws(mean, std, mean / best, std / best)
+        return RiskDraws(mean, std, mean / np.abs(best), std / np.abs(best))
 
 
 def bounded_share(dense: np.ndarray, other: np.ndarray, threshold: float) -> np.ndarray:
@@ -224,8 +285,8 @@ def bounded_share(dense: np.ndarray, other: np.ndarray, threshold: float) -> np.
     loses up to 0.005.
     """
     best = other.max(axis=1, keepdims=True)
-    lost = (best - other) / best
+    lost = (best - other) / np.abs(best)
     inside = regions(dense, threshold) & np.isfinite(lost)
-    bound = 2 * threshold / dense.max(axis=1, keepdims=True)
+    bound = 2 * threshold / np.abs(dense.max(axis=1, keepdims=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         return (inside & (lost <= bound)).sum(axis=1) / inside.sum(axis=1)

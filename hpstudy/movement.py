@@ -18,12 +18,10 @@ from hpstudy.intervals import (
 )
 from hpstudy.landscape import Landscape
 from hpstudy.overlap import ellipse_overlaps, jaccard
-from hpstudy.risk import common_points
+from hpstudy.pairs import Pair
 
 FITTED = 0.9
 """Share of the draws that must have an ellipse before anything is said of it."""
-COMMON = 0.5
-"""Share of either network's settings that both must have before a shift is told."""
 PERMUTATIONS = 1999
 """Exchanges of the permutation test; its smallest p-value is then 0.0005."""
 
@@ -49,9 +47,9 @@ class Overlap(NamedTuple):
 class Shift(NamedTuple):
     """Shift of a region's centre from the unpruned network's, in decades.
 
-    Both regions are those among the settings that both networks have: a grid that grew further
-    would move its centre by that alone. NaN throughout where these are fewer than half of either's
-    settings, or fewer than nine in ten draws have an ellipse of both regions.
+    Both regions are those among the same settings (`hpstudy.pairs.Pair`): a grid that grew further
+    would move its centre by that alone. NaN throughout where fewer than nine in ten draws have an
+    ellipse of both regions.
 
     Attributes
     ----------
@@ -92,7 +90,10 @@ class Movement:
     threshold : float
         Of both regions of interest, in percentage points.
     n : int
-        Points at which both networks have a value; all comparisons are over these.
+        Settings at which both networks have a value; all that is measured is over these.
+    interpolated : bool
+        Whether what carries an interval goes by surfaces between the settings of the two networks
+        (`hpstudy.pairs`).
     spearman, kendall : float
         Rank correlations of the measured values, in [-1, 1]; NaN where one is constant.
     spearman_interval : Interval
@@ -113,6 +114,7 @@ class Movement:
     variant: str
     threshold: float
     n: int
+    interpolated: bool
     spearman: float
     kendall: float
     spearman_interval: Interval
@@ -126,8 +128,8 @@ class Movement:
 def movement(
     dense: Landscape,
     other: Landscape,
-    draws: tuple[np.ndarray, np.ndarray],
-    noise: tuple[float, float],
+    pair: Pair,
+    spread: list[np.ndarray],
     threshold: float,
     seed: int = 0,
 ) -> Movement:
@@ -137,12 +139,12 @@ def movement(
     ----------
     dense, other : Landscape
         Over the same axes.
-    draws : tuple of ndarray of shape (n_draws, n_points)
-        Of the two landscapes, at the points of each, equally many.
-    noise : tuple of float
-        Standard deviation of a run of each, in percentage points.
+    pair : Pair
+        Their draws at the same settings.
+    spread : list of two ndarray of shape (n_common,)
+        Standard deviation of each network's measured values at the settings that both have.
     threshold : float
-        Of the regions of interest, in percentage points.
+        Of the regions of interest, in the metric's unit.
     seed : int, default 0
         Of the generator of exchanges and of noise.
 
@@ -161,36 +163,64 @@ def movement(
     Thesis, sections 2.3.1 and 4.1.2; the comparisons themselves go beyond it.
     """
     generator = np.random.default_rng(seed)
-    here, there = common_points(dense, other)
-    values = [
-        one.points["value"].to_numpy(float)[rows] for one, rows in ((dense, here), (other, there))
-    ]
-    places = np.log10(dense.points[list(dense.axes)].to_numpy(float)[here])
-    drawn = draws[0][:, here], draws[1][:, there]
-    runs = [
-        one.points["seeds"].to_numpy(float)[rows] for one, rows in ((dense, here), (other, there))
-    ]
-    spread = [sd / np.sqrt(n) for sd, n in zip(noise, runs, strict=True)]
+    rows = (dense, pair.here), (other, pair.there)
+    values = [one.points["value"].to_numpy(float)[at] for one, at in rows]
     measured = difference(dense, other)
-    fewer = min(one.points["value"].notna().sum() for one in (dense, other))
-    shapes = []
-    if 0 < COMMON * fewer <= len(here):
-        shapes = [ellipses(places, regions(one, threshold)) for one in drawn]
+    drawn = pair.dense[:, pair.both], pair.other[:, pair.both]
+    shapes = _shapes(pair, threshold)
     told = bool(shapes) and min(np.isfinite(one.length).mean() for one in shapes) >= FITTED
     length, other_length = [one.length for one in shapes] if told else np.full((2, 1), np.nan)
+    shared = [pair.dense, pair.other] if pair.interpolated else list(drawn)
     return Movement(
         variant=other.variant,
         threshold=threshold,
-        n=len(here),
+        n=len(pair.here),
+        interpolated=pair.interpolated,
         spearman=measured.spearman,
         kendall=measured.kendall,
-        spearman_interval=_spearman(*drawn),
-        overlap=_overlap(values, drawn[0], spread, threshold, generator),
-        shift=_shift(shapes, values, places, threshold, generator) if told else UNTOLD,
+        spearman_interval=_spearman(*shared),
+        overlap=_overlap(values, pair, spread, threshold, generator),
+        shift=_shift(shapes, values, dense.places[pair.here], threshold, generator)
+        if told
+        else UNTOLD,
         ellipse_overlap=interval(ellipse_overlaps(*shapes)) if told else UNKNOWN,
         lengths=(interval(length), interval(other_length)),
         longer=interval(other_length - length),
     )
+
+
+def shifts(pair: Pair, threshold: float) -> np.ndarray:
+    """Shift of the region's centre from the dense network's in each draw.
+
+    Parameters
+    ----------
+    pair : Pair
+    threshold : float
+        Of both regions, in the metric's unit.
+
+    Returns
+    -------
+    ndarray of shape (n_draws, 2)
+        In decades along the first and the second axis; NaN in draws where either region has too
+        few points for an ellipse.
+    """
+    shapes = _shapes(pair, threshold)
+    if not shapes:
+        return np.full((len(pair.dense), 2), np.nan)
+    one, other = shapes
+    moved = np.column_stack([other.first - one.first, other.second - one.second])
+    # A centre counts where there is an ellipse, as in Table 4.1.
+    moved[~(np.isfinite(one.length) & np.isfinite(other.length))] = np.nan
+    return moved
+
+
+def _shapes(pair: Pair, threshold: float) -> list[Ellipses]:
+    """Ellipses of both networks' regions among the settings at which both have draws."""
+    if not pair.both.any():
+        return []
+    places = pair.places[pair.both]
+    drawn = pair.dense[:, pair.both], pair.other[:, pair.both]
+    return [ellipses(places, regions(one, threshold)) for one in drawn]
 
 
 def permutation_test(
@@ -231,16 +261,16 @@ def _spearman(one: np.ndarray, other: np.ndarray) -> Interval:
     """Rank correlation of each draw's two landscapes, up to 1 where they may be one landscape."""
     if one.shape[1] < 2:
         return UNKNOWN
-    found = interval(_ranked_alike(one, other))
+    found = interval(rank_correlations(one, other))
     # What is not known of two landscapes only ever lowers their correlation. So much as here is
     # what two measurements of the first would leave: of each an error, and the draws around it.
     errors = [drawn - drawn.mean(axis=0) for drawn in (one, other)]
     twice = [one.mean(axis=0) + error + np.roll(error, 1, axis=0) for error in errors]
-    alike = found.estimate >= np.quantile(_ranked_alike(*twice), 1 - LEVEL)
+    alike = found.estimate >= np.quantile(rank_correlations(*twice), 1 - LEVEL)
     return found._replace(high=1.0) if alike else found
 
 
-def _ranked_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def rank_correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Spearman's correlation of each row of two arrays; draws have no ties."""
     ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (one, other)]
     apart = ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
@@ -250,15 +280,17 @@ def _ranked_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _overlap(
     values: list[np.ndarray],
-    drawn: np.ndarray,
+    pair: Pair,
     spread: list[np.ndarray],
     threshold: float,
     generator: np.random.Generator,
 ) -> Overlap:
-    if values[0].size == 0:
+    if pair.interpolated or values[0].size == 0:
         return Overlap(float("nan"), UNKNOWN, float("nan"))
     measured = jaccard(*(regions(one[None], threshold) for one in values))[0]
-    noisy = [drawn + sd * generator.standard_normal(drawn.shape) for sd in spread]
+    # In the order of the other network's points, which is that of the pair.
+    drawn, order = pair.dense[:, pair.both], np.argsort(pair.there)
+    noisy = [drawn + sd[order] * generator.standard_normal(drawn.shape) for sd in spread]
     by_chance = jaccard(*(regions(one, threshold) for one in noisy))
     return Overlap(
         float(measured), interval(by_chance), float((by_chance <= measured + 1e-9).mean())
@@ -274,7 +306,7 @@ def _shift(
 ) -> Shift:
     distance = float("nan")
     # A region of too few points has no ellipse, and its length is NaN.
-    if all(
+    if values[0].size and all(
         np.isfinite(ellipses(places, regions(one[None], threshold)).length[0]) for one in values
     ):
         distance = float(_distance(values[0][None], values[1][None], places, threshold)[0])

@@ -26,8 +26,8 @@ class Risk:
         Of d_theta over these points, in the metric's unit; std divides by n, as equation 3.5
         does. NaN where n is 0.
     relative_mean, relative_std : float
-        The same of d_theta / f(theta*), a fraction (0.01 is 1 % of the best value); NaN also where
-        that best is 0.
+        The same of d_theta / |f(theta*)|, a fraction (0.01 is 1 % of the best value); NaN also
+        where that best is 0.
     points : DataFrame of shape (n, 5)
         The two axes, value, risk (equation 3.4), relative (equation 3.6).
     missing : DataFrame of shape (n_missing, 2)
@@ -80,7 +80,7 @@ def risk(dense: Landscape, landscape: Landscape, threshold: float = 0.5) -> Risk
     points = region[~absent].reset_index(drop=True)
     best = landscape.best
     points["risk"] = best - points["value"]
-    points["relative"] = points["risk"] / best
+    points["relative"] = points["risk"] / (abs(best) or np.nan)
     return Risk(
         variant=landscape.variant,
         threshold=threshold,

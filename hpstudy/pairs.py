@@ -1,0 +1,95 @@
+"""Draws of the dense network's landscape and of another's at the same settings.
+
+Where the two were trained at the same settings these are taken as they are. Where they share fewer
+than half of either's, as two random searches do, both surfaces are interpolated to all settings of
+both that lie within the range of each.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpstudy.landscape import Landscape
+from hpstudy.risk import common_points
+from hpstudy.surrogate import DRAWS, Surrogate
+
+COMMON = 0.5
+"""Share of either network's settings that both must have before surfaces are not interpolated."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two networks' draws at the same settings.
+
+    Attributes
+    ----------
+    dense, other : ndarray of shape (n_draws, n_points)
+        -inf where a network has no value.
+    places : ndarray of shape (n_points, 2)
+        As `hpstudy.landscape.Landscape.places`.
+    both : ndarray of bool, shape (n_points,)
+        At which both networks have a value.
+    here, there : ndarray of int
+        Rows of the two landscapes' points that are one setting with two values
+        (`hpstudy.risk.common_points`).
+    interpolated : bool
+        Whether values at settings that only one network was trained at come from the surface of
+        the other.
+    """
+
+    dense: np.ndarray
+    other: np.ndarray
+    places: np.ndarray
+    both: np.ndarray
+    here: np.ndarray
+    there: np.ndarray
+    interpolated: bool
+
+
+def pair_up(one: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
+    """Draws of two networks at the same settings.
+
+    Parameters
+    ----------
+    one, other : Surrogate
+        Of the dense network and of another.
+    seeds : tuple of int
+        Of the generators of the two networks' draws.
+
+    Returns
+    -------
+    Pair
+        At all settings of the other network; or, interpolated, of both within common ranges, the
+        dense network's first.
+    """
+    here, there = common_points(one.landscape, other.landscape)
+    pair = one.landscape, other.landscape
+    fewer = min(x.points["value"].notna().sum() for x in pair)
+    if len(here) >= COMMON * fewer:
+        drawn = one.draws(DRAWS, seeds[0]), other.draws(DRAWS, seeds[1])
+        n = min(len(drawn[0]), len(drawn[1]))
+        aligned = np.full((n, drawn[1].shape[1]), -np.inf)
+        aligned[:, there] = drawn[0][:n][:, here]
+        both = np.isin(np.arange(aligned.shape[1]), there)
+        return Pair(aligned, drawn[1][:n], other.landscape.places, both, here, there, False)
+    rows = [within(x, y) for x, y in (pair, pair[::-1])]
+    # A setting of both is one setting.
+    rows[1][there[np.isin(here, np.flatnonzero(rows[0]))]] = False
+    places = [x.places[kept] for x, kept in zip(pair, rows, strict=True)]
+    drawn = []
+    for surrogate, seed, place in zip((one, other), seeds, places[::-1], strict=True):
+        drawn.append(surrogate.draws(DRAWS, seed, place))
+    n, counts = min(map(len, drawn)), [len(x.points) for x in pair]
+    dense = np.hstack([drawn[0][:n, : counts[0]][:, rows[0]], drawn[0][:n, counts[0] :]])
+    pruned = np.hstack([drawn[1][:n, counts[1] :], drawn[1][:n, : counts[1]][:, rows[1]]])
+    both = np.isfinite(dense[0]) & np.isfinite(pruned[0])
+    return Pair(dense, pruned, np.vstack(places), both, here, there, True)
+
+
+def within(landscape: Landscape, other: Landscape) -> np.ndarray:
+    """Which points of a landscape lie in the range that another's measured points span."""
+    known = other.places[other.placed & other.points["value"].notna().to_numpy()]
+    places, slack = landscape.places, 1e-9
+    with np.errstate(invalid="ignore"):
+        inside = (places >= known.min(axis=0) - slack) & (places <= known.max(axis=0) + slack)
+    return inside.all(axis=1) & landscape.placed & landscape.points["value"].notna().to_numpy()

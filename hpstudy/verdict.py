@@ -1,0 +1,223 @@
+"""Whether a pruned network may keep the dense one's settings: by hyperparameter, and both."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from hpstudy.analysis import Analysis
+from hpstudy.intervals import UNKNOWN, Interval, Loss, interval, loss
+from hpstudy.movement import FITTED
+from hpstudy.pooling import pooled
+from hpstudy.regret import smallest_k
+from hpstudy.risk import common_points
+
+NEGLIGIBLE = 0.3
+"""Decades, a factor of two: the largest shift along either axis that section 4.1.2 neglects."""
+TOLERABLE = 0.5
+"""Loss in percentage points up to which settings are kept: the thesis's narrower region."""
+TARGETS = (0.5, 0.25, 0.1)
+"""Expected regrets, in percentage points, for which the number of trainings is told."""
+
+Answer = Literal["keep", "retune", "inconclusive"]
+
+
+class Shift(NamedTuple):
+    """What one hyperparameter of one network asks for.
+
+    Attributes
+    ----------
+    answer : str
+        "keep" where the interval of the shift of the good region's centre lies within
+        `NEGLIGIBLE` of 0, "retune" where it lies wholly outside, "inconclusive" otherwise and
+        without an interval.
+    shift : Interval
+        In decades along the axis.
+    at_end : tuple of str
+        Networks of the two whose good region reaches the end of the grid on this axis: it may go
+        on there, and its centre with it.
+    """
+
+    answer: Answer
+    shift: Interval
+    at_end: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether one pruned network may keep the dense network's settings.
+
+    Attributes
+    ----------
+    variant : str
+        The network.
+    threshold : float
+        Of the good regions: a setting is good within so much of its network's best.
+    axes : dict of str to Shift
+        By hyperparameter.
+    both : str
+        "keep" where the loss at the dense network's measured optimum is at most `tolerable`,
+        "retune" where it is more, each by a one-sided 95 % bound; "inconclusive" otherwise,
+        without an interval, and in place of "keep" where the network's own best lies on the edge of
+        its grid in half of the draws or more: the loss is then only what this grid shows.
+    tolerable : float
+        In the metric's unit.
+    measured : float
+        Loss at that setting as measured; NaN where the network was not trained there.
+    loss, second : Loss
+        At the dense network's measured optimum, and at the setting that measured second best.
+    interpolated : bool
+        Whether the loss is read off the network's surface, as it was not trained there.
+    kept : tuple of int
+        How many of the dense network's good settings are good for this one, and of how many that
+        both were trained at; as measured.
+    """
+
+    variant: str
+    threshold: float
+    axes: dict[str, Shift]
+    both: Answer
+    tolerable: float
+    measured: float
+    loss: Loss
+    second: Loss
+    interpolated: bool
+    kept: tuple[int, int]
+
+
+def verdict(
+    analysis: Analysis, variant: str, threshold: float, tolerable: float = TOLERABLE
+) -> Verdict:
+    """Verdict on one pruned network of an analysis.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        Of the dense network and this one.
+    variant : str
+        The pruned network.
+    threshold : float
+        Of the good regions whose centres are compared, in the metric's unit.
+    tolerable : float, default 0.5
+        Loss that is no reason to tune again, in the metric's unit.
+
+    References
+    ----------
+    Thesis, section 4.1.2 (shift) and 3.3.2 (risk); the rule goes beyond it.
+    """
+    measured, _ = analysis.keeping(variant)
+    lost = analysis.lost(variant)
+    both: Answer = "inconclusive"
+    if lost.at_least > tolerable:
+        both = "retune"
+    elif lost.at_most <= tolerable and analysis.edge(variant) < 0.5:
+        both = "keep"
+    drawn = analysis.shift_draws(variant, threshold)
+    pair = [analysis.landscapes[name] for name in (analysis.dense, variant)]
+    ends = [one.at_end(one.roi(threshold)) for one in pair]
+    shifts = {}
+    for k, axis in enumerate(pair[0].axes):
+        moved = _told(drawn[:, k])
+        at_end = [one.variant for one, found in zip(pair, ends, strict=True) if axis in found]
+        shifts[axis] = Shift(answer(moved), moved, tuple(at_end))
+    here, there = common_points(*pair)
+    good = pair[0].inside(threshold)[here]
+    still = int(pair[1].inside(threshold)[there][good].sum())
+    return Verdict(
+        variant=variant,
+        threshold=threshold,
+        axes=shifts,
+        both=both,
+        tolerable=tolerable,
+        measured=measured,
+        loss=lost,
+        second=analysis.lost(variant, 1),
+        interpolated=analysis.interpolated(variant),
+        kept=(still, int(good.sum())),
+    )
+
+
+def answer(shift: Interval) -> Answer:
+    """What the interval of a shift says of one hyperparameter (`Shift.answer`)."""
+    if -NEGLIGIBLE <= shift.low and shift.high <= NEGLIGIBLE:
+        return "keep"
+    if shift.low > NEGLIGIBLE or shift.high < -NEGLIGIBLE:
+        return "retune"
+    return "inconclusive"
+
+
+class Pooled(NamedTuple):
+    """What several networks say together.
+
+    Attributes
+    ----------
+    networks : int
+        Pruned networks with an interval of their shift.
+    axes : dict of str to Interval
+        Mean shift of networks like these, in decades (`hpstudy.pooling.pooled`).
+    answers : dict of str to Answer
+        By axis, by the rule of `Shift.answer`.
+    loss : Loss
+        Mean of the losses at the dense networks' measured optima.
+    """
+
+    networks: int
+    axes: dict[str, Interval]
+    answers: dict[str, Answer]
+    loss: Loss
+
+
+def pooled_verdict(studies: Iterable[tuple[Analysis, float]]) -> Pooled | None:
+    """Pool the pruned networks of studies over the same axes.
+
+    Parameters
+    ----------
+    studies : iterable of (Analysis, float)
+        Each with the threshold of its good regions.
+
+    Returns
+    -------
+    Pooled or None
+        None where fewer than two networks have intervals.
+    """
+    studies, shifts, gaps = list(studies), [], []
+    axes = next(iter(studies[0][0].landscapes.values())).axes
+    for analysis, threshold in studies:
+        drawn = [analysis.shift_draws(name, threshold) for name in analysis.pruned]
+        drawn = [one for one in drawn if len(one) and np.isfinite(one).mean() >= FITTED]
+        if drawn:
+            n = min(map(len, drawn))
+            shifts.append(np.stack([one[:n] for one in drawn], axis=-1))
+        gaps += [gap for name in analysis.pruned if (gap := analysis.loss_draws(name)) is not None]
+    count = sum(one.shape[-1] for one in shifts)
+    if count < 2:
+        return None
+    n = min(len(one[0]) for one in gaps)
+    means = [np.mean([gap[k][:n] for gap in gaps], axis=0) for k in (0, 1)]
+    found = {axis: pooled(one[:, k] for one in shifts) for k, axis in enumerate(axes)}
+    answers = {axis: answer(one) for axis, one in found.items()}
+    return Pooled(count, found, answers, loss(*means))
+
+
+def trainings(analysis: Analysis, variant: str) -> dict[str, dict[float, int | None]]:
+    """Fewest trainings that bring the expected regret to each of `TARGETS`.
+
+    Returns
+    -------
+    dict
+        "random" and "local" (`hpstudy.outcomes.Regret`) -> target -> trainings, None where no
+        number does; empty without a regret.
+    """
+    regret = analysis.regret(variant)
+    if regret is None:
+        return {"random": {}, "local": {}}
+    return {
+        way: {target: smallest_k(curve.estimate, target) for target in TARGETS}
+        for way, curve in regret._asdict().items()
+    }
+
+
+def _told(drawn: np.ndarray) -> Interval:
+    """Interval of a shift, where nine in ten draws or more have one."""
+    return interval(drawn) if len(drawn) and np.isfinite(drawn).mean() >= FITTED else UNKNOWN
