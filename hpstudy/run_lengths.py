@@ -55,7 +55,7 @@ def one_row_each(
         chosen = pd.concat([chosen[~chosen["_id"].isin(ended)], ordered.loc[best]])
     reached = ordered.groupby("_id")["epoch"].max()
     chosen = chosen.assign(epoch=chosen["_id"].map(reached))
-    kept = chosen.loc[[line for line in runs.index if line in set(chosen.index)]]
+    kept = chosen.loc[runs.index[runs.index.isin(chosen.index)]]
     note = (
         f"The {len(runs):,} rows of {source.label} are epochs ({source.found['epoch']}) of "
         f"{count(len(kept), 'run')} (by {by}); the {epoch} row of each is taken."

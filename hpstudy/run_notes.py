@@ -11,6 +11,8 @@ from hpstudy.run_columns import Source
 from hpstudy.run_settings import settings_of
 from hpstudy.words import count, list_text
 
+# Runs of which the shorter have this share of the longer's epochs are no shorter to speak of.
+_EQUAL = 0.9
 # Steps of a grid that its lowest value may lie below the next.
 _STEPS = 2.0
 
@@ -57,13 +59,26 @@ def left_out(left: Counter[str]) -> list[str]:
     return [f"Runs left out: {list_text(reasons)}."] if reasons else []
 
 
-def unaccounted(columns: list[str]) -> list[str]:
+def unaccounted(columns: list[str], axes: tuple[str, ...]) -> list[str]:
     """That hyperparameters beside the axes vary."""
     if not columns:
         return []
+    way = f" (--axes {axes[0]},{columns[0]} makes it an axis)" if len(axes) == 1 else ""
     return [
-        f"What varies from setting to setting and is no axis counts as noise: {listed(columns)}."
+        "What varies from setting to setting and is no axis counts as noise: "
+        f"{listed(columns)}{way}."
     ]
+
+
+def lengths(table: pd.DataFrame) -> list[str]:
+    """That variants were trained for other numbers of epochs or steps."""
+    if "epoch" not in table:
+        return []
+    longest = table.loc[table["metric"].notna()].groupby("variant", sort=False)["epoch"].max()
+    if longest.min() >= _EQUAL * longest.max():
+        return []
+    said = list_text(f"{name} {most:g}" for name, most in longest.dropna().items())
+    return [f"The longest runs of the variants differ: {said} epochs or steps."]
 
 
 def zeros(table: pd.DataFrame, axes: tuple[str, ...]) -> list[str]:

@@ -175,11 +175,15 @@ def typed_rows(
         state = cells.parse(rows[column], column, cells.to_state, remedy)
     left["failed"] += int((state == "failed").sum())
     left["not ended"] += int((state == "unfinished").sum())
-    early = state == "stopped"
-    places = rows[["_variant", *(source.found[axis] for axis in axes)]]
-    nowhere = early & places.map(cells.is_blank).any(axis=1)
+    places = rows[[source.found[axis] for axis in axes]].map(cells.is_blank)
+    nowhere = (state == "stopped") & places.any(axis=1)
     left["stopped before they had a setting"] += int(nowhere.sum())
-    rows = rows[state.isin(["ended", "stopped"]) & ~nowhere]
+    # As where data were prepared in a run of its own.
+    empty = places.all(axis=1) & rows[source.found["metric"]].map(cells.is_blank)
+    empty &= state == "ended"
+    left["with neither a setting nor a value"] += int(empty.sum())
+    early = state == "stopped"
+    rows = rows[state.isin(["ended", "stopped"]) & ~nowhere & ~empty]
     if rows.empty:
         raise HpstudyError(f"no run of {source.label} has ended.")
     return _values(source, rows, early[rows.index], axes)

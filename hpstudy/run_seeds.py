@@ -6,10 +6,74 @@ from hpstudy import run_names as names
 from hpstudy.errors import HpstudyError
 from hpstudy.run_cells import also, parse, to_integer
 from hpstudy.run_columns import Source
-from hpstudy.run_settings import settings_of
+from hpstudy.run_options import TRUTHS
+from hpstudy.run_settings import check_settings, settings_of
 
 
-def seed_column(
+def join_runs(
+    sources: list[Source],
+    rows: list[pd.DataFrame],
+    axes: tuple[str, ...],
+    averaged: dict[str, list[str]],
+) -> tuple[pd.DataFrame, str, list[str]]:
+    """Runs of all tables in one, with a seed each.
+
+    Parameters
+    ----------
+    sources : list of Source
+    rows : list of DataFrame
+        Runs of each, with "variant", the axes, "metric", "diverged", "stopped".
+    axes : tuple of str
+    averaged : dict of str to list of str
+        By the label of each table: columns that the user averages over.
+
+    Returns
+    -------
+    table : DataFrame
+        With "seed"; "diverged" and "stopped" where a table or a run says so.
+    by : str
+        Columns that tell the seed.
+    loose : list of str
+        Hyperparameters that vary from setting to setting beside the axes.
+
+    Raises
+    ------
+    HpstudyError
+        If runs of one setting differ in more than their seed, or a run comes twice.
+    """
+    table = pd.concat(rows)
+    spare = pd.concat(
+        [
+            source.cells.loc[one.index, source.spare]
+            for source, one in zip(sources, rows, strict=True)
+        ]
+    ).fillna("")
+    told = [
+        source.cells.loc[one.index, source.seeds] for source, one in zip(sources, rows, strict=True)
+    ]
+    loose = check_settings(table, spare, axes, pd.concat(told).fillna(""))
+    seeds = pd.Series(-1, index=table.index, dtype="int64")
+    by, known = [], []
+    for source, one in zip(sources, rows, strict=True):
+        found, column = _seed_column(source, one, axes, averaged[source.label])
+        if found is not None:
+            seeds[one.index] = found
+            known += list(one.index)
+            by.append(column)
+    missing = seeds.index.difference(known, sort=False)
+    # Each of its own, so that no two settings seem to share one.
+    start = max(seeds.max() + 1, 0)
+    seeds[missing] = range(start, start + len(missing))
+    table["seed"] = seeds
+    _check_repeats(table, axes)
+    for name in TRUTHS:
+        given = any(name in source.found for source in sources)
+        if not given and not table[name].any():
+            table = table.drop(columns=name)
+    return table, ", ".join(dict.fromkeys(by)), loose
+
+
+def _seed_column(
     source: Source, table: pd.DataFrame, axes: tuple[str, ...], averaged: list[str]
 ) -> tuple[pd.Series | None, str]:
     """What tells runs of one setting apart, in one table.
@@ -46,7 +110,7 @@ def seed_column(
         if not keys.duplicated().any():
             break
     else:
-        raise repeated(keys, table, axes, columns)
+        raise _repeated(keys, table, axes, columns)
     varying = [column for column in columns if cells[column].nunique() > 1] or columns[:1]
     by = ", ".join(varying)
     if len(varying) > 1:
@@ -69,17 +133,17 @@ def _check_ids(
     for column in names.named(list(cells.columns), ("run_id", "trial_id", "uuid")):
         keys = pd.concat([settings.rename("_setting"), cells[[column]], table["metric"]], axis=1)
         if keys.duplicated().any():
-            raise repeated(keys, table, axes, [column])
+            raise _repeated(keys, table, axes, [column])
 
 
-def check_repeats(table: pd.DataFrame, axes: tuple[str, ...]) -> None:
+def _check_repeats(table: pd.DataFrame, axes: tuple[str, ...]) -> None:
     """Refuse a run of one variant, setting and seed that comes twice, perhaps in two tables."""
     keys = pd.concat([settings_of(table, axes).rename("_setting"), table["seed"]], axis=1)
     if keys.duplicated().any():
-        raise repeated(keys, table, axes, ["seed"])
+        raise _repeated(keys, table, axes, ["seed"])
 
 
-def repeated(
+def _repeated(
     keys: pd.DataFrame, table: pd.DataFrame, axes: tuple[str, ...], columns: list[str]
 ) -> HpstudyError:
     """Refusal of a run that comes twice.

@@ -89,11 +89,14 @@ def _refusal(
     kinds = "; ".join(f"{column}: {listed(_few(values[column]))}" for column in columns)
     where = " ".join(f"--where {_word(f'{column}={values[column][0]}')}" for column in columns)
     some = _word(",".join(columns))
+    axis = ""
+    if len(axes) == 1 == len(found) and _is_numeric(cells.loc[given.index, first]):
+        axis = f"make it an axis (--axes {_word(f'{axes[0]},{first}')}), "
     return HpstudyError(
         f"runs differ in more than their seed: {verb}{first} is {shown(cells.loc[line, first])} on "
         f"{line} and {shown(cells.loc[other, first])} on {other} ({len(given):,} such lines; "
-        f"{kinds}). Take one value ({where}), make variants of them (--variant-by {some}), or "
-        f"average over them as over seeds (--average-over {some})."
+        f"{kinds}). Take one value ({where}), {axis}make variants of them (--variant-by {some}), "
+        f"or average over them as over seeds (--average-over {some})."
     )
 
 

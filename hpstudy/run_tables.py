@@ -1,5 +1,6 @@
 """Tables of runs from anywhere, read into one with every value checked."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +14,15 @@ from hpstudy.landscape import GOALS, check_axes, grid_values
 from hpstudy.run_columns import Source, check_said, find_axes, find_metric, find_others
 from hpstudy.run_files import read_cells
 from hpstudy.run_lengths import one_row_each, short_runs
-from hpstudy.run_notes import deviations, left_out, unaccounted, what_is_what, which_way, zeros
+from hpstudy.run_notes import (
+    deviations,
+    left_out,
+    lengths,
+    unaccounted,
+    what_is_what,
+    which_way,
+    zeros,
+)
 from hpstudy.run_options import (
     ACCURACIES,
     TRUTHS,
@@ -25,8 +34,8 @@ from hpstudy.run_options import (
 )
 from hpstudy.run_rows import keep_rows, name_variants, resolved, typed_rows
 from hpstudy.run_scale import settle_goal, settle_units
-from hpstudy.run_seeds import check_repeats, seed_column
-from hpstudy.run_settings import check_settings, settings_of
+from hpstudy.run_seeds import join_runs
+from hpstudy.run_settings import settings_of
 
 
 # DataFrames do not compare to one truth value, hence eq=False.
@@ -158,7 +167,7 @@ def read_runs(
         rows[n] = _ended(rows[n][~short])
         notes += [said] * bool(said) + [kept] * bool(kept)
     in_percent, fractions = settle_units(sources, rows, goal, percent)
-    table, seeded_by, loose = _joined(sources, rows, swept, averaged)
+    table, seeded_by, loose = join_runs(sources, rows, swept, averaged)
     if std is not None and settings_of(table, swept).duplicated().any():
         line = settings_of(table, swept).duplicated().idxmax()
         raise HpstudyError(
@@ -174,7 +183,8 @@ def read_runs(
         *constant,
         *notes,
         *left_out(left),
-        *unaccounted(loose),
+        *lengths(table),
+        *unaccounted(loose, swept),
         *zeros(table, kept_axes),
         *([] if std is not None else deviations(sources, table, swept)),
     ]
@@ -189,7 +199,7 @@ def _open(tables: str | Path | Iterable[str | Path]) -> list[Source]:
     from hpstudy.run_sources import is_source, read_source
 
     labels = [str(one) for one in ([tables] if isinstance(tables, str | Path) else tables)]
-    places = [label if is_source(label) else Path(label).resolve() for label in labels]
+    places = [label if is_source(label) else os.path.abspath(label) for label in labels]
     if len(set(places)) < len(places) or not places:
         raise HpstudyError("name each table once, and at least one.")
     sources = []
@@ -228,45 +238,6 @@ def _ended(rows: pd.DataFrame) -> pd.DataFrame:
     lost = ~np.isfinite(rows["metric"]) & ~rows["stopped"]
     diverged = rows["diverged"] | lost
     return rows.assign(diverged=diverged, metric=rows["metric"].where(~diverged & ~rows["stopped"]))
-
-
-def _joined(
-    sources: list[Source],
-    rows: list[pd.DataFrame],
-    axes: tuple[str, ...],
-    averaged: dict[str, list[str]],
-) -> tuple[pd.DataFrame, str, list[str]]:
-    """Runs of all tables with a seed each, the columns that say it, and a note on the others."""
-    table = pd.concat(rows)
-    spare = pd.concat(
-        [
-            source.cells.loc[one.index, source.spare]
-            for source, one in zip(sources, rows, strict=True)
-        ]
-    ).fillna("")
-    told = [
-        source.cells.loc[one.index, source.seeds] for source, one in zip(sources, rows, strict=True)
-    ]
-    loose = check_settings(table, spare, axes, pd.concat(told).fillna(""))
-    seeds = pd.Series(-1, index=table.index, dtype="int64")
-    by, known = [], []
-    for source, one in zip(sources, rows, strict=True):
-        found, column = seed_column(source, one, axes, averaged[source.label])
-        if found is not None:
-            seeds[one.index] = found
-            known += list(one.index)
-            by.append(column)
-    missing = seeds.index.difference(known, sort=False)
-    # Each of its own, so that no two settings seem to share one.
-    start = max(seeds.max() + 1, 0)
-    seeds[missing] = range(start, start + len(missing))
-    table["seed"] = seeds
-    check_repeats(table, axes)
-    for name in TRUTHS:
-        given = any(name in source.found for source in sources)
-        if not given and not table[name].any():
-            table = table.drop(columns=name)
-    return table, ", ".join(dict.fromkeys(by)), loose
 
 
 def _varying(table: pd.DataFrame, axes: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:

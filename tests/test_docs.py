@@ -23,8 +23,8 @@ TESTS = sorted((ROOT / "tests").glob("test_*.py"))
 MODULES = sorted(module.name for module in pkgutil.iter_modules(hpstudy.__path__))
 # What redraws pages: these work where torch is not installed.
 TORCHLESS = (
-    "cli errors landscape risk table thesis compare answer captions figures explore results report "
-    "costtables racing decoded ellipse cells surrogate intervals movement overlap regret analysis "
+    "cli errors landscape risk run_tables thesis compare answer captions figures explore results "
+    "report costtables racing decoded ellipse surrogate intervals movement overlap regret analysis "
     "advice agreement evidence differencemaps gridcheck comparetext interactive"
 ).split()
 

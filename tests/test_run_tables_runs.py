@@ -83,6 +83,12 @@ def test_all_hyperparameters_that_vary_are_named_at_once(save):
     assert "--variant-by optimizer,dropout" in words
 
 
+def test_second_axis_of_another_name_is_offered_as_one(save):
+    table = grid().rename(columns={"weight_decay": "shrinkage"})
+    assert "--axes lr,shrinkage" in refusal(save(table))
+    assert read_runs(save(table), axes=("lr", "shrinkage")).axes == ("lr", "shrinkage")
+
+
 def test_optimizer_drawn_at_random_with_the_settings_is_no_noise(save):
     # Each setting comes once, so that no mean hides it, but one surface would run through both.
     drawn = np.random.default_rng(0)
@@ -221,6 +227,12 @@ def test_half_trained_runs_are_left_out_and_counted_unless_all_are_wanted(save):
     assert len(read_runs(save(table), any_length=True).table) == 18
 
 
+def test_variants_of_other_lengths_are_said(save):
+    dense, pruned = grid().assign(epoch=30), grid().assign(epoch=3)
+    notes = read_runs([save(dense, "dense.csv"), save(pruned, "pruned.csv")]).notes
+    assert any("30" in note and "pruned 3" in note for note in notes)
+
+
 def test_repeats_that_stopped_by_themselves_are_not_rows_of_one_run(save):
     table = grid(repeat=[0, 1]).assign(epoch=[8, 12] * 9).drop(columns="repeat")
     assert len(read_runs(save(table), any_length=True).table) == 18
@@ -284,6 +296,12 @@ def test_parents_of_nested_runs_are_left_out_and_counted(save):
         read = read_runs(save(pd.concat([children, parent])))
         assert len(read.table) == 27 and "diverged" not in read.table
         assert any("9 parents of nested runs" in note for note in read.notes)
+
+
+def test_run_without_a_setting_and_a_value_is_none_of_the_sweep(save):
+    table = pd.concat([grid().assign(run_id="a"), pd.DataFrame({"run_id": ["b"]})])
+    read = read_runs(save(table))
+    assert len(read.table) == 9 and any("1 with neither" in note for note in read.notes)
 
 
 # --- which way is better --------------------------------------------------------------------------
