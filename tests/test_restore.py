@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 import tiny
 
@@ -10,6 +11,7 @@ from hpstudy.check import check_files
 from hpstudy.cli import main
 from hpstudy.errors import HpstudyError
 from hpstudy.plan import Plan
+from hpstudy.published import read_published
 from hpstudy.publishing import publish_study
 from hpstudy.restore import restore
 from hpstudy.store import Store
@@ -155,3 +157,23 @@ def test_tables_of_two_machines_with_a_variant_each_become_one(swept, table, tmp
     assert restore(table, store)["known"] == 0 and restore(theirs, store)["known"] == 2
     whole = Plan(tiny.study({"variants": ["uniform-0.2", "nonuniform-0.2"]}), store)
     assert not whole.missing() and len(whole.table()) == 6
+
+
+def test_runs_without_weight_decay_are_trained_published_checked_and_restored(tmp_path, refused):
+    study = tiny.study({"grid.weight_decay": [0, 0.01], "variants": []})
+    plan = Plan(study, Store(tmp_path / "store.sqlite"))
+    assert sweep(plan, workers=1) == 4
+    path = publish_study(plan, tmp_path, "hpstudy run tiny.yaml", 1)
+    runs = pd.read_csv(path)
+    assert runs["weight_decay"].tolist() == [0, 0.01] * 2
+    # Nothing but the decay differs, and after two steps already it does.
+    assert runs["loss"].nunique() == 4
+    assert [findings.faults for findings in check_files([plan.store.path, path])] == [[], []]
+    again = Store(tmp_path / "again.sqlite")
+    assert restore(path, again)["runs"] == 4 and not Plan(study, again).missing()
+    for name, value in (("lr", "0.0"), ("weight_decay", "-0.01")):
+        pd.read_csv(path, dtype=str).assign(**{name: value}).to_csv(path, index=False)
+        words = refused(read_published, path)
+        least = "a number from 1e-30 to 1e+30" + ", or 0" * (name == "weight_decay")
+        assert words == f"line 2 of {path}: {name} is '{value}', but must be {least}."
+        path = publish_study(plan, tmp_path, "hpstudy run tiny.yaml", 1)

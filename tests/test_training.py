@@ -172,12 +172,13 @@ def plain_training(model, data, plan, lr, weight_decay, seed):
     return {"train_loss": losses, "loss": test_losses, "top1": accuracies}
 
 
-def test_training_is_the_plain_loop_with_the_same_draws():
+@pytest.mark.parametrize("weight_decay", [0.01, 0.0])
+def test_training_is_the_plain_loop_with_the_same_draws(weight_decay):
     data = tiny.random_images(train=45, test=30)
     plan = recipe(epochs=4, batch_size=20, lr_decay=0.2, lr_decay_epochs=(2,))
     model, plain = small_network(), small_network()
-    result = train(model, data, plan, lr=0.05, weight_decay=0.01, seed=3)
-    curve = plain_training(plain, data, plan, 0.05, 0.01, 3)
+    result = train(model, data, plan, lr=0.05, weight_decay=weight_decay, seed=3)
+    curve = plain_training(plain, data, plan, 0.05, weight_decay, 3)
     for key, values in curve.items():
         assert result.curve[key] == pytest.approx(values, rel=1e-12), key
     expected = weights(plain)
