@@ -26,7 +26,7 @@ from hpstudy.intervals import (
     regions,
     risk_draws,
 )
-from hpstudy.landscape import Landscape
+from hpstudy.landscape import TOLERANCE, Landscape
 from hpstudy.movement import FITTED, Movement, movement, shifts
 from hpstudy.outcomes import Best, Curve, Regret, RiskInterval, Shape
 from hpstudy.overlap import Band, band
@@ -111,8 +111,15 @@ class Analysis:
             return np.full(len(self.landscapes[variant].points), np.nan)
         return regions(drawn, threshold).mean(axis=0)
 
-    def edge(self, variant: str) -> float:
-        """Share of the draws whose best lies on the edge of the network's grid; NaN without any."""
+    def edge(self, variant: str, margin: float = 0.0) -> float:
+        """Share of the draws that are best on the edge of the network's grid; NaN without any.
+
+        Parameters
+        ----------
+        variant : str
+        margin : float, default 0
+            By how much the best of the edge must exceed the best inside, in the metric's unit.
+        """
         drawn = self.draws(variant)
         if drawn is None:
             return float("nan")
@@ -122,7 +129,9 @@ class Analysis:
             values = landscape.points[axis]
             # Nothing lies below a weight decay of 0.
             outer |= values.isin({values.min(), values.max()} - {0.0}).to_numpy()
-        return float(outer[drawn.argmax(axis=1)].mean())
+        if outer.all() or not outer.any():
+            return float(outer.all())
+        return float((drawn[:, outer].max(axis=1) > drawn[:, ~outer].max(axis=1) + margin).mean())
 
     def best(self, variant: str) -> Best:
         """Best of one network, as measured and without the luck in it."""
@@ -359,8 +368,8 @@ def ranked_row(landscape: Landscape, rank: int) -> int:
 
 def best_row(landscape: Landscape) -> int:
     """Row of `Landscape.best_at` among the points."""
-    at = [landscape.points[axis] == value for axis, value in landscape.best_at.items()]
-    return int(np.flatnonzero(at[0] & at[1])[0])
+    best = landscape.points["value"] >= landscape.best - TOLERANCE
+    return int(np.flatnonzero(best)[0])
 
 
 def _curve(curves: np.ndarray) -> Curve:

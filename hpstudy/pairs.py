@@ -2,7 +2,8 @@
 
 Where the two were trained at the same settings these are taken as they are. Where they share fewer
 than half of either's, as two random searches do, both surfaces are interpolated to all settings of
-both that lie within the range of each.
+both that lie within the range of each. Over one axis they are interpolated to a ladder of settings,
+as the few on one line place a region's ends only roughly.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from hpstudy.surrogate import DRAWS, Surrogate
 
 COMMON = 0.5
 """Share of either network's settings that both must have before surfaces are not interpolated."""
+
+RUNGS = 61
+"""Settings to which surfaces over one axis are interpolated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,8 @@ def pair_up(one: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
     """
     here, there = common_points(one.landscape, other.landscape)
     pair = one.landscape, other.landscape
+    if len(one.landscape.axes) == 1:
+        return _on_a_line(one, other, seeds, here, there)
     fewer = min(x.points["value"].notna().sum() for x in pair)
     if len(here) >= COMMON * fewer:
         drawn = one.draws(DRAWS, seeds[0]), other.draws(DRAWS, seeds[1])
@@ -84,6 +90,22 @@ def pair_up(one: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
     pruned = np.hstack([drawn[1][:n, counts[1] :], drawn[1][:n, : counts[1]][:, rows[1]]])
     both = np.isfinite(dense[0]) & np.isfinite(pruned[0])
     return Pair(dense, pruned, np.vstack(places), both, here, there, True)
+
+
+def _on_a_line(
+    one: Surrogate, other: Surrogate, seeds: tuple[int, int], here: np.ndarray, there: np.ndarray
+) -> Pair:
+    ranges = [x.landscape.places[x.inside, 0] for x in (one, other)]
+    ends = max(x.min() for x in ranges), min(x.max() for x in ranges)
+    rungs = RUNGS if ends[0] < ends[1] else 0
+    places = np.column_stack([np.linspace(*ends, rungs), np.zeros(rungs)])
+    drawn = [
+        x.draws(DRAWS, seed, places)[:, len(x.landscape.points) :]
+        for x, seed in zip((one, other), seeds, strict=True)
+    ]
+    n = min(map(len, drawn))
+    both = np.ones(rungs, bool)
+    return Pair(drawn[0][:n], drawn[1][:n], places, both, here, there, True)
 
 
 def within(landscape: Landscape, other: Landscape) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hpstudy.analysis import Analysis
-from hpstudy.intervals import UNKNOWN, Interval, Loss, interval, loss
+from hpstudy.intervals import UNKNOWN, Interval, Loss, interval, loss, regions
 from hpstudy.movement import FITTED
 from hpstudy.pooling import pooled
 from hpstudy.regret import smallest_k
@@ -17,6 +17,10 @@ NEGLIGIBLE = 0.3
 """Decades, a factor of two: the largest shift along either axis that section 4.1.2 neglects."""
 TOLERABLE = 0.5
 """Loss in percentage points up to which settings are kept: the thesis's narrower region."""
+GRID = 0.5
+"""Largest share of the settings in a region whose centre is its own: 0.71 of those of one axis."""
+MARGIN = 0.2
+"""Share of the tolerable loss by which a grid's edge must be better to cast doubt on the grid."""
 TARGETS = (0.5, 0.25, 0.1)
 """Expected regrets, in percentage points, for which the number of trainings is told."""
 
@@ -31,7 +35,8 @@ class Shift(NamedTuple):
     answer : str
         "keep" where the interval of the shift of the good region's centre lies within
         `NEGLIGIBLE` of 0, "retune" where it lies wholly outside, "inconclusive" otherwise and
-        without an interval.
+        without an interval: where too few draws have an ellipse, or where the good region of
+        either network is so large (`GRID`) that its centre is the grid's.
     shift : Interval
         In decades along the axis.
     at_end : tuple of str
@@ -59,8 +64,9 @@ class Verdict:
     both : str
         "keep" where the loss at the dense network's measured optimum is at most `tolerable`,
         "retune" where it is more, each by a one-sided 95 % bound; "inconclusive" otherwise,
-        without an interval, and in place of "keep" where the network's own best lies on the edge of
-        its grid in half of the draws or more: the loss is then only what this grid shows.
+        without an interval, and in place of "keep" where the edge of the network's own grid is
+        better than its inside, by `MARGIN`, in half of the draws or more: the loss is then only
+        what this grid shows.
     tolerable : float
         In the metric's unit.
     measured : float
@@ -111,14 +117,14 @@ def verdict(
     both: Answer = "inconclusive"
     if lost.at_least > tolerable:
         both = "retune"
-    elif lost.at_most <= tolerable and analysis.edge(variant) < 0.5:
+    elif lost.at_most <= tolerable and analysis.edge(variant, MARGIN * tolerable) < 0.5:
         both = "keep"
-    drawn = analysis.shift_draws(variant, threshold)
+    drawn = shift_draws(analysis, variant, threshold)
     pair = [analysis.landscapes[name] for name in (analysis.dense, variant)]
     ends = [one.at_end(one.roi(threshold)) for one in pair]
     shifts = {}
     for k, axis in enumerate(pair[0].axes):
-        moved = _told(drawn[:, k])
+        moved = UNKNOWN if drawn is None else interval(drawn[:, k])
         at_end = [one.variant for one, found in zip(pair, ends, strict=True) if axis in found]
         shifts[axis] = Shift(answer(moved), moved, tuple(at_end))
     here, there = common_points(*pair)
@@ -184,12 +190,14 @@ def pooled_verdict(studies: Iterable[tuple[Analysis, float]]) -> Pooled | None:
     studies, shifts, gaps = list(studies), [], []
     axes = next(iter(studies[0][0].landscapes.values())).axes
     for analysis, threshold in studies:
-        drawn = [analysis.shift_draws(name, threshold) for name in analysis.pruned]
-        drawn = [one for one in drawn if len(one) and np.isfinite(one).mean() >= FITTED]
+        drawn = [shift_draws(analysis, name, threshold) for name in analysis.pruned]
+        drawn = [one for one in drawn if one is not None]
         if drawn:
             n = min(map(len, drawn))
             shifts.append(np.stack([one[:n] for one in drawn], axis=-1))
-        gaps += [gap for name in analysis.pruned if (gap := analysis.loss_draws(name)) is not None]
+        found = (analysis.loss_draws(name) for name in analysis.pruned)
+        # Draws of two studies come of the same random numbers, and are not to be paired.
+        gaps += [np.roll(gap, len(shifts), axis=1) for gap in found if gap is not None]
     count = sum(one.shape[-1] for one in shifts)
     if count < 2:
         return None
@@ -218,6 +226,11 @@ def trainings(analysis: Analysis, variant: str) -> dict[str, dict[float, int | N
     }
 
 
-def _told(drawn: np.ndarray) -> Interval:
-    """Interval of a shift, where nine in ten draws or more have one."""
-    return interval(drawn) if len(drawn) and np.isfinite(drawn).mean() >= FITTED else UNKNOWN
+def shift_draws(analysis: Analysis, variant: str, threshold: float) -> np.ndarray | None:
+    """`Analysis.shift_draws`, where these tell a shift; None where `Shift.answer` excludes it."""
+    pair, drawn = analysis.pair(variant), analysis.shift_draws(variant, threshold)
+    if not len(drawn) or np.isfinite(drawn[:, 0]).mean() < FITTED:
+        return None
+    most = GRID ** (len(analysis.landscapes[variant].axes) / 2)
+    inside = (regions(one[:, pair.both], threshold) for one in (pair.dense, pair.other))
+    return drawn if all(one.mean() <= most for one in inside) else None
