@@ -6,10 +6,11 @@ import pandas as pd
 
 from hpstudy.ellipse import confidence_level
 from hpstudy.landscape import Landscape
+from hpstudy.levels import Metric, metric_of
 from hpstudy.panels import TOP, Panels, landscape_panels
-from hpstudy.results import METRIC_TITLES, roi_title, variant_title
+from hpstudy.results import roi_title, variant_title
 from hpstudy.risk import Risk
-from hpstudy.words import count
+from hpstudy.words import axis_title, count, list_text
 
 BIASED = "The best of many noisy accuracies is biased upward."
 
@@ -44,11 +45,11 @@ def landscapes_caption(
     """
     panels = landscape_panels(landscapes, roi, top, relative)
     every = pd.concat([one.points for one in landscapes.values()])
-    metric = METRIC_TITLES.get(panels.metric, panels.metric)
+    metric = panels.metric
     what = (
-        f"Distance of the {metric} from each panel's own best, in percentage points"
+        f"Distance of the {metric.title} from each panel's own best{metric.counted}"
         if panels.relative
-        else f"{metric[0].upper()}{metric[1:]} in percent"
+        else _in_unit(metric, metric.title[0].upper() + metric.title[1:])
     )
     regions = " and ".join(
         f"{roi_title(threshold)} ({style})"
@@ -57,14 +58,29 @@ def landscapes_caption(
     inside = 1 - confidence_level(2.0)
     sentences = [
         f"{what}: {label}.",
-        f"{_counts(landscapes)} {_spread(every)}",
-        "Between the measured points (circles) the colours are interpolated.",
-        f"One colour scale spans the top {_top_share(panels, every):.0f} % of all points, "
-        f"{_number(panels.low)} to {_number(panels.high)}; "
-        "lower values are drawn at its lower end.",
-        f"Ellipses: two standard deviations ({inside:.2%} of a Gaussian) around the {regions}, "
-        "where that has at least five points; they may run beyond the grid.",
+        f"{_counts(landscapes)} {_spread(every, metric)}",
     ]
+    if panels.plane.up is None:
+        sentences += [
+            f"Bands: the {' and '.join(map(roi_title, panels.roi))}; a line at a band's end spans "
+            "two standard deviations of its settings to both sides of their mean, where there are "
+            "at least five. Small dots: single runs. Triangles: points beyond the end of the axis.",
+        ]
+    else:
+        worse = "lower" if metric.sign > 0 else "higher"
+        sentences += [
+            "Between the measured points (circles) the colours are interpolated.",
+            f"One colour scale spans the top {_top_share(panels, every):.0f} % of all points, "
+            f"{metric.text(panels.low)} to {metric.text(panels.high)}; "
+            f"{worse} values are drawn at its {worse} end.",
+            f"Ellipses: two standard deviations ({inside:.2%} of a Gaussian) around the {regions}, "
+            "where that has at least five points; they may run beyond the grid.",
+        ]
+    if zeros := [axis for axis in panels.axes if (every[axis] == 0).any()]:
+        sentences.append(
+            f"Beside the dotted line: {list_text(f'{axis_title(axis)} 0' for axis in zeros)}, "
+            "which has no place on a logarithmic axis, and is in no ellipse."
+        )
     edge = [variant_title(panel.variant) for panel in panels.panels if panel.on_edge]
     if edge:
         sentences.append(f"The best point lies on the edge of the grid: {'; '.join(edge)}.")
@@ -82,13 +98,13 @@ def landscapes_caption(
 
 def grid_caption(landscape: Landscape, label: str) -> str:
     """Caption of `plot_grid`: what the numbers are, of how many runs, with their spread."""
-    metric = METRIC_TITLES.get(landscape.metric, landscape.metric)
+    metric = metric_of(landscape)
     diverged = int((landscape.points["diverged"] > 0).sum())
     crosses = f" × marks {count(diverged, 'point')} with a diverged run." if diverged else ""
     return (
-        f"Grid of settings: {metric} in percent; "
+        f"Grid of settings: {_in_unit(metric, metric.title)}; "
         f"{variant_title(landscape.variant).lower()} {label}. "
-        f"{_counts({landscape.variant: landscape})} {_spread(landscape.points)} "
+        f"{_counts({landscape.variant: landscape})} {_spread(landscape.points, metric)} "
         f"The darker cell is the prior, around which the grid was laid.{crosses} {BIASED}"
     )
 
@@ -119,22 +135,24 @@ def _counts(landscapes: dict[str, Landscape]) -> str:
     return f"Mean over n = {runs} seeds at each of {how_many} points a network."
 
 
-def _spread(points: pd.DataFrame) -> str:
+def _in_unit(metric: Metric, title: str) -> str:
+    return f"{title} in percent" if metric.percent else title
+
+
+def _spread(points: pd.DataFrame, metric: Metric) -> str:
     """Typical standard deviation over seeds, at the points where no run diverged."""
     std = points.loc[points["diverged"] == 0, "std"].dropna()
     if std.empty:
         return "With one run a point the spread between runs is not measured."
     return (
-        f"Standard deviation over seeds: median {std.median():.2f}, "
-        f"from {std.min():.2f} to {std.max():.2f} percentage points."
+        f"Standard deviation over seeds: median {metric.text(std.median())}, "
+        f"from {metric.text(std.min())} to {metric.text(std.max())}"
+        f"{' percentage points' if metric.percent else ''}."
     )
 
 
 def _top_share(panels: Panels, every: pd.DataFrame) -> float:
     """Share of measured points on the colour scale, in percent."""
     colours = pd.concat([panel.points["colour"] for panel in panels.panels])
-    return 100 * float((colours >= panels.low - 1e-9).mean()) if len(every) else math.nan
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+    on_scale = colours.between(panels.low - 1e-9, panels.high + 1e-9)
+    return 100 * float(on_scale.mean()) if len(every) else math.nan

@@ -1,12 +1,12 @@
 """Difference maps: each pruned network's landscape minus the unpruned network's."""
 
-import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.differencefigure import (
     DifferencePanel,
     difference_limit,
     difference_panel,
+    difference_plane,
     difference_scale,
     difference_traces,
 )
@@ -15,8 +15,9 @@ from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape
 from hpstudy.panelparts import lay_axes
 from hpstudy.panels import landscape_panels
-from hpstudy.results import METRIC_TITLES, roi_title, variant_title
-from hpstudy.words import number_text, range_text
+from hpstudy.plane import plane_of
+from hpstudy.results import roi_title, variant_title
+from hpstudy.words import range_text
 
 # The differences are as strongly coloured as the better half of all points in a landscape.
 TOP = 0.5
@@ -32,14 +33,14 @@ def difference_panels(
     landscapes : dict of str to Landscape
         Of one network and one metric, the dense one first.
     threshold : float
-        Of the regions of interest whose ellipses are drawn, in percentage points.
+        Of the regions of interest whose ellipses are drawn, in the metric's unit.
 
     Returns
     -------
     panels : tuple of DifferencePanel
         One a pruned network that has a setting in common with the dense one.
     limit : float
-        The colour scale goes from -limit to limit, in percentage points.
+        The colour scale goes from -limit to limit, in the metric's unit.
 
     Raises
     ------
@@ -72,8 +73,9 @@ def plot_differences(
     Returns
     -------
     plotly.graph_objects.Figure
-        The first axis up, the second across, both logarithmic; purple where the setting is better
-        for the pruned network than it was for the unpruned one, each beside its own best.
+        The first axis up, the second across, both logarithmic, or a single axis across and the
+        difference up; purple where the setting is better for the pruned network than it was for
+        the unpruned one, each beside its own best.
 
     Raises
     ------
@@ -84,11 +86,12 @@ def plot_differences(
     small = "<span style='font-size:11px'>ellipses: unpruned solid, pruned dashed</span>"
     titles = [f"<b>{variant_title(panel.data.other)}</b><br>{small}" for panel in panels]
     figure = panel_figure(titles, columns, 200, {"t": 46, "b": 104, "l": 58, "r": 8})
-    points = pd.concat([one.points for one in landscapes.values()])
+    settings = (one.points for one in landscapes.values())
+    plane = difference_plane(plane_of(settings, panels[0].data.axes), limit)
     for number, panel in enumerate(panels, start=1):
-        suffix = lay_axes(figure, number, points, panel.data.axes)
-        figure.add_traces(difference_traces(panel, limit, suffix))
-    figure.update_layout(coloraxis=difference_scale(limit))
+        suffix = lay_axes(figure, number, plane)
+        figure.add_traces(difference_traces(panel, plane, limit, suffix))
+    figure.update_layout(coloraxis=difference_scale(limit, plane, panels[0].metric))
     return figure
 
 
@@ -96,13 +99,14 @@ def difference_caption(landscapes: dict[str, Landscape], label: str, threshold: 
     """Caption of `plot_differences`: what is subtracted, at how many points, and the marks."""
     panels, limit = difference_panels(landscapes, threshold)
     points = range_text([panel.data.n for panel in panels], digits=0)
-    metric = panels[0].data.metric
+    metric = panels[0].metric
+    purple = "positive" if metric.sign > 0 else "negative"
     return (
-        f"Difference of the {METRIC_TITLES.get(metric, metric)}, each network relative to its own "
-        f"best, in percentage points: {label}. Purple, positive: a setting is better for the "
+        f"Difference of the {metric.title}, each network relative to its own "
+        f"best{metric.counted}: {label}. Purple, {purple}: a setting is better for the "
         "pruned network than it was for the unpruned one, beside their bests; at "
         f"n = {points} settings that both have, means over seeds. The noise of both networks is in "
-        f"it. Between the circles colours are interpolated; the scale ends at ±{number_text(limit)}"
-        f" points, beyond which colours stay the same. Ellipses: two standard deviations around "
-        f"the {roi_title(threshold)}. Stars: the bests."
+        f"it. Between the circles colours are interpolated; the scale ends at ±{metric.text(limit)}"
+        f"{' points' * metric.percent}, beyond which colours stay the same. Ellipses: two standard "
+        f"deviations around the {roi_title(threshold)}. Stars: the bests."
     )

@@ -4,20 +4,21 @@ Every `plot_` function returns a Plotly figure of data that another function pre
 writes or prints anything.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
-import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.drawing import axis_style, log_axis_style, panel_figure, title_axes
+from hpstudy.drawing import axis_style, panel_figure
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape
+from hpstudy.levels import Metric, levels, metric_of
 from hpstudy.marks import legend_traces, panel_traces, plain, point_texts
 from hpstudy.panelparts import LEGEND, colour_bar, lay_axes
-from hpstudy.panels import TOP, Panels, axis_ends, landscape_panels
-from hpstudy.results import METRIC_TITLES, variant_title
+from hpstudy.panels import TOP, landscape_panels
+from hpstudy.plane import plane_of
+from hpstudy.results import variant_title
 from hpstudy.risk import Risk
-from hpstudy.words import axis_title
 
 COLOURS = "Viridis"
 # Fill and line; the lines stand out from the fills and from white and black pages.
@@ -51,8 +52,9 @@ def plot_landscapes(
     Returns
     -------
     plotly.graph_objects.Figure
-        The landscapes' first axis up, their second across, both logarithmic. Each panel has the
-        same traces in the same order, whether or not there is anything in them.
+        The landscapes' first axis up, their second across, both logarithmic; a single axis across
+        and the metric up. Each panel has the same traces in the same order, whether or not there
+        is anything in them.
 
     Raises
     ------
@@ -65,30 +67,26 @@ def plot_landscapes(
     """
     data = landscape_panels(landscapes, roi, top, relative)
     titles = [
-        f"<b>{panel.title}</b><br><span style='font-size:11px'>best {panel.best:.2f} %</span>"
+        f"<b>{panel.title}</b><br>"
+        f"<span style='font-size:11px'>best {data.metric.level(panel.best)}</span>"
         for panel in data.panels
     ]
     figure = panel_figure(titles, columns, 200, {"t": 82, "b": 104, "l": 58, "r": 8})
-    points = pd.concat([one.points for one in landscapes.values()])
     for number, panel in enumerate(data.panels, start=1):
-        suffix = lay_axes(figure, number, points, data.axes)
+        suffix = lay_axes(figure, number, data.plane)
         figure.add_traces(panel_traces(panel, data, suffix))
     figure.add_traces(legend_traces(data))
     figure.update_layout(
         coloraxis={
             "colorscale": COLOURS,
-            "cmin": data.low,
-            "cmax": data.high,
-            "colorbar": colour_bar(_scale_title(data), 0.5, 0.7),
+            **data.scale,
+            "colorbar": colour_bar(data.title, 0.5, 0.7),
+            # Over one axis the places say what the colours would.
+            **({} if data.plane.up else {"showscale": False}),
         },
         legend=LEGEND,
     )
     return figure
-
-
-def _scale_title(data: Panels) -> str:
-    title = METRIC_TITLES.get(data.metric, data.metric)
-    return f"{title}, points from the panel's own best" if data.relative else f"{title} (%)"
 
 
 @dataclass(frozen=True)
@@ -97,18 +95,17 @@ class GridCells:
 
     Attributes
     ----------
-    up, across : tuple of float
-        Values of the first and of the second axis at each point.
+    at : tuple of tuple
+        Values of the axes at each point.
     text : tuple of str
-        Its value, "–" where there is none, with a cross where a run diverged.
+        Its level, "–" where there is none, with a cross where a run diverged.
     hover : tuple of str
         All there is to know of it.
     prior : tuple of bool
         Whether it is the setting that the study is centred on.
     """
 
-    up: tuple[float, ...]
-    across: tuple[float, ...]
+    at: tuple[tuple[float, ...], ...]
     text: tuple[str, ...]
     hover: tuple[str, ...]
     prior: tuple[bool, ...]
@@ -116,25 +113,30 @@ class GridCells:
 
 def grid_cells(landscape: Landscape, prior: dict[str, float] | None = None) -> GridCells:
     """Points of a landscape with their texts, for `plot_grid`."""
-    points = landscape.points
-    up, across = (tuple(points[axis]) for axis in landscape.axes)
-    if not up:
+    points, metric = levels(landscape), metric_of(landscape)
+    at = tuple(points[list(landscape.axes)].itertuples(index=False, name=None))
+    if not at:
         raise HpstudyError(f"the grid of {landscape.variant!r} has no points to draw.")
     centre = prior and tuple(float(f"{prior[axis]:.9g}") for axis in landscape.axes)
     return GridCells(
-        up=up,
-        across=across,
+        at=at,
         text=tuple(
-            ("–" if value != value else f"{value:.1f}") + (" ×" * (diverged > 0))
+            _cell_text(value, metric) + (" ×" * (diverged > 0))
             for value, diverged in zip(points["value"], points["diverged"], strict=True)
         ),
-        hover=tuple(point_texts(points, landscape.metric, landscape.axes)),
-        prior=tuple(at == centre for at in zip(up, across, strict=True)),
+        hover=tuple(point_texts(points, metric, landscape.axes)),
+        prior=tuple(one == centre for one in at),
     )
 
 
+def _cell_text(level: float, metric: Metric) -> str:
+    if math.isnan(level):
+        return "–"
+    return f"{level:.1f}" if metric.percent else f"{level:.3g}"
+
+
 def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go.Figure:
-    """Grid of the settings that were trained, each with its accuracy.
+    """Grid of the settings that were trained, each with its level.
 
     Parameters
     ----------
@@ -146,21 +148,25 @@ def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go
     Returns
     -------
     plotly.graph_objects.Figure
-        One panel; the landscape's first axis up, its second across, both logarithmic.
+        One panel; the landscape's first axis up, its second across, both logarithmic. A single
+        axis goes across, in one row.
 
     References
     ----------
     Thesis, Figure 4.4.
     """
     cells = grid_cells(landscape, prior)
-    rows = len(set(cells.up))
-    up, across = landscape.axes
+    plane = plane_of([landscape.points], landscape.axes)
+    one_row = plane.up is None
+    rows = 1 if one_row else landscape.points[plane.up.name].nunique()
     figure = panel_figure([""], 1, max(180, 42 * rows), {"t": 12, "b": 46, "l": 58, "r": 8})
-    title_axes(figure, "", axis_title(across), axis_title(up))
+    # The only row of a single axis lies at 0.
+    row = replace(plane, ends=(-1.0, 1.0)) if one_row else plane
+    lay_axes(figure, 1, row, most=8)
     figure.add_trace(
         go.Scatter(
-            x=plain(cells.across),
-            y=plain(cells.up),
+            x=plain(plane.x(landscape.points)),
+            y=[0.0] * len(cells.at) if one_row else plain(plane.y(landscape.points)),
             mode="markers+text",
             marker={
                 "symbol": "square",
@@ -175,10 +181,8 @@ def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go
             showlegend=False,
         )
     )
-    figure.update_layout(
-        xaxis=log_axis_style(*axis_ends(landscape.points[across])),
-        yaxis=log_axis_style(*axis_ends(landscape.points[up])),
-    )
+    if one_row:
+        figure.update_layout(yaxis={"showgrid": False, "showticklabels": False, "ticks": ""})
     return figure
 
 

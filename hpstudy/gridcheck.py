@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.ellipse import MINIMUM_POINTS, Ellipse
+from hpstudy.gridcells import box_of, cell_table, halfway, holes, proposed, values_of
 from hpstudy.landscape import Landscape
-from hpstudy.words import axis_title
+from hpstudy.words import axis_title, count
 
 
 # DataFrames do not compare to one truth value, hence eq=False.
@@ -22,11 +23,11 @@ class Finding:
     ----------
     kind : str
         "no value", "optimum on edge", "region on edge", "few points", "coarse", "diverged",
-        "stopped", "missing" or "scattered".
+        "stopped", "missing", "for zero" or "scattered".
     sentence : str
         What is the matter, for a reader.
-    cells : DataFrame of shape (n_cells, 2)
-        Points to add, by the two axes and sorted by them; empty where adding points is no remedy.
+    cells : DataFrame of shape (n_cells, n_axes)
+        Points to add, by the axes and sorted by them; empty where adding points is no remedy.
     """
 
     kind: str
@@ -38,24 +39,30 @@ def warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Finding]
     """What speaks against trusting the optimum, the regions of interest and their ellipses.
 
     - optimum on edge, region on edge: it has the least or greatest value of an axis, so that it may
-      lie, or go on, beyond. To add: one more value on each of these sides, at the axis's median
+      lie, or go on, beyond. Nothing lies below a value of 0, and where there is one, none of the
+      least values is an edge. To add: one more value on each of these sides, at the axis's median
       distance in log10, crossed with all values of the other axis (the new ones too, so that a
       rectangle stays one).
-    - few points: the region has fewer than five, too few for an ellipse (thesis, section 4.1.1). To
-      add: what lies halfway in log10 from the region's points to their eight neighbours.
+    - few points: the region has fewer than five, without those at a value of 0, too few for an
+      ellipse (thesis, section 4.1.1). To add: what lies halfway in log10 from the region's points
+      to their eight neighbours; to two over one axis.
     - coarse: the ellipse's width of 2 x 2 deviations is below two grid steps, measured along its
       short axis. A grid of step h tells a position only to +- h / 2, which is a variance of h^2 /
       12; a region two steps wide has a deviation of h / 2 and so a variance of h^2 / 4. Below
       that, more than a third of the spread seen across the region may be the grid's own. To add:
       the halfway points again, those inside the region's bounding box; where the region has a
-      single value on an axis, the box reaches to the next ones.
+      single value on an axis, the box reaches to the next ones. Over one axis five points are
+      never that narrow.
     - diverged, stopped: how many runs or points, and where; nothing to add.
     - missing: combinations of the grid's values that lie between points of the grid along both
       axes but have no runs, or no value although nothing diverged or was stopped. A grid that is
-      finer in one place, or leaves out a corner, misses nothing.
-    - scattered: most points share a value with another on one axis at most, and most combinations
-      of their values were not tried, as in the table of a random search. Rows and columns mean
-      little there: nothing is called coarse or missing, and no points are proposed.
+      finer in one place, or leaves out a corner, misses nothing; nor does it at a value of 0.
+    - for zero: the least value of an axis without a 0 lies more than two median steps below the
+      next one, as one does that was written in the stead of 0.
+    - scattered: over two axes, most points share a value with another on one axis at most, and
+      most combinations of their values were not tried, as in the table of a random search. Rows
+      and columns mean little there: nothing is called coarse or missing, and no points are
+      proposed.
     - no value: no point has one; then neither optimum nor regions are judged.
 
     Proposed values have six significant digits, as in `hpstudy.grid`, and are whole numbers on an
@@ -82,7 +89,7 @@ def warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Finding]
     found = []
     if math.isnan(landscape.best):
         sentence = "No point has a value, so there is neither an optimum nor a region of interest."
-        found.append(Finding("no value", sentence, _table(landscape, ())))
+        found.append(Finding("no value", sentence, cell_table(landscape, ())))
     else:
         best = pd.DataFrame([landscape.best_at])
         doubt = "a better one may lie beyond"
@@ -106,8 +113,8 @@ def warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Finding]
             f"Most of the {len(landscape.points)} points are scattered instead of on a grid, so "
             "edges are those of the tried range and no points to add are proposed."
         )
-        return [*found, Finding("scattered", sentence, _table(landscape, ()))]
-    return found + _missing(landscape)
+        return [*found, Finding("scattered", sentence, cell_table(landscape, ()))]
+    return found + _missing(landscape) + _for_zero(landscape)
 
 
 def finding_table(landscapes: dict[str, Landscape], thresholds: Iterable[float]) -> pd.DataFrame:
@@ -142,6 +149,8 @@ def finding_table(landscapes: dict[str, Landscape], thresholds: Iterable[float])
 def _scattered(landscape: Landscape) -> bool:
     """Whether most points are on no grid; a grid that is half trained is still one."""
     points = landscape.points
+    if len(landscape.axes) == 1:
+        return False
     alone = [~points[axis].duplicated(keep=False) for axis in landscape.axes]
     crossings = math.prod(points[axis].nunique() for axis in landscape.axes)
     return bool((alone[0] | alone[1]).mean() > 0.5 and 2 * len(points) < crossings)
@@ -151,35 +160,44 @@ def _on_edge(
     landscape: Landscape, inside: pd.DataFrame, kind: str, start: str, doubt: str
 ) -> list[Finding]:
     """Sides of the grid on which `inside` has points, and the rows and columns beyond them."""
-    ends, grown, values = [], [], [_values(landscape, axis) for axis in landscape.axes]
+    ends, grown, values = [], [], [values_of(landscape, axis) for axis in landscape.axes]
     for axis, tried in zip(landscape.axes, values, strict=True):
         if len(tried) == 1:
             ends.append(f"the only {axis_title(axis)} ({tried[0]:.3g})")
             grown.append(set(tried))
             continue
-        step, beyond = np.median(np.diff(np.log10(tried))), []
+        steps, beyond = np.diff(np.log10(tried[tried > 0])), []
         for end, word, sign in ((tried[0], "lowest", -1), (tried[-1], "highest", 1)):
-            if (inside[axis] == end).any():
+            if end > 0 and (inside[axis] == end).any():
                 ends.append(f"the {word} {axis_title(axis)} ({end:.3g})")
-                beyond.append(math.log10(end) + sign * step)
-        grown.append({*tried, *_proposed(beyond, tried)})
+                # A 0 and a single value beside it tell no step.
+                beyond += [math.log10(end) + sign * np.median(steps)] if len(steps) else []
+        grown.append({*tried, *proposed(beyond, tried)})
     if not ends:
         return []
     cells = set(product(*grown)) - set(product(*values))
     sentence = f"{start} {' and '.join(ends)} that was tried: {doubt}."
-    return [Finding(kind, sentence, _table(landscape, cells))]
+    return [Finding(kind, sentence, cell_table(landscape, cells))]
 
 
 def _few_points(landscape: Landscape, region: pd.DataFrame, name: str) -> Finding:
-    count = "1 point" if len(region) == 1 else f"{len(region)} points"
-    sentence = f"{name} has {count} of the grid; an ellipse takes {MINIMUM_POINTS} or more."
-    return Finding("few points", sentence, _halfway(landscape, region))
+    placed = int((region[list(landscape.axes)] > 0).all(axis=1).sum())
+    beside = f" and {len(region) - placed} at a value of 0" if placed < len(region) else ""
+    what = "an ellipse" if len(landscape.axes) == 2 else "its spread"
+    sentence = (
+        f"{name} has {count(placed, 'point')} of the grid{beside}; "
+        f"{what} takes {MINIMUM_POINTS} or more."
+    )
+    return Finding("few points", sentence, halfway(landscape, region))
 
 
 def _coarse(
     landscape: Landscape, region: pd.DataFrame, name: str, ellipse: Ellipse
 ) -> list[Finding]:
-    box = [_box(landscape, region, axis) for axis in landscape.axes]
+    if len(landscape.axes) == 1:
+        return []
+    region = region[(region[list(landscape.axes)] > 0).all(axis=1)]
+    box = [box_of(landscape, region, axis) for axis in landscape.axes]
     if any(len(values) == 1 for values in box):
         # One value on a whole axis: the edge that it lies on says so.
         return []
@@ -192,7 +210,7 @@ def _coarse(
         f"{name} is {ellipse.width:.2g} decades wide, less than two steps of the grid in that "
         f"direction ({2 * step:.2g}): its ellipse may show the grid more than the region."
     )
-    cells = _halfway(landscape, region)
+    cells = halfway(landscape, region)
     for axis, values in zip(landscape.axes, box, strict=True):
         cells = cells[cells[axis].between(values[0], values[-1])]
     return [Finding("coarse", sentence, cells.reset_index(drop=True))]
@@ -207,7 +225,9 @@ def _diverged(landscape: Landscape) -> list[Finding]:
     for axis in landscape.axes:
         hit, tried = points.loc[points["diverged"] > 0, axis], points[axis]
         low, high = hit.min() > tried.min(), hit.max() < tried.max()
-        if low and high and hit.min() == hit.max():
+        if high and hit.max() == 0:
+            where.append(f"{axis_title(axis)} 0")
+        elif low and high and hit.min() == hit.max():
             where.append(f"{axis_title(axis)} {hit.min():.3g}")
         elif low and high:
             where.append(f"{axis_title(axis)} {hit.min():.3g} to {hit.max():.3g}")
@@ -219,86 +239,48 @@ def _diverged(landscape: Landscape) -> list[Finding]:
         f"{lost:.0f} of {runs} runs diverged ({100 * lost / runs:.2g} %), "
         f"{'all at ' + ' and '.join(where) if where else 'from one end of the grid to the other'}."
     )
-    return [Finding("diverged", sentence, _table(landscape, ()))]
+    return [Finding("diverged", sentence, cell_table(landscape, ()))]
 
 
 def _stopped(landscape: Landscape) -> list[Finding]:
-    count = int((landscape.points["stopped"] > 0).sum())
-    if count == 0:
+    stopped = int((landscape.points["stopped"] > 0).sum())
+    if stopped == 0:
         return []
     sentence = (
-        f"At {count} of {len(landscape.points)} points runs were stopped early, as they could not "
-        "reach the region of interest; these points have no value."
+        f"At {stopped} of {len(landscape.points)} points runs were stopped early, as they could "
+        "not reach the region of interest; these points have no value."
     )
-    return [Finding("stopped", sentence, _table(landscape, ()))]
+    return [Finding("stopped", sentence, cell_table(landscape, ()))]
 
 
 def _missing(landscape: Landscape) -> list[Finding]:
-    points, (first, second) = landscape.points, landscape.axes
-    there = points.pivot(index=first, columns=second, values="seeds").notna()
-    holes = ~there.to_numpy()
-    for axis in (0, 1):
-        holes &= _between(there.to_numpy(), axis)
-    cells = {(there.index[row], there.columns[column]) for row, column in np.argwhere(holes)}
+    points, axes = landscape.points, list(landscape.axes)
     bare = points["value"].isna() & (points["diverged"] == 0) & (points["stopped"] == 0)
-    cells |= set(points.loc[bare, [first, second]].itertuples(index=False, name=None))
+    cells = set(points.loc[bare, axes].itertuples(index=False, name=None))
+    if len(axes) == 2:
+        cells |= holes(points[landscape.placed], axes)
     if not cells:
         return []
-    count = "1 point" if len(cells) == 1 else f"{len(cells)} points"
-    sentence = f"The grid has gaps: {count} without a result among those that have one."
-    return [Finding("missing", sentence, _table(landscape, cells))]
+    gaps = count(len(cells), "point")
+    sentence = f"The grid has gaps: {gaps} without a result among those that have one."
+    return [Finding("missing", sentence, cell_table(landscape, cells))]
 
 
-def _between(there: np.ndarray, axis: int) -> np.ndarray:
-    """Whether a trained point comes at or before, and one at or after, each place of a line."""
-    before = np.logical_or.accumulate(there, axis=axis)
-    after = np.flip(np.logical_or.accumulate(np.flip(there, axis), axis=axis), axis)
-    return before & after
-
-
-def _halfway(landscape: Landscape, region: pd.DataFrame) -> pd.DataFrame:
-    """Points halfway in log10 from those of the region to their eight neighbours."""
-    ladders, places = [], []
-    for axis in landscape.axes:
-        tried = _values(landscape, axis)
-        # Even rungs are the tried values, odd ones lie halfway between them.
-        ladder = {2 * k: value for k, value in enumerate(tried)}
-        for k, pair in enumerate(zip(tried[:-1], tried[1:], strict=True)):
-            for value in _proposed([np.log10(pair).mean()], tried):
-                ladder[2 * k + 1] = value
-        ladders.append(ladder)
-        places.append(2 * np.searchsorted(tried, region[axis]))
-    rungs = {
-        (row + up, column + right)
-        for row, column in zip(*places, strict=True)
-        for up, right in product((-1, 0, 1), repeat=2)
-        if up or right
-    }
-    rows, columns = ladders
-    inside = [(row, column) for row, column in rungs if row in rows and column in columns]
-    return _table(landscape, {(rows[row], columns[column]) for row, column in inside})
-
-
-def _box(landscape: Landscape, region: pd.DataFrame, axis: str) -> np.ndarray:
-    """Values of an axis that the region spans; the next ones too where that is a single value."""
-    tried = _values(landscape, axis)
-    low, high = np.searchsorted(tried, [region[axis].min(), region[axis].max()])
-    if low == high:
-        low, high = max(low - 1, 0), high + 1
-    return tried[low : high + 1]
-
-
-def _proposed(logs: Iterable[float], tried: np.ndarray) -> list[float]:
-    """Values to add, by their log10: as numbers that can be written down, and new ones only."""
-    values = [float(f"{10**log:.6g}") for log in logs]
-    if (tried == tried.round()).all():
-        values = [float(round(value)) for value in values]
-    return [value for value in values if value > 0 and value not in tried]
-
-
-def _values(landscape: Landscape, axis: str) -> np.ndarray:
-    return np.unique(landscape.points[axis].to_numpy(float))
-
-
-def _table(landscape: Landscape, cells: Iterable[tuple[float, float]]) -> pd.DataFrame:
-    return pd.DataFrame(sorted(cells), columns=list(landscape.axes), dtype=float)
+def _for_zero(landscape: Landscape) -> list[Finding]:
+    found = []
+    # Nobody trains at a learning rate of 0.
+    for axis in [axis for axis in landscape.axes if axis != "lr"]:
+        tried = values_of(landscape, axis)
+        if len(tried) < 3 or tried[0] == 0:
+            continue
+        first, *steps = np.diff(np.log10(tried))
+        if first <= 2 * np.median(steps) * (1 + 1e-9):
+            continue
+        title = axis_title(axis)
+        sentence = (
+            f"The lowest {title} ({tried[0]:.3g}) lies {first:.2g} decades below the next one "
+            f"({tried[1]:.3g}), more than two steps of the grid: if it stands for 0, write 0, "
+            "which is kept, and is in no ellipse and no shift."
+        )
+        found.append(Finding("for zero", sentence, cell_table(landscape, ())))
+    return found

@@ -5,18 +5,18 @@ from the means over seeds that `hpstudy.landscape` found.
 """
 
 import json
+import math
 from html import escape
 
 import pandas as pd
 
-from hpstudy.drawing import log_ticks
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape, nine_digits
 from hpstudy.marks import plain
 from hpstudy.offline import INTERACTIVE_CLASS
-from hpstudy.panels import axis_ends, landscape_panels
+from hpstudy.panels import landscape_panels
+from hpstudy.plane import drawn_axis
 from hpstudy.results import METRIC_TITLES, Results, variant_title
-from hpstudy.words import axis_title
 
 LARGEST_THRESHOLD = 5.0
 # Marks tell the region here, so that colours need not: they span half of all values, not the top.
@@ -42,13 +42,14 @@ def interactive_data(results: Results) -> dict:
     dict
         Ready for JSON; None where a value is NaN or infinite. Keys: "study", "label", "threshold"
         (of the region of interest to begin with) and "largest" (percentage points); "axes", two
-        dicts of name, title, values (one a grid point), ends, ticks and labels, the axis drawn
-        upwards first; "metrics", name -> title and the ends of its two colour scales, of values
-        and of distances from the own best; "networks", the dense one first, each with name, title,
-        seeds (runs at each grid point, 0 where it has none), shares diverged and stopped, value
-        and std (metric -> one a grid point; percent), and "runs": arrays with one entry a run,
-        among them point (index of the grid point), and the curves top1 (percent) and train_loss
-        with one value an epoch, to four digits.
+        dicts of name, title, values (one a grid point), ends, ticks and labels, and zero, the place
+        of the value 0 where there is one, the axis drawn upwards first; "metrics", name -> title
+        and the ends of its two colour scales, of values and of distances from the own best;
+        "networks", the dense one first, each with name, title, seeds (runs at each grid point, 0
+        where it has none), shares diverged and stopped, value and std (metric -> one a grid point;
+        percent), and "runs": arrays with one entry a run, among them point (index of the grid
+        point), and the curves top1 (percent) and train_loss with one value an epoch, to four
+        digits.
 
     Raises
     ------
@@ -118,15 +119,16 @@ def _sentence(results: Results) -> str:
 
 
 def _axis(values: pd.Series, most: int) -> dict:
-    ends = axis_ends(values)
-    ticks = log_ticks(*ends, most)
+    axis = drawn_axis(values)
+    ticks, labels = axis.ticks(most)
     return {
-        "name": str(values.name),
-        "title": axis_title(str(values.name)),
+        "name": axis.name,
+        "title": axis.title,
         "values": values.tolist(),
-        "ends": list(ends),
-        "ticks": list(ticks.values),
-        "labels": list(ticks.labels),
+        **({} if math.isnan(axis.zero) else {"zero": axis.zero}),
+        "ends": list(axis.ends),
+        "ticks": ticks,
+        "labels": labels,
     }
 
 

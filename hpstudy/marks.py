@@ -7,8 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.drawing import INK
+from hpstudy.levels import Metric
 from hpstudy.panels import Panel, Panels
-from hpstudy.results import METRIC_TITLES, roi_title
+from hpstudy.results import roi_title
 from hpstudy.words import axis_title, real
 
 DASHES = ("solid", "dash", "dot")
@@ -31,61 +32,51 @@ STOPPED = {
     },
     "hoverinfo": "text",
 }
+# Under the points of a landscape over one axis.
+BAND = {
+    "fill": "toself",
+    "fillcolor": "rgba(127,127,127,0.18)",
+    "mode": "none",
+    "hoverinfo": "skip",
+}
+LINE = {"mode": "lines", "line": {"width": 1.5, "color": INK}}
+SINGLE = {"mode": "markers", "marker": {"size": 4, "color": INK, "opacity": 0.6}}
 
 
 def panel_traces(panel: Panel, data: Panels, suffix: str) -> list:
-    """Traces of one panel: surface, points, crosses, dashes, two lines an ellipse, optimum."""
+    """Traces of one panel: ground, points, crosses, dashes, two lines an ellipse, optimum.
+
+    The ground is a surface. Over one axis it is a band for each region, the single runs, and a
+    line through the points.
+    """
     axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "showlegend": False}
-    points = panel.points
-    up, across = data.axes
-    step = _nice_step((data.high - data.low) / 6)
-    traces: list = [
-        go.Contour(
-            x=plain(panel.across, 5),
-            y=plain(panel.up, 5),
-            z=[plain(row, 4) for row in panel.surface],
-            coloraxis="coloraxis",
-            contours={
-                "start": math.ceil(data.low / step) * step,
-                "end": data.high,
-                "size": step,
-                "coloring": "heatmap",
-            },
-            line={"width": 0.7, "color": "rgba(255,255,255,0.55)"},
-            hoverinfo="skip",
-            **axes,
-        ),
-        go.Scatter(
-            x=plain(points[across]),
-            y=plain(points[up]),
-            mode="markers",
-            marker={
-                "size": 7,
-                "color": plain(points["colour"], 4),
-                "coloraxis": "coloraxis",
-                "line": {"width": 1, "color": "rgba(255,255,255,0.9)"},
-            },
+
+    def marks(points: pd.DataFrame, group: str, look: dict) -> go.Scatter:
+        return go.Scatter(
+            x=plain(data.plane.x(points)),
+            y=plain(data.plane.y(points, "colour")),
             text=point_texts(points, data.metric, data.axes),
-            hoverinfo="text",
-            legendgroup="points",
+            legendgroup=group,
+            **look,
             **axes,
-        ),
-        go.Scatter(
-            x=plain(panel.diverged[across]),
-            y=plain(panel.diverged[up]),
-            text=point_texts(panel.diverged, data.metric, data.axes),
-            legendgroup="diverged",
-            **CROSSES,
-            **axes,
-        ),
-        go.Scatter(
-            x=plain(panel.stopped[across]),
-            y=plain(panel.stopped[up]),
-            text=point_texts(panel.stopped, data.metric, data.axes),
-            legendgroup="stopped",
-            **STOPPED,
-            **axes,
-        ),
+        )
+
+    measured = {
+        "mode": "markers",
+        "marker": {
+            "size": 7,
+            "color": plain(panel.points["colour"], 4),
+            "coloraxis": "coloraxis",
+            "line": {"width": 1, "color": "rgba(255,255,255,0.9)"},
+            **data.plane.symbols(panel.points, "colour"),
+        },
+        "hoverinfo": "text",
+    }
+    traces: list = [
+        *(_lines(panel, data, axes) if data.plane.up is None else [_contour(panel, data, axes)]),
+        marks(panel.points, "points", measured),
+        marks(panel.diverged, "diverged", CROSSES),
+        marks(panel.stopped, "stopped", STOPPED),
     ]
     for number, threshold in enumerate(data.roi):
         outline = panel.outlines[threshold] or ([], [])
@@ -102,19 +93,60 @@ def panel_traces(panel: Panel, data: Panels, suffix: str) -> list:
                 )
             )
     for on_edge in (False, True):
-        here = panel.on_edge == on_edge and math.isfinite(panel.best)
-        best = points[(points[up] == panel.best_at[0]) & (points[across] == panel.best_at[1])]
-        traces.append(
+        best = panel.best_at if panel.on_edge == on_edge else panel.best_at.head(0)
+        traces.append(marks(best, f"best-{on_edge}", _optimum(on_edge)))
+    return traces
+
+
+def _contour(panel: Panel, data: Panels, axes: dict) -> go.Contour:
+    step = _nice_step((data.high - data.low) / 6)
+    return go.Contour(
+        x=plain(panel.across, 5),
+        y=plain(panel.up, 5),
+        z=[plain(row, 4) for row in panel.surface],
+        coloraxis="coloraxis",
+        contours={
+            "start": math.ceil(data.low / step) * step,
+            "end": data.high,
+            "size": step,
+            "coloring": "heatmap",
+        },
+        line={"width": 0.7, "color": "rgba(255,255,255,0.55)"},
+        hoverinfo="skip",
+        **axes,
+    )
+
+
+def _lines(panel: Panel, data: Panels, axes: dict) -> list[go.Scatter]:
+    """What lies under the points of a landscape over one axis."""
+    bands = []
+    for number, threshold in enumerate(data.roi):
+        x, y = band(panel, threshold, data)
+        bands.append(go.Scatter(x=x, y=y, legendgroup=f"roi-{number}", **BAND, **axes))
+    placed = panel.points[panel.points[data.axes[0]] > 0]
+    looks = ((panel.singles, "single", SINGLE), (placed, "points", LINE))
+    return [
+        *bands,
+        *(
             go.Scatter(
-                x=[panel.best_at[1]] if here else [],
-                y=[panel.best_at[0]] if here else [],
-                text=point_texts(best, data.metric, data.axes) if here else [],
-                legendgroup=f"best-{on_edge}",
-                **_optimum(on_edge),
+                x=plain(data.plane.x(points)),
+                y=plain(data.plane.y(points, "colour")),
+                hoverinfo="skip",
+                legendgroup=group,
+                **look,
                 **axes,
             )
-        )
-    return traces
+            for points, group, look in looks
+        ),
+    ]
+
+
+def band(panel: Panel, threshold: float, data: Panels) -> tuple[list, list]:
+    """Corners, across and up, of the levels of a region over one axis; none without a best."""
+    low, high = data.plane.across.ends
+    best = panel.best_at["colour"].to_numpy(float)
+    down = data.metric.sign * np.array([0.0, 0.0, threshold, threshold])
+    return plain([low, high, high, low] * len(best)), plain(np.ravel(best[:, None] - down))
 
 
 def _optimum(on_edge: bool) -> dict:
@@ -147,9 +179,13 @@ def legend_traces(data: Panels) -> list:
     """
     grey = {"size": 8, "color": INK, "line": {"width": 1, "color": "white"}}
     entries = [("measured", "points", {"mode": "markers", "marker": grey}, True)]
+    if data.plane.up is None:
+        several = any(len(panel.singles) > 0 for panel in data.panels)
+        entries.append(("single runs", "single", SINGLE, several))
     for number, threshold in enumerate(data.roi):
         line = {"width": 2.2, "color": INK, "dash": DASHES[number % len(DASHES)]}
-        name, group = f"{roi_title(threshold)} ellipse", f"roi-{number}"
+        shape = "ellipse" if data.plane.up else "two deviations"
+        name, group = f"{roi_title(threshold)} {shape}", f"roi-{number}"
         entries.append((name, group, {"mode": "lines", "line": line}, True))
     edge = any(panel.on_edge for panel in data.panels)
     diverged = any(len(panel.diverged) > 0 for panel in data.panels)
@@ -168,20 +204,30 @@ def legend_traces(data: Panels) -> list:
     ]
 
 
-def point_texts(points: pd.DataFrame, metric: str, axes: tuple[str, str]) -> list[str]:
-    """All there is to know of each of some `Landscape.points`, in the lines of a hover label."""
+def point_texts(points: pd.DataFrame, metric: Metric, axes: tuple[str, ...]) -> list[str]:
+    """All there is to know of each of some points, in the lines of a hover label.
+
+    Parameters
+    ----------
+    points : DataFrame
+        As `Landscape.points`, with levels as `value`.
+    metric : Metric
+        Of the levels.
+    axes : tuple of str
+        Of the landscape.
+    """
     return [_point_text(row, metric, axes) for row in points.to_dict("records")]
 
 
-def _point_text(point: dict, metric: str, axes: tuple[str, str]) -> str:
-    value = "no value" if math.isnan(point["value"]) else f"{point['value']:.2f} %"
+def _point_text(point: dict, metric: Metric, axes: tuple[str, ...]) -> str:
+    value = "no value" if math.isnan(point["value"]) else metric.level(point["value"])
     runs = "1 run" if point["seeds"] == 1 else f"mean of {point['seeds']} runs"
     lines = [
         *(f"{axis_title(axis)} {real(point[axis])}" for axis in axes),
-        f"{METRIC_TITLES.get(metric, metric)} {value}, {runs}",
+        f"{metric.title} {value}, {runs}",
     ]
     if math.isfinite(point["std"]):
-        lines.append(f"standard deviation {point['std']:.2f}")
+        lines.append(f"standard deviation {metric.text(point['std'])}")
     if point["diverged"] > 0:
         lines.append(f"diverged: {point['diverged']:.0%} of the runs")
     if point["stopped"] > 0:

@@ -6,9 +6,11 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis import Analysis
 from hpstudy.drawing import INK, panel_figure
+from hpstudy.levels import metric_of
 from hpstudy.marks import CROSSES, STOPPED, plain, point_texts
 from hpstudy.panelparts import LEGEND, colour_bar, entry, lay_axes, scatter
-from hpstudy.results import METRIC_TITLES, roi_title
+from hpstudy.panels import landscape_panels
+from hpstudy.results import roi_title
 from hpstudy.surrogate import DRAWS, FEWEST
 from hpstudy.surrogatepanels import MembershipPanel, membership_panels
 from hpstudy.words import count
@@ -32,9 +34,9 @@ def plot_membership(analysis: Analysis, threshold: float) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        One panel a network, the landscape's first axis up, its second across, both logarithmic;
-        one colour scale from 0 to 1. Each panel has the same traces in the same order: rings,
-        points, crosses, dashes.
+        One panel a network, the landscape's first axis up, its second across, both logarithmic,
+        or a single axis across and the metric up; one colour scale from 0 to 1. Each panel has the
+        same traces in the same order: rings, points, crosses, dashes.
 
     Raises
     ------
@@ -42,19 +44,18 @@ def plot_membership(analysis: Analysis, threshold: float) -> go.Figure:
         As `membership_panels`.
     """
     members = membership_panels(analysis, threshold)
-    dense = analysis.landscapes[analysis.dense]
-    metric, axes = dense.metric, dense.axes
-    every = pd.concat([one.points for one in analysis.landscapes.values()])
+    data = landscape_panels(analysis.landscapes, (threshold,))
+    metric, axes, plane = data.metric, data.axes, data.plane
     titles = [
         f"<b>{panel.title}</b><br><span style='font-size:11px'>{_counts(panel)}</span>"
         for panel in members
     ]
     figure = panel_figure(titles, 3, 200, {"t": 82, "b": 104, "l": 58, "r": 8})
     for number, panel in enumerate(members, start=1):
-        suffix = lay_axes(figure, number, every, axes)
+        suffix = lay_axes(figure, number, plane)
         points, ring = panel.points, panel.points[panel.points["member"]]
         colour = INK if np.isnan(panel.expected) else plain(points["probability"], 3)
-        point = {**POINT, "color": colour, "coloraxis": "coloraxis"}
+        point = {**POINT, "color": colour, "coloraxis": "coloraxis", **plane.symbols(points)}
         texts = [
             text + _probability(probability)
             for text, probability in zip(
@@ -63,12 +64,14 @@ def plot_membership(analysis: Analysis, threshold: float) -> go.Figure:
         ]
         figure.add_traces(
             [
-                scatter(ring, axes, suffix, marker=MEMBER, legendgroup="members", hoverinfo="skip"),
-                scatter(points, axes, suffix, marker=point, text=texts),
+                scatter(
+                    ring, plane, suffix, marker=MEMBER, legendgroup="members", hoverinfo="skip"
+                ),
+                scatter(points, plane, suffix, marker=point, text=texts),
                 *(
                     scatter(
                         marked,
-                        axes,
+                        plane,
                         suffix,
                         text=point_texts(marked, metric, axes),
                         legendgroup=group,
@@ -138,10 +141,11 @@ def membership_caption(analysis: Analysis, threshold: float, label: str) -> str:
     points = pd.concat([panel.points for panel in members])
     inside = points[points["member"]]
     likely = int((inside["probability"] > 0.5).sum())
-    metric = analysis.landscapes[analysis.dense].metric
+    metric = metric_of(analysis.landscapes[analysis.dense])
+    below = "below" if metric.sign > 0 else "above"
     sentences = [
         f"Probability that a point belongs to its network's {roi_title(threshold)}, at most "
-        f"{threshold:g} below the best {METRIC_TITLES.get(metric, metric)}, once the noise of the "
+        f"{threshold:g} {below} the best {metric.title}, once the noise of the "
         f"runs is taken off: {label}.",
         f"It is the share, among {DRAWS:,} noise-free landscapes drawn from a Gaussian process "
         f"through the measured points, of those that have the point in the region; "

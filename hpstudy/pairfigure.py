@@ -3,27 +3,30 @@
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.differencefigure import (
     DifferencePanel,
     difference_limit,
     difference_panel,
+    difference_plane,
     difference_scale,
     difference_title,
     difference_traces,
-    outline,
+    outline_place,
     short_title,
 )
-from hpstudy.drawing import log_axis_style, panel_figure, title_axes
+from hpstudy.drawing import panel_figure
 from hpstudy.figures import COLOURS
 from hpstudy.landscape import Landscape
-from hpstudy.marks import legend_traces, panel_traces, plain
-from hpstudy.panelparts import LEGEND
-from hpstudy.panels import Panels, landscape_panels
-from hpstudy.words import axis_title
+from hpstudy.marks import band, legend_traces, panel_traces, plain
+from hpstudy.panelparts import LEGEND, lay_axes
+from hpstudy.panels import Panels, landscape_panels, outline
 
 PANELS = 3
+AXES = ("x", "x2", "x3")
 CHOSEN = {
     "mode": "markers",
     "marker": {
@@ -49,7 +52,7 @@ class Pair:
     difference : DifferencePanel
         The right one minus the left one, each relative to its own best.
     limit : float
-        The difference's colour scale goes from -limit to limit, in percentage points.
+        The difference's colour scale goes from -limit to limit, in the metric's unit.
     chosen : dict of str to float
         Axis -> value of the point whose curves are shown; empty for none.
     """
@@ -75,7 +78,7 @@ def landscape_pair(
     left, right : Landscape
         Of one metric and over the same axes; they may be the same.
     threshold : float
-        Of both regions of interest, in percentage points.
+        Of both regions of interest, in the metric's unit.
     multiple : float, default 2.0
         Standard deviations from an ellipse's centre to its outline.
     relative : bool, default False
@@ -95,7 +98,10 @@ def landscape_pair(
     """
     data = _panels(left, right, relative)
     panels = tuple(
-        replace(panel, outlines={threshold: outline(one, threshold, multiple)})
+        replace(
+            panel,
+            outlines={threshold: outline(one, threshold, multiple, one.best if relative else 0.0)},
+        )
         for panel, one in zip(data.panels, (left, right), strict=True)
     )
     difference = replace(
@@ -140,37 +146,39 @@ def plot_pair(pair: Pair, columns: int = PANELS) -> go.Figure:
     data = pair.data
     titles = [
         f"<b>{short_title(panel.variant)}</b><br>"
-        f"<span style='font-size:11px'>best {panel.best:.2f} %</span>"
+        f"<span style='font-size:11px'>best {data.metric.level(panel.best)}</span>"
         for panel in data.panels
     ]
     # The bars of both colour scales stand side by side, whatever the panels do.
     margins = {"t": 84, "b": 108, "l": 58, "r": 10}
     figure = panel_figure([*titles, difference_title(pair.difference)], columns, 240, margins)
-    up, across = data.axes
     traces: list = []
     for number in range(1, PANELS + 1):
-        suffix = "" if number == 1 else str(number)
         if number < PANELS:
+            suffix = lay_axes(figure, number, data.plane)
             traces += panel_traces(data.panels[number - 1], data, suffix)
         else:
-            traces += difference_traces(pair.difference, pair.limit, suffix, "coloraxis2")
-        x, y = _mark(pair)
+            plane = difference_plane(data.plane, pair.limit)
+            suffix = lay_axes(figure, number, plane, "xy" if plane.up else "x")
+            panel = pair.difference
+            traces += difference_traces(panel, plane, pair.limit, suffix, "coloraxis2")
+        x, y = _mark(pair, number - 1)
         traces.append(go.Scatter(x=x, y=y, xaxis=f"x{suffix}", yaxis=f"y{suffix}", **CHOSEN))
-        title_axes(figure, suffix, axis_title(across), axis_title(up))
-        # Labels beside each other need more room than labels above each other.
-        for letter, ends, most in (("x", data.across, 4), ("y", data.up, 8)):
-            linked = {} if number == 1 else {"matches": letter}
-            style = {f"{letter}axis{suffix}": {**log_axis_style(*ends, most), **linked}}
-            figure.update_layout(style)
     figure.add_traces([*traces, *legend_traces(data)])
     wide = columns == PANELS
-    scale = difference_scale(pair.limit, x=5 / 6 if wide else 0.77, len=0.32 if wide else 0.42)
+    place = {"x": 5 / 6, "len": 0.32} if wide else {"x": 0.77, "len": 0.42}
+    scale = difference_scale(pair.limit, data.plane, data.metric, **place)
     bar = {**scale["colorbar"], "x": 1 / 3 if wide else 0.23, "len": 0.5 if wide else 0.42}
     if not wide:
         bar["nticks"] = 4
     bar["title"] = {**bar["title"], "text": _scale_title(data)}
     figure.update_layout(
-        coloraxis={"colorscale": COLOURS, "cmin": data.low, "cmax": data.high, "colorbar": bar},
+        coloraxis={
+            "colorscale": COLOURS,
+            **data.scale,
+            "colorbar": bar,
+            **({} if data.plane.up else {"showscale": False}),
+        },
         coloraxis2=scale,
         legend=LEGEND,
     )
@@ -184,29 +192,42 @@ def move(figure: go.Figure, pair: Pair) -> None:
     """
     data = pair.data
     (threshold,) = data.roi
-    outlines = {
-        ("roi-0", "x"): data.panels[0].outlines[threshold],
-        ("roi-0", "x2"): data.panels[1].outlines[threshold],
-        ("ellipse-0", "x3"): pair.difference.outlines[0],
-        ("ellipse-1", "x3"): pair.difference.outlines[1],
-    }
+    plane = difference_plane(data.plane, pair.limit)
+    panels = dict(zip(("x", "x2"), data.panels, strict=True))
     names = {trace.legendgroup: trace.name for trace in legend_traces(data)}
     for trace in figure.data:
-        place = trace.legendgroup, trace.xaxis
+        group = str(trace.legendgroup)
         if trace.showlegend:
             trace.name = names[trace.legendgroup]
-        elif place in outlines:
-            y, x = outlines[place] or ([], [])
+        elif group == "roi-0" and trace.fill == "toself":
+            trace.x, trace.y = band(panels[trace.xaxis], threshold, data)
+        elif group == "roi-0":
+            y, x = panels[trace.xaxis].outlines[threshold] or ([], [])
             trace.x, trace.y = plain(x, 4), plain(y, 4)
-        elif trace.legendgroup == "chosen":
-            trace.x, trace.y = _mark(pair)
+        elif group.startswith("ellipse-"):
+            trace.x, trace.y = outline_place(pair.difference, int(group[-1]), plane)
+        elif group == "chosen":
+            trace.x, trace.y = _mark(pair, AXES.index(trace.xaxis))
 
 
-def _mark(pair: Pair) -> tuple[list, list]:
-    """Place of the chosen point, across and up, or nowhere."""
-    up, across = pair.data.axes
-    return tuple(plain([pair.chosen[axis]]) if pair.chosen else [] for axis in (across, up))
+def _mark(pair: Pair, number: int) -> tuple[list, list]:
+    """Place of the chosen point in one panel, across and up, or nowhere."""
+    plane, level = pair.data.plane, "colour"
+    if not pair.chosen:
+        return [], []
+    points = pd.DataFrame([pair.chosen])
+    if plane.up is None:
+        # It lies at its level, which every panel has another one of.
+        if number < len(pair.data.panels):
+            points = pair.data.panels[number].points
+        else:
+            plane, level = difference_plane(plane, pair.limit), "difference"
+            points = pair.difference.points
+        points = points[np.isclose(points[plane.across.name], pair.chosen[plane.across.name], 1e-9)]
+    return plain(plane.x(points)), plain(plane.y(points, level))
 
 
 def _scale_title(data: Panels) -> str:
-    return "points from the own best" if data.relative else "accuracy, %"
+    if data.metric.percent:
+        return "points from the own best" if data.relative else "accuracy, %"
+    return data.metric.from_best("the own best") if data.relative else data.metric.title

@@ -1,12 +1,13 @@
 """Parts that figures of several landscape panels share: axes, points, legend, colour bar."""
 
+import math
+
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.drawing import log_axis_style, title_axes
+from hpstudy.drawing import INK, title_axes
 from hpstudy.marks import plain
-from hpstudy.panels import axis_ends
-from hpstudy.words import axis_title
+from hpstudy.plane import Plane
 
 LEGEND = {
     "orientation": "h",
@@ -21,7 +22,9 @@ LEGEND = {
 """Place of the legend: above all panels."""
 
 
-def lay_axes(figure: go.Figure, number: int, points: pd.DataFrame, axes: tuple[str, str]) -> str:
+def lay_axes(
+    figure: go.Figure, number: int, plane: Plane, linked: str = "xy", most: int = 4
+) -> str:
     """Lay out both axes of one panel, and couple them to the first panel's.
 
     Parameters
@@ -30,10 +33,12 @@ def lay_axes(figure: go.Figure, number: int, points: pd.DataFrame, axes: tuple[s
         Of `hpstudy.drawing.panel_figure`; changed in place.
     number : int
         Of the panel, from 1.
-    points : DataFrame
-        All points that the panels have to hold.
-    axes : tuple of str
-        Columns of it, drawn up and across, logarithmic.
+    plane : Plane
+        Of all panels.
+    linked : str, default "xy"
+        Letters of the axes that are coupled.
+    most : int, default 4
+        Labels that there is room for beside each other.
 
     Returns
     -------
@@ -41,25 +46,31 @@ def lay_axes(figure: go.Figure, number: int, points: pd.DataFrame, axes: tuple[s
         What follows "x" and "y" in the names of the panel's axes.
     """
     suffix = "" if number == 1 else str(number)
-    title_axes(figure, suffix, axis_title(axes[1]), axis_title(axes[0]))
+    title_axes(figure, suffix, plane.across.title, plane.title)
     # Labels beside each other need more room than labels above each other.
-    for letter, axis, most in (("x", axes[1], 4), ("y", axes[0], 8)):
+    for letter, style in (("x", plane.across.style(most)), ("y", plane.style_up(8))):
         # `matches` makes a zoom in one panel a zoom in all.
-        linked = {} if number == 1 else {"matches": letter}
-        style = log_axis_style(*axis_ends(points[axis]), most)
-        figure.update_layout({f"{letter}axis{suffix}": {**style, **linked}})
+        link = {"matches": letter} if number > 1 and letter in linked else {}
+        figure.update_layout({f"{letter}axis{suffix}": {**style, **link}})
+    for letter, other, axis in (("x", "y", plane.across), ("y", "x", plane.up)):
+        if axis is not None and not math.isnan(axis.zero):
+            figure.add_shape(
+                **{f"{letter}ref": f"{letter}{suffix}", f"{other}ref": f"{other}{suffix} domain"},
+                **{f"{letter}0": axis.gap, f"{letter}1": axis.gap, f"{other}0": 0, f"{other}1": 1},
+                line={"width": 1, "color": INK, "dash": "dot"},
+            )
     return suffix
 
 
-def scatter(points: pd.DataFrame, axes: tuple[str, str], suffix: str, **look) -> go.Scatter:
+def scatter(points: pd.DataFrame, plane: Plane, suffix: str, **look) -> go.Scatter:
     """Points of one panel, without an entry in the legend.
 
     Parameters
     ----------
     points : DataFrame
-        With the columns `axes`.
-    axes : tuple of str
-        Drawn up and across.
+        With the axes as columns; over one axis also `value`, the level.
+    plane : Plane
+        Where they are drawn.
     suffix : str
         As `lay_axes` returns it.
     **look
@@ -71,8 +82,8 @@ def scatter(points: pd.DataFrame, axes: tuple[str, str], suffix: str, **look) ->
         Markers that show their `text` under the pointer, if `look` says nothing else.
     """
     return go.Scatter(
-        x=plain(points[axes[1]]),
-        y=plain(points[axes[0]]),
+        x=plain(plane.x(points)),
+        y=plain(plane.y(points)),
         xaxis=f"x{suffix}",
         yaxis=f"y{suffix}",
         showlegend=False,

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.errors import HpstudyError
-from hpstudy.landscape import Landscape
+from hpstudy.landscape import TOLERANCE, Landscape
+from hpstudy.levels import Metric, levels, metric_of
+from hpstudy.plane import Plane, plane_of
 from hpstudy.results import variant_title
+from hpstudy.surface import surface
 
 TOP = 0.15
 """Share of observations that the colour scale spans (captions of Figures 4.1 and 4.2)."""
@@ -16,7 +19,7 @@ OUTLINE_POINTS = 60
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One landscape, ready to draw.
+    """One landscape, ready to draw; all values are levels, in the metric's own unit.
 
     Attributes
     ----------
@@ -24,24 +27,26 @@ class Panel:
         Name of the network, and what is written above its panel.
     up, across : ndarray of shape (n_y,), (n_x,)
         Fine grid of the surface on the first and the second axis, increasing real values that
-        include all measured ones.
+        include all measured ones but 0. Empty over one axis, as `surface` is.
     surface : ndarray of shape (n_y, n_x)
         Interpolated values on the colour scale; NaN outside the measured points.
     points : DataFrame
         Measured points with a value, as `Landscape.points`, and `colour`: the value on the
-        colour scale.
+        colour scale. Over one axis that is the scale that goes up.
     diverged : DataFrame
         Points at which a run diverged, or no value exists though none was stopped.
     stopped : DataFrame
         Points at which a run was stopped early.
+    singles : DataFrame
+        Single runs over one axis: that axis and `colour`. Empty over two.
     best : float
-        Highest value.
-    best_at : tuple of float
-        Where that is, up and across.
+        Best level.
+    best_at : DataFrame
+        Its row of `points`; none where there is no value.
     on_edge : bool
         Whether that is on the edge of the grid.
     outlines : dict of float to tuple
-        Threshold -> the ellipse's outline, up and across; None below five points.
+        Threshold -> what `outline` returns.
     """
 
     variant: str
@@ -52,43 +57,52 @@ class Panel:
     points: pd.DataFrame
     diverged: pd.DataFrame
     stopped: pd.DataFrame
+    singles: pd.DataFrame
     best: float
-    best_at: tuple[float, float]
+    best_at: pd.DataFrame
     on_edge: bool
     outlines: dict[float, tuple[np.ndarray, np.ndarray] | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Panels:
-    """Landscapes that share one colour scale and one pair of axes.
+    """Landscapes that share one colour scale and their axes.
 
     Attributes
     ----------
     panels : tuple of Panel
         In the order of the landscapes.
-    metric : str
-        Column the values come from.
+    metric : Metric
+        What the levels are of.
     roi : tuple of float
         Thresholds of the regions of interest, increasing.
     relative : bool
-        Whether values are distances from the panel's own best (at most 0).
+        Whether levels are distances from the panel's own best, which is then 0.
     low, high : float
-        Ends of the colour scale; lower values are drawn in the colour of `low`.
+        Ends of the colour scale; what is worse is drawn in the colour of the worse end.
     axes : tuple of str
-        Hyperparameters drawn up and across.
-    up, across : tuple of float
-        Ends of these axes: real values, half a grid step beyond the measured ones.
+        Hyperparameters, one or two.
+    plane : Plane
+        Where their settings are drawn.
+    title : str
+        What the levels are, with their unit.
     """
 
     panels: tuple[Panel, ...]
-    metric: str
+    metric: Metric
     roi: tuple[float, ...]
     relative: bool
     low: float
     high: float
-    axes: tuple[str, str]
-    up: tuple[float, float]
-    across: tuple[float, float]
+    axes: tuple[str, ...]
+    plane: Plane
+    title: str
+
+    @property
+    def scale(self) -> dict:
+        """Ends of the colour scale, and whether it is turned so that better stays brighter."""
+        turned = {"reversescale": True} if self.metric.sign < 0 else {}
+        return {"cmin": self.low, "cmax": self.high, **turned}
 
 
 def landscape_panels(
@@ -133,7 +147,6 @@ def landscape_panels(
         raise HpstudyError(
             f"one figure shows landscapes over the same axes, not {len(axes)} pairs."
         )
-    first, second = axes.pop()
     zero = {one.variant: one.best if relative else 0.0 for one in every}
     values = np.concatenate(
         [(one.points["value"] - zero[one.variant]).dropna().to_numpy(float) for one in every]
@@ -141,115 +154,99 @@ def landscape_panels(
     if values.size == 0:
         raise HpstudyError("no landscape has a value, so there is nothing to draw.")
     low, high = float(np.quantile(values, 1 - top)), float(values.max())
+    low = low if low < high else high - 1
+    metric, roi = metric_of(every[0]), tuple(sorted(roi))
+    ends = tuple(metric.sign * end + 0.0 for end in (_floor(values, high, roi), high))
+    low, high = sorted(metric.sign * end + 0.0 for end in (low, high))
+    title = metric.from_best("the panel's own best") if relative else metric.headed
+    (shared,) = axes
     return Panels(
-        panels=tuple(_panel(one, tuple(sorted(roi)), zero[one.variant]) for one in every),
-        metric=metrics.pop(),
-        roi=tuple(sorted(roi)),
+        panels=tuple(_panel(one, roi, zero[one.variant]) for one in every),
+        metric=metric,
+        roi=roi,
         relative=relative,
-        low=low if low < high else high - 1,
+        low=low,
         high=high,
-        axes=(first, second),
-        up=axis_ends(pd.concat([one.points[first] for one in every])),
-        across=axis_ends(pd.concat([one.points[second] for one in every])),
+        axes=shared,
+        plane=plane_of((one.points for one in every), shared, title, ends),
+        title=title,
     )
 
 
-def surface(landscape: Landscape, cells: int = 24) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values between the measured points, bilinear in log10 of both axes.
+def _floor(values: np.ndarray, high: float, roi: tuple[float, ...]) -> float:
+    """Worse end of an axis of levels: it holds half of all values, and twice the widest region."""
+    floor = min(float(np.quantile(values, 0.5)), high - 2 * max(roi, default=0.0))
+    floor = max(floor, float(values.min()))
+    return floor if floor < high else high - 1
 
-    A cell that was not measured is filled linearly from its neighbours when it lies between
-    measured ones; beyond them nothing is made up.
+
+def outline(
+    landscape: Landscape, threshold: float, multiple: float = 2.0, zero: float = 0.0
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Ellipse of a region of interest, ready to draw.
 
     Parameters
     ----------
     landscape : Landscape
-        The measured points.
-    cells : int, default 24
-        About how many steps the fine grid has along each axis.
+    threshold : float
+        Of the region, in the metric's unit.
+    multiple : float, default 2.0
+        Standard deviations from the ellipse's centre to its outline.
+    zero : float, default 0.0
+        Taken off the values, as of `Landscape.points`, to find a level.
 
     Returns
     -------
-    up : ndarray of shape (n_y,)
-        Of the first axis, increasing, with all its measured values in it.
-    across : ndarray of shape (n_x,)
-        The same of the second axis.
-    values : ndarray of shape (n_y, n_x)
-        NaN outside the measured points, and everywhere if an axis has a single value.
+    tuple of ndarray or None
+        Real values, up and across; None below five points. Over one axis it is a line, across the
+        region's standard deviations and at the level where the region ends.
     """
-    from scipy.interpolate import RegularGridInterpolator
-
-    up, across, square = landscape.grid()
-    if min(square.shape) < 2:
-        return up, across, np.full((len(up), len(across)), np.nan)
-    y, x = np.log10(up), np.log10(across)
-    values = _filled(y, x, square.T)
-    fine_y, fine_x = _refined(y, cells), _refined(x, cells)
-    where = np.stack(np.meshgrid(fine_y, fine_x, indexing="ij"), axis=-1)
-    known = np.isfinite(values)
-    between = RegularGridInterpolator((y, x), np.where(known, values, 0.0))(where)
-    # A point next to a gap, but of no weight in it, keeps its value: 0 times NaN would be NaN.
-    weight = RegularGridInterpolator((y, x), known.astype(float))(where)
-    return 10**fine_y, 10**fine_x, np.where(weight > 1 - 1e-9, between, np.nan)
-
-
-def _filled(y: np.ndarray, x: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values with every gap between measured points filled linearly."""
-    from scipy.interpolate import LinearNDInterpolator
-    from scipy.spatial import QhullError
-
-    known = np.isfinite(values)
-    if known.all() or known.sum() < 3:
-        return values
-    places = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1)
-    try:
-        between = LinearNDInterpolator(places[known], values[known])(places)
-    except QhullError:
-        # All measured points lie on one line: there is nothing between them to fill.
-        return values
-    return np.where(known, values, between)
-
-
-def _refined(axis: np.ndarray, cells: int) -> np.ndarray:
-    """Axis with equally many points inserted between each two of its own."""
-    parts = max(2, round(cells / (len(axis) - 1)))
-    index = np.arange((len(axis) - 1) * parts + 1) / parts
-    return np.interp(index, np.arange(len(axis)), axis)
-
-
-def axis_ends(values: pd.Series) -> tuple[float, float]:
-    """Half a grid step beyond the least and the greatest value, in log10."""
-    logs = np.unique(np.log10(values.to_numpy(float)))
-    margin = float(np.median(np.diff(logs))) / 2 if len(logs) > 1 else 0.5
-    return float(10 ** (logs[0] - margin)), float(10 ** (logs[-1] + margin))
+    ellipse = landscape.ellipse(threshold, multiple)
+    if ellipse is None:
+        return None
+    up, across = ellipse.outline(OUTLINE_POINTS)
+    if len(landscape.axes) == 2:
+        return 10**up, 10**across
+    level = landscape.sign * (landscape.best - zero - threshold)
+    return np.full(2, level), 10 ** np.array([up.min(), up.max()])
 
 
 def _panel(landscape: Landscape, roi: tuple[float, ...], zero: float) -> Panel:
     """Drawing of one landscape; `zero` is taken off every value to find its colour."""
+    sign = landscape.sign
     up, across, values = surface(landscape)
-    first, second = landscape.axes
-    at = landscape.best_at
-    points = landscape.points
-    points = points.assign(colour=points["value"] - zero)
-    outlines = {}
-    for threshold in roi:
-        ellipse = landscape.ellipse(threshold)
-        outlines[threshold] = None
-        if ellipse is not None:
-            y, x = ellipse.outline(OUTLINE_POINTS)
-            outlines[threshold] = (10**y, 10**x)
+    # 0.0 makes a zero of a negative zero.
+    colour = sign * (landscape.points["value"] - zero) + 0.0
+    points = levels(landscape).assign(colour=colour)
+    top = (landscape.points["value"] >= landscape.best - TOLERANCE).to_numpy()
     return Panel(
         variant=landscape.variant,
         title=variant_title(landscape.variant),
         up=up,
         across=across,
-        surface=values - zero,
+        surface=sign * (values - zero),
         points=points[points["value"].notna()],
         diverged=points[
             (points["diverged"] > 0) | (points["value"].isna() & (points["stopped"] == 0))
         ],
         stopped=points[points["stopped"] > 0],
-        best=landscape.best,
-        best_at=(at[first], at[second]),
+        singles=_singles(landscape, zero),
+        best=sign * landscape.best,
+        best_at=points[top].head(1),
         on_edge=landscape.on_edge,
-        outlines=outlines,
+        outlines={threshold: outline(landscape, threshold, zero=zero) for threshold in roi},
+    )
+
+
+def _singles(landscape: Landscape, zero: float) -> pd.DataFrame:
+    """Runs of settings that have several, as `Panel.singles` describes them."""
+    axis = landscape.axes[0]
+    if len(landscape.axes) == 2 or landscape.singles is None:
+        return pd.DataFrame({axis: [], "colour": []})
+    runs = landscape.singles[landscape.singles["point"].duplicated(keep=False)]
+    return pd.DataFrame(
+        {
+            axis: landscape.points[axis].to_numpy(float)[runs["point"]],
+            "colour": landscape.sign * (runs["value"].to_numpy(float) - zero) + 0.0,
+        }
     )

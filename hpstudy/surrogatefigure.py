@@ -6,15 +6,17 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis import Analysis
 from hpstudy.drawing import INK, panel_figure
-from hpstudy.marks import plain, point_texts
+from hpstudy.levels import Metric, metric_of
+from hpstudy.marks import LINE, plain, point_texts
 from hpstudy.panelparts import LEGEND, colour_bar, entry, lay_axes, scatter
-from hpstudy.results import METRIC_TITLES, roi_title, variant_title
-from hpstudy.surrogate import DEPTH, FEWEST
+from hpstudy.plane import plane_of
+from hpstudy.results import roi_title, variant_title
+from hpstudy.surrogate import FEWEST
 from hpstudy.surrogatepanels import (
     SurrogateSurface,
     surrogate_surfaces,
 )
-from hpstudy.words import count, list_text, number_text
+from hpstudy.words import axis_title, count, list_text
 
 # Two perceptually uniform, colour-blind-safe scales, because they mean two things.
 COLOURS, DOUBT = "Viridis", "Cividis"
@@ -52,7 +54,16 @@ def plot_surrogate(analysis: Analysis, threshold: float) -> go.Figure:
     dense = analysis.landscapes[analysis.dense]
     # Refuses a threshold that is none.
     dense.inside(threshold)
-    every = pd.concat([one.points for one in surfaces])
+    metric = metric_of(dense)
+    largest = max(float(np.nanmax(one.deviation)) for one in surfaces)
+    worst, best = _ends(pd.concat([one.points for one in surfaces]), metric.sign)
+    named = "points" if metric.percent else metric.title
+    names = f"{named} from the model's best", f"standard deviation, {named}"
+    settings = [one.points for one in surfaces]
+    planes = (
+        plane_of(settings, dense.axes, names[0], (worst, best)),
+        plane_of(settings, dense.axes, names[1], (0.0, largest)),
+    )
     titles = [
         f"<b>{one.title}</b><br><span style='font-size:11px'>{what}</span>"
         for one in surfaces
@@ -60,62 +71,80 @@ def plot_surrogate(analysis: Analysis, threshold: float) -> go.Figure:
     ]
     figure = panel_figure(titles, 2, 200, {"t": 82, "b": 112, "l": 58, "r": 8})
     for number, one in enumerate(surfaces):
-        texts = [f"measured: {text}" for text in point_texts(one.points, dense.metric, dense.axes)]
+        texts = [f"measured: {text}" for text in point_texts(one.points, metric, dense.axes)]
+        points = one.points.assign(value=one.points["distance"])
         measured = {
             **ON_SURFACE,
-            "color": plain(one.points["distance"], 4),
+            "color": plain(points["value"], 4),
             "coloraxis": "coloraxis",
+            **planes[0].symbols(points),
         }
-        for panel, (values, scale, look) in enumerate(
-            ((one.mean, "coloraxis", measured), (one.deviation, "coloraxis2", PLACE)), start=1
-        ):
-            suffix = lay_axes(figure, 2 * number + panel, every, dense.axes)
-            lines = {"start": -threshold, "end": -threshold, "size": 1, "coloring": "heatmap"}
-            if values is one.deviation:
-                lines["showlines"] = False
-            figure.add_trace(
-                go.Contour(
-                    x=plain(one.across, 5),
-                    y=plain(one.up, 5),
-                    z=[plain(row, 4) for row in values],
-                    coloraxis=scale,
-                    contours=lines,
-                    line={"width": 1.8, "color": "white"},
-                    hoverinfo="skip",
-                    xaxis=f"x{suffix}",
-                    yaxis=f"y{suffix}",
-                )
+        line = {"start": -metric.sign * threshold, "end": -metric.sign * threshold, "size": 1}
+        for panel, (ground, marked, look) in enumerate(
+            (
+                (_ground(one, one.mean, "coloraxis", line), points, measured),
+                # Over one axis places of points stand where the deviation is 0.
+                (
+                    _ground(one, one.deviation, "coloraxis2", {"showlines": False}),
+                    points.assign(value=0.0),
+                    PLACE,
+                ),
             )
+        ):
+            linked = "xy" if planes[0].up else "x"
+            suffix = lay_axes(figure, 2 * number + panel + 1, planes[panel], linked)
+            figure.add_trace(ground.update(xaxis=f"x{suffix}", yaxis=f"y{suffix}"))
             figure.add_trace(
                 scatter(
-                    one.points, dense.axes, suffix, marker=look, text=texts, legendgroup="points"
+                    marked, planes[panel], suffix, marker=look, text=texts, legendgroup="points"
                 )
             )
-    lowest, highest = _ends(every)
     region = {"mode": "lines", "line": {"width": 1.8, "color": INK}}
-    figure.add_traces(
-        [
-            entry("measured", "points", {"marker": {**ON_SURFACE, "color": INK}}),
-            entry(f"{roi_title(threshold)} of the model's mean", "region", region),
-        ]
-    )
-    largest = max(float(np.nanmax(one.deviation)) for one in surfaces)
-    bars = (
-        colour_bar("points from the model's best", 0.22, 0.42),
-        colour_bar("standard deviation, points", 0.78, 0.42),
-    )
+    figure.add_traces([entry("measured", "points", {"marker": {**ON_SURFACE, "color": INK}})])
+    if planes[0].up:
+        figure.add_trace(entry(f"{roi_title(threshold)} of the model's mean", "region", region))
+    bars = colour_bar(names[0], 0.22, 0.42), colour_bar(names[1], 0.78, 0.42)
+    low, high = sorted((worst, best))
+    shown = {} if planes[0].up else {"showscale": False}
+    turned = {"reversescale": True} if metric.sign < 0 else {}
     figure.update_layout(
-        coloraxis={"colorscale": COLOURS, "cmin": lowest, "cmax": highest, "colorbar": bars[0]},
-        coloraxis2={"colorscale": DOUBT, "cmin": 0, "cmax": largest, "colorbar": bars[1]},
+        coloraxis={
+            "colorscale": COLOURS,
+            "cmin": low,
+            "cmax": high,
+            "colorbar": bars[0],
+            **turned,
+            **shown,
+        },
+        coloraxis2={"colorscale": DOUBT, "cmin": 0, "cmax": largest, "colorbar": bars[1], **shown},
         legend=LEGEND,
     )
     return figure
 
 
-def _ends(points: pd.DataFrame) -> tuple[float, float]:
-    """Ends of the colour scale of means and measured points; below it there are cliffs."""
-    lowest = min(float(points["distance"].quantile(1 - TOP)), -1e-6)
-    return lowest, max(float(points["distance"].max()), 0.0)
+def _ground(
+    one: SurrogateSurface, values: np.ndarray, scale: str, contours: dict
+) -> go.Contour | go.Scatter:
+    """What lies under the points of a panel: a surface, or over one axis a line."""
+    if values.ndim == 1:
+        x, y = plain(one.values[0], 5), plain(values, 4)
+        return go.Scatter(x=x, y=y, hoverinfo="skip", showlegend=False, **LINE)
+    return go.Contour(
+        x=plain(one.values[1], 5),
+        y=plain(one.values[0], 5),
+        z=[plain(row, 4) for row in values],
+        coloraxis=scale,
+        contours={**contours, "coloring": "heatmap"},
+        line={"width": 1.8, "color": "white"},
+        hoverinfo="skip",
+    )
+
+
+def _ends(points: pd.DataFrame, sign: int) -> tuple[float, float]:
+    """Worse and better end of the scale of means and measured points; beyond there are cliffs."""
+    distance = sign * points["distance"]
+    worst = min(float(distance.quantile(1 - TOP)), -1e-6)
+    return sign * worst, sign * max(float(distance.max()), 0.0) + 0.0
 
 
 def surrogate_caption(analysis: Analysis, threshold: float, label: str) -> str:
@@ -143,26 +172,35 @@ def surrogate_caption(analysis: Analysis, threshold: float, label: str) -> str:
     """
     surfaces = surrogate_surfaces(analysis)
     every = pd.concat([one.points for one in surfaces])
-    metric = analysis.landscapes[analysis.dense].metric
-    lowest, highest = _ends(every)
+    dense = analysis.landscapes[analysis.dense]
+    metric = metric_of(dense)
+    worst, best = _ends(every, metric.sign)
+    named = "percentage points" if metric.percent else metric.title
+    two = len(dense.axes) == 2
     sentences = [
-        "The coloured surface is a model and not data: the mean (left) and the standard deviation "
-        "(right) of a Gaussian process, which supposes that a noise-free landscape is smooth. "
-        f"Circles are what was measured, {METRIC_TITLES.get(metric, metric)} at "
+        f"The {'coloured surface' if two else 'line'} is a model and not data: the mean (left) and "
+        "the standard deviation (right) of a Gaussian process, which supposes that a noise-free "
+        "landscape is smooth. "
+        f"Circles are what was measured, {metric.title} at "
         f"n = {count(len(every), 'point')} in {count(len(surfaces), 'network')}: {label}.",
-        "Left, surface and circles are coloured by one scale, percentage points from the greatest "
-        f"mean of their network, {number_text(lowest)} to {number_text(highest)}, which spans the "
-        f"upper {100 * TOP:.0f} % of the measured points; lower ones are drawn at its lower end. "
-        f"White line: the mean lies {threshold:g} below that ({roi_title(threshold)}). A circle "
-        "that differs from the surface around it is noise, as far as the model knows.",
-        _noise_text(surfaces),
+        f"Left, {'surface and circles are coloured by' if two else 'line and circles lie on'} one "
+        f"scale, {named} from the best mean of their network, {metric.text(worst)} to "
+        f"{metric.text(best)}, which spans the better {100 * TOP:.0f} % of the measured points; "
+        "worse ones are drawn at its end. "
+        + (
+            f"White line: the mean lies {threshold:g} from that ({roi_title(threshold)}). "
+            if two
+            else ""
+        )
+        + f"A circle that differs from the {'surface around' if two else 'line beside'} it is "
+        "noise, as far as the model knows.",
+        _noise_text(surfaces, metric),
     ]
-    left = int((~every["modelled"]).sum())
-    if left:
+    zeros = [axis for axis in dense.axes if (every[axis] == 0).any()]
+    if zeros:
         sentences.append(
-            f"{count(left, 'point')} more than {DEPTH:g} percentage points below the best, and "
-            "among the lower half of its network's, lie beyond a cliff that no smooth surface "
-            "follows; the model leaves them out, and around them no surface is drawn."
+            f"Points at {list_text(f'{axis_title(axis)} 0' for axis in zeros)}, beside the dotted "
+            "line, have no place on a logarithmic axis, and the model leaves them out."
         )
     shown = {one.variant for one in surfaces}
     without = [variant_title(name) for name in analysis.landscapes if name not in shown]
@@ -174,12 +212,12 @@ def surrogate_caption(analysis: Analysis, threshold: float, label: str) -> str:
     return " ".join(sentences)
 
 
-def _noise_text(surfaces: tuple[SurrogateSurface, ...]) -> str:
+def _noise_text(surfaces: tuple[SurrogateSurface, ...], metric: Metric) -> str:
     """How noisy a run is of each network, and whether seeds or smoothness tell it."""
-    noises = list_text(f"{number_text(one.noise)} ({one.title})" for one in surfaces)
+    noises = list_text(f"{metric.text(one.noise)} ({one.title})" for one in surfaces)
     repeated = [
         f"{one.replicates[1]} degrees of freedom ({one.title}; alone "
-        f"{number_text(one.replicates[0])})"
+        f"{metric.text(one.replicates[0])})"
         for one in surfaces
         if one.replicates[1]
     ]
@@ -187,6 +225,7 @@ def _noise_text(surfaces: tuple[SurrogateSurface, ...]) -> str:
     if repeated:
         known = f"and from replicates: {list_text(repeated)}"
     return (
-        f"One run lies about the surface with a standard deviation of {noises} percentage points, "
-        f"known from the smoothness of the measured values {known}."
+        f"One run lies about the model with a standard deviation of {noises}"
+        f"{' percentage points' * metric.percent} at the best point, known from the smoothness of "
+        f"the measured values {known}."
     )

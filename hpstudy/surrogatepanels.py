@@ -9,6 +9,7 @@ import pandas as pd
 from hpstudy.analysis import Analysis
 from hpstudy.errors import HpstudyError
 from hpstudy.landscape import Landscape
+from hpstudy.levels import levels
 from hpstudy.panels import landscape_panels
 from hpstudy.results import variant_title
 from hpstudy.surrogate import FEWEST, Surrogate
@@ -26,8 +27,9 @@ class MembershipPanel:
     title : str
         Of the network.
     points : DataFrame
-        Points with a value, as `Landscape.points`, with the columns `probability` (in [0, 1]; NaN
-        where the network has no draws) and `member`: whether it was measured in the region.
+        Points with a level as `value`, as `Landscape.points`, with the columns `probability` (in
+        [0, 1]; NaN where the network has no draws) and `member`: whether it was measured in the
+        region.
     diverged, stopped : DataFrame
         Points to be marked as such, as `hpstudy.panels.Panel` has them.
     expected : float
@@ -65,7 +67,7 @@ def membership_panels(analysis: Analysis, threshold: float) -> tuple[MembershipP
     found = []
     for panel, one in zip(panels, analysis.landscapes.values(), strict=True):
         probability = analysis.membership(one.variant, threshold)
-        points = one.points.assign(probability=probability, member=one.inside(threshold))
+        points = levels(one).assign(probability=probability, member=one.inside(threshold))
         found.append(
             MembershipPanel(
                 title=panel.title,
@@ -86,30 +88,29 @@ class SurrogateSurface:
     ----------
     variant, title : str
         Name of the network, and what is written above its panels.
-    up, across : ndarray of shape (n_cells,)
-        Values of the first and of the second axis, from the least to the greatest measured one,
-        at equal steps of their logarithms.
-    mean : ndarray of shape (n_cells, n_cells)
-        Mean of the model less its greatest drawn one, so at most 0, in percentage points; a row
-        for each value of the first axis. NaN where the nearest measured point is one that the
-        model leaves out.
-    deviation : ndarray of shape (n_cells, n_cells)
-        Standard deviation of the model there, in percentage points.
+    values : tuple of ndarray of shape (n_cells,)
+        Values of each axis, from the least to the greatest measured one but 0, at equal steps of
+        their logarithms.
+    mean : ndarray of shape (n_cells, n_cells) or (n_cells,)
+        Mean of the model less its best drawn one, in the metric's own unit; over two axes a row
+        for each value of the first one.
+    deviation : ndarray of the same shape
+        Standard deviation of the model there, in the metric's unit.
     best : float
-        That greatest mean, in the metric's unit.
+        That best mean, in the metric's own unit.
     points : DataFrame
-        Measured points with a value, as `Landscape.points`, with the columns `distance` (value
-        less `best`) and `modelled`: whether the model goes through it.
+        Measured points with a level as `value`, as `Landscape.points`, with the column
+        `distance`: the level less `best`. The model goes through those without a value of 0.
     noise : float
-        Standard deviation of one run about the noise-free landscape, in percentage points.
+        Standard deviation of one run about the noise-free landscape at the best point, in the
+        metric's unit.
     replicates : tuple of float and int
         As `Surrogate.replicates`.
     """
 
     variant: str
     title: str
-    up: np.ndarray
-    across: np.ndarray
+    values: tuple[np.ndarray, ...]
     mean: np.ndarray
     deviation: np.ndarray
     best: float
@@ -130,7 +131,7 @@ def surrogate_surfaces(analysis: Analysis) -> tuple[SurrogateSurface, ...]:
     -------
     tuple of SurrogateSurface
         In the order of the landscapes, without those that have too few points for a model, or all
-        of them at one value of an axis.
+        of them at one value of an axis beside 0.
 
     Raises
     ------
@@ -145,13 +146,13 @@ def surrogate_surfaces(analysis: Analysis) -> tuple[SurrogateSurface, ...]:
     if not found:
         raise HpstudyError(
             f"no network has a surface to draw: that takes values at {FEWEST} points or more, at "
-            "two or more values of both axes."
+            "two or more values of each axis, without 0."
         )
     return found
 
 
 def _spans_an_area(landscape: Landscape) -> bool:
-    known = landscape.points[landscape.points["value"].notna()]
+    known = landscape.points[landscape.points["value"].notna() & landscape.placed]
     return all(known[axis].nunique() > 1 for axis in landscape.axes)
 
 
@@ -159,29 +160,25 @@ def _spans_an_area(landscape: Landscape) -> bool:
 @lru_cache(maxsize=64)
 def _surface(surrogate: Surrogate) -> SurrogateSurface:
     landscape = surrogate.landscape
-    points = landscape.points.assign(modelled=surrogate.inside)
-    points = points[points["value"].notna()]
-    up, across = (
-        np.geomspace(points[axis].min(), points[axis].max(), CELLS) for axis in landscape.axes
+    known = landscape.points[surrogate.inside]
+    values = tuple(
+        np.geomspace(known[axis].min(), known[axis].max(), CELLS) for axis in landscape.axes
     )
-    where = np.stack(np.meshgrid(up, across, indexing="ij"), axis=-1).reshape(-1, 2)
-    mean, deviation = surrogate.predict(where[:, 0], where[:, 1])
-    measured = points[list(landscape.axes)].to_numpy(float)
-    # What lies nearest to a point that the model leaves out would be pure extrapolation.
-    span = np.log10(measured).max(axis=0) - np.log10(measured).min(axis=0)
-    apart = (np.log10(where)[:, None] - np.log10(measured)[None]) / span
-    nearest = (apart**2).sum(axis=-1).argmin(axis=1)
-    drawn = points["modelled"].to_numpy()[nearest]
-    best = float(mean[drawn].max())
+    grid = np.meshgrid(*values, indexing="ij")
+    # A single axis has the second place 1 throughout, whose logarithm is 0.
+    first, second = [*map(np.ravel, grid), np.ones(grid[0].size)][:2]
+    mean, deviation = surrogate.predict(first, second)
+    best = float(mean.max())
+    points = levels(landscape)
+    points = points[points["value"].notna()]
     return SurrogateSurface(
         variant=landscape.variant,
         title=variant_title(landscape.variant),
-        up=up,
-        across=across,
-        mean=np.where(drawn, mean - best, np.nan).reshape(CELLS, CELLS),
-        deviation=np.where(drawn, deviation, np.nan).reshape(CELLS, CELLS),
-        best=best,
-        points=points.assign(distance=points["value"] - best),
+        values=values,
+        mean=landscape.sign * (mean - best).reshape(grid[0].shape) + 0.0,
+        deviation=deviation.reshape(grid[0].shape),
+        best=landscape.sign * best,
+        points=points.assign(distance=points["value"] - landscape.sign * best),
         noise=surrogate.noise,
         replicates=surrogate.replicates,
     )

@@ -16,6 +16,7 @@ from hpstudy.errors import HpstudyError
 from hpstudy.htmltable import html_table
 from hpstudy.intervals import UNKNOWN
 from hpstudy.landscape import AXES, Landscape, nine_digits
+from hpstudy.levels import levels, metric_of
 from hpstudy.results import METRIC_TITLES, roi_title, variant_title
 from hpstudy.risk import common_points, risk
 from hpstudy.store import TABLE_COLUMNS
@@ -36,20 +37,19 @@ def hyperparameters(table: pd.DataFrame) -> list[str]:
     -------
     list of str
         Learning rate and weight decay, and columns that this package does not write itself: of
-        positive, finite numbers, at least two different ones.
+        finite numbers that are 0 or more, at least two different ones.
 
     Raises
     ------
     HpstudyError
-        If there are fewer than two.
+        If there is none.
     """
     names = [name for name in AXES if name in table]
     names += [name for name in table if name not in (*TABLE_COLUMNS, *METRIC_TITLES)]
     found = [name for name in names if _is_axis(table[name])]
-    if len(found) < 2:
+    if not found:
         raise HpstudyError(
-            "a landscape needs two hyperparameters with two values each; the table varies "
-            f"{', '.join(found) or 'none'}."
+            "a landscape needs a hyperparameter with two values; the table has none."
         )
     return found
 
@@ -58,7 +58,7 @@ def _is_axis(values: pd.Series) -> bool:
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return False
     numbers = values.to_numpy(float)
-    return bool((np.isfinite(numbers) & (numbers > 0)).all() and nine_digits(values).nunique() > 1)
+    return bool((np.isfinite(numbers) & (numbers >= 0)).all() and nine_digits(values).nunique() > 1)
 
 
 def network_numbers(
@@ -71,7 +71,7 @@ def network_numbers(
     left, right : Landscape
         Over the same axes.
     threshold : float
-        Of the regions of interest, in percentage points.
+        Of the regions of interest, in the metric's unit.
     multiple : float
         Standard deviations from an ellipse's centre to its outline.
 
@@ -96,21 +96,27 @@ def _numbers(
 ) -> dict[str, str]:
     ellipse = landscape.ellipse(threshold, multiple)
     lost = risk(left, landscape, threshold)
-    numbers = {"best, %": number_text(landscape.best)}
+    metric = metric_of(landscape)
+    unit = ", %" if metric.percent else ""
+    numbers = {f"best{unit}": metric.text(landscape.sign * landscape.best)}
     for axis, value in landscape.best_at.items():
         numbers[f"its {axis_title(axis)}"] = real(value) if math.isfinite(value) else "–"
     numbers[f"points in the {roi_title(threshold)}"] = (
         f"{len(landscape.roi(threshold))} of {len(landscape.points)}"
     )
-    numbers["ellipse, length × width in decades"] = (
-        f"{number_text(ellipse.length)} × {number_text(ellipse.width)}" if ellipse else "–"
-    )
+    if len(landscape.axes) == 2:
+        numbers["ellipse, length × width in decades"] = (
+            f"{number_text(ellipse.length)} × {number_text(ellipse.width)}" if ellipse else "–"
+        )
+    else:
+        numbers["its length, decades"] = number_text(ellipse.length) if ellipse else "–"
     for number, axis in enumerate(landscape.axes):
         numbers[f"its centre, {axis_title(axis)}"] = (
             real(10 ** ellipse.centre[number]) if ellipse else "–"
         )
-    numbers["mean risk at the left network's region, points"] = (
-        f"{number_text(lost.mean)} (n = {lost.n})"
+    unit = ", points" if metric.percent else ""
+    numbers[f"mean risk at the left network's region{unit}"] = (
+        f"{metric.text(lost.mean)} (n = {lost.n})"
     )
     return numbers
 
@@ -119,11 +125,13 @@ def _without_noise(
     analysis: Analysis, name: str, threshold: float, multiple: float
 ) -> dict[str, str]:
     shape = analysis.shape(name, threshold)
+    metric = metric_of(analysis.landscapes[name])
+    unit = ", %" if metric.percent else ""
     return {
-        "without noise: best, %": interval_text(analysis.best(name).corrected),
+        f"without noise: best{unit}": metric.interval(metric.levels(analysis.best(name).corrected)),
         "without noise: points in the region": interval_text(shape.n, 0),
         "without noise: ellipse length": interval_text(shape.length.scaled(multiple / 2)),
-        "without noise: mean risk": interval_text(analysis.risk(name, threshold).mean),
+        "without noise: mean risk": metric.interval(analysis.risk(name, threshold).mean),
     }
 
 
@@ -141,7 +149,7 @@ def pair_numbers(
     left, right : Landscape
         Over the same axes.
     threshold : float
-        Of the regions of interest, in percentage points.
+        Of the regions of interest, in the metric's unit.
     multiple : float
         Standard deviations from an ellipse's centre to its outline.
 
@@ -198,7 +206,7 @@ def view_caption(
     label : str
         Network, data and length of training, as `Results.label` gives them.
     threshold : float
-        Of the regions of interest, in percentage points.
+        Of the regions of interest, in the metric's unit.
     multiple : float
         Standard deviations from an ellipse's centre to its outline.
     others : iterable of str, optional
@@ -209,25 +217,37 @@ def view_caption(
     str
         Some sentences.
     """
+    metric = metric_of(left)
     points = pd.concat([left.points, right.points])
     runs = sorted({int(n) for n in points["seeds"]})
     each = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
     spread = points["std"].dropna()
+    two = len(left.axes) == 2
     sizes = list(dict.fromkeys((len(left.points), len(right.points))))
     sentences = [
-        f"{METRIC_TITLES.get(left.metric, left.metric).capitalize()}: {label}.",
+        f"{metric.title[0].upper()}{metric.title[1:]}: {label}.",
         f"Mean of n = {each} {'run' if runs == [1] else 'runs'} at each of "
         f"{' and '.join(map(str, sizes))} points.",
-        f"Standard deviation over runs: median {number_text(spread.median())} points, "
+        f"Standard deviation over runs: median {metric.text(spread.median())}"
+        f"{' points' * metric.percent}, "
         f"where there are several (n = {count(len(spread), 'point')})."
         if len(spread)
         else "With one run a point the spread between runs is not measured.",
         "Third panel: the right network's distance from its own best minus the left one's from "
-        "its own, in points; purple where the right one is closer. Circles are measured, colours "
-        "between them interpolated.",
+        f"its own{', in points' * metric.percent}; purple where the right one is closer. "
+        + (
+            "Circles are measured, colours between them interpolated."
+            if two
+            else "Circles are measured; bands are the regions, small dots single runs."
+        ),
         f"Ellipses: {multiple:g} standard deviations ({1 - confidence_level(multiple):.1%} of a "
-        f"Gaussian) around the {roi_title(threshold)}, from five points on.",
-        "The best of many noisy accuracies is biased upward.",
+        f"Gaussian) around the {roi_title(threshold)}, from five points on."
+        if two
+        else f"Lines: {multiple:g} standard deviations to both sides of the mean setting of the "
+        f"{roi_title(threshold)}, from five points on.",
+        "The best of many noisy accuracies is biased upward."
+        if metric.percent
+        else "The best of many noisy values is better than it would be without noise.",
     ]
     if others:
         sentences.insert(2, f"The mean is also over the values of {list_text(others)}.")
@@ -242,28 +262,29 @@ def view_table(left: Landscape, right: Landscape, threshold: float) -> pd.DataFr
     left, right : Landscape
         Over the same axes.
     threshold : float
-        Of the regions of interest, in percentage points.
+        Of the regions of interest, in the metric's unit.
 
     Returns
     -------
-    DataFrame of shape (n_left + n_right, 12)
-        side ("left", "right"), variant, metric and the columns of `Landscape.points`; `from_best`,
-        the value minus the network's best (at most 0; NaN without a value), `in_region`, and
-        `difference`: the right network's `from_best` minus the left one's; on the right network's
-        rows, NaN where one of the two has no value.
+    DataFrame of shape (n_left + n_right, 10 + n_axes)
+        side ("left", "right"), variant, metric and the columns of `Landscape.points`, `value` in
+        the metric's own unit; `from_best`, that minus the network's best (0 or worse; NaN without
+        a value), `in_region`, and `difference`: the right network's `from_best` minus the left
+        one's; on the right network's rows, NaN where one of the two has no value.
     """
     frames = []
     for side, one in (("left", left), ("right", right)):
-        frame = one.points.reset_index(drop=True)
+        frame = levels(one).reset_index(drop=True)
         frame.insert(0, "metric", one.metric)
         frame.insert(0, "variant", one.variant)
         frame.insert(0, "side", side)
-        frame["from_best"] = frame["value"] - one.best
+        frame["from_best"] = one.sign * (one.points["value"] - one.best) + 0.0
         frame["in_region"] = one.inside(threshold)
         frame["difference"] = math.nan
         frames.append(frame)
     _, there = common_points(left, right)
-    frames[1].loc[there, "difference"] = difference(left, right).points["difference"].to_numpy()
+    apart = difference(left, right).points["difference"].to_numpy()
+    frames[1].loc[there, "difference"] = left.sign * apart + 0.0
     return pd.concat(frames, ignore_index=True)
 
 

@@ -12,6 +12,7 @@ from hpstudy.difference import difference, jaccard
 from hpstudy.differencefigure import difference_panel, signed
 from hpstudy.differencemaps import difference_caption, plot_differences
 from hpstudy.landscape import landscapes
+from hpstudy.levels import Metric
 
 LRS, WEIGHT_DECAYS = [0.01, 0.1, 1.0], [1e-4, 1e-3]
 # Rows are learning rates. The dense best is 80, the pruned one's 70; one pruned point is missing.
@@ -148,4 +149,9 @@ def test_ellipses_are_those_of_both_regions_at_the_multiple_asked_for(noisy):
 
 
 def test_differences_are_written_with_their_sign():
-    assert [signed(x) for x in (0.516, -1.3, 0.001, -0.001)] == ["+0.52", "−1.30", "0.00", "0.00"]
+    assert [signed(x, Metric("top1")) for x in (0.516, -1.3, 0.001, -0.001)] == [
+        "+0.52",
+        "−1.30",
+        "0.00",
+        "0.00",
+    ]

@@ -152,9 +152,11 @@ def test_caption_says_n_statistic_spread_and_what_the_mean_hides(pair):
 def test_axes_are_hyperparameters_with_several_values_and_no_results(study, refused):
     table = study.table.assign(momentum=0.9, batch_size=np.arange(len(study.table)) % 2 * 64 + 64)
     table["decay"] = np.arange(len(table))
-    # One momentum only; a zero cannot lie on a logarithmic axis.
-    assert hyperparameters(table) == ["lr", "weight_decay", "batch_size"]
-    assert "varies lr" in refused(hyperparameters, table[["variant", "lr", "top1"]])
+    table["offset"] = np.arange(len(table)) - 1.0
+    # One momentum only; what is below zero is no hyperparameter, and a zero is one.
+    assert hyperparameters(table) == ["lr", "weight_decay", "batch_size", "decay"]
+    assert hyperparameters(table[["variant", "lr", "top1"]]) == ["lr"]
+    assert "needs a hyperparameter" in refused(hyperparameters, table[["variant", "top1"]])
 
 
 # --- files ----------------------------------------------------------------------------------------

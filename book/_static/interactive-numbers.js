@@ -2,12 +2,13 @@
 const hpstudyNumbers = (() => {
   "use strict";
 
-  const { fixed, real } = hpstudyWords;
+  const { fixed, placed, real } = hpstudyWords;
 
   function numbersOf(data, { metric, threshold }, network) {
     const values = network.value[metric];
     const region = hpstudyRegions.region(values, threshold);
-    const logs = data.axes.map((axis) => region.map((k) => Math.log10(axis.values[k])));
+    const inside = placed(data, region);
+    const logs = data.axes.map((axis) => inside.map((k) => Math.log10(axis.values[k])));
     const dense = data.networks[0].value[metric];
     return {
       top: hpstudyRegions.best(values),

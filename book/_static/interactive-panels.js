@@ -3,7 +3,7 @@
 const hpstudyPanels = (() => {
   "use strict";
 
-  const { measured } = hpstudyWords;
+  const { measured, placed } = hpstudyWords;
   const VALUES = "Viridis";
   /* ColorBrewer's PuOr: the left network is ahead where it is orange, the right where purple. */
   const DIFFERENCES = "b35806 e08214 fdb863 fee0b6 f7f7f7 d8daeb b2abd2 8073ac 542788"
@@ -24,6 +24,9 @@ const hpstudyPanels = (() => {
   const log = (values) => values.map(Math.log10);
   const pick = (values, points) => points.map((k) => values[k]);
 
+  /* Where values are drawn: 0 in a column of its own beside the axis. */
+  const places = (axis, points) => log(pick(axis.values, points).map((x) => x || axis.zero));
+
   const levels = (axis) => [...new Set(axis.values)].sort((a, b) => a - b);
 
   /* Values as a matrix over the levels of both axes. */
@@ -35,11 +38,12 @@ const hpstudyPanels = (() => {
     values.forEach((value, k) => {
       z[row.get(data.axes[0].values[k])][column.get(data.axes[1].values[k])] = value;
     });
-    return { x: log(across), y: log(up), z };
+    const [y, x] = [up, across].map((all, n) => log(all.map((at) => at || data.axes[n].zero)));
+    return { x, y, z };
   }
 
   function scatter(data, points, more) {
-    const [y, x] = data.axes.map((axis) => log(pick(axis.values, points)));
+    const [y, x] = data.axes.map((axis) => places(axis, points));
     return { type: "scatter", mode: "markers", x, y, hoverinfo: "skip", ...more };
   }
 
@@ -97,7 +101,7 @@ const hpstudyPanels = (() => {
     const [up, across] = data.axes.map((axis) => {
       const [low, high] = log(axis.ends);
       const step = (high - low) / levels(axis).length;
-      return { at: log(pick(axis.values, points)), r: radius * step };
+      return { at: places(axis, points), r: radius * step };
     });
     const scale = 1 / Math.cos(Math.PI / corners);
     const turns = Array.from({ length: corners }, (_, k) => (Math.PI * (2 * k + 1)) / corners);
@@ -114,7 +118,7 @@ const hpstudyPanels = (() => {
   }
 
   function ellipsePath(data, region) {
-    const logs = data.axes.map((axis) => log(pick(axis.values, region)));
+    const logs = data.axes.map((axis) => places(axis, placed(data, region)));
     const found = hpstudyRegions.ellipse(...logs);
     if (!found) {
       return "";

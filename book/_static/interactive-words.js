@@ -9,7 +9,7 @@ const hpstudyWords = (() => {
   /* A setting in the fewest characters: 0.0032, 0.1, 1e-5. */
   function real(value) {
     const short = Number(value.toPrecision(3));
-    return short < 1e-3 ? short.toExponential() : String(short);
+    return short !== 0 && short < 1e-3 ? short.toExponential() : String(short);
   }
 
   const fixed = (value, digits = 2) => (value === null ? "–" : value.toFixed(digits));
@@ -17,6 +17,10 @@ const hpstudyWords = (() => {
   function setting(data, point) {
     return data.axes.map((axis) => `${axis.title} ${real(axis.values[point])}`).join(", ");
   }
+
+  /* Points with a place on all axes: none of their values is 0. */
+  const placed = (data, points) =>
+    points.filter((k) => data.axes.every((axis) => axis.values[k] > 0));
 
   const measured = (network) => [...network.seeds.keys()].filter((k) => network.seeds[k] > 0);
 
@@ -58,5 +62,5 @@ const hpstudyWords = (() => {
     ];
   }
 
-  return { escaped, fixed, real, setting, measured, runsAt, pointLines };
+  return { escaped, fixed, real, setting, placed, measured, runsAt, pointLines };
 })();
