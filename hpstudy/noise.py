@@ -51,6 +51,10 @@ class SeedEffects(NamedTuple):
         """Posterior mean of the effects, of shape (n_seeds,)."""
         return self.weights @ self.means
 
+    def draw_ratios(self, generator: np.random.Generator, number: int) -> np.ndarray:
+        """Draws of the variance of the effects over that of the noise, of shape (number,)."""
+        return generator.choice(_RATIOS, number, p=self.weights)
+
     def draw(self, generator: np.random.Generator, number: int) -> np.ndarray:
         """Draws of the effects, of shape (number, n_seeds)."""
         ratio = generator.choice(len(self.weights), number, p=self.weights)
