@@ -8,8 +8,6 @@ from hpstudy.errors import HpstudyError
 from hpstudy.run_columns import Source
 from hpstudy.words import count
 
-# Names that are of a run beyond doubt.
-_SURE = ("trial_id", "run_id", "trialid", "runid", "uuid")
 # Steps are counted by what is logged, so that equally long runs differ by a few of them.
 _STEPS_EQUAL = 0.9
 
@@ -80,7 +78,7 @@ def _ids(source: Source, runs: pd.DataFrame, axes: tuple[str, ...]) -> tuple[pd.
             continue
         if ids.nunique() == len(ids):
             return None, ""
-        sure = bool(said) or names.bare(column) in _SURE
+        sure = bool(said) or names.bare(column) in names.RUN_IDS
         if _rises(ids, epochs) and (sure or _starts(ids, epochs)):
             return ids, column
     of = [column for column in free if column in source.seeds or not _record(cells, column)]

@@ -35,6 +35,8 @@ TRIALS = tuple(
     "trial_id run_id trialid runid trial_name run_name trial run id name number experiment_tag "
     "job_id jobid uuid".split()
 )
+# Of these, the names that are of a run beyond doubt.
+RUN_IDS = ("trial_id", "run_id", "trialid", "runid", "uuid")
 PARENT = "parent_run_id"
 EPOCHS = tuple(
     "epoch epochs training_iteration iteration iter global_step trainer_global_step step steps "

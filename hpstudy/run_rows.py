@@ -173,8 +173,8 @@ def typed_rows(
         column = source.found["state"]
         remedy = f"or say which rows count by --where {column}=VALUE"
         state = cells.parse(rows[column], column, cells.to_state, remedy)
-    left["failed"] += int((state == "failed").sum())
-    left["not ended"] += int((state == "unfinished").sum())
+    left["failed"] += _count(source, rows[state == "failed"])
+    left["not ended"] += _count(source, rows[state == "unfinished"])
     places = rows[[source.found[axis] for axis in axes]].map(cells.is_blank)
     nowhere = (state == "stopped") & places.any(axis=1)
     left["stopped before they had a setting"] += int(nowhere.sum())
@@ -187,6 +187,12 @@ def typed_rows(
     if rows.empty:
         raise HpstudyError(f"no run of {source.label} has ended.")
     return _values(source, rows, early[rows.index], axes)
+
+
+def _count(source: Source, rows: pd.DataFrame) -> int:
+    """Number of runs, of which a table of epochs has many rows each."""
+    ids = names.named(source.columns, names.RUN_IDS) if "epoch" in source.found else []
+    return rows[ids[0]].nunique() if ids else len(rows)
 
 
 def _values(
