@@ -264,7 +264,6 @@ def test_run_that_failed_or_runs_says_nothing_of_its_setting(save, state, column
     assert any("left out: 1 " in note for note in read.notes)
 
 
-@pytest.mark.parametrize("state", ["COMPLETE", "finished", "TERMINATED", "FINISHED", "COMPLETED"])
 def test_failed_run_with_a_row_per_epoch_is_counted_once(save):
     table = curves().assign(trial_id=list(range(9)) * 5, status="TERMINATED")
     table.loc[table["trial_id"] == 2, "status"] = "ERROR"
@@ -272,6 +271,7 @@ def test_failed_run_with_a_row_per_epoch_is_counted_once(save):
     assert len(read.table) == 8 and "Runs left out: 1 failed." in read.notes
 
 
+@pytest.mark.parametrize("state", ["COMPLETE", "finished", "TERMINATED", "FINISHED", "COMPLETED"])
 def test_run_that_ended_without_a_finite_metric_diverged(save, state):
     table = grid().assign(State=state)
     table.loc[8, "acc"] = np.inf
