@@ -189,11 +189,11 @@ class Analysis:
         """Draws of the dense network and of another at the same settings; None without both."""
         if self.dense not in self.surrogates or variant not in self.surrogates:
             return None
-        names = list(self.landscapes)
+        pair = (self.dense, variant)
         return pair_up(
-            self.surrogates[self.dense],
-            self.surrogates[variant],
-            (names.index(self.dense), names.index(variant)),
+            *(self.surrogates[name] for name in pair),
+            tuple(self.draws(name) for name in pair),
+            tuple(list(self.landscapes).index(name) for name in pair),
         )
 
     @_remembered

@@ -86,14 +86,27 @@ class Ellipses(NamedTuple):
     angle: np.ndarray
 
 
-def interval(values: np.ndarray) -> Interval:
-    """Median and central 95 % of one value a draw; NaN draws are left out, all NaN gives NaN."""
+def interval(values: np.ndarray, errors: float = 0.0) -> Interval:
+    """Median and central 95 % of one value a draw; NaN draws are left out, all NaN gives NaN.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_draws,)
+    errors : float, default 0
+        Monte Carlo errors by which either end is moved outwards, so that what lies clear of a
+        limit does so whatever the seed of the draws.
+    """
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
     if known.size == 0:
         return UNKNOWN
-    tail = (1 - LEVEL) / 2
+    tail = _tail((1 - LEVEL) / 2, known.size, errors)
     return Interval(*(float(x) for x in np.quantile(known, (0.5, tail, 1 - tail))))
+
+
+def _tail(share: float, number: int, errors: float) -> float:
+    """Share of the draws beyond an end that is moved outwards by its Monte Carlo errors."""
+    return max(share - errors * (share * (1 - share) / number) ** 0.5, 0.0)
 
 
 def axis_interval(angles: np.ndarray) -> Interval:
@@ -151,13 +164,17 @@ def loss_draws(draws: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndar
     return draws[:, finite][:, challenger] - kept, draws.max(axis=1) - kept
 
 
-def loss(against_one: np.ndarray, against_best: np.ndarray) -> Loss:
-    """Estimate and bounds of a loss from `loss_draws`; all NaN gives NaN."""
+def loss(against_one: np.ndarray, against_best: np.ndarray, errors: float = 0.0) -> Loss:
+    """Estimate and bounds of a loss from `loss_draws`; all NaN gives NaN.
+
+    `errors` as for `interval`.
+    """
     known = np.isfinite(against_one) & np.isfinite(against_best)
     if not known.any():
         return NO_LOSS
-    estimate, at_least = np.quantile(against_one[known], (0.5, 1 - LEVEL)).clip(0.0)
-    return Loss(float(estimate), float(at_least), float(np.quantile(against_best[known], LEVEL)))
+    tail = _tail(1 - LEVEL, known.sum(), errors)
+    estimate, at_least = np.quantile(against_one[known], (0.5, tail)).clip(0.0)
+    return Loss(float(estimate), float(at_least), float(np.quantile(against_best[known], 1 - tail)))
 
 
 def regions(draws: np.ndarray, threshold: float) -> np.ndarray:

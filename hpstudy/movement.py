@@ -22,6 +22,8 @@ from hpstudy.pairs import Pair
 
 FITTED = 0.9
 """Share of the draws that must have an ellipse before anything is said of it."""
+RANKED = 2000
+"""Draws whose ranks are compared: sorting them all would take most of the time."""
 PERMUTATIONS = 1999
 """Exchanges of the permutation test; its smallest p-value is then 0.0005."""
 
@@ -178,7 +180,7 @@ def movement(
         interpolated=pair.interpolated,
         spearman=measured.spearman,
         kendall=measured.kendall,
-        spearman_interval=_spearman(*shared),
+        spearman_interval=_spearman(*(one[:RANKED] for one in shared)),
         overlap=_overlap(values, pair, spread, threshold, generator),
         shift=_shift(shapes, values, dense.places[pair.here], threshold, generator)
         if told

@@ -50,15 +50,22 @@ class Pair:
     interpolated: bool
 
 
-def pair_up(one: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
+def pair_up(
+    one: Surrogate,
+    other: Surrogate,
+    draws: tuple[np.ndarray, np.ndarray],
+    seeds: tuple[int, int],
+) -> Pair:
     """Draws of two networks at the same settings.
 
     Parameters
     ----------
     one, other : Surrogate
         Of the dense network and of another.
+    draws : tuple of ndarray of shape (n_draws, n_points)
+        Of the two at their own settings.
     seeds : tuple of int
-        Of the generators of the two networks' draws.
+        Of the generators of these draws.
 
     Returns
     -------
@@ -72,12 +79,11 @@ def pair_up(one: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
         return _on_a_line(one, other, seeds, here, there)
     fewer = min(x.points["value"].notna().sum() for x in pair)
     if len(here) >= COMMON * fewer:
-        drawn = one.draws(DRAWS, seeds[0]), other.draws(DRAWS, seeds[1])
-        n = min(len(drawn[0]), len(drawn[1]))
-        aligned = np.full((n, drawn[1].shape[1]), -np.inf)
-        aligned[:, there] = drawn[0][:n][:, here]
+        n = min(map(len, draws))
+        aligned = np.full((n, draws[1].shape[1]), -np.inf)
+        aligned[:, there] = draws[0][:n][:, here]
         both = np.isin(np.arange(aligned.shape[1]), there)
-        return Pair(aligned, drawn[1][:n], other.landscape.places, both, here, there, False)
+        return Pair(aligned, draws[1][:n], other.landscape.places, both, here, there, False)
     rows = [within(x, y) for x, y in (pair, pair[::-1])]
     # A setting of both is one setting.
     rows[1][there[np.isin(here, np.flatnonzero(rows[0]))]] = False

@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hpstudy.analysis import Analysis
-from hpstudy.intervals import UNKNOWN, Interval, Loss, interval, loss, regions
+from hpstudy.intervals import NO_LOSS, UNKNOWN, Interval, Loss, interval, loss, regions
+from hpstudy.landscape import TOLERANCE
 from hpstudy.movement import FITTED
 from hpstudy.pooling import pooled
 from hpstudy.regret import smallest_k
@@ -17,6 +18,8 @@ NEGLIGIBLE = 0.3
 """Decades, a factor of two: the largest shift along either axis that section 4.1.2 neglects."""
 TOLERABLE = 0.5
 """Loss in percentage points up to which settings are kept: the thesis's narrower region."""
+ERRORS = 2.0
+"""Monte Carlo errors from a limit within which an end is inconclusive."""
 GRID = 0.5
 """Largest share of the settings in a region whose centre is its own: 0.71 of those of one axis."""
 MARGIN = 0.2
@@ -113,20 +116,23 @@ def verdict(
     Thesis, section 4.1.2 (shift) and 3.3.2 (risk); the rule goes beyond it.
     """
     measured, _ = analysis.keeping(variant)
-    lost = analysis.lost(variant)
+    gaps = analysis.loss_draws(variant)
+    sure = NO_LOSS if gaps is None else loss(*gaps, errors=ERRORS)
     both: Answer = "inconclusive"
-    if lost.at_least > tolerable:
+    if sure.at_least > tolerable:
         both = "retune"
-    elif lost.at_most <= tolerable and analysis.edge(variant, MARGIN * tolerable) < 0.5:
+    elif sure.at_most <= tolerable and analysis.edge(variant, MARGIN * tolerable) < 0.5:
         both = "keep"
     drawn = shift_draws(analysis, variant, threshold)
     pair = [analysis.landscapes[name] for name in (analysis.dense, variant)]
     ends = [one.at_end(one.roi(threshold)) for one in pair]
     shifts = {}
     for k, axis in enumerate(pair[0].axes):
-        moved = UNKNOWN if drawn is None else interval(drawn[:, k])
+        moved, sure = (
+            UNKNOWN if drawn is None else interval(drawn[:, k], errors) for errors in (0, ERRORS)
+        )
         at_end = [one.variant for one, found in zip(pair, ends, strict=True) if axis in found]
-        shifts[axis] = Shift(answer(moved), moved, tuple(at_end))
+        shifts[axis] = Shift(answer(sure), moved, tuple(at_end))
     here, there = common_points(*pair)
     good = pair[0].inside(threshold)[here]
     still = int(pair[1].inside(threshold)[there][good].sum())
@@ -137,7 +143,7 @@ def verdict(
         both=both,
         tolerable=tolerable,
         measured=measured,
-        loss=lost,
+        loss=analysis.lost(variant),
         second=analysis.lost(variant, 1),
         interpolated=analysis.interpolated(variant),
         kept=(still, int(good.sum())),
@@ -146,9 +152,10 @@ def verdict(
 
 def answer(shift: Interval) -> Answer:
     """What the interval of a shift says of one hyperparameter (`Shift.answer`)."""
-    if -NEGLIGIBLE <= shift.low and shift.high <= NEGLIGIBLE:
+    # A step of the grid may be the limit itself.
+    if -NEGLIGIBLE - TOLERANCE <= shift.low and shift.high <= NEGLIGIBLE + TOLERANCE:
         return "keep"
-    if shift.low > NEGLIGIBLE or shift.high < -NEGLIGIBLE:
+    if shift.low > NEGLIGIBLE + TOLERANCE or shift.high < -NEGLIGIBLE - TOLERANCE:
         return "retune"
     return "inconclusive"
 
