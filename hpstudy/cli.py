@@ -76,6 +76,7 @@ def run(
     from hpstudy.report import build_book
     from hpstudy.results import find_root
     from hpstudy.sweep import sweep
+    from hpstudy.words import count
     from hpstudy.workspace import in_clone, open_plan, publish_results
 
     plans = [open_plan(path, pruning, data_root, executor) for path in params]
@@ -99,7 +100,7 @@ def run(
             }
         )
         lacking = f"{missing} missing" + f", {failed} failed" * bool(failed)
-        _progress(f"{plan.study.name}: {trained} runs trained, {lacking}, table {table}")
+        _progress(f"{plan.study.name}: {count(trained, 'run')} trained, {lacking}, table {table}")
     index = None
     if book and in_clone():
         index = str(build_book(find_root(), progress=_progress))
@@ -206,6 +207,7 @@ def restore(
     """Put the runs of published tables into your own store, so that a sweep goes on from them."""
     from hpstudy.restore import restore
     from hpstudy.store import Store
+    from hpstudy.words import count
     from hpstudy.workspace import runs_folder
 
     store = Store(runs_folder() / "store.sqlite")
@@ -214,7 +216,8 @@ def restore(
         return _print_json(said)
     for one in said:
         stopped = f", {one['left_out']} stopped early left out" * bool(one["left_out"])
-        print(f"{one['table']}: {one['runs']} runs restored, {one['known']} known{stopped}")
+        runs = count(one["runs"], "run")
+        print(f"{one['table']}: {runs} restored, {one['known']} known{stopped}")
 
 
 @app.command()

@@ -16,6 +16,7 @@ from hpstudy.errors import HpstudyError, one_line
 from hpstudy.executor import Ended, Failure, Job
 from hpstudy.node import check, measure, packed, train, versions
 from hpstudy.study import RunSpec
+from hpstudy.words import count
 
 # Seconds: between two looks at the cluster; that its head may be silent (Ray ends the process
 # after 60); that it may be without nodes, as after a preemption.
@@ -100,8 +101,8 @@ class Cluster:
     ) -> list[tuple[float, float]]:
         """As `hpstudy.executor.Executor.calibrate`, on some of its cores or GPUs."""
         task = self._task(measure)
-        count = min(self.workers, _CALIBRATIONS)
-        waiting = [task.remote(spec, classes, images, seconds) for _ in range(count)]
+        most = min(self.workers, _CALIBRATIONS)
+        waiting = [task.remote(spec, classes, images, seconds) for _ in range(most)]
         measured = []
         while waiting:
             self._check_head()
@@ -209,7 +210,7 @@ class Cluster:
             except self._ray.exceptions.RayError:
                 # It has just gone away.
                 del self._nodes[node]
-        return f"{', '.join(sorted(words))} of {len(self._nodes)} Ray node(s)"
+        return f"{', '.join(sorted(words))} of {count(len(self._nodes), 'Ray node')}"
 
     def _living(self) -> dict[str, dict[str, float]]:
         """Resources of each node that has any to train on."""

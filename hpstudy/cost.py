@@ -9,6 +9,7 @@ from hpstudy.executors import open_executor
 from hpstudy.plan import Plan
 from hpstudy.pruning import choose_channels, filter_scores
 from hpstudy.study import DENSE, parse_variant
+from hpstudy.words import count
 
 # Finished runs whose median is trusted more than a calibration.
 _ENOUGH = 3
@@ -116,10 +117,10 @@ def format_price(price: dict[str, Any]) -> str:
         sum(entry[key] for entry in price["variants"].values()) for key in ("missing", "failed")
     )
     if failed:
-        lines.append(f"{failed} runs have failed and are not among these; --retry-failed adds them")
+        lines.append(f"{count(failed, 'run')} failed, left out here; --retry-failed trains again")
     lines.append(
-        f"{price['study']}: {missing} missing runs, about {format_hours(price['hours'])} "
-        f"with {price['workers']} worker(s) on {price['device']}, {price['arithmetic']}"
+        f"{price['study']}: {count(missing, 'missing run')}, about {format_hours(price['hours'])} "
+        f"with {count(price['workers'], 'worker')} on {price['device']}, {price['arithmetic']}"
         f"{format_to_come(price)}"
     )
     return "\n".join(line.rstrip() for line in lines)

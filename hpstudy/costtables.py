@@ -6,6 +6,7 @@ import pandas as pd
 
 from hpstudy import thesis
 from hpstudy.results import Results
+from hpstudy.words import count
 
 MACHINES = (1, 8, 64)
 # Multiply-accumulates of a step, forward and backward, over those of one forward pass; and the
@@ -147,4 +148,4 @@ def _days(machines: int) -> str:
 def _machine(entry: dict) -> str:
     if entry["device"] != "cpu":
         return f"{entry['device']}, {entry['workers']} at once"
-    return f"{entry['workers']} cores of {entry['environment']['processor']}"
+    return f"{count(entry['workers'], 'core')} of {entry['environment']['processor']}"

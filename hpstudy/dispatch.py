@@ -16,6 +16,7 @@ from hpstudy.plan import Plan
 from hpstudy.say import say
 from hpstudy.schedule import Task, tasks
 from hpstudy.study import RunSpec
+from hpstudy.words import count
 
 # Machines that may go away under a run before the run is taken for the reason.
 LOSSES = 5
@@ -100,7 +101,7 @@ class Dispatch:
         self._growths = _say_growths(self.plan, self._growths)
         missing = self.plan.counts()["missing"]
         self._total = self._finished + int(missing.sum())
-        left = sum(count * self.seconds[name] for name, count in missing.items())
+        left = sum(number * self.seconds[name] for name, number in missing.items())
         self.bar.total = max(self.bar.total, self.bar.n + left)
         self._looked = time.monotonic()
         self._took = self._looked - began
@@ -157,7 +158,7 @@ class Dispatch:
             prior |= one.job.keep_scores
             self._finished += 1
             self.bar.update(min(self.seconds[task.variant], self.bar.total - self.bar.n))
-        words = f"{self.plan.study.name} {self._finished}/{self._total} runs"
+        words = f"{self.plan.study.name} {self._finished}/{count(self._total, 'run')}"
         self.bar.set_description(words, refresh=False)
         if prior:
             self._look()
@@ -194,7 +195,7 @@ class Dispatch:
                     raise
                 if not said:
                     say(
-                        f"{error} {len(done)} finished run(s) are held for {PATIENCE:.0f} s, in "
+                        f"{error} {count(len(done), 'finished run')} held for {PATIENCE:.0f} s, in "
                         "which it is tried again."
                     )
                 said = True

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from hpstudy.errors import printed
+from hpstudy.words import count
 
 # Lines printed of one file; what is wrong with it is told by the first.
 MOST_LINES = 20
 
-# How facts are said; "558 runs" is the rule.
+# How facts are said; "558 stopped" is the rule.
 _WORDS = {"schema": "schema {}", "sha256": "SHA-256 {}", "note": "{}"}
+_NOUNS = {"runs": "run", "rows": "row", "rankings": "ranking"}
 
 
 class Fault(NamedTuple):
@@ -53,14 +55,11 @@ class Findings:
     def lines(self) -> list[str]:
         """One line for a file that is whole, else one for each of its first faults."""
         if not self.faults:
-            facts = [
-                _WORDS.get(name, f"{{:,}} {name.replace('_', ' ')}").format(value)
-                for name, value in self.facts.items()
-            ]
+            facts = [_fact(name, value) for name, value in self.facts.items()]
             return [printed(f"{self.path}: {', '.join(['whole', *facts])}")]
         lines = [self._line(fault) for fault in self.faults[:MOST_LINES]]
         if more := len(self.faults) - len(lines):
-            lines.append(f"{self.path}: {more:,} more faults")
+            lines.append(f"{self.path}: {count(more, 'more fault')}")
         return [printed(line) for line in lines]
 
     def _line(self, fault: Fault) -> str:
@@ -72,6 +71,14 @@ class Findings:
         """The same as plain values, with all faults."""
         faults = [fault._asdict() for fault in self.faults]
         return {"path": str(self.path), "whole": not faults, **self.facts, "faults": faults}
+
+
+def _fact(name: str, value: Any) -> str:
+    if name in _WORDS:
+        return _WORDS[name].format(value)
+    if name == "networks_rebuilt":
+        return f"{count(value, 'network')} rebuilt"
+    return count(value, _NOUNS[name]) if name in _NOUNS else f"{value:,} {name.replace('_', ' ')}"
 
 
 def reasons(error: ValidationError) -> str:

@@ -19,6 +19,7 @@ from hpstudy.pruning import TOLERANCE, choose_channels
 from hpstudy.sources import KNOWN
 from hpstudy.study import CRITERIA, METHODS, MODEL_NAMES, Count, RunSpec, Study, parse_variant
 from hpstudy.surgery import Network
+from hpstudy.words import count
 
 # What is built again: model, classes, image size, and the widths or the kept channels.
 Built = tuple[str, int, int, tuple]
@@ -84,7 +85,8 @@ def _check_widths(spec: RunSpec) -> None:
     for layer, width in (spec.widths or {}).items():
         if width > dense.get(layer, 0):
             raise HpstudyError(
-                f"{spec.model} has no layer {shown(layer)} of {width} channels that may be pruned"
+                f"{spec.model} has no layer {shown(layer)} of {count(width, 'channel')} that may "
+                "be pruned"
             )
     if spec.widths and (left_out := dense.keys() - spec.widths.keys()):
         raise HpstudyError(f"its widths leave out {listed(sorted(left_out))}")
@@ -128,7 +130,7 @@ def _size(module: nn.Module, image_size: int) -> tuple[int, int]:
     """Multiply-accumulates and parameters of a network, counted on its own layers."""
     positions = output_positions(module, zeros(image_size))
     macs = sum(
-        count * module.get_submodule(name).weight.numel() for name, count in positions.items()
+        number * module.get_submodule(name).weight.numel() for name, number in positions.items()
     )
     return macs, sum(parameter.numel() for parameter in module.parameters())
 
@@ -164,7 +166,7 @@ def check_ranking(
         if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
             findings.fault(f"its ranking has no numbers for {layer}", run_id)
         elif len(values) != width:
-            there = f"{len(values)} scores for the {width} filters of {layer}"
+            there = f"{count(len(values), 'score')} for the {count(width, 'filter')} of {layer}"
             findings.fault(f"its ranking has {there}", run_id)
         elif not (diverged or all(0 <= value < math.inf for value in values)):
             findings.fault(f"its ranking has a score of {layer} that is no L1 norm", run_id)

@@ -8,6 +8,7 @@ from hpstudy.errors import HpstudyError
 from hpstudy.executor import Outcome
 from hpstudy.store import Store
 from hpstudy.tablecheck import TableCheck
+from hpstudy.words import count
 
 
 def restore(path: Path, store: Store) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
         raise HpstudyError(f"there is no table {path}")
     checked = TableCheck(path)
     if faults := checked.findings.faults:
-        more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
+        more = f" (and {count(len(faults) - 1, 'more fault')})" if len(faults) > 1 else ""
         raise HpstudyError(
             f"{checked.findings.lines()[0]}{more}; only a table that is whole is restored"
         )

@@ -17,6 +17,7 @@ from hpstudy.landscape import AXES, Landscape, landscapes
 from hpstudy.published import METRIC_TITLES, read_json, read_published, read_record
 from hpstudy.risk import Risk, risks
 from hpstudy.study import DENSE
+from hpstudy.words import count
 
 MODEL_TITLES = {
     "resnet20": "ResNet-20",
@@ -93,7 +94,7 @@ class Results:
         title = DATA_TITLES.get(data["name"], data["name"])
         return (
             f"{data['train']:,} {title} images of {size}×{size} pixels, "
-            f"{recipe['epochs']} epochs, tested on {data['test']:,} images"
+            f"{count(recipe['epochs'], 'epoch')}, tested on {data['test']:,} images"
         )
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 from hpstudy.errors import shown
 from hpstudy.racing import DEVIATIONS, Verdict
+from hpstudy.words import count
 
 CURVES = ("train_loss", "loss", "top1")
 # Of a run that was stopped early nobody knows these.
@@ -73,7 +74,7 @@ def row_faults(row: Mapping[str, Any], epochs: int, stopped: bool) -> list[str]:
     if curve is None:
         return [f"its curve holds no lists of numbers for {', '.join(CURVES)} alone"]
     faults = [
-        f"its curve has {len(curve[key])} values of {key}, but epochs is {row['epochs']}"
+        f"its curve has {count(len(curve[key]), 'value')} of {key}, but epochs is {row['epochs']}"
         for key in CURVES
         if len(curve[key]) != row["epochs"]
     ]
@@ -108,12 +109,13 @@ def _course_faults(
     if not math.isfinite(sum(losses[:-1])):
         faults.append("it was trained on after its loss was no number")
     finite = math.isfinite(losses[-1])
+    part = f"{trained} of {count(epochs, 'epoch')}"
     if trained > epochs:
         faults.append(f"epochs is {trained}, but its recipe has {epochs}")
     elif stopped and (trained == epochs or not finite):
-        faults.append(f"it was stopped after {trained} of {epochs} epochs, when it had ended")
+        faults.append(f"it was stopped after {part}, when it had ended")
     elif not stopped and trained < epochs and finite:
-        faults.append(f"it ended after {trained} of {epochs} epochs, though its loss was a number")
+        faults.append(f"it ended after {part}, though its loss was a number")
     return faults
 
 

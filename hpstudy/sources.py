@@ -18,6 +18,7 @@ from hpstudy.decoded import Stored, decode_once, pixels, read_image
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.machine import cores
 from hpstudy.study import Data
+from hpstudy.words import count
 
 # Classes, training images and test images of the sets whose content a checksum fixes.
 KNOWN = {
@@ -230,7 +231,8 @@ def _listing(spec: Data, root: Path) -> tuple[list[str], dict[Path, list[tuple[P
     names = sorted(entry.name for entry in (path / "train").iterdir() if entry.is_dir())
     if len(names) < 2:
         raise HpstudyError(
-            f"{path / 'train'} holds {len(names)} class folder(s); a classifier needs two or more"
+            f"{path / 'train'} holds {count(len(names), 'class folder')}; a classifier needs two "
+            "or more"
         )
     others = sorted(entry.name for entry in test.iterdir() if entry.is_dir())
     if names != others:

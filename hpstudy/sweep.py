@@ -15,6 +15,7 @@ from hpstudy.executor import Executor
 from hpstudy.executors import open_executor
 from hpstudy.plan import Plan
 from hpstudy.say import say
+from hpstudy.words import count
 
 PUBLISH_SECONDS = 60
 # A table is written so many times as rarely as writing it takes.
@@ -72,8 +73,9 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
     runs = sum(entry["missing"] for entry in priced["variants"].values())
     bound = "at most" if plan.study.racing else "about"
     say(
-        f"{plan.study.name}: {runs} runs to train, {bound} {format_hours(priced['hours'])} "
-        f"with {priced['workers']} worker(s) on {priced['device']}, {plan.arithmetic}"
+        f"{plan.study.name}: {count(runs, 'run')} to train, {bound} "
+        f"{format_hours(priced['hours'])} with {count(priced['workers'], 'worker')} on "
+        f"{priced['device']}, {plan.arithmetic}"
         f"{format_to_come(priced)}"
     )
     total = sum(entry["missing"] * seconds[name] for name, entry in priced["variants"].items())
@@ -89,7 +91,7 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
             publish()
     _say_touched(plan)
     if said := _failed(plan):
-        say(f"{plan.study.name}: {trained} runs trained{said}")
+        say(f"{plan.study.name}: {count(trained, 'run')} trained{said}")
     return trained
 
 

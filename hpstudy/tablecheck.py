@@ -21,6 +21,7 @@ from hpstudy.sources import KNOWN
 from hpstudy.store import TABLE_COLUMNS
 from hpstudy.storecheck import Recorded, hash_of
 from hpstudy.study import DENSE, RunSpec, Study, parse_variant
+from hpstudy.words import count
 
 _TEXT = ("run_id", "study", "variant", "model", "dataset", "method", "device", "torch", "curve")
 _TRUTH = {"True": True, "False": False}
@@ -119,7 +120,8 @@ class TableCheck:
         if recorded is None:
             return {}
         whole = {row["run_id"] for row in self.rows if not row["stopped"]}
-        return {"in_no_store": count} if (count := len(whole - recorded.rows.keys())) else {}
+        lost = whole - recorded.rows.keys()
+        return {"in_no_store": len(lost)} if lost else {}
 
     def spec(self, row: dict[str, Any]) -> RunSpec:
         """Specification of the run of a row."""
@@ -187,9 +189,9 @@ class TableCheck:
 
     def _check_rows(self, rows: list[dict[str, Any]]) -> set[Built | None]:
         kinds: dict[str, Runs] = {}
-        for run_id, count in Counter(row["run_id"] for row in rows).items():
-            if count > 1:
-                self.findings.fault(f"it has {count} rows", run_id)
+        for run_id, times in Counter(row["run_id"] for row in rows).items():
+            if times > 1:
+                self.findings.fault(f"it has {times} rows", run_id)
         for row in rows:
             run_id, variant = row["run_id"], row["variant"]
             if faults := list(self._label_faults(row)):
@@ -216,7 +218,8 @@ class TableCheck:
         for name in METRIC_TITLES:
             correct = (row[name] or 0) * self.images.test / 100
             if abs(correct - round(correct)) > 1e-6:
-                yield f"{name} is {row[name]}, which no share of {self.images.test} images is"
+                images = count(self.images.test, "image")
+                yield f"{name} is {row[name]}, which no share of {images} is"
 
     def _label_faults(self, row: dict[str, Any]) -> Iterator[str]:
         """What is wrong with where a row belongs."""
@@ -271,7 +274,7 @@ class TableCheck:
             sides = [{row[name] for row in own} for name in ("lr", "weight_decay")]
             gaps = math.prod(map(len, (*sides, study.seeds))) - len(there)
             if gaps > (missing := counts.missing.get(variant, 0)):
-                words = f"{variant} lacks {gaps} runs between those that it has"
+                words = f"{variant} lacks {count(gaps, 'run')} between those that it has"
                 self.findings.fault(f"{words}, but its record says {missing} missing")
 
 

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Iterable
 
-from hpstudy.intervals import Interval
-
 _AXIS_TITLES = {"lr": "learning rate"}
 
 
@@ -13,9 +11,9 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def interval_text(value: Interval, digits: int = 2) -> str:
+def interval_text(value: tuple[float, float, float], digits: int = 2) -> str:
     """Estimate and 95 % interval: "0.17 (0.00 to 0.86)"; a dash where there is none."""
-    if not math.isfinite(value.estimate):
+    if not math.isfinite(value[0]):
         return "–"
     estimate, low, high = (number_text(x, digits) for x in value)
     return f"{estimate} ({low} to {high})"

@@ -82,7 +82,7 @@ DATA = [
     data(
         "one class",
         lambda: ROSE.rename("rose"),
-        "flowers/train holds 1 class folder(s); a classifier needs two or more.",
+        "flowers/train holds 1 class folder; a classifier needs two or more.",
     ),
     data(
         "a class in one part only",

@@ -176,7 +176,7 @@ TABLES = {
         cell("lr", "0.02"),
         [
             "what it is recorded as has the id ",
-            "unpruned lacks 1 runs between those that it has, but its record",
+            "unpruned lacks 1 run between those that it has, but its record",
         ],
     ),
     "a learning rate off the grid": (
@@ -198,7 +198,7 @@ TABLES = {
     "a row less": (without_a_row, ["its record says runs 8, the table 7"]),
     "a row less, and not counted": (
         without_a_row_and_its_count,
-        ["unpruned lacks 1 runs between those that it has, but its record"],
+        ["unpruned lacks 1 run between those that it has, but its record"],
     ),
     "a channel more": (
         a_channel_more,

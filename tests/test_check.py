@@ -109,7 +109,7 @@ def test_a_whole_store_and_table_have_one_line_each_and_stay_as_they_were(copy):
     # Two networks at four points; and one run more that diverged.
     assert lines(copy.table, copy.store) == [
         f"{copy.table}: whole, 8 rows, 0 stopped, 0 missing, 2 networks rebuilt, SHA-256 {sha256}",
-        f"{copy.store}: whole, schema 3, 9 runs, 1 stopped, 1 failed, 1 rankings, 2 networks "
+        f"{copy.store}: whole, schema 3, 9 runs, 1 stopped, 1 failed, 1 ranking, 2 networks "
         "rebuilt",
     ]
     assert contents(copy.store.parent) == before
@@ -243,7 +243,7 @@ def test_a_store_of_schema_2_is_checked_as_it_is_then_migrated_with_all_its_rows
     rows = database.execute("SELECT * FROM runs").fetchall()
     database.close()
     before = path.read_bytes()
-    counted = "9 runs, 1 stopped, 0 failed, 1 rankings, 2 networks rebuilt"
+    counted = "9 runs, 1 stopped, 0 failed, 1 ranking, 2 networks rebuilt"
     (line,) = lines(path)
     assert line == f"{path}: whole, schema 2, will be migrated when it is next used, {counted}"
     assert path.read_bytes() == before

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def studied(swept, tmp_path):
 # --- refusals -------------------------------------------------------------------------------------
 
 PRUNE = ("--flops-ratio", "0.6", "--method", "uniform")
+LOWEST = ("--flops-ratio", "0.0477", "--method", "uniform")
 REFUSED = [
     (("cost", "tiny.yml"), ["no params file at tiny.yml"]),
     (("run", "tiny.yml"), ["no params file at tiny.yml"]),
@@ -217,6 +219,36 @@ def test_all_files_are_checked_before_the_first_is_trained(hpstudy_command, tmp_
     bad = tiny.write_study(tmp_path / "bad.yaml", {"modle": 1})
     status, _, errors = hpstudy_command("run", good, bad, "--no-book")
     assert status == 2 and "bad.yaml" in errors
+
+
+def test_one_run_is_one_run_in_what_the_commands_say(hpstudy_command, tmp_path):
+    """Costed, trained, checked, restored, lacking from the store, and damaged: never "1 runs"."""
+    changes = {"grid.lr": [0.01], "variants": [], "model": "resnet20"}
+    params = tiny.write_study(tmp_path / "tiny.yaml", changes)
+    table, store = tmp_path / "runs/book/results/tiny.csv", tmp_path / "runs/store.sqlite"
+    said = [hpstudy_command("cost", params, "--workers", "1")]
+    said += [hpstudy_command("run", params, "--no-book", "--workers", "1")]
+    said += [hpstudy_command("check"), hpstudy_command("prune", "resnet20", *LOWEST)]
+    store.unlink()
+    said += [hpstudy_command("cost", params, "--workers", "1")]
+    for file in store.parent.glob("store.sqlite*"):
+        file.unlink()
+    said += [hpstudy_command("restore", table)]
+    words = "".join(output + errors for _, output, errors in said)
+    assert [status for status, *_ in said] == [0] * 6
+    for part in (
+        "tiny: 1 missing run, about",
+        "with 1 worker on cpu",
+        "tiny: 1 run to train, about",
+        "tiny: 1 run trained, 0 missing",
+        "store.sqlite: whole, schema 3, 1 run, 0 stopped, 0 failed, 1 ranking, 1 network rebuilt",
+        "tiny.csv: whole, 1 row, 0 stopped, 0 missing, 1 network rebuilt",
+        "smallest     blocks.0.conv1 with 1 channel\n",
+        "tiny: 1 run, which the store lacked, restored from",
+        "tiny.csv: 1 run restored, 0 known",
+    ):
+        assert part in words, part
+    assert re.findall(r"(?<![\w.,])1 [a-z]+ ?[a-z]+s\b|\w\(s\)", words) == []
 
 
 # --- prune ----------------------------------------------------------------------------------------

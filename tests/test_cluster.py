@@ -112,7 +112,7 @@ def executor(ray_cluster, placed):
 
 def test_every_core_of_the_nodes_is_a_worker_and_the_head_is_none(executor):
     assert executor.workers == 3
-    assert executor.device == "cpu of 3 Ray node(s)"
+    assert executor.device == "cpu of 3 Ray nodes"
     measured = executor.calibrate(job().spec, 10, (40, 20), 0.01)
     assert len(measured) == 3 and all(min(pair) > 0 for pair in measured)
 

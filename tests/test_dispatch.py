@@ -141,7 +141,7 @@ def test_finished_runs_are_held_while_the_store_is_locked(plan, undisturbed, mon
     monkeypatch.setattr(plan.store, "record", record_locked)
     pd.testing.assert_frame_equal(swept(plan), undisturbed)
     said = capsys.readouterr().err
-    assert "locked by another process" in said and "1 finished run(s) are held" in said
+    assert "locked by another process" in said and "1 finished run held" in said
 
 
 def lock_for(path, seconds):
