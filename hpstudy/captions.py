@@ -49,7 +49,7 @@ def landscapes_caption(
     what = (
         f"Distance of the {metric.title} from each panel's own best{metric.counted}"
         if panels.relative
-        else _in_unit(metric, metric.title[0].upper() + metric.title[1:])
+        else _in_unit(metric, metric.heading)
     )
     regions = " and ".join(
         f"{roi_title(threshold)} ({style})"
@@ -93,7 +93,7 @@ def landscapes_caption(
             f"Dashes: {count(stopped, 'point')} with a run that was stopped early, because it "
             f"could not reach the {roi_title(max(panels.roi))}; they have no value."
         )
-    return " ".join([*sentences, BIASED])
+    return " ".join([*sentences, biased(metric)])
 
 
 def grid_caption(landscape: Landscape, label: str) -> str:
@@ -105,7 +105,16 @@ def grid_caption(landscape: Landscape, label: str) -> str:
         f"Grid of settings: {_in_unit(metric, metric.title)}; "
         f"{variant_title(landscape.variant).lower()} {label}. "
         f"{_counts({landscape.variant: landscape})} {_spread(landscape.points, metric)} "
-        f"The darker cell is the prior, around which the grid was laid.{crosses} {BIASED}"
+        f"The darker cell is the prior, around which the grid was laid.{crosses} {biased(metric)}"
+    )
+
+
+def biased(metric: Metric) -> str:
+    """What luck does to the best of many runs."""
+    return (
+        BIASED
+        if metric.percent
+        else f"The best of many noisy values of {metric.title} is better than it is without noise."
     )
 
 

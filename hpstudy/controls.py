@@ -27,6 +27,18 @@ def slider(
     )
 
 
+def stretch(one: widgets.FloatSlider, usual: float, largest: float) -> None:
+    """Make a slider end at `largest`, and begin at `usual` where it ended elsewhere before."""
+    if one.max == largest:
+        return
+    # It takes no end beyond its other one.
+    one.min = 0.0
+    one.max = largest
+    one.step = one.min = largest / 50
+    one.readout_format = ".1f" if largest >= 1 else ".3g"
+    one.value = usual
+
+
 def save_button(kind: str) -> widgets.Button:
     """Button that saves the view as one kind of file."""
     return widgets.Button(

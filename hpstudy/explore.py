@@ -1,7 +1,6 @@
 """The explorer: widgets around the figures and tables of published studies, for a live kernel."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -18,17 +17,29 @@ from hpstudy.controls import (
     renew,
     save_button,
     slider,
+    stretch,
 )
 from hpstudy.curves import curves_at, plot_curves
-from hpstudy.errors import HpstudyError, unknown
+from hpstudy.errors import unknown
+from hpstudy.explorable import (
+    OwnRuns,
+    axes_of,
+    dense_of,
+    landscapes_of,
+    point_options,
+    setting_at,
+    studies_of,
+    threshold_of,
+)
 from hpstudy.explorerpage import ExplorerPage
-from hpstudy.landscape import Landscape, landscapes
+from hpstudy.landscape import Landscape
+from hpstudy.levels import metric_of
 from hpstudy.pairfigure import PANELS, Pair, landscape_pair, move, plot_pair
-from hpstudy.results import METRIC_TITLES, Results, read_results, roi_title, variant_title
-from hpstudy.view import hyperparameters, numbers_html, view_caption, view_page, view_table
-from hpstudy.words import axis_title, count, real
+from hpstudy.results import METRIC_TITLES, Results, roi_title, variant_title
+from hpstudy.run_tables import RunTable
+from hpstudy.view import numbers_html, view_caption, view_page, view_table
+from hpstudy.words import axis_title, count
 
-LARGEST_THRESHOLD = 5.0
 # Pixels from which three panels, and two, stand beside each other.
 WIDE, MIDDLE = 760, 520
 NONE = ()
@@ -41,8 +52,9 @@ class Explorer(widgets.VBox):
 
     Parameters
     ----------
-    folders : iterable of str or Path
-        Folders of published tables; of studies with one name the last folder's is taken.
+    sources : iterable of str, Path or RunTable
+        Folders of published tables, of which the last one's study is taken where two have one
+        name; and tables of one's own, as `hpstudy.run_tables.read_runs` returns them.
     study : str, default ""
         Study to begin with; blank for the first.
 
@@ -51,9 +63,9 @@ class Explorer(widgets.VBox):
     study, left, right, metric : ipywidgets.Dropdown
         What is shown.
     up, across : ipywidgets.Dropdown
-        Hyperparameters of the axes, never the same.
+        Hyperparameters of the axes, never the same; blank across where there is only one.
     threshold : ipywidgets.FloatSlider
-        Of the region of interest, in percentage points.
+        Of the region of interest, in the metric's unit.
     multiple : ipywidgets.FloatSlider
         Standard deviations from an ellipse's centre to its outline.
     relative : ipywidgets.Checkbox
@@ -71,22 +83,17 @@ class Explorer(widgets.VBox):
     Raises
     ------
     HpstudyError
-        If the folders hold no study, or not the one asked for.
+        If there is no study, or not the one asked for.
     """
 
-    def __init__(self, folders: Iterable[str | Path], study: str = ""):
-        folders = [str(folder) for folder in folders]
-        self.studies = read_results(folders)
-        if not self.studies:
-            raise HpstudyError(f"no study has been published yet in {', '.join(folders)}.")
+    def __init__(self, sources: Iterable[str | Path | RunTable], study: str = ""):
+        self.studies = studies_of(sources)
         if study and study not in self.studies:
             raise unknown("study", study, self.studies)
         self.study = dropdown("study", list(self.studies), study or next(iter(self.studies)))
         self.left, self.right, self.metric = map(dropdown, ("left", "right", "metric"))
         self.up, self.across = map(dropdown, ("up", "across"))
-        self.threshold = slider(
-            "ROI (points)", self.results.risk_threshold, 0.1, LARGEST_THRESHOLD, 0.1, 1
-        )
+        self.threshold = slider("ROI", 0.5, 0.0, 1.0, 0.1, 1)
         self.multiple = slider("ellipse (SD)", 2.0, 0.5, 3.0, 0.05, 2)
         self.relative = widgets.Checkbox(True, description="distance from own best", indent=False)
         self.point = dropdown("curves at")
@@ -106,18 +113,18 @@ class Explorer(widgets.VBox):
         self.add_class("hpstudy-explorer")
 
     @property
-    def results(self) -> Results:
+    def results(self) -> Results | OwnRuns:
         """Study that is shown."""
         return self.studies[self.study.value]
 
     @property
-    def axes(self) -> tuple[str, str]:
-        """Hyperparameters drawn up and across."""
-        return self.up.value, self.across.value
+    def axes(self) -> tuple[str, ...]:
+        """Hyperparameters drawn up and across, or the only one."""
+        return (self.up.value, self.across.value) if self.across.value else (self.up.value,)
 
     def shown(self) -> dict[str, Landscape]:
         """Landscapes of the left and the right network."""
-        every = _landscapes(self.results, self.metric.value, self.axes)
+        every = landscapes_of(self.results, self.metric.value, self.axes)
         return {"left": every[self.left.value], "right": every[self.right.value]}
 
     def _controls(self) -> list[widgets.HBox]:
@@ -145,36 +152,44 @@ class Explorer(widgets.VBox):
         self.page.observe(self._fit, names="width")
         for kind, button in self.exports.items():
             button.on_click(lambda _, kind=kind: self._export(kind))
+        self._watch_points()
+
+    def _watch_points(self) -> None:
         for trace in self.figure.data:
             if trace.hoverinfo == "text":
                 trace.on_click(self._click)
 
     def _offer(self) -> None:
         """Fill the choices with what the study has; keep a choice that it has too."""
-        axes = [(axis_title(name), name) for name in hyperparameters(self.results.table)]
+        axes = [(axis_title(name), name) for name in axes_of(self.results)]
         names = list(dict.fromkeys(self.results.table["variant"].astype(str)))
-        names.sort(key=lambda name: name != "unpruned")
+        names.sort(key=lambda name: name != dense_of(self.results))
+        metrics = [(METRIC_TITLES.get(name, name), name) for name in self.results.metrics]
+        metric = next((name for _, name in metrics if name == "top1"), metrics[0][1])
         for choice, options, first in (
             (self.left, [(variant_title(name), name) for name in names], names[0]),
             (self.right, [(variant_title(name), name) for name in names], names[-1]),
-            (self.metric, [(METRIC_TITLES[name], name) for name in self.results.metrics], "top1"),
+            (self.metric, metrics, metric),
             (self.up, axes, axes[0][1]),
         ):
             fill(choice, options, first)
-        fill(self.across, axes, next(name for _, name in axes if name != self.up.value))
+        if len(axes) == 1:
+            fill(self.across, [("none", "")], "")
+        else:
+            fill(self.across, axes, next(name for _, name in axes if name != self.up.value))
         if self.across.value == self.up.value:
             self.up.value = next(name for _, name in axes if name != self.across.value)
+        self._offer_thresholds()
         self._offer_points()
 
+    def _offer_thresholds(self) -> None:
+        percent = metric_of(self.shown()["left"]).percent
+        self.threshold.description = "ROI (points)" if percent else "ROI"
+        stretch(self.threshold, *threshold_of(self.results))
+
     def _offer_points(self) -> None:
-        points = {
-            tuple(row)
-            for one in self.shown().values()
-            for row in one.points[list(self.axes)].itertuples(index=False)
-        }
-        up, across = map(axis_title, self.axes)
-        titles = [(f"{up} {real(at[0])}, {across} {real(at[1])}", at) for at in sorted(points)]
-        fill(self.point, [("none: click a point", NONE), *titles], NONE)
+        options = point_options(self.shown().values(), self.axes)
+        fill(self.point, [("none: click a point", NONE), *options], NONE)
 
     def _pair(self) -> Pair:
         chosen = dict(zip(self.axes, self.point.value, strict=False))
@@ -202,6 +217,8 @@ class Explorer(widgets.VBox):
         )
 
     def _move(self, change: object) -> None:
+        if self._busy:
+            return
         with self.figure.batch_update():
             move(self.figure, self._pair())
         self._say()
@@ -221,7 +238,12 @@ class Explorer(widgets.VBox):
     def _draw(self) -> None:
         figure = plot_pair(self._pair(), self._columns)
         figure.layout.width = self.page.width or None
-        redraw(self.figure, figure)
+        if [trace.type for trace in figure.data] == [trace.type for trace in self.figure.data]:
+            redraw(self.figure, figure)
+        else:
+            # Over one axis other traces are drawn than over two.
+            renew(self.figure, figure)
+            self._watch_points()
 
     @property
     def _columns(self) -> int:
@@ -254,10 +276,11 @@ class Explorer(widgets.VBox):
         self._redraw(change)
 
     def _click(self, trace: go.Scatter, points: object, state: object) -> None:
-        for across, up in zip(points.xs, points.ys, strict=True):
-            for _, at in self.point.options:
-                if at and f"{at[0]:.9g} {at[1]:.9g}" == f"{up:.9g} {across:.9g}":
-                    self.point.value = at
+        settings = [at for _, at in self.point.options if at]
+        for place in zip(points.xs, points.ys, strict=True):
+            at = setting_at(self._pair().data.plane, settings, place)
+            if at is not None:
+                self.point.value = at
 
     def _choose(self, change: object) -> None:
         if self._busy:
@@ -299,9 +322,3 @@ class Explorer(widgets.VBox):
             self.page.save_text(f"{name}.html", "text/html", text)
         else:
             self.page.save_picture(name, kind.lower())
-
-
-@lru_cache(maxsize=32)
-def _landscapes(results: Results, metric: str, axes: tuple[str, str]) -> dict[str, Landscape]:
-    # A moved slider asks for the same ones again and again.
-    return landscapes(results.table, metric, axes=axes)

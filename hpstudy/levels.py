@@ -35,6 +35,11 @@ class Metric:
         return METRIC_TITLES.get(self.name, self.name)
 
     @property
+    def heading(self) -> str:
+        """Name at the start of a sentence; a column's own name stays as it is written."""
+        return self.title.capitalize() if self.name in METRIC_TITLES else self.title
+
+    @property
     def headed(self) -> str:
         """Name with its unit, as the title of an axis: "top-1 accuracy (%)", "val_loss"."""
         return f"{self.title} (%)" if self.percent else self.title

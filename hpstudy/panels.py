@@ -153,31 +153,34 @@ def landscape_panels(
     )
     if values.size == 0:
         raise HpstudyError("no landscape has a value, so there is nothing to draw.")
-    low, high = float(np.quantile(values, 1 - top)), float(values.max())
-    low = low if low < high else high - 1
     metric, roi = metric_of(every[0]), tuple(sorted(roi))
-    ends = tuple(metric.sign * end + 0.0 for end in (_floor(values, high, roi), high))
-    low, high = sorted(metric.sign * end + 0.0 for end in (low, high))
-    title = metric.from_best("the panel's own best") if relative else metric.headed
     (shared,) = axes
+    low, high = float(np.quantile(values, 1 - top)), float(values.max())
+    if len(shared) == 1:
+        # An axis of levels holds the better half of all points, and every panel's regions.
+        bests = [one.best - zero[one.variant] for one in every if not np.isnan(one.best)]
+        low = min(float(np.quantile(values, 0.5)), min(bests) - 2 * max(roi, default=0.0))
+        low = max(low, float(values.min()))
+    low = low if low < high else high - 1
+    ends = tuple(metric.sign * end + 0.0 for end in (low, high))
+    panels = tuple(_panel(one, roi, zero[one.variant]) for one in every)
+    # A single run may be better than any mean.
+    runs = np.concatenate(
+        [metric.sign * panel.singles["colour"].to_numpy(float) for panel in panels]
+    )
+    reach = ends[0], metric.sign * max([high, *runs]) + 0.0
+    title = metric.from_best("the panel's own best") if relative else metric.headed
     return Panels(
-        panels=tuple(_panel(one, roi, zero[one.variant]) for one in every),
+        panels=panels,
         metric=metric,
         roi=roi,
         relative=relative,
-        low=low,
-        high=high,
+        low=min(ends),
+        high=max(ends),
         axes=shared,
-        plane=plane_of((one.points for one in every), shared, title, ends),
+        plane=plane_of((one.points for one in every), shared, title, reach),
         title=title,
     )
-
-
-def _floor(values: np.ndarray, high: float, roi: tuple[float, ...]) -> float:
-    """Worse end of an axis of levels: it holds half of all values, and twice the widest region."""
-    floor = min(float(np.quantile(values, 0.5)), high - 2 * max(roi, default=0.0))
-    floor = max(floor, float(values.min()))
-    return floor if floor < high else high - 1
 
 
 def outline(
@@ -204,11 +207,11 @@ def outline(
     ellipse = landscape.ellipse(threshold, multiple)
     if ellipse is None:
         return None
-    up, across = ellipse.outline(OUTLINE_POINTS)
     if len(landscape.axes) == 2:
+        up, across = ellipse.outline(OUTLINE_POINTS)
         return 10**up, 10**across
     level = landscape.sign * (landscape.best - zero - threshold)
-    return np.full(2, level), 10 ** np.array([up.min(), up.max()])
+    return np.full(2, level), 10 ** (ellipse.centre[0] + ellipse.length / 2 * np.array([-1, 1]))
 
 
 def _panel(landscape: Landscape, roi: tuple[float, ...], zero: float) -> Panel:

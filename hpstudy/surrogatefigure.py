@@ -85,7 +85,7 @@ def plot_surrogate(analysis: Analysis, threshold: float) -> go.Figure:
                 (_ground(one, one.mean, "coloraxis", line), points, measured),
                 # Over one axis places of points stand where the deviation is 0.
                 (
-                    _ground(one, one.deviation, "coloraxis2", {"showlines": False}),
+                    _ground(one, one.deviation, "coloraxis2", {**line, "showlines": False}),
                     points.assign(value=0.0),
                     PLACE,
                 ),

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis import Analysis
+from hpstudy.captions import biased
 from hpstudy.controls import CONFIG
 from hpstudy.difference import difference, jaccard
 from hpstudy.ellipse import confidence_level
@@ -225,7 +226,7 @@ def view_caption(
     two = len(left.axes) == 2
     sizes = list(dict.fromkeys((len(left.points), len(right.points))))
     sentences = [
-        f"{metric.title[0].upper()}{metric.title[1:]}: {label}.",
+        f"{metric.heading}: {label}.",
         f"Mean of n = {each} {'run' if runs == [1] else 'runs'} at each of "
         f"{' and '.join(map(str, sizes))} points.",
         f"Standard deviation over runs: median {metric.text(spread.median())}"
@@ -245,9 +246,7 @@ def view_caption(
         if two
         else f"Lines: {multiple:g} standard deviations to both sides of the mean setting of the "
         f"{roi_title(threshold)}, from five points on.",
-        "The best of many noisy accuracies is biased upward."
-        if metric.percent
-        else "The best of many noisy values is better than it would be without noise.",
+        biased(metric),
     ]
     if others:
         sentences.insert(2, f"The mean is also over the values of {list_text(others)}.")

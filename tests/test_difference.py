@@ -155,3 +155,27 @@ def test_differences_are_written_with_their_sign():
         "0.00",
         "0.00",
     ]
+
+
+def test_where_less_is_better_differences_have_the_other_sign_and_purple_stays_closer():
+    table = pd.DataFrame(rows("unpruned", DENSE) + rows("uniform-0.6", PRUNED))
+    more = landscapes(table)
+    less = landscapes(
+        table.assign(error=100 - table["top1"].astype(float)), "error", goal="minimize"
+    )
+    figures = [plot_differences(both, 1.0) for both in (more, less)]
+    drawn = [list(figure.data[1].marker.color) for figure in figures]
+    assert drawn[1] == pytest.approx([-x for x in drawn[0]])
+    assert figures[1].layout.coloraxis.reversescale and not figures[0].layout.coloraxis.reversescale
+    assert "Purple, negative" in difference_caption(less, "made up", 1.0)
+
+
+def test_differences_over_one_axis_go_up():
+    table = pd.DataFrame(rows("unpruned", DENSE) + rows("uniform-0.6", PRUNED))
+    table = table[table["weight_decay"] == 1e-4].drop(columns="weight_decay")
+    figure = plot_differences(landscapes(table, axes=("lr",)), 1.0)
+    points = figure.data[1]
+    # Bests 80 and 69.5: -4 and 0, 0 and -0.5, -9 and -3.5, which lies beyond the end of the axis.
+    assert list(points.marker.color) == pytest.approx([4.0, -0.5, 5.5])
+    assert list(points.x) == LRS and points.y[1] == -0.5
+    assert figure.layout.yaxis.type is None

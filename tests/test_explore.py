@@ -12,6 +12,7 @@ import synthetic
 from nbclient import NotebookClient
 
 from hpstudy.explore import Explorer
+from hpstudy.run_tables import read_runs
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,42 @@ def test_another_study_offers_its_own_networks(folder):
     # A network that both have stays chosen.
     assert explorer.left.value == "nonuniform-0.6"
     assert "MobileNetV2" in explorer.caption.value
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Tables of one's own: losses with a weight decay of 0, and of learning rates alone."""
+    losses = [
+        (model, lr, decay, round(0.4 + 0.1 * np.log10(lr / best) ** 2 + 10 * decay, 4))
+        for model, best in (("dense", 0.1), ("half", 0.2))
+        for lr in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+        for decay in (0.0, 1e-4, 1e-3)
+    ]
+    table = pd.DataFrame(losses, columns=["model", "lr", "weight_decay", "val_loss"])
+    table.to_csv(tmp_path / "two.csv", index=False)
+    one = table[table["weight_decay"] == 0].drop(columns="weight_decay")
+    one.to_csv(tmp_path / "one.csv", index=False)
+    return [read_runs(tmp_path / name, goal="minimize") for name in ("two.csv", "one.csv")]
+
+
+def test_tables_of_ones_own_are_explored_with_zeros_and_over_one_axis(own):
+    explorer = Explorer(own)
+    assert (explorer.left.value, explorer.metric.value) == ("dense", "val_loss")
+    points = explorer.figure.data[1]
+    assert explorer.figure.layout.xaxis.ticktext[0] == "0"
+    explorer._click(points, SimpleNamespace(xs=[points.x[0]], ys=[points.y[0]]), None)
+    assert explorer.point.value == (0.001, 0.0)
+    explorer.relative.value = False
+    assert explorer.figure.layout.coloraxis.cmin == 0.4
+    assert explorer.threshold.max < 1 and "%" not in explorer.numbers.value
+    explorer.study.value = "own runs 2"
+    assert explorer.axes == ("lr",)
+    points = next(trace for trace in explorer.figure.data if trace.hoverinfo == "text")
+    explorer._click(points, SimpleNamespace(xs=[points.x[2]], ys=[points.y[2]]), None)
+    assert explorer.point.value == (0.01,)
+    explorer.study.value = "own runs"
+    assert explorer.axes == ("lr", "weight_decay")
+    assert explorer.figure.data[0].type == "contour"
 
 
 def test_what_is_not_there_is_refused(folder, tmp_path, refused):

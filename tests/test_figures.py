@@ -337,3 +337,90 @@ def test_shown_figure_carries_itself_twice_and_names_no_host(study):
     assert json.loads(inside) == bundle["application/vnd.plotly.v1+json"]
     assert 'aria-label="A &lt;caption&gt;."' in html
     assert bundle["text/plain"] == "A <caption>."
+
+
+# --- other metrics, values of 0, one axis ---------------------------------------------------------
+
+
+def losses(values, lrs, weight_decays):
+    table = pd.DataFrame(runs("unpruned", values, lrs, weight_decays))
+    return landscapes(table.rename(columns={"top1": "val_loss"}), "val_loss", goal="minimize")
+
+
+def test_minimized_metrics_are_drawn_in_their_own_unit_and_the_best_is_the_brightest():
+    one = losses([[0.5123, 0.4], [0.3, 0.9]], [0.01, 0.1], [1e-4, 1e-3])
+    figure = plot_landscapes(one, (0.05,))
+    points = next(t for t in figure.data if t.legendgroup == "points")
+    assert list(points.marker.color) == [0.5123, 0.4, 0.3, 0.9]
+    assert "val_loss 0.5123, 1 run" in points.text[0] and "%" not in points.text[0]
+    scale = figure.layout.coloraxis
+    # The scale ends at the best value, and is turned.
+    assert (scale.cmin, scale.reversescale) == (0.3, True)
+    assert scale.colorbar.title.text == "val_loss"
+    assert "best 0.3<" in figure.layout.annotations[0].text
+    (star,) = (t for t in figure.data if str(t.legendgroup).startswith("best") and t.xaxis and t.x)
+    assert (star.x, star.y) == ((1e-4,), (0.1,))
+    away = landscape_panels(one, (0.05,), relative=True).panels[0].points["colour"]
+    assert list(away) == pytest.approx([0.2123, 0.1, 0, 0.6])
+    caption = landscapes_caption(one, "made up", (0.05,))
+    assert "percent" not in caption and "higher values" in caption and "accuracies" not in caption
+
+
+def test_value_0_has_a_column_of_its_own_beside_the_axis():
+    values = [[70.0, 71.0, 72.0], [72.0, 74.0, 73.0]]
+    one = dense(values, [0.01, 0.1], [0.0, 1e-4, 1e-3])
+    for figure in (plot_landscapes(one), plot_grid(one["unpruned"])):
+        axis = figure.layout.xaxis
+        assert axis.ticktext[0] == "0" and float(axis.ticktext[1]) >= 1e-5
+        zero = axis.tickvals[0]
+        (line,) = figure.layout.shapes
+        assert 10 ** axis.range[0] < zero < line.x0 < 1e-4
+        points = next(t for t in figure.data if t.type == "scatter")
+        assert list(points.x) == pytest.approx([zero, 1e-4, 1e-3] * 2)
+    contour = plot_landscapes(one).data[0]
+    # Nothing is interpolated to 0.
+    assert min(contour.x) == 1e-4
+    assert "weight decay 0<br>" in points.hovertext[0]
+    assert "Beside the dotted line: weight decay 0" in landscapes_caption(one, "made up")
+
+
+def test_table_of_nothing_but_0_is_drawn():
+    figure = plot_landscapes(dense([[70.0], [72.0]], [0.01, 0.1], [0.0]))
+    assert list(figure.layout.xaxis.ticktext) == ["0"]
+
+
+def test_over_one_axis_levels_go_up_with_regions_as_bands_and_single_runs():
+    table = pd.DataFrame(
+        [
+            {"variant": "unpruned", "lr": lr, "seed": seed, "val_loss": loss + 0.01 * seed}
+            for lr, loss in zip(
+                (0.001, 0.01, 0.1, 1.0, 10.0), (3.0, 0.6, 0.5, 0.55, 0.7), strict=True
+            )
+            for seed in (0, 1)
+        ]
+    )
+    one = landscapes(table, "val_loss", axes=("lr",), goal="minimize")
+    figure = plot_landscapes(one, (0.1,))
+    band, singles, line, points = figure.data[:4]
+    assert sorted(set(band.y)) == pytest.approx([0.505, 0.605])
+    assert len(singles.x) == 10 and min(singles.y) == 0.5
+    # Half of all points, and the region twice, are on the axis: its end is 0.505 + 2 * 0.1.
+    assert list(points.y) == pytest.approx([0.705, 0.605, 0.505, 0.555, 0.705])
+    assert list(points.marker.symbol) == ["triangle-up", *["circle"] * 4]
+    assert list(line.x) == [0.001, 0.01, 0.1, 1.0, 10.0]
+    titles = [note.text for note in figure.layout.annotations]
+    assert "learning rate" in titles and "val_loss" in titles
+    assert figure.layout.xaxis.type == "log" and figure.layout.yaxis.type is None
+    wide = landscape_panels(one, (0.2,)).panels[0].outlines[0.2]
+    assert wide is None
+    # The region of 3.0 holds all five: 2 deviations of the decades -3 to 1 are 2 sqrt(2.5).
+    level, ends = landscape_panels(one, (3.0,)).panels[0].outlines[3.0]
+    assert list(level) == pytest.approx([3.505] * 2)
+    assert np.log10(ends) == pytest.approx([-1 - 2 * math.sqrt(2.5), -1 + 2 * math.sqrt(2.5)])
+    assert list(plot_grid(one["unpruned"]).data[0].text) == [
+        "3",
+        "0.605",
+        "0.505",
+        "0.555",
+        "0.705",
+    ]

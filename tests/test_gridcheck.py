@@ -326,6 +326,81 @@ def test_other_axes_are_called_by_their_names_and_whole_numbers_stay_whole():
     ]
 
 
+# --- values of 0 ----------------------------------------------------------------------------------
+
+WITH_ZERO = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def test_neither_0_nor_the_least_value_beside_it_is_an_edge():
+    for picture in (["....", "*X..", "XX..", "...."], ["....", ".*X.", "XXX.", "...."]):
+        one = marked(picture, lrs=LRS[:4], decays=WITH_ZERO[:4])
+        assert "optimum on edge" not in kinds(one) and "region on edge" not in kinds(one)
+
+
+def test_the_greatest_value_stays_an_edge_and_the_step_beyond_it_is_that_of_the_positive_ones():
+    one = marked([".....", "..XXX", "..X*X", "..XXX", "....."], decays=WITH_ZERO)
+    assert cells(the("region on edge", one)) == [(lr, 1.0) for lr in LRS]
+    # With one positive value there is no step to go on by.
+    lone = on_grid([[80, 90]], lrs=[0.1], decays=[0.0, 1e-4])
+    assert "highest weight decay (0.0001)" in the("optimum on edge", lone).sentence
+    assert cells(the("optimum on edge", lone)) == []
+
+
+def test_few_points_do_not_count_those_at_0_and_ask_for_nothing_halfway_to_it():
+    found = the("few points", marked(["X*XX.", "....."], lrs=LRS[:2], decays=WITH_ZERO))
+    assert "3 points of the grid and 1 at a value of 0" in found.sentence
+    halves = {decay for _, decay in cells(found)} - set(WITH_ZERO)
+    assert halves == {0.000316228, 0.00316228, 0.0316228}
+
+
+def test_a_lone_baseline_at_0_makes_no_holes_in_the_grid():
+    one = marked(["  ...", "...  ", " .*. ", " ... ", " ... "], decays=WITH_ZERO)
+    assert "missing" not in kinds(one)
+
+
+def test_diverged_runs_at_0_are_placed_there():
+    one = marked([".....", ".XXX.", ".X*X.", ".XXX.", "!...."], decays=WITH_ZERO)
+    assert "learning rate 10 or more and weight decay 0." in the("diverged", one).sentence
+
+
+def test_a_value_in_the_stead_of_0_is_warned_of():
+    decays = (1e-8, 1e-5, 1e-4, 1e-3, 1e-2)
+    picture = [".....", ".XXX.", ".X*X.", ".XXX.", "....."]
+    said = the("for zero", marked(picture, decays=decays)).sentence
+    assert "(1e-08) lies 3 decades below" in said and "write 0" in said
+    # Two steps of the grid are not more than two; nobody trains at a learning rate of 0.
+    assert "for zero" not in kinds(marked(picture, decays=(1e-7, *decays[1:])))
+    assert "for zero" not in kinds(marked(picture, lrs=decays))
+    assert "for zero" not in kinds(marked(picture, decays=(0.0, *decays[1:])))
+
+
+# --- one axis -------------------------------------------------------------------------------------
+
+
+def in_a_row(values, lrs=LRS):
+    return landscape(list(zip(lrs, values, strict=True)), axes=("lr",))
+
+
+def test_one_axis_has_two_ends_and_neighbours_to_two_sides():
+    assert cells(the("optimum on edge", in_a_row([80, 80, 80, 80, 90]))) == [(100.0,)]
+    one = in_a_row([80, 80, 90, 80, 80])
+    assert kinds(one) == ["few points"]
+    assert cells(the("few points", one)) == [(0.0316228,), (0.316228,)]
+    assert "its spread takes 5 or more" in the("few points", one).sentence
+
+
+def test_one_axis_is_neither_coarse_nor_scattered():
+    # Five random learning rates within the region: on a line, an ellipse has no width.
+    lrs = (0.001, 0.0123, 0.0171, 0.0456, 0.0789, 0.1234, 1.0)
+    assert kinds(in_a_row([80, 90, 90, 90.1, 90, 90, 80], lrs)) == []
+
+
+def test_on_one_axis_only_points_without_a_result_are_missing():
+    rows = list(zip(LRS, [80, np.nan, 90, 80, 80], strict=True))
+    found = the("missing", landscape(rows, axes=("lr",), diverged=False))
+    assert cells(found) == [(0.01,)]
+
+
 # --- tables of findings ---------------------------------------------------------------------------
 
 

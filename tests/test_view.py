@@ -11,6 +11,7 @@ import synthetic
 
 from hpstudy.curves import curves_at, plot_curves
 from hpstudy.explorerpage import file_name
+from hpstudy.landscape import landscapes
 from hpstudy.pairfigure import landscape_pair, move, plot_pair
 from hpstudy.results import Results
 from hpstudy.risk import risk
@@ -200,3 +201,23 @@ def test_pair_of_one_network_differs_nowhere(pair):
     same = landscape_pair(pair[0], pair[0], 1.0)
     assert (same.difference.data.points["difference"] == 0).all()
     assert math.isfinite(same.limit)
+
+
+@pytest.mark.parametrize("axes", [("lr", "weight_decay"), ("lr",)])
+def test_view_of_a_minimized_metric_moves_as_it_is_drawn_and_is_in_its_own_unit(study, axes):
+    table = study.table.assign(error=100 - study.table["top1"])
+    if len(axes) == 1:
+        table = table[table["weight_decay"] == table["weight_decay"].iloc[0]]
+    every = landscapes(table, "error", axes=axes, goal="minimize")
+    left, right = every["unpruned"], every["uniform-0.2"]
+    figure = plot_pair(landscape_pair(left, right, 0.5))
+    after = landscape_pair(left, right, 4.0, chosen=left.best_at)
+    move(figure, after)
+    assert figure.to_plotly_json() == plot_pair(after).to_plotly_json()
+    mark = next(trace for trace in figure.data if trace.legendgroup == "chosen")
+    assert list(mark.y) == pytest.approx([left.best_at["lr"] if len(axes) == 2 else -left.best])
+    said = {name: one for name, one, _ in network_numbers(left, right, 4.0, 2.0)}
+    assert said["best"] == f"{-left.best:.4g}"
+    rows = view_table(left, right, 4.0)
+    assert rows["value"].min() == pytest.approx(min(-left.best, -right.best))
+    assert rows["from_best"].min() == 0 and rows.loc[rows["in_region"], "from_best"].max() <= 4
