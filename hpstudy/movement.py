@@ -22,8 +22,8 @@ from hpstudy.pairs import Pair
 
 FITTED = 0.9
 """Share of the draws that must have an ellipse before anything is said of it."""
-RANKED = 2000
-"""Draws whose ranks are compared: sorting them all would take most of the time."""
+SOME = 2000
+"""Draws whose ranks and overlaps are compared: all of them would take most of the time."""
 PERMUTATIONS = 1999
 """Exchanges of the permutation test; its smallest p-value is then 0.0005."""
 
@@ -180,12 +180,14 @@ def movement(
         interpolated=pair.interpolated,
         spearman=measured.spearman,
         kendall=measured.kendall,
-        spearman_interval=_spearman(*(one[:RANKED] for one in shared)),
+        spearman_interval=_spearman(*(one[:SOME] for one in shared)),
         overlap=_overlap(values, pair, spread, threshold, generator),
         shift=_shift(shapes, values, dense.places[pair.here], threshold, generator)
         if told
         else UNTOLD,
-        ellipse_overlap=interval(ellipse_overlaps(*shapes)) if told else UNKNOWN,
+        ellipse_overlap=interval(ellipse_overlaps(*(_first(one) for one in shapes)))
+        if told
+        else UNKNOWN,
         lengths=(interval(length), interval(other_length)),
         longer=interval(other_length - length),
     )
@@ -214,6 +216,10 @@ def shifts(pair: Pair, threshold: float) -> np.ndarray:
     # A centre counts where there is an ellipse, as in Table 4.1.
     moved[~(np.isfinite(one.length) & np.isfinite(other.length))] = np.nan
     return moved
+
+
+def _first(shapes: Ellipses) -> Ellipses:
+    return Ellipses(*(values[:SOME] for values in shapes))
 
 
 def _shapes(pair: Pair, threshold: float) -> list[Ellipses]:
@@ -291,7 +297,7 @@ def _overlap(
         return Overlap(float("nan"), UNKNOWN, float("nan"))
     measured = jaccard(*(regions(one[None], threshold) for one in values))[0]
     # In the order of the other network's points, which is that of the pair.
-    drawn, order = pair.dense[:, pair.both], np.argsort(pair.there)
+    drawn, order = pair.dense[:SOME, pair.both], np.argsort(pair.there)
     noisy = [drawn + sd[order] * generator.standard_normal(drawn.shape) for sd in spread]
     by_chance = jaccard(*(regions(one, threshold) for one in noisy))
     return Overlap(

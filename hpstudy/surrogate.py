@@ -30,19 +30,21 @@ _single_threaded = ThreadpoolController().wrap(limits=1, user_api="blas")
 # Choices over which the surface is averaged, each weighed by its marginal likelihood. Lengths are
 # shares of the grid's span; the rest multiplies the values' deviation.
 _LENGTHS = (0.15, 0.3, 0.6, 1.2, 2.4, 4.8)
-_AMPLITUDES = np.geomspace(0.06, 128.0, 23)
+_AMPLITUDES = np.geomspace(0.06, 128.0, 17)
 # Least and greatest noise of a mean as a share of the means' spread, and nodes between them.
-_NOISES = (0.003, 1.5, 51)
+_NOISES = (0.003, 1.5, 32)
 # Tails of chi squared between which replicates place the noise.
 _TAILS = np.r_[1e-6, 1e-4, 1e-3, np.linspace(0.01, 0.99, 25), 1 - 1e-3, 1 - 1e-4, 1 - 1e-6]
 # The level of the surface is all but free: its deviation is ten amplitudes.
 _LEVEL = 100.0
 # Of more points than a grid has, a sample chooses the kernels that all points are then averaged
 # over, and fewer landscapes are drawn: the work grows with the cube of the points.
-_SAMPLE, _KEPT, _MANY = 90, 8, 300
+_SAMPLE, _KEPT, _MANY = 90, 8, 100
 # Deeper than the median, and than so many deviations of a mean, depths are taken by their
 # logarithm: no smooth surface follows a cliff.
 _DEEP = 6.0
+# Bounds in the greatest depth, at most: the exponential that undoes the logarithm is no steeper.
+_DEEPEST = 100.0
 _JITTER = 1e-8
 
 
@@ -117,7 +119,7 @@ class Surrogate:
         Parameters
         ----------
         number : int, default 10,000
-            Landscapes to draw; fewer by 300 over the points where these are more.
+            Landscapes to draw; fewer by 100 over the points where these are more.
         seed : int, default 0
             Of the generator; the same gives the same draws.
         also : ndarray of shape (n_also, 2), optional
@@ -231,7 +233,9 @@ class Surrogate:
         np.fill_diagonal(apart, np.inf)
         near = np.argsort(apart, axis=1)[:, :4]
         rough = 1.33 * float(np.median(np.abs(self._depth - self._depth[near].mean(axis=1))))
-        return max(float(np.median(self._depth)), _DEEP * rough, 1e-6)
+        # Where half of the points tie with the best, both of these are 0.
+        least = max(float(self._depth.max()) / _DEEPEST, 1e-6)
+        return max(float(np.median(self._depth)), _DEEP * rough, least)
 
     @cached_property
     def _squeezed(self) -> np.ndarray:
@@ -286,7 +290,7 @@ class Surrogate:
         if number > _SAMPLE:
             some = np.random.default_rng(0).choice(number, _SAMPLE, replace=False)
             choices, weights = self._weigh(np.sort(some), kernels)
-            kept = max(_KEPT * _MANY // max(number, _MANY), 2)
+            kept = max(_KEPT * 300 // max(number, 300), 2)
             best = np.argsort(-weights.sum(axis=(1, 2)))[:kept]
             kernels = [choices[k][:3] for k in best]
         return self._weigh(np.arange(number), kernels)
