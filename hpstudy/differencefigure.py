@@ -252,7 +252,8 @@ def difference_scale(limit: float, plane: Plane, metric: Metric, **bar) -> dict:
 def difference_title(panel: DifferencePanel) -> str:
     """What is written above a panel: what is subtracted from what, and whose ellipse is which."""
     names = [short_title(name) for name in (panel.data.dense, panel.data.other)]
-    small = f"ellipses: {names[0]} solid, {names[1]} dashed"
+    what = "ellipses" if len(panel.data.axes) == 2 else "regions"
+    small = f"{what}: {names[0]} solid, {names[1]} dashed"
     return f"<b>{names[1]} − {names[0]}</b><br><span style='font-size:11px'>{small}</span>"
 
 

@@ -83,7 +83,8 @@ def plot_differences(
         As `difference_panels`.
     """
     panels, limit = difference_panels(landscapes, threshold)
-    small = "<span style='font-size:11px'>ellipses: unpruned solid, pruned dashed</span>"
+    what = "ellipses" if len(panels[0].data.axes) == 2 else "regions"
+    small = f"<span style='font-size:11px'>{what}: unpruned solid, pruned dashed</span>"
     titles = [f"<b>{variant_title(panel.data.other)}</b><br>{small}" for panel in panels]
     figure = panel_figure(titles, columns, 200, {"t": 46, "b": 104, "l": 58, "r": 8})
     settings = (one.points for one in landscapes.values())
@@ -100,13 +101,15 @@ def difference_caption(landscapes: dict[str, Landscape], label: str, threshold: 
     panels, limit = difference_panels(landscapes, threshold)
     points = range_text([panel.data.n for panel in panels], digits=0)
     metric = panels[0].metric
+    two = len(panels[0].data.axes) == 2
     purple = "positive" if metric.sign > 0 else "negative"
     return (
         f"Difference of the {metric.title}, each network relative to its own "
         f"best{metric.counted}: {label}. Purple, {purple}: a setting is better for the "
         "pruned network than it was for the unpruned one, beside their bests; at "
         f"n = {points} settings that both have, means over seeds. The noise of both networks is in "
-        f"it. Between the circles colours are interpolated; the scale ends at ±{metric.text(limit)}"
-        f"{' points' * metric.percent}, beyond which colours stay the same. Ellipses: two standard "
-        f"deviations around the {roi_title(threshold)}. Stars: the bests."
+        f"it. {'Between the circles colours are interpolated; the' if two else 'The'} scale ends "
+        f"at ±{metric.text(limit)}{' points' * metric.percent}, beyond which {'colours' if two else 'places'} stay the "
+        f"same. {'Ellipses' if two else 'Lines'}: two standard deviations around the "
+        f"{roi_title(threshold)}. Stars: the bests."
     )

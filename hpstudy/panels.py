@@ -157,10 +157,14 @@ def landscape_panels(
     (shared,) = axes
     low, high = float(np.quantile(values, 1 - top)), float(values.max())
     if len(shared) == 1:
-        # An axis of levels holds the better half of all points, and every panel's regions.
-        bests = [one.best - zero[one.variant] for one in every if not np.isnan(one.best)]
-        low = min(float(np.quantile(values, 0.5)), min(bests) - 2 * max(roi, default=0.0))
-        low = max(low, float(values.min()))
+        # An axis of levels holds the better half of every panel's points, and its regions.
+        deep = [
+            min(one.points["value"].median(), one.best - 2 * max(roi, default=0.0))
+            - zero[one.variant]
+            for one in every
+            if not np.isnan(one.best)
+        ]
+        low = max(float(min(deep)), float(values.min()))
     low = low if low < high else high - 1
     ends = tuple(metric.sign * end + 0.0 for end in (low, high))
     panels = tuple(_panel(one, roi, zero[one.variant]) for one in every)

@@ -80,12 +80,14 @@ def plot_surrogate(analysis: Analysis, threshold: float) -> go.Figure:
             **planes[0].symbols(points),
         }
         line = {"start": -metric.sign * threshold, "end": -metric.sign * threshold, "size": 1}
+        # No deviation is below 0.
+        hidden = {**line, "start": -threshold, "end": -threshold, "showlines": False}
         for panel, (ground, marked, look) in enumerate(
             (
                 (_ground(one, one.mean, "coloraxis", line), points, measured),
                 # Over one axis places of points stand where the deviation is 0.
                 (
-                    _ground(one, one.deviation, "coloraxis2", {**line, "showlines": False}),
+                    _ground(one, one.deviation, "coloraxis2", hidden),
                     points.assign(value=0.0),
                     PLACE,
                 ),
