@@ -23,7 +23,8 @@ def read_optuna(text: str) -> pd.DataFrame:
     -------
     DataFrame of text of shape (n_trials, n_columns)
         number, value (or values_0, ...), datetime_start, datetime_complete, duration, params_*,
-        user_attrs_*, system_attrs_* and state.
+        user_attrs_*, system_attrs_* and state. Its `attrs["goals"]` has the study's "maximize" or
+        "minimize" by the column of the value.
 
     Raises
     ------
@@ -40,7 +41,9 @@ def read_optuna(text: str) -> pd.DataFrame:
     try:
         storage = _storage(optuna, address, typed)
         name = chosen("study", name, sorted(optuna.get_all_study_names(storage)), typed)
-        trials = optuna.load_study(study_name=name, storage=storage).trials_dataframe()
+        study = optuna.load_study(study_name=name, storage=storage)
+        trials = study.trials_dataframe()
+        goals = [direction.name.lower() for direction in study.directions]
     except HpstudyError:
         raise
     # A damaged file, another version's tables and a missing driver all fail in their own way.
@@ -54,6 +57,10 @@ def read_optuna(text: str) -> pd.DataFrame:
     export = io.StringIO(trials.to_csv(index=False))
     table = pd.read_csv(export, dtype=object, keep_default_na=False)
     table.index = [f"trial {number} of study {name!r}" for number in table["number"]]
+    several = len(goals) > 1
+    table.attrs["goals"] = {
+        f"values_{k}" if several else "value": goal for k, goal in enumerate(goals)
+    }
     return table
 
 

@@ -15,7 +15,7 @@ _WAYS = "--goal minimize if less of it is better, --goal maximize if more is"
 def settle_goal(
     sources: list[Source], values: list[pd.Series], goal: str | None, percent: bool
 ) -> str:
-    """Whether the metric is maximised or minimised, as the user says or as its name does.
+    """Whether the metric is maximised or minimised, as the user, the study or its name says.
 
     Parameters
     ----------
@@ -33,6 +33,9 @@ def settle_goal(
     """
     if goal is not None:
         return goal
+    known = {one.cells.attrs.get("goals", {}).get(one.found["metric"]) for one in sources}
+    if len(known) == 1 and None not in known:
+        return known.pop()
     for source, one in zip(sources, values, strict=True):
         column = source.found["metric"]
         kind, finite = names.kind(column), one[np.isfinite(one)]

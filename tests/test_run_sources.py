@@ -12,6 +12,7 @@ import pytest
 
 from hpstudy.connect import load_ray
 from hpstudy.run_sources import is_source, read_source
+from hpstudy.run_tables import read_runs
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,14 @@ def test_two_objectives_of_optuna_are_two_columns(tmp_path):
     swept(path, "both", directions=["maximize", "minimize"], objective=lambda trial: (0.5, 7.0))
     table = read_source(f"optuna:{path}")
     assert table[["values_0", "values_1"]].iloc[0].tolist() == ["0.5", "7.0"]
+    assert table.attrs["goals"] == {"values_0": "maximize", "values_1": "minimize"}
+
+
+def test_direction_of_an_optuna_study_is_the_goal(tmp_path):
+    path = f"sqlite:///{tmp_path}/study.db"
+    swept(path, "dense", directions=["minimize"])
+    read = read_runs(f"optuna:{path}#dense")
+    assert (read.goal, read.metric) == ("minimize", "value")
 
 
 def test_study_must_be_named_where_there_are_several(optuna_file, refused):
