@@ -27,6 +27,8 @@ _GROWTHS = np.linspace(-0.6, 1.4, 51)[:, None, None]
 # Decades per median depth below the best; deeper than two of these noise grows no further.
 _DEEPENINGS = np.linspace(-0.3, 1.0, 27)[None, :, None]
 _DEEPEST = 2.0
+# Least deviation between seeds, in the metric's unit: what a surface leaves of constant values.
+_LEAST = 1e-6
 
 
 class SeedEffects(NamedTuple):
@@ -216,9 +218,11 @@ class Noise:
         """`growth`, by the likelihood of the scatter at each point."""
         if degrees.sum() < FEWEST_DEGREES:
             return 0.0, 0.0
+        # Seeds that agree to the last digit say nothing of where noise grows.
+        variances = variances.clip(_LEAST**2)
         logs = np.log(10) * (_GROWTHS * self._along + _DEEPENINGS * self._depth)
         total = (degrees * variances * np.exp(-2 * logs)).sum(axis=-1)
-        likely = -(degrees * logs).sum(axis=-1) - degrees.sum() / 2 * np.log(total + 1e-300)
+        likely = -(degrees * logs).sum(axis=-1) - degrees.sum() / 2 * np.log(total)
         likely -= 0.5 * ((_GROWTHS[..., 0] - GROWTH[0]) / GROWTH[1]) ** 2
         likely -= 0.5 * (_DEEPENINGS[..., 0] / GROWTH[1]) ** 2
         weights = np.exp(likely - logsumexp(likely))
