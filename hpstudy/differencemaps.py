@@ -109,7 +109,7 @@ def difference_caption(landscapes: dict[str, Landscape], label: str, threshold: 
         "pruned network than it was for the unpruned one, beside their bests; at "
         f"n = {points} settings that both have, means over seeds. The noise of both networks is in "
         f"it. {'Between the circles colours are interpolated; the' if two else 'The'} scale ends "
-        f"at ±{metric.text(limit)}{' points' * metric.percent}, beyond which {'colours' if two else 'places'} stay the "
-        f"same. {'Ellipses' if two else 'Lines'}: two standard deviations around the "
-        f"{roi_title(threshold)}. Stars: the bests."
+        f"at ±{metric.text(limit)}{' points' * metric.percent}, beyond which "
+        f"{'colours' if two else 'places'} stay the same. {'Ellipses' if two else 'Lines'}: two "
+        f"standard deviations around the {roi_title(threshold)}. Stars: the bests."
     )
