@@ -14,6 +14,8 @@ from hpstudy.intervals import Ellipses
 from hpstudy.landscape import Landscape
 from hpstudy.movement import movement, permutation_test
 from hpstudy.overlap import band, ellipse_overlaps, jaccard
+from hpstudy.pairs import Pair
+from hpstudy.risk import common_points
 
 NAN = math.nan
 
@@ -35,14 +37,24 @@ def landscape(logs, values, variant="unpruned", axes=("lr", "weight_decay")):
     return Landscape(variant, "top1", points, axes)
 
 
+def compare(one, other, draws, noise, threshold):
+    """Movement between two landscapes of these draws, at the settings of the other."""
+    here, there = common_points(one, other)
+    dense = np.full(draws[1].shape, -np.inf)
+    dense[:, there] = draws[0][:, here]
+    both = np.isin(np.arange(len(other.points)), there)
+    pair = Pair(dense, draws[1], other.places, both, here, there, False)
+    return movement(one, other, pair, [np.full(len(here), noise)] * 2, threshold)
+
+
 def compared(logs, one, other, noise=0.0, threshold=1.0):
     """Movement between two landscapes, of which draws are the values with noise of that size."""
     random = np.random.default_rng(8)
     values = [np.asarray(values, float) for values in (one, other)]
     known = [np.where(np.isnan(value), -np.inf, value) for value in values]
     draws = tuple(value + noise * random.standard_normal((400, len(value))) for value in known)
-    pair = landscape(logs, values[0]), landscape(logs, values[1], "uniform-0.2")
-    return movement(*pair, draws, (noise, noise), threshold)
+    both = landscape(logs, values[0]), landscape(logs, values[1], "uniform-0.2")
+    return compare(*both, draws, noise, threshold)
 
 
 # --- overlap of regions and of ellipses -----------------------------------------------------------
@@ -203,7 +215,7 @@ def test_rank_correlation_without_noise_is_that_of_the_draws():
     one, other = bowl(logs), bowl(logs, 0.5, -0.3)
     draws = tuple(values + 0.3 * random.standard_normal((300, 25)) for values in (one, other))
     pair = landscape(logs, one), landscape(logs, other, "uniform-0.2")
-    found = movement(*pair, draws, (0.3, 0.3), 1.0).spearman_interval
+    found = compare(*pair, draws, 0.3, 1.0).spearman_interval
     expected = [spearmanr(*rows).statistic for rows in zip(*draws, strict=True)]
     assert found == pytest.approx(np.quantile(expected, [0.5, 0.025, 0.975]))
 
@@ -257,7 +269,7 @@ def test_a_grid_that_grew_further_is_no_shift_and_no_longer_region():
     ]
     values = [one.points["value"].to_numpy() for one in pair]
     draws = tuple(row + 0.05 * random.standard_normal((400, len(row))) for row in values)
-    found = movement(*pair, draws, (0.05, 0.05), 0.9)
+    found = compare(*pair, draws, 0.05, 0.9)
     assert found.n == len(logs) and found.overlap.measured == 1
     assert found.shift.measured == 0 and found.shift.distance.low == 0
     assert found.shift.distance.high < 0.1 and found.shift.p == 1
@@ -286,7 +298,7 @@ def test_landscapes_over_other_axes_are_not_compared():
     other = landscape(logs, bowl(logs), "uniform-0.2", axes=("lr", "momentum"))
     draws = (bowl(logs)[None], bowl(logs)[None])
     with pytest.raises(HpstudyError, match="'uniform-0.2' over lr x momentum"):
-        movement(one, other, draws, (0.1, 0.1), 1.0)
+        compare(one, other, draws, 0.1, 1.0)
 
 
 def test_a_comparison_repeats():
