@@ -4,11 +4,10 @@ import math
 from collections.abc import Iterable
 
 from hpstudy import agreement, booktables, thesis
-from hpstudy.advice import TOLERABLE
 from hpstudy.analysis import Analysis
-from hpstudy.headlines import beside, flops_ratio, lost, moved
 from hpstudy.landscape import Landscape
 from hpstudy.results import Results, roi_title
+from hpstudy.verdict import NEGLIGIBLE, TOLERABLE
 from hpstudy.words import count, interval_text, list_text, number_text, range_text, real
 
 
@@ -27,6 +26,14 @@ def strongest(landscapes: dict[str, Landscape]) -> dict[str, Landscape]:
     }
 
 
+def flops_ratio(name: str) -> float:
+    """Share of the FLOPs that a variant keeps, by its name; NaN where the name ends in none."""
+    try:
+        return float(name.rpartition("-")[2])
+    except ValueError:
+        return math.nan
+
+
 def lead(studies: Iterable[Results]) -> Results:
     """Study that the first page answers from.
 
@@ -35,6 +42,15 @@ def lead(studies: Iterable[Results]) -> Results:
     first.
     """
     return max(studies, key=lambda one: (_decides(one), one.pixels_per_run))
+
+
+def tabled(studies: Iterable[Results]) -> list[Results]:
+    """Studies whose verdicts the first page shows.
+
+    These are finished and train settings several times. Where no study does, it shows all.
+    """
+    studies = list(studies)
+    return [one for one in studies if _decides(one)] or studies
 
 
 def telling(studies: Iterable[Results]) -> list[Results]:
@@ -65,26 +81,17 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Key of the page -> phrase. "moved", "beside" and "lost" are whole sentences about the
-        leading study's most strongly pruned networks, with 95 % intervals; "also" are those of the
-        other studies that can tell, and blank if there is none.
+        Key of the page -> phrase. "left_out" is blank where `tabled` leaves out no study.
     """
     studies = list(studies)
     told = telling(studies)
     first = told[0]
     analysis = first.analysis()
-    shown = list(strongest(analysis.landscapes))[1:]
     risks = [risk for one in studies for risk in one.risks().items()]
     published = thesis.table_4_2()
     theirs = published["variant"] == "unpruned"
     return {
-        "moved": moved(first, shown),
-        "beside": beside(first, shown),
-        "lost": lost(first, shown),
-        "lead": _measured_on(first),
-        "also": " ".join(_also(one) for one in told[1:]),
-        "others": _others([one.name for one in studies if one not in told]),
-        "lead_warning": _warning([first]),
+        "left_out": _left_out(studies),
         "noise": number_text(_noise(analysis)),
         "agreement": agreement.summary(told),
         "telling": list_text(dict.fromkeys(one.title for one in told)),
@@ -99,6 +106,7 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
         "warning": _warning(studies),
         "sampling": range_text([one.sampling_error() for one in studies]),
         "tolerable": f"{TOLERABLE:g}",
+        "factor": f"{10**NEGLIGIBLE:.0f}",
     }
 
 
@@ -116,9 +124,6 @@ def facts(results: Results) -> dict[str, str]:
         "network": results.title,
         "scale": results.scale,
         "warning": _warning([results]),
-        "moved": moved(results, analysis.pruned),
-        "beside": beside(results, analysis.pruned),
-        "lost": lost(results, analysis.pruned),
         "best": number_text(dense.best),
         "best_lr": real(at["lr"]),
         "best_weight_decay": real(at["weight_decay"]),
@@ -151,21 +156,13 @@ def _noise(analysis: Analysis) -> float:
     return surrogate.noise if surrogate else math.nan
 
 
-def _also(results: Results) -> str:
-    shown = list(strongest(results.landscapes()))[1:]
-    said = [moved(results, shown), lost(results, shown), beside(results, shown)]
-    return f"The same of {_measured_on(results)}: {' '.join(filter(None, said))}"
-
-
-def _measured_on(results: Results) -> str:
-    return f"{results.title} ({count(len(results.table), 'training')} on {results.scale})"
-
-
-def _others(names: list[str]) -> str:
-    """Why the first page does not answer from these studies; blank if there are none."""
+def _left_out(studies: list[Results]) -> str:
+    """Which studies the first page's table leaves out, and why; blank if none."""
+    shown = tabled(studies)
+    names = [one.name for one in studies if one not in shown]
     if not names:
         return ""
-    return f" The others ({list_text(names)}) are smaller, unfinished, or one run a setting."
+    return f"Left out: {list_text(names)}, unfinished or trained once at every setting."
 
 
 def _warning(studies: Iterable[Results]) -> str:

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from html import escape
 from typing import Any
 
 from hpstudy import booktables, intervaltables, withstood
-from hpstudy.advice import TOLERABLE, advise
 from hpstudy.agreement import agreement, by_claim
 from hpstudy.curvefigures import plot_regret, regret_caption
 from hpstudy.differencemaps import difference_caption, plot_differences
@@ -20,6 +18,7 @@ from hpstudy.results import Results
 from hpstudy.scalingfigure import plot_scaling, scaling_caption
 from hpstudy.surrogate import DRAWS
 from hpstudy.surrogatefigure import plot_surrogate, surrogate_caption
+from hpstudy.verdicttables import verdicts
 
 __all__ = ["show_interactive"]
 
@@ -27,6 +26,8 @@ WITHOUT = (
     f"Estimate and 95 % interval without the noise of single runs: median and central 95 % of "
     f"{DRAWS:,} noise-free landscapes drawn from a Gaussian process through the measured points."
 )
+
+ONE_SIDED = "Ends of mean risks and of losses are one-sided 95 % bounds."
 
 VERDICTS = (
     "It agrees or differs where the interval lies wholly within the claim's limits or wholly "
@@ -70,9 +71,8 @@ def show_surrogate(study: Results) -> None:
 def show_noise(every: Iterable[Results]) -> None:
     """Show the scatter of single runs, and what the best owes to it."""
     caption = (
-        "Standard deviation of a run: pooled over the replicates that lie at most 6 points below "
-        "the best or in the better half of the grid (the others lie beyond a cliff), and estimated "
-        "from replicates and the landscape's smoothness together. The best accuracy as "
+        "Standard deviation of a run at the best point: from replicates that differ by seed alone, "
+        "and from replicates and the landscape's smoothness together. The best accuracy as "
         f"measured, and at the same setting without its luck. {WITHOUT}"
     )
     study_table(intervaltables.bests_without_noise(every), caption, every)
@@ -104,7 +104,8 @@ def show_metrics(study: Results) -> None:
     """Show best, risk and loss by every accuracy that was recorded."""
     caption = (
         "Best accuracy, mean risk over the unpruned network's region, and loss at its optimum, by "
-        f"each accuracy that was recorded, each with its own optimum and region. {WITHOUT}"
+        f"each accuracy that was recorded, each with its own optimum and region. {WITHOUT} "
+        f"{ONE_SIDED}"
     )
     study_table(intervaltables.by_metric(study), caption, [study], "By metric")
 
@@ -161,7 +162,7 @@ def show_risk_intervals(every: Iterable[Results]) -> None:
     """Show Table 4.2 with intervals."""
     caption = (
         "Performance risk over the unpruned network's region, in percentage points, and relative "
-        f"to the network's own best. {WITHOUT}"
+        f"to the network's own best. {WITHOUT} {ONE_SIDED}"
     )
     study_table(
         intervaltables.risks_without_noise(every), caption, every, "Table 4.2 with intervals"
@@ -171,11 +172,11 @@ def show_risk_intervals(every: Iterable[Results]) -> None:
 def show_keepings(every: Iterable[Results]) -> None:
     """Show what keeping the one optimum costs, and how many trainings mend it."""
     caption = (
-        "Loss of top-1 accuracy at the unpruned network's optimum against the network's own best, "
-        "in percentage points; keeping is advised where the interval ends at or below "
-        f"{TOLERABLE:g}, tuning again where it begins above. Then the fewest trainings, beside the "
-        "one at that setting, after which the expected loss is at most 0.5, 0.25 and 0.1 points: "
-        f"climbing from it, or at random. {WITHOUT}"
+        "Loss of top-1 accuracy at the unpruned network's best setting against the network's own "
+        "best, in percentage points: as measured, and without the noise of single runs with "
+        "one-sided 95 % bounds. Then the fewest trainings, beside the one at that setting, after "
+        "which the expected loss is at most 0.5, 0.25 and 0.1 points: at random, or climbing from "
+        "it. A dash: no number of trainings does that on this grid."
     )
     study_table(intervaltables.keepings(every), caption, every, "What keeping costs")
 
@@ -191,17 +192,20 @@ def show_regrets(every: Iterable[Results]) -> None:
         )
 
 
-def show_advice(every: Iterable[Results]) -> None:
-    """Show the advice for every pruned network, in sentences."""
-    from IPython.display import HTML, display
-
-    for study in every:
-        analysis = study.analysis()
-        items = "".join(
-            f"<li>{escape(advise(analysis, name).sentence)}</li>" for name in analysis.pruned
-        )
-        head = f"<p><strong>{escape(study.title)}</strong>, {escape(study.scale)}</p>"
-        display(HTML(f'<div class="hpstudy-advice">{head}<ul>{items}</ul></div>'))
+def show_verdicts(every: Iterable[Results]) -> None:
+    """Show whether each pruned network may keep the settings, and all of them together."""
+    caption = (
+        "May a pruned network keep the unpruned network's settings? Losses are in percentage "
+        "points, at the unpruned network's best setting and at its second best. Shifts are of the "
+        "centre of the good settings (the study's widest region), in decades, with 95 % "
+        "intervals. Pooled rows are means over networks like these, and say of how many the "
+        "shifts are known."
+    )
+    table = verdicts(every)
+    if table["both"].str.endswith("~", na=False).any():
+        caption += " ~: read off a surface, as the network has no value at that setting."
+    # A study's name says which network it is of.
+    study_table(table.drop(columns="model"), caption, every, "Verdicts")
 
 
 def show_kills(faults: dict[str, Any]) -> None:

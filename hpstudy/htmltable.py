@@ -7,9 +7,9 @@ from html import escape
 import pandas as pd
 
 from hpstudy.drawing import spoken_name
-from hpstudy.intervals import Interval
+from hpstudy.intervals import Interval, Loss
 from hpstudy.results import MODEL_TITLES, roi_title, variant_title
-from hpstudy.words import interval_text, number_text, real
+from hpstudy.words import interval_text, loss_text, number_text, real
 
 PUBLISHED = "published_"
 # Columns that say which row it is; the others belong to this book or to the thesis.
@@ -56,7 +56,6 @@ HEADINGS = {
     "noise": "SD of a run",
     "bias": "luck in it",
     "corrected": "without luck",
-    "points": "points",
     "length_interval": "length",
     "width_interval": "width",
     "log10_weight_decay_interval": "log₁₀ λ",
@@ -79,6 +78,13 @@ HEADINGS = {
     "relative_std_interval": "relative SD",
     "kept": "loss measured",
     "loss": "loss without noise",
+    "lr_verdict": "learning rate",
+    "lr_shift": "shift of learning rate",
+    "weight_decay_verdict": "weight decay",
+    "weight_decay_shift": "shift of weight decay",
+    "loss_kept": "loss if kept",
+    "loss_second": "of second best",
+    "good_kept": "stay good",
     "local_0.5": "climbing to 0.5",
     "local_0.25": "to 0.25",
     "local_0.1": "to 0.1",
@@ -258,7 +264,7 @@ def _heading(name: str) -> str:
 
 
 def _cell(name: str, value: object) -> str:
-    number = isinstance(value, (int, float, Interval)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float, Interval, Loss)) and not isinstance(value, bool)
     plain = name.removeprefix(PUBLISHED)
     formats = FORMATS if plain == name else {**FORMATS, **PUBLISHED_FORMATS}
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -267,6 +273,8 @@ def _cell(name: str, value: object) -> str:
         text = formats[plain](value)
     elif isinstance(value, Interval):
         text = interval_text(value)
+    elif isinstance(value, Loss):
+        text = loss_text(value)
     else:
         text = f"{value:,}" if isinstance(value, int) and number else str(value)
     if isinstance(value, Interval):

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hpstudy import thesis
-from hpstudy.advice import TARGETS, VERDICTS, advise
 from hpstudy.results import METRIC_TITLES, Results
 from hpstudy.study import DENSE, parse_variant
+from hpstudy.verdict import TARGETS, trainings
 
 KEYS = ["study", "model", "variant"]
 AUTHORS = {"wang2023": "Wang et al. (2023)", "liu2019": "Liu et al. (2019)"}
@@ -138,22 +138,17 @@ def keepings(studies: Iterable[Results]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (n_pruned, 12)
-        study, model, variant, kept (measured loss at that setting, points), loss (interval of the
-        noise-free one), advice (in words), and for each target of `hpstudy.advice.TARGETS` the
-        fewest trainings that bring the expected regret there: local_T and random_T; None where no
-        number does.
+    DataFrame of shape (n_pruned, 11)
+        study, model, variant, kept (measured loss at that setting, points), loss_kept
+        (`hpstudy.intervals.Loss` of the noise-free one), and for each target of
+        `hpstudy.verdict.TARGETS` the fewest trainings that bring the expected regret there:
+        local_T and random_T; None where no number does.
     """
     rows = []
     for results, analysis, name in _networks(studies, pruned=True):
-        advice = advise(analysis, name)
-        row = {
-            **_keys(results, name),
-            "kept": advice.measured,
-            "loss": advice.loss,
-            "advice": VERDICTS[advice.verdict],
-        }
-        for way, known in (("local", advice.local), ("random", advice.random)):
+        measured, _ = analysis.keeping(name)
+        row = {**_keys(results, name), "kept": measured, "loss_kept": analysis.lost(name)}
+        for way, known in trainings(analysis, name).items():
             row |= {f"{way}_{target:g}": known.get(target) for target in TARGETS}
         rows.append(row)
     # As objects: a column with a None would otherwise turn its counts into floats.

@@ -19,6 +19,14 @@ def interval_text(value: tuple[float, float, float], digits: int = 2) -> str:
     return f"{estimate} ({low} to {high})"
 
 
+def loss_text(value: tuple[float, float, float], digits: int = 2) -> str:
+    """Loss and its one-sided bounds: "0.21 (≤ 0.98)", "0.76 (≥ 0.31, ≤ 1.27)"."""
+    if not math.isfinite(value[0]):
+        return "–"
+    estimate, least, most = (number_text(x, digits) for x in value)
+    return f"{estimate} (≥ {least}, ≤ {most})" if value[1] > 0 else f"{estimate} (≤ {most})"
+
+
 def number_text(value: float, digits: int = 2) -> str:
     """Number with a true minus sign, a dash for NaN; never a negative zero."""
     if not math.isfinite(value):

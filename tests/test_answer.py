@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 import synthetic
 
-from hpstudy import agreement, answer, headlines, intervaltables
-from hpstudy.advice import TOLERABLE, advise
+from hpstudy import agreement, answer, intervaltables
 from hpstudy.analysis import Analysis, best_row
-from hpstudy.intervals import Interval
+from hpstudy.intervals import Interval, Loss
 from hpstudy.landscape import Landscape
 from hpstudy.results import Results
-from hpstudy.words import count, interval_text, list_text, number_text, range_text
+from hpstudy.verdict import TOLERABLE, trainings, verdict
+from hpstudy.verdicttables import tally, verdicts
+from hpstudy.words import count, interval_text, list_text, loss_text, number_text, range_text
 
 STEPS = np.linspace(-1.0, 1.0, 9)
 
@@ -95,14 +96,16 @@ def test_regret_begins_at_the_loss_and_ends_at_nothing():
     assert curves.local.estimate[6] < curves.random.estimate[6] / 2
 
 
-def test_network_without_a_value_at_the_optimum_has_no_loss_and_says_so():
+def test_loss_of_a_network_without_a_value_at_the_optimum_is_read_off_its_surface():
     one = analysis(noise=0.05)
     points = one.landscapes["uniform-0.6"].points
     points.loc[best_row(one.landscapes["unpruned"]), "value"] = math.nan
     measured, loss = one.keeping("uniform-0.6")
-    assert math.isnan(measured) and math.isnan(loss.estimate) and one.regret("uniform-0.6") is None
-    said = advise(one, "uniform-0.6")
-    assert said.verdict == "unknown" and "train it there" in said.sentence
+    # Both optima lie at the centre: nothing is lost there.
+    assert math.isnan(measured) and loss.high < 0.1 and one.regret("uniform-0.6") is None
+    said = verdict(one, "uniform-0.6", 1.0)
+    assert said.interpolated and said.both == "keep"
+    assert trainings(one, "uniform-0.6") == {"random": {}, "local": {}}
 
 
 def test_too_few_points_give_no_interval_and_no_error():
@@ -113,35 +116,32 @@ def test_too_few_points_give_no_interval_and_no_error():
     assert np.isnan(one.membership("unpruned", 1.0)).all()
 
 
-# --- advice ---------------------------------------------------------------------------------------
+# --- verdicts -------------------------------------------------------------------------------------
 
 
-def test_settings_are_kept_where_the_whole_interval_is_tolerable():
-    said = advise(analysis(noise=0.05), "uniform-0.6")
-    assert said.verdict == "keep" and said.loss.high <= TOLERABLE
-    assert said.sentence.startswith("Uniform, 60 % FLOPs: keep them. At the unpruned network")
+def test_settings_are_kept_where_neither_shift_nor_loss_is_large():
+    said = verdict(analysis(noise=0.05), "uniform-0.6", 1.0)
+    assert [said.axes[axis].answer for axis in ("lr", "weight_decay")] == ["keep", "keep"]
+    assert said.both == "keep" and said.loss.at_most <= TOLERABLE
 
 
-def test_settings_are_tuned_again_where_the_whole_interval_is_above():
-    said = advise(analysis(shift=0.5, noise=0.05), "uniform-0.6")
-    assert said.verdict == "tune" and said.loss.low > TOLERABLE
-    # 3 points lost; half a decade is two steps of the grid away.
+def test_settings_are_tuned_again_where_the_whole_interval_lies_beyond_the_limit():
+    one = analysis(shift=0.5, noise=0.05)
+    said = verdict(one, "uniform-0.6", 1.0)
+    # Moved half a decade up both axes, which loses 6 (0.5 sqrt 2)^2 = 3 points.
+    for shift in said.axes.values():
+        assert shift.answer == "retune" and shift.shift.low > 0.3
+        assert shift.shift.low - 0.05 <= 0.5 <= shift.shift.high + 0.05
+    assert said.both == "retune" and said.loss.at_least > TOLERABLE
     assert said.loss.estimate == pytest.approx(3.0, abs=0.2)
-    assert 1 < said.local[0.5] < said.random[0.5]
-    assert f"{said.local[0.5]} trainings by climbing" in said.sentence
+    # Half a decade is two steps of the grid away: climbing is there sooner than chance.
+    found = trainings(one, "uniform-0.6")
+    assert 1 < found["local"][0.5] < found["random"][0.5]
 
 
-def test_it_cannot_be_told_where_the_interval_holds_the_tolerable_loss():
-    said = advise(analysis(shift=0.2, noise=0.8, seeds=1), "uniform-0.6")
-    assert said.loss.low <= TOLERABLE < said.loss.high
-    assert said.verdict == "unsure" and "runs" in said.sentence
-
-
-def test_advice_is_the_same_for_the_same_numbers_and_says_when_the_optimum_is_on_the_edge():
-    first, second = (advise(analysis(shift=0.5, noise=0.05), "uniform-0.6") for _ in range(2))
-    assert first.sentence == second.sentence and "edge" not in first.sentence
-    moved = {"unpruned": landscape("unpruned", shift=1.0), "uniform-0.6": landscape("uniform-0.6")}
-    assert "edge of its grid" in advise(Analysis(moved), "uniform-0.6").sentence
+def test_a_loss_whose_bounds_hold_the_tolerable_one_is_inconclusive():
+    said = verdict(analysis(shift=0.2, noise=1.5, seeds=1), "uniform-0.6", 1.0)
+    assert said.loss.at_least <= TOLERABLE < said.loss.at_most and said.both == "inconclusive"
 
 
 def test_settings_are_not_kept_where_the_own_best_lies_on_the_edge_of_the_grid():
@@ -151,10 +151,10 @@ def test_settings_are_not_kept_where_the_own_best_lies_on_the_edge_of_the_grid()
         "uniform-0.6": landscape("uniform-0.6", shift=1.6, noise=0.05),
     }
     one = Analysis(pair)
-    assert one.keeping("uniform-0.6")[1].high <= TOLERABLE and one.edge("uniform-0.6") > 0.9
-    said = advise(one, "uniform-0.6")
-    assert said.verdict == "unsure" and "extend the grid" in said.sentence
-    assert analysis(noise=0.05).edge("uniform-0.6") < 0.1
+    assert one.edge("uniform-0.6") > 0.9 and analysis(noise=0.05).edge("uniform-0.6") < 0.1
+    said = verdict(one, "uniform-0.6", 1.0)
+    assert said.loss.at_most <= TOLERABLE and said.both == "inconclusive"
+    assert all(shift.at_end == ("unpruned", "uniform-0.6") for shift in said.axes.values())
 
 
 def scattered(variant, seed):
@@ -167,11 +167,12 @@ def scattered(variant, seed):
     return Landscape(variant, "top1", points.assign(**rest).sort_values("lr", ignore_index=True))
 
 
-def test_no_shift_is_told_of_networks_that_were_tried_at_settings_of_their_own():
+def test_shift_of_networks_that_were_tried_at_settings_of_their_own_is_read_off_surfaces():
     one = Analysis({"unpruned": scattered("unpruned", 1), "uniform-0.6": scattered("b", 2)})
     moved = one.movement("uniform-0.6", 1.0)
-    assert moved.n == 0 and math.isnan(moved.shift.distance.estimate)
-    assert math.isnan(moved.ellipse_overlap.estimate)
+    assert moved.n == 0 and moved.interpolated and math.isnan(moved.shift.measured)
+    # The bowl is the same for both: its centre does not move.
+    assert moved.shift.distance.low == 0.0 and moved.shift.distance.high < 0.3
     assert math.isfinite(one.shape("unpruned", 1.0).length.estimate)
 
 
@@ -183,7 +184,7 @@ def test_ellipse_has_no_interval_where_most_landscapes_without_noise_have_none()
     assert shape.n.estimate < 5
 
 
-# --- headlines ------------------------------------------------------------------------------------
+# --- phrases and tables ---------------------------------------------------------------------------
 
 
 def rows(shift, wide=1.0):
@@ -204,59 +205,52 @@ def rows(shift, wide=1.0):
     ]
 
 
-@pytest.mark.parametrize("shift", [0.15, 0.3])
-def test_a_shift_that_the_thesis_calls_negligible_is_said_to_be(shift):
-    # Section 4.1.2 calls 0.3 decades along both axes negligible, which are 0.42 from place to
-    # place; noise explains neither shift.
-    assert headlines.moved(study(rows=rows(shift)), ["uniform-0.6"]).endswith(
-        "more than noise explains, but not shown to be more than the 0.3 decades along either "
-        "axis that the thesis calls negligible."
-    )
-
-
-def test_what_is_not_shown_to_be_beyond_negligible_is_said_by_network():
-    large = [
-        row | {"variant": "nonuniform-0.6"} for row in rows(0.4) if row["variant"] != "unpruned"
-    ]
-    both = study(rows=rows(0.15) + large)
-    assert headlines.moved(both, ["uniform-0.6", "nonuniform-0.6"]).endswith(
-        "thesis calls negligible for uniform."
-    )
-
-
-def test_a_shift_is_asked_for_again_over_other_regions():
-    near, far = study(rows=rows(0.0)), study(rows=rows(0.4))
+def test_verdicts_stand_by_network_then_by_study_then_over_all_studies():
+    far = [row | {"variant": "nonuniform-0.6"} for row in rows(0.4) if row["variant"] != "unpruned"]
+    two, one = study(rows=rows(0.0) + far, name="two"), study(rows=rows(0.0, 0.25), name="one")
+    table = verdicts([two, one])
+    keys = ["uniform-0.6", "nonuniform-0.6", "pooled, 2 of 2", "uniform-0.6", "pooled, 3 of 3"]
+    assert table["variant"].tolist() == keys
+    assert table["study"].tolist() == ["two", "two", "two", "one", "all"]
+    still, moved, pooled, wide, every = table.itertuples()
+    assert (still.lr_verdict, still.weight_decay_verdict, still.both) == ("keep", "keep", "keep")
     # Nine settings lie within 1 point along the band: |x - y| <= 1 in steps of a quarter decade.
-    assert headlines.beside(near, ["uniform-0.6"]).startswith(
-        "Nor can a shift be told over regions of 0.5, 0.75, 1.25 and 1.5 points. As measured, of "
-        "the settings within 1 of the best before pruning 9 of 9 (uniform) still are after it. The "
-    )
-    # With half and three quarters of a point, fewer than five settings are left.
-    said = headlines.beside(far, ["uniform-0.6"])
-    assert "0.5, 0.75, 1.25 and 1.5 points in 0, 0, 1 and 1 of 1 network." in said
-    assert "0 of 9 (uniform)" in said
-    assert headlines.beside(far, []) == ""
+    # The moved band is 0.4 decades away along both axes, and falls by 12 (x + y)^2.
+    assert still.good_kept == "9 of 9" and moved.good_kept == "0 of 9"
+    assert moved.lr_verdict == "retune" and moved.weight_decay_verdict == "retune"
+    assert moved.both == "retune" and moved.loss_kept.at_least > 0.5
+    # The band of the wide one reaches from corner to corner.
+    assert wide.lr_verdict.endswith("*") and wide.weight_decay_verdict.endswith("*")
+    assert pooled.lr_verdict == "inconclusive" and 0.0 < pooled.lr_shift.estimate < 0.4
+    assert pooled.runs == len(two.table) and every.runs == len(two.table) + len(one.table)
+    said = tally(table)
+    assert said["table_networks"] == "3" and said["both_keep"] == "2"
 
 
 def test_what_the_second_best_setting_would_have_cost_stands_beside_the_best():
     # Along the band the accuracy falls by (x - y) ** 2: by 0.25 at the best point's neighbours,
     # which are as far from the pruned network's best as from the unpruned one's.
     one = study(rows=rows(0.0))
-    said = headlines.beside(one, ["uniform-0.6"])
-    assert "second best setting measured 0.25 points lower" in said
-    measured, loss = one.analysis().keeping("uniform-0.6", rank=1)
-    assert measured == pytest.approx(0.25) and loss.low - 0.05 <= 0.25 <= loss.high + 0.05
-    best, _ = one.analysis().keeping("uniform-0.6")
-    assert best == pytest.approx(0.0)
+    row = verdicts([one]).iloc[0]
+    assert row["loss_second"].at_least - 0.05 <= 0.25 <= row["loss_second"].at_most + 0.05
+    assert row["loss_kept"].estimate == pytest.approx(0.0, abs=0.05)
+    assert one.analysis().keeping("uniform-0.6", rank=1)[0] == pytest.approx(0.25)
 
 
-def test_regions_that_the_end_of_the_grid_cuts_off_are_named():
-    # The band of the wide one reaches from corner to corner.
-    wide = rows(0.0, 0.25)
-    assert "end of the grid (unpruned and uniform)" in headlines.beside(
-        study(rows=wide), ["uniform-0.6"]
-    )
-    assert "end of the grid" not in headlines.beside(study(rows=rows(0.0)), ["uniform-0.6"])
+def test_a_loss_that_is_read_off_a_surface_is_marked():
+    table = rows(0.0)
+    for row in table:
+        if row["variant"] != "unpruned" and (row["lr"], row["weight_decay"]) == (0.1, 0.001):
+            row["top1"] = math.nan
+    row = verdicts([study(rows=table)]).iloc[0]
+    assert row["both"] == "keep~" and tally(verdicts([study(rows=table)]))["both_keep"] == "1"
+
+
+def test_network_of_too_few_points_has_no_verdict_and_is_in_the_table():
+    few = [row for row in rows(0.0) if row["lr"] == 0.1 and row["weight_decay"] < 1e-3]
+    row = verdicts([study(rows=few)]).iloc[0]
+    assert row["both"] == "inconclusive" and row["lr_verdict"].startswith("inconclusive")
+    assert math.isnan(row["lr_shift"].estimate) and math.isnan(row["loss_kept"].estimate)
 
 
 def test_what_the_unpruned_network_would_lose_is_what_is_taken_off():
@@ -276,13 +270,18 @@ def test_claims_are_held_against_the_studies_that_can_tell():
     once = study(name="once", rows=[row for row in rows(0.0) if row["seed"] == 1])
     told = answer.telling([still, once, elsewhere, moved])
     assert [one.name for one in told] == [still.name, "other"]
-    said = answer.answer(told)
-    assert said["also"].startswith("The same of ResNet-56 (") and "decades" in said["also"]
-    assert answer.answer([still])["also"] == ""
-    assert said["agreement"] == agreement.summary(told)
+    assert answer.answer(told)["agreement"] == agreement.summary(told)
 
 
-# --- phrases and tables ---------------------------------------------------------------------------
+def test_first_page_shows_the_finished_studies_that_train_settings_several_times():
+    known = study(name="known", rows=rows(0.0))
+    once = study(name="once", rows=[row for row in rows(0.0) if row["seed"] == 1])
+    unfinished = study(name="unfinished", rows=rows(0.4))
+    unfinished.record["record"]["missing"] = {"unpruned": 7}
+    every = [once, known, unfinished]
+    assert answer.tabled(every) == [known] and answer.tabled([once]) == [once]
+    said = answer.answer(every)["left_out"]
+    assert "once and unfinished" in said and answer.answer([known])["left_out"] == ""
 
 
 def test_first_page_answers_from_a_study_that_knows_its_noise_even_if_another_sees_more():
@@ -294,7 +293,7 @@ def test_first_page_answers_from_a_study_that_knows_its_noise_even_if_another_se
     assert answer.lead([large, known]) is known
     large.record["record"]["missing"] = {"unpruned": 7}
     said = answer.answer([large, known])
-    assert "unfinished" in said["warning"] and "unfinished" not in said["lead_warning"]
+    assert "unfinished" in said["warning"]
 
 
 def test_first_page_answers_from_the_study_that_sees_the_most_pixels():
@@ -303,33 +302,9 @@ def test_first_page_answers_from_the_study_that_sees_the_most_pixels():
     large.record["study"]["recipe"]["epochs"] = 60
     assert answer.lead([small, large]) is large
     said = answer.answer([small, large])
-    assert said["moved"].endswith("no shift can be told from noise.")
-    assert "keep them" in said["lost"] and "scaled-down" in said["warning"]
-    moved = answer.answer([small])
-    assert moved["moved"].endswith("more than noise explains.")
-    assert "keep them" not in moved["lost"] and moved["others"] == ""
+    assert "scaled-down" in said["warning"]
     # Table 4.2: from 60% Uniform MobileNetV2 to 20% Non-uniform ResNet-56.
     assert said["risk_pruned_thesis"] == "0.37 to 0.89" and said["runs"] == "648"
-
-
-def test_numbers_in_the_answer_are_those_of_the_analysis():
-    one = study(rows=rows(0.4))
-    shift = one.analysis().movement("uniform-0.6", 1.0).shift.distance
-    estimate, low, high = (number_text(x) for x in shift)
-    assert f"lay {estimate} decades ({low} to {high}; uniform)" in answer.answer([one])["moved"]
-    # Truly 0.4 decades along both axes.
-    truth = math.hypot(0.4, 0.4)
-    assert shift.low - 0.05 <= truth <= shift.high + 0.05
-    estimate, low, high = (number_text(x) for x in one.analysis().keeping("uniform-0.6")[1])
-    assert f"cost {estimate} points ({low} to {high}; uniform)" in answer.facts(one)["lost"]
-    assert "pruned to 60 % of its FLOPs" in answer.facts(one)["moved"]
-
-
-def test_answer_of_too_few_points_says_that_it_cannot_be_told():
-    few = [row for row in rows(0.0) if row["lr"] == 0.1 and row["weight_decay"] < 1e-3]
-    one = study(rows=few)
-    for said in (answer.answer([one]), answer.facts(one)):
-        assert "too few points" in said["moved"] and "cannot be told" in said["lost"]
 
 
 def test_unfinished_study_says_what_it_lacks():
@@ -361,10 +336,10 @@ def test_tables_of_intervals_hold_what_the_analysis_found():
     moves = intervaltables.movements([one])
     assert moves["shift"].iloc[0] == found.movement("uniform-0.6", 1.0).shift.distance
     kept = intervaltables.keepings([one]).iloc[0]
-    assert kept["loss"] == found.keeping("uniform-0.6")[1] and kept["local_0.5"] > 0
+    assert kept["loss_kept"] == found.lost("uniform-0.6") and kept["local_0.5"] > 0
     noise = intervaltables.bests_without_noise([one]).iloc[0]
-    # Two runs 0.04 apart at each point.
-    assert noise["replicates"] == pytest.approx(0.04 / math.sqrt(2)) and noise["degrees"] > 20
+    # Two runs 0.04 apart at each point: all of it is what the seed does to every setting.
+    assert noise["replicates"] < 1e-3 and noise["degrees"] > 20
     risks = intervaltables.risks_without_noise([one])
     assert risks["mean_interval"].iloc[1].low > risks["mean_interval"].iloc[0].high
 
@@ -386,6 +361,10 @@ def test_best_epoch_and_top5_are_asked_the_same_questions():
 def test_numbers_in_words():
     assert interval_text(Interval(0.1734, -0.001, 0.861)) == "0.17 (0.00 to 0.86)"
     assert interval_text(Interval(math.nan, 0, 0)) == "–" == number_text(math.nan)
+    assert (
+        loss_text(Loss(0.214, 0.0, 0.983)) == "0.21 (≤ 0.98)" and loss_text([math.nan] * 3) == "–"
+    )
+    assert loss_text(Loss(0.76, 0.31, 1.27)) == "0.76 (≥ 0.31, ≤ 1.27)"
     assert number_text(-1.234, 1) == "−1.2"
     assert range_text([0.5, 0.1]) == "0.10 to 0.50" and range_text([1.0]) == "1.00"
     assert range_text([]) == "an unknown number of"

@@ -25,7 +25,7 @@ MODULES = sorted(module.name for module in pkgutil.iter_modules(hpstudy.__path__
 TORCHLESS = (
     "cli errors landscape risk run_tables thesis compare answer captions figures explore results "
     "report costtables racing decoded ellipse surrogate intervals movement overlap regret analysis "
-    "advice agreement evidence differencemaps gridcheck comparetext interactive"
+    "verdict verdicttables agreement evidence differencemaps gridcheck comparetext interactive"
 ).split()
 
 
