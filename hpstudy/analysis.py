@@ -27,10 +27,10 @@ from hpstudy.intervals import (
     risk_draws,
 )
 from hpstudy.landscape import TOLERANCE, Landscape
-from hpstudy.movement import FITTED, Movement, movement, shifts
+from hpstudy.movement import FITTED, Movement, movement
 from hpstudy.outcomes import Best, Curve, Regret, RiskInterval, Shape
 from hpstudy.overlap import Band, band
-from hpstudy.pairs import Pair, pair_up, within
+from hpstudy.pairs import Pair, on_a_lattice, pair_up, within
 from hpstudy.regret import local_search, random_search
 from hpstudy.risk import common_points
 from hpstudy.surrogate import DRAWS, FEWEST, Surrogate
@@ -187,16 +187,23 @@ class Analysis:
         )
 
     @_remembered
-    def pair(self, variant: str) -> Pair | None:
-        """Draws of the dense network and of another at the same settings; None without both."""
+    def pair(self, variant: str, lattice: bool = False) -> Pair | None:
+        """Draws of the dense network and of another at the same settings; None without both.
+
+        Parameters
+        ----------
+        variant : str
+        lattice : bool, default False
+            Whether both surfaces are interpolated to an even lattice (`pairs.on_a_lattice`).
+        """
         if self.dense not in self.surrogates or variant not in self.surrogates:
             return None
         pair = (self.dense, variant)
-        return pair_up(
-            *(self.surrogates[name] for name in pair),
-            tuple(self.draws(name) for name in pair),
-            tuple(list(self.landscapes).index(name) for name in pair),
-        )
+        surrogates = [self.surrogates[name] for name in pair]
+        seeds = tuple(list(self.landscapes).index(name) for name in pair)
+        if lattice:
+            return on_a_lattice(*surrogates, seeds)
+        return pair_up(*surrogates, tuple(self.draws(name) for name in pair), seeds)
 
     @_remembered
     def movement(self, variant: str, threshold: float) -> Movement | None:
@@ -210,18 +217,6 @@ class Analysis:
             spread.append((surrogate.noise * surrogate.run_scale)[some])
         landscapes = (self.landscapes[name] for name in names)
         return movement(*landscapes, pair, spread, threshold)
-
-    def shift_draws(self, variant: str, threshold: float) -> np.ndarray:
-        """Shift of the region's centre in each draw (`hpstudy.movement.shifts`).
-
-        Returns
-        -------
-        ndarray of shape (n_draws, 2)
-            In decades along the first and the second axis; NaN in draws without both ellipses.
-            Empty without draws of both networks.
-        """
-        pair = self.pair(variant)
-        return np.empty((0, 2)) if pair is None else shifts(pair, threshold)
 
     def risk(self, variant: str, threshold: float) -> RiskInterval:
         """Risk of one network over the dense network's region of interest.

@@ -225,6 +225,7 @@ def _advice(analysis: Analysis, one: Verdict) -> dict:
         "threshold": one.threshold,
         "shift": {axis: _interval(shift.shift) for axis, shift in one.axes.items()},
         "at_grid_end": {axis: list(shift.at_end) for axis, shift in one.axes.items()},
+        "shift_interpolated": any(shift.interpolated for shift in one.axes.values()),
         "measured": _finite(one.measured),
         "loss": _loss(one.loss),
         "second_best_loss": _loss(one.second),

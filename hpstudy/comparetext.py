@@ -14,8 +14,8 @@ WIDTH = 100
 _NOTES = {
     "end": "* the good region of the dense or the pruned network reaches the end of the grid here: "
     "it may go on beyond, and its centre with it.",
-    "interpolated": "~ read off a surface between settings, as the networks were not trained at "
-    "the same ones.",
+    "interpolated": "~ read off surfaces between the settings, as these are too few or not the "
+    "same.",
     "ties": "= settings measured exactly as well as the best; the one with the smallest values is "
     "named.",
 }
@@ -83,8 +83,10 @@ def _verdict_lines(result: dict, metric: Metric) -> list[str]:
             f"  {name}" + (f" ({kept} of {count(good, 'good setting')} stay good)" if good else "")
         )
         for axis, shift in one["shift"].items():
-            marks = "*" * bool(one["at_grid_end"][axis])
-            used |= {"end"} if marks else set()
+            end, between = bool(one["at_grid_end"][axis]), bool(shift and one["shift_interpolated"])
+            marks = "*" * end + "~" * between
+            used |= {"end"} if end else set()
+            used |= {"interpolated"} if between else set()
             verdict = one["verdict"][axis].upper() + marks
             lines.append(f"    {axis_title(axis):16}{verdict:14} {_factor(shift)}")
         marks = "~" * one["interpolated"]

@@ -2,11 +2,12 @@
 
 Where the two were trained at the same settings these are taken as they are. Where they share fewer
 than half of either's, as two random searches do, both surfaces are interpolated to all settings of
-both that lie within the range of each. Over one axis they are interpolated to a ladder of settings,
-as the few on one line place a region's ends only roughly.
+both that lie within the range of each. Over one axis they are interpolated to a lattice of
+settings, as the few on one line place a region's ends only roughly.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -17,8 +18,8 @@ from hpstudy.surrogate import DRAWS, Surrogate
 COMMON = 0.5
 """Share of either network's settings that both must have before surfaces are not interpolated."""
 
-RUNGS = 61
-"""Settings to which surfaces over one axis are interpolated."""
+RUNGS = {1: 61, 2: 13}
+"""Values of each axis of a lattice, by the number of axes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ def pair_up(
     here, there = common_points(one.landscape, other.landscape)
     pair = one.landscape, other.landscape
     if len(one.landscape.axes) == 1:
-        return _on_a_line(one, other, seeds, here, there)
+        return on_a_lattice(one, other, seeds)
     fewer = min(x.points["value"].notna().sum() for x in pair)
     if len(here) >= COMMON * fewer:
         n = min(map(len, draws))
@@ -98,20 +99,29 @@ def pair_up(
     return Pair(dense, pruned, np.vstack(places), both, here, there, True)
 
 
-def _on_a_line(
-    one: Surrogate, other: Surrogate, seeds: tuple[int, int], here: np.ndarray, there: np.ndarray
-) -> Pair:
-    ranges = [x.landscape.places[x.inside, 0] for x in (one, other)]
-    ends = max(x.min() for x in ranges), min(x.max() for x in ranges)
-    rungs = RUNGS if ends[0] < ends[1] else 0
-    places = np.column_stack([np.linspace(*ends, rungs), np.zeros(rungs)])
+def on_a_lattice(one: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
+    """Draws of two networks' surfaces on an even lattice over the range that both span.
+
+    Parameters
+    ----------
+    one, other, seeds
+        As for `pair_up`.
+    """
+    logs = [x.landscape.places[x.inside] for x in (one, other)]
+    low = np.max([x.min(axis=0) for x in logs], axis=0)
+    high = np.min([x.max(axis=0) for x in logs], axis=0)
+    number = len(one.landscape.axes)
+    rungs = RUNGS[number] if (low < high)[:number].all() else 0
+    ticks = [np.linspace(*ends, rungs) for ends in zip(low[:number], high[:number], strict=True)]
+    lattice = np.array(list(product(*ticks, *[[0.0]] * (2 - number)))).reshape(-1, 2)
     drawn = [
-        x.draws(DRAWS, seed, places)[:, len(x.landscape.points) :]
+        x.draws(DRAWS, seed, lattice)[:, len(x.landscape.points) :]
         for x, seed in zip((one, other), seeds, strict=True)
     ]
     n = min(map(len, drawn))
-    both = np.ones(rungs, bool)
-    return Pair(drawn[0][:n], drawn[1][:n], places, both, here, there, True)
+    rows = common_points(one.landscape, other.landscape)
+    both = np.ones(len(lattice), bool)
+    return Pair(drawn[0][:n], drawn[1][:n], lattice, both, *rows, True)
 
 
 def within(landscape: Landscape, other: Landscape) -> np.ndarray:

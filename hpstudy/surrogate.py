@@ -45,7 +45,8 @@ _SAMPLE, _KEPT, _MANY = 90, 8, 100
 _DEEP = 6.0
 # Bounds in the greatest depth, at most: the exponential that undoes the logarithm is no steeper.
 _DEEPEST = 100.0
-_JITTER = 1e-8
+# Added to variances of the kernel, 1 each, so that their matrices have inverses and roots.
+_JITTER, _LEFT = 1e-8, 1e-6
 
 
 class _Choice(NamedTuple):
@@ -331,8 +332,7 @@ class Surrogate:
         across = _covariance(new, old, *kernel)
         pull = np.linalg.solve(prior, across.T).T
         left = _covariance(new, new, *kernel) - pull @ across.T
-        values, vectors = np.linalg.eigh((left + left.T) / 2)
-        return pull, vectors * np.sqrt(values.clip(0.0))
+        return pull, np.linalg.cholesky((left + left.T) / 2 + _LEFT * np.eye(len(new)))
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, np.ndarray]:

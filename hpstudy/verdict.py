@@ -9,7 +9,7 @@ import numpy as np
 from hpstudy.analysis import Analysis
 from hpstudy.intervals import NO_LOSS, UNKNOWN, Interval, Loss, interval, loss, regions
 from hpstudy.landscape import TOLERANCE
-from hpstudy.movement import FITTED
+from hpstudy.movement import FITTED, shifts
 from hpstudy.pooling import pooled
 from hpstudy.regret import smallest_k
 from hpstudy.risk import common_points
@@ -45,11 +45,14 @@ class Shift(NamedTuple):
     at_end : tuple of str
         Networks of the two whose good region reaches the end of the grid on this axis: it may go
         on there, and its centre with it.
+    interpolated : bool
+        Whether the shift is that of surfaces between the settings (`shift_draws`).
     """
 
     answer: Answer
     shift: Interval
     at_end: tuple[str, ...]
+    interpolated: bool
 
 
 @dataclass(frozen=True)
@@ -123,23 +126,23 @@ def verdict(
         both = "retune"
     elif sure.at_most <= tolerable and analysis.edge(variant, MARGIN * tolerable) < 0.5:
         both = "keep"
-    drawn = shift_draws(analysis, variant, threshold)
+    drawn, interpolated = shift_draws(analysis, variant, threshold)
     pair = [analysis.landscapes[name] for name in (analysis.dense, variant)]
     ends = [one.at_end(one.roi(threshold)) for one in pair]
-    shifts = {}
+    axes = {}
     for k, axis in enumerate(pair[0].axes):
         moved, sure = (
             UNKNOWN if drawn is None else interval(drawn[:, k], errors) for errors in (0, ERRORS)
         )
         at_end = [one.variant for one, found in zip(pair, ends, strict=True) if axis in found]
-        shifts[axis] = Shift(answer(sure), moved, tuple(at_end))
+        axes[axis] = Shift(answer(sure), moved, tuple(at_end), interpolated)
     here, there = common_points(*pair)
     good = pair[0].inside(threshold)[here]
     still = int(pair[1].inside(threshold)[there][good].sum())
     return Verdict(
         variant=variant,
         threshold=threshold,
-        axes=shifts,
+        axes=axes,
         both=both,
         tolerable=tolerable,
         measured=measured,
@@ -197,7 +200,7 @@ def pooled_verdict(studies: Iterable[tuple[Analysis, float]]) -> Pooled | None:
     studies, shifts, gaps = list(studies), [], []
     axes = next(iter(studies[0][0].landscapes.values())).axes
     for analysis, threshold in studies:
-        drawn = [shift_draws(analysis, name, threshold) for name in analysis.pruned]
+        drawn = [shift_draws(analysis, name, threshold)[0] for name in analysis.pruned]
         drawn = [one for one in drawn if one is not None]
         if drawn:
             n = min(map(len, drawn))
@@ -233,11 +236,30 @@ def trainings(analysis: Analysis, variant: str) -> dict[str, dict[float, int | N
     }
 
 
-def shift_draws(analysis: Analysis, variant: str, threshold: float) -> np.ndarray | None:
-    """`Analysis.shift_draws`, where these tell a shift; None where `Shift.answer` excludes it."""
-    pair, drawn = analysis.pair(variant), analysis.shift_draws(variant, threshold)
-    if not len(drawn) or np.isfinite(drawn[:, 0]).mean() < FITTED:
-        return None
+def shift_draws(
+    analysis: Analysis, variant: str, threshold: float
+) -> tuple[np.ndarray | None, bool]:
+    """Shift of the good region's centre in each draw, where draws tell one.
+
+    The settings of a coarse grid may be too few for a region. Both surfaces are then interpolated
+    to a lattice over the range that both networks were tried in.
+
+    Returns
+    -------
+    drawn : ndarray of shape (n_draws, 2), or None
+        In decades along the axes (`hpstudy.movement.shifts`); None where nothing tells it
+        (`Shift.answer`).
+    interpolated : bool
+        Whether surfaces were interpolated.
+    """
     most = GRID ** (len(analysis.landscapes[variant].axes) / 2)
-    inside = (regions(one[:, pair.both], threshold) for one in (pair.dense, pair.other))
-    return drawn if all(one.mean() <= most for one in inside) else None
+    for lattice in (False, True):
+        if (pair := analysis.pair(variant, lattice)) is None or not pair.both.any():
+            return None, False
+        drawn = shifts(pair, threshold)
+        inside = [regions(one[:, pair.both], threshold) for one in (pair.dense, pair.other)]
+        if max(one.mean() for one in inside) > most:
+            break
+        if np.isfinite(drawn[:, 0]).mean() >= FITTED:
+            return drawn, pair.interpolated
+    return None, False
