@@ -226,8 +226,8 @@ def _movement_lines(thresholds: dict) -> list[str]:
     lines = []
     if first["interpolated"]:
         lines.append(
-            f"{count(first['n'], 'setting')} in common: both surfaces are interpolated to all "
-            "settings of both"
+            f"{count(first['n'], 'setting')} in common; what is in brackets is read off both "
+            "surfaces between the settings"
         )
     if first["spearman"] is not None:
         lines.append(

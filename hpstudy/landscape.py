@@ -46,8 +46,9 @@ class Landscape:
     axes : tuple of str, default ("lr", "weight_decay")
         Columns of the hyperparameters, one or two, all logarithmic: the one drawn upwards, then
         the one drawn across. A value may be 0, which has no place on the axis.
-    goal : str, default "maximize"
-        "maximize" or "minimize": which values of the metric are better.
+    goal : str, optional
+        "maximize" or "minimize": which values of the metric are better. If not given it is
+        maximized, unless its name says that it is a loss.
     ceiling : float, optional
         Best value that the metric can have, oriented as `value` is: 100 for accuracies in
         percent, 0 for errors; infinite where there is none.
@@ -214,7 +215,7 @@ def landscapes(
     metric: str = "top1",
     dense: str = "unpruned",
     axes: tuple[str, ...] = AXES,
-    goal: str = "maximize",
+    goal: str | None = None,
     ceiling: float | None = None,
 ) -> dict[str, Landscape]:
     """Landscapes of all networks of a table of runs.
@@ -232,8 +233,9 @@ def landscapes(
         Variant of the dense network.
     axes : tuple of str, default ("lr", "weight_decay")
         Columns of one or two hyperparameters, as `Landscape.axes`; 0 or positive, and finite.
-    goal : str, default "maximize"
-        "maximize" or "minimize": which values of the metric are better.
+    goal : str, optional
+        "maximize" or "minimize": which values of the metric are better. If not given it is
+        maximized, unless its name says that it is a loss.
     ceiling : float, optional
         Best value that the metric can have, in the metric's own unit: 100 for accuracies in
         percent, 0 for an error. If not given there is none, but for top1, best_top1 and top5.
@@ -246,8 +248,8 @@ def landscapes(
     Raises
     ------
     HpstudyError
-        If a column or the dense network is missing, the goal is none, the metric says that it is
-        a loss but is to be maximized, or a value of an axis is negative or not finite.
+        If a column or the dense network is missing, the goal is none, or is not given for a loss,
+        or a value of an axis is negative or not finite.
 
     References
     ----------
@@ -257,10 +259,11 @@ def landscapes(
     for column in ("variant", *axes, metric):
         if column not in table.columns:
             raise unknown("column", column, table.columns)
+    if goal is None and metric.endswith("loss"):
+        raise HpstudyError(f"{metric!r} is a loss by its name; say goal='minimize'.")
+    goal = goal or "maximize"
     if goal not in GOALS:
         raise unknown("goal", goal, GOALS)
-    if metric.endswith("loss") and goal == "maximize":
-        raise HpstudyError(f"{metric!r} is a loss, of which less is better; say goal='minimize'.")
     sign = -1.0 if goal == "minimize" else 1.0
     if ceiling is None:
         ceiling = 100.0 if metric in PERCENTAGES else sign * math.inf
