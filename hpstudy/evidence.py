@@ -202,8 +202,8 @@ def show_verdicts(every: Iterable[Results]) -> None:
         "shifts are known."
     )
     table = verdicts(every)
-    if table["both"].str.endswith("~", na=False).any():
-        caption += " ~: read off a surface, as the network has no value at that setting."
+    if table.map(lambda cell: str(cell).endswith("~")).any(axis=None):
+        caption += " ~: read off surfaces between the settings, as these are too few."
     # A study's name says which network it is of.
     study_table(table.drop(columns="model"), caption, every, "Verdicts")
 

@@ -1,6 +1,7 @@
 """Table of the verdicts: whether each pruned network may keep the dense one's settings."""
 
 from collections.abc import Iterable
+from typing import get_args
 
 import pandas as pd
 
@@ -8,7 +9,7 @@ from hpstudy.analysis import Analysis
 from hpstudy.intervals import UNKNOWN
 from hpstudy.landscape import AXES
 from hpstudy.results import Results
-from hpstudy.verdict import Pooled, pooled_verdict, verdict
+from hpstudy.verdict import Answer, Pooled, pooled_verdict, verdict
 
 
 def verdicts(studies: Iterable[Results]) -> pd.DataFrame:
@@ -19,13 +20,13 @@ def verdicts(studies: Iterable[Results]) -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (n_rows, 12)
-        study, model, variant; lr_verdict and weight_decay_verdict ("keep", "retune" or
-        "inconclusive", with "*" where the good region of either network reaches the end of the
-        grid); both (verdict on the two together, with "~" where the loss is
-        read off the network's surface, as it was not trained there); loss_kept and loss_second
-        (`hpstudy.intervals.Loss` in percentage points, at the dense network's best setting and at
-        its second best); good_kept (how many of its good settings stay good: "7 of 8"); runs;
-        lr_shift and weight_decay_shift (of the good region's centre, `Interval` in decades).
+        study, model, variant; lr_verdict, weight_decay_verdict and both ("keep", "retune" or
+        "inconclusive"; "*" where the good region of either network reaches the end of the grid,
+        "~" where shift or loss is read off surfaces between the settings); loss_kept and
+        loss_second (`hpstudy.intervals.Loss` in percentage points, at the dense network's best
+        setting and at its second best); good_kept (how many of its good settings stay good: "7 of
+        8"); runs; lr_shift and weight_decay_shift (of the good region's centre, `Interval` in
+        decades).
         Pooled rows name in `variant` how many networks have a shift; their both, loss_second and
         good_kept are missing, and their loss_kept is a mean.
     """
@@ -37,35 +38,38 @@ def verdicts(studies: Iterable[Results]) -> pd.DataFrame:
         pools.append((analysis, threshold))
         if len(analysis.pruned) > 1:
             keys = {"study": results.name, "model": results.model}
-            rows.append(keys | _pooled(pools[-1:], len(results.table)))
+            own = rows[-len(analysis.pruned) :]
+            rows.append(keys | _pooled(pools[-1:], own, len(results.table)))
     if len(studies) > 1:
         runs = sum(len(results.table) for results in studies)
-        rows.append({"study": "all", "model": ""} | _pooled(pools, runs))
+        rows.append({"study": "all", "model": ""} | _pooled(pools, rows, runs))
     return pd.DataFrame(rows, dtype=object)
 
 
 def tally(table: pd.DataFrame) -> dict[str, str]:
-    """How many networks of `verdicts` there are, and how many keep each hyperparameter.
+    """How many networks of a table of `verdicts` have which verdict.
 
     Returns
     -------
     dict of str to str
-        "table_networks", "lr_keep", "weight_decay_keep", "both_keep": numbers in digits.
+        "table_networks", and by column and verdict, as "lr_keep" or "both_retune": a number.
     """
     own = table[table["both"].notna()]
-    words = {"lr": "lr_verdict", "weight_decay": "weight_decay_verdict", "both": "both"}
-    kept = {
-        f"{key}_keep": f"{(own[column].str.rstrip('*~') == 'keep').sum()}"
-        for key, column in words.items()
+    columns = {"lr": "lr_verdict", "weight_decay": "weight_decay_verdict", "both": "both"}
+    found = {
+        f"{key}_{answer}": f"{(own[column].str.rstrip('*~') == answer).sum()}"
+        for key, column in columns.items()
+        for answer in get_args(Answer)
     }
-    return {"table_networks": f"{len(own)}"} | kept
+    return {"table_networks": f"{len(own)}"} | found
 
 
 def _row(results: Results, analysis: Analysis, name: str, threshold: float) -> dict:
     found = verdict(analysis, name, threshold)
     row: dict = {"study": results.name, "model": results.model, "variant": name}
     for axis, shift in found.axes.items():
-        row[f"{axis}_verdict"] = shift.answer + "*" * bool(shift.at_end)
+        marks = "*" * bool(shift.at_end) + "~" * shift.interpolated
+        row[f"{axis}_verdict"] = shift.answer + marks
     still, good = found.kept
     return row | {
         "both": found.both + "~" * found.interpolated,
@@ -77,12 +81,15 @@ def _row(results: Results, analysis: Analysis, name: str, threshold: float) -> d
     }
 
 
-def _pooled(pools: list[tuple[Analysis, float]], runs: int) -> dict:
+def _pooled(pools: list[tuple[Analysis, float]], rows: list[dict], runs: int) -> dict:
+    """Row of all networks of some studies, with their marks."""
     found: Pooled | None = pooled_verdict(pools)
     every = sum(len(analysis.pruned) for analysis, _ in pools)
     row: dict = {"variant": f"pooled, {found.networks if found else 0} of {every}"}
     for axis in AXES:
-        row[f"{axis}_verdict"] = found.answers[axis] if found else None
+        key = f"{axis}_verdict"
+        marks = "*" * any("*" in (one[key] or "") for one in rows)
+        row[key] = found.answers[axis] + marks if found else None
         row[f"{axis}_shift"] = found.axes[axis] if found else UNKNOWN
     loss = found.loss if found else None
     return row | {"both": None, "loss_kept": loss, "runs": runs}

@@ -14,6 +14,7 @@ from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+import readme_table
 import yaml
 
 import hpstudy
@@ -116,6 +117,16 @@ def test_the_walk_over_the_package_sees_what_is_there():
     assert section(Trainer, "Parameters")[:3] == ["model", "data", "recipe"]
     assert section(Trainer, "Raises") == ["HpstudyError"]
     assert section(public, "Parameters") is None
+
+
+def test_verdicts_in_readme_limits_and_changelog_are_those_of_the_published_tables():
+    table = readme_table.published()
+    wanted = {"README.md": readme_table.rows(table)}
+    wanted |= dict.fromkeys(["book/limits.md", "CHANGELOG.md"], readme_table.counts(table))
+    for name, lines in wanted.items():
+        missing = set(lines) - set((ROOT / name).read_text(encoding="utf-8").splitlines())
+        # python tests/readme_table.py writes them.
+        assert missing == set(), name
 
 
 # --- tests ----------------------------------------------------------------------------------------

@@ -54,6 +54,14 @@ def test_source_begins_with_a_title_and_a_summary(source):
     assert re.match(r"# [^\n]+\n\n\*\*[^*]+\*\*", first.source)
 
 
+def test_first_page_begins_with_a_lead_of_at_most_100_words_and_three_numbers():
+    index = nbformat.read(REPOSITORY / "notebooks" / "index.ipynb", as_version=4)
+    lead = index.cells[0].source.partition("\n\n")[2]
+    assert len(lead.split()) <= 100
+    glued = re.findall(r"\{glue:text\}`(\w+)`", lead)
+    assert len([name for name in glued if name != "warning"]) + len(re.findall(r"\d", lead)) <= 3
+
+
 def test_source_ends_with_the_section_of_the_thesis(source):
     last = source.cells[-1]
     assert last.cell_type == "markdown" and "Thesis:" in last.source
