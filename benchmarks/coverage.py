@@ -59,6 +59,15 @@ MAIN = tuple(
 )
 PARTS = {
     "main": MAIN,
+    # What a test of seconds goes through.
+    "short": (
+        Setting("flat", 5, 25, "grid"),
+        Setting("flat", 1, 49, "random"),
+        Setting("moderate", 2, 49, "grid"),
+        Setting("moderate", 1, 49, "random"),
+        Setting("steep", 1, 81, "grid"),
+        Setting("steep", 2, 49, "random"),
+    ),
     # What published tables show: noise that grows, and seeds that share a third.
     "noise": tuple(
         Setting(slope, seeds, 81, "grid", growth, shared)

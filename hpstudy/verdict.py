@@ -175,7 +175,7 @@ class Pooled(NamedTuple):
     answers : dict of str to Answer
         By axis, by the rule of `Shift.answer`.
     loss : Loss
-        Mean of the losses at the dense networks' measured optima.
+        Mean of the losses at the dense networks' measured optima; NaN where none is known.
     """
 
     networks: int
@@ -211,11 +211,13 @@ def pooled_verdict(studies: Iterable[tuple[Analysis, float]]) -> Pooled | None:
     count = sum(one.shape[-1] for one in shifts)
     if count < 2:
         return None
-    n = min(len(one[0]) for one in gaps)
-    means = [np.mean([gap[k][:n] for gap in gaps], axis=0) for k in (0, 1)]
+    lost = NO_LOSS
+    if gaps:
+        n = min(len(one[0]) for one in gaps)
+        lost = loss(*(np.mean([gap[k][:n] for gap in gaps], axis=0) for k in (0, 1)))
     found = {axis: pooled(one[:, k] for one in shifts) for k, axis in enumerate(axes)}
     answers = {axis: answer(one) for axis, one in found.items()}
-    return Pooled(count, found, answers, loss(*means))
+    return Pooled(count, found, answers, lost)
 
 
 def trainings(analysis: Analysis, variant: str) -> dict[str, dict[float, int | None]]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 from PIL import Image
@@ -220,40 +221,48 @@ def coverage(monkeypatch):
     return coverage
 
 
-def test_how_often_intervals_hold_the_truth(coverage):
+def test_how_often_intervals_hold_the_truth(coverage, tmp_path):
     # As a command: its processes import it by their own main module.
-    words = [sys.executable, coverage.__file__, "--simulations", "3"]
+    kept = tmp_path / "intervals.csv"
+    words = ["--simulations", "1", "--only", "short", "--output", str(kept)]
+    words = [sys.executable, coverage.__file__, *words]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    rows = parsed(done.stdout)
-    settings = [str(setting) for setting in coverage.SETTINGS]
-    assert settings[1] == "noise 0.3, seeds 1 + 2 in the region"
-    assert list(dict.fromkeys(row["setting"] for row in rows)) == settings
-    assert len({row["quantity"] for row in rows}) >= 16
-    for row in rows:
-        held = float(row["coverage, %"]) / 100 * int(row["n"])
-        assert 1 <= int(row["n"]) <= 3 and held == pytest.approx(round(held), abs=0.01)
-        assert float(row["median width"]) >= 0
-        assert row["quantity"] == "band b" or float(row["RMSE of the estimate"]) >= 0
+    assert len(pd.read_csv(kept)) == 6 * 11
+    _, several, whole = done.stdout.split("\n\n")
+    (whole,) = parsed(whole)
+    assert whole["all"] == "all settings" and len(whole) == 12
+    assert all(0 <= float(whole[quantity]) <= 100 for quantity in list(whole)[1:])
+    columns = ("slope", "seeds", "points", "design")
+    assert {tuple(row[column] for column in columns) for row in parsed(several)} == {
+        (one.slope, str(one.seeds), str(one.points), one.design) for one in coverage.PARTS["short"]
+    }
 
 
 def test_simulated_landscapes_are_what_they_are_said_to_be(coverage):
     random = np.random.default_rng(3)
     for family in coverage.FAMILIES:
-        loss, zero = family(random), np.zeros(5)
+        loss, zero = family(2.0, 1.0), np.zeros(5)
         away = np.linspace(0.1, 1.5, 5)
         assert loss(0.0, 0.0) == 0
         # Worse with every step from the optimum, on each side and along each diagonal.
         for x, y in ((away, zero), (-away, zero), (zero, away), (zero, -away)):
             assert (np.diff(loss(x, y)) > 0).all()
-    worlds = [coverage.world(coverage.Setting(0.3, 2, 3), random, 1.0) for _ in range(12)]
-    assert {pair.moved for pair in worlds} == {0.0, 0.2, 0.5}
-    for pair in worlds:
-        for name, one in pair.measured.items():
-            seeds = one.points["seeds"]
-            assert len(one.points) == 81 and set(seeds) == {2, 5}
-            apart = (one.points["value"] - pair.true[name].points["value"]) * np.sqrt(seeds)
-            assert apart.std() == pytest.approx(0.3, rel=0.35)
+        assert (family(0.0, 0.0)(away, away) == 0).all()
+    grid = coverage.world(coverage.Setting("moderate", 20, 81, "grid", 0.3, 0.5), random).table
+    assert len(grid) == 2 * 20 * 81 and grid["lr"].nunique() == 9
+    square = grid.pivot(index=["variant", "lr", "weight_decay"], columns="seed", values="top1")
+    # Half of a run's variance is its seed's: what is left grows by 10^0.3 a decade.
+    spread = square.sub(square.mean(axis=1), axis=0)
+    spread = spread - spread.groupby("variant").transform("mean")
+    own = spread.groupby("lr").std().mean(axis=1)
+    slope, level = np.polyfit(np.log10(own.index), np.log10(own), 1)
+    assert slope == pytest.approx(0.3, abs=0.05)
+    assert 10**level == pytest.approx(math.sqrt(0.5), rel=0.1)
+    searched = coverage.world(coverage.Setting("flat", 1, 25, "random"), random)
+    settings = searched.table.groupby("variant")["lr"].agg(set)
+    assert len(settings.iloc[0]) == 25 and not settings.iloc[0] & settings.iloc[1]
+    assert np.ptp(searched.truths[0](np.zeros((3, 2)))) == 0
 
 
 def test_sweeps_that_are_killed_lose_nothing(table, monkeypatch, capsys):

@@ -17,6 +17,8 @@ from hpstudy.intervals import (
     distance_interval,
     ellipses,
     interval,
+    loss,
+    loss_draws,
     regions,
     risk_draws,
 )
@@ -151,60 +153,6 @@ def test_no_risk_is_known_where_the_other_network_has_no_value():
     assert np.isnan(risk_draws(dense, other, 1.0)).all()
 
 
-# --- coverage -------------------------------------------------------------------------------------
-
-# The shape of the region, its shift, and what is lost: 13 quantities.
-QUANTITIES = [
-    "length", "width", "angle", "centre, lr", "centre, weight_decay",
-    "shift, lr", "shift, weight_decay", "shift, distance",
-    "d_mean", "d_std", "value at the measured best", "risk of the dense optimum", "Spearman",
-]  # fmt: skip
-
-
-# Of 40 intervals at 95 %, fewer than 30 hold the truth thrice in a million times; at 90 %, as the
-# benchmark finds of the worst, once in 700.
-FEWEST = 30 / 40
-
-
-@pytest.fixture
-def covered():
-    """Share of 40 simulations whose interval holds the truth, by quantity."""
-    # Not by its name, which is also that of the package that measures the coverage of tests.
-    spec = importlib.util.spec_from_file_location("interval_coverage", BENCHMARK)
-    benchmark = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(BENCHMARK.parent))
-    try:
-        spec.loader.exec_module(benchmark)
-    finally:
-        sys.path.remove(str(BENCHMARK.parent))
-
-    def covered():
-        setting = benchmark.Setting(noise=0.5, seeds=1, replicates=0)
-        rows = [row for k in range(40) for row in benchmark.simulate(1000 + k, setting)]
-        table = pd.DataFrame(rows).dropna(subset=["true", "low", "high"])
-        return benchmark.covered(table).groupby(table["quantity"]).mean().reindex(QUANTITIES)
-
-    return covered
-
-
-def test_intervals_hold_the_truth_as_often_as_they_say(covered):
-    found = covered()
-    assert found.notna().all() and found.min() >= FEWEST
-    assert 0.91 <= found.mean() <= 0.99
-
-
-def test_measured_values_with_noise_put_on_them_again_would_not_do(covered, monkeypatch):
-    def resampled(self, number=1000, seed=0):
-        values = self.landscape.points["value"].to_numpy()
-        return values + 0.5 * np.random.default_rng(seed).standard_normal((number, len(values)))
-
-    monkeypatch.setattr(Surrogate, "draws", resampled)
-    monkeypatch.setattr(Surrogate, "noise", 0.5)
-    found = covered()
-    # Noise counts twice: what is lost by chance is taken for lost.
-    assert found[["d_mean", "risk of the dense optimum", "Spearman"]].max() < FEWEST
-
-
 def test_share_of_the_good_settings_that_lose_at_most_twice_the_bound():
     # The dense best is 80, so that its 1.0-ROI may lose 1/80; twice that is 0.025. The other's
     # best is 60: of its losses at the dense region's four points (0, 1.2, 1.5 and 1.8 points, that
@@ -215,3 +163,88 @@ def test_share_of_the_good_settings_that_lose_at_most_twice_the_bound():
     # Points at which the other has no value are left out: two of three are within.
     unknown = np.array([[60.0, 58.8, -np.inf, 58.2, 1.0]])
     assert bounded_share(dense, unknown, 1.0) == pytest.approx([2 / 3])
+
+
+# --- coverage -------------------------------------------------------------------------------------
+
+# Of each network the points, the best, the region; of the two the losses and the shift.
+QUANTITIES = [
+    "every point", "value at the measured best", "loss of keeping, at most",
+    "loss of keeping, at least", "length", "width", "centre, lr", "centre, weight decay",
+    "shift, lr", "shift, weight decay", "mean risk, at most",
+]  # fmt: skip
+
+
+@pytest.fixture
+def benchmark():
+    # Not by its name, which is also that of the package that measures the coverage of tests.
+    spec = importlib.util.spec_from_file_location("interval_coverage", BENCHMARK)
+    benchmark = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(BENCHMARK.parent))
+    try:
+        spec.loader.exec_module(benchmark)
+    finally:
+        sys.path.remove(str(BENCHMARK.parent))
+    return benchmark
+
+
+def coverage(benchmark, settings, simulations):
+    rows = [
+        row for one in settings for k in range(simulations) for row in benchmark.rows_of((k, one))
+    ]
+    return benchmark.summary(pd.DataFrame(rows), ["slope", "design"])
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say(benchmark):
+    table = coverage(benchmark, benchmark.PARTS["short"], 5)
+    assert list(table.columns) == QUANTITIES and len(table) == 6
+    found = table.mean()
+    # Of 30 intervals at 95 %, fewer than 22 hold the truth twice in a million times.
+    assert found.min() >= 100 * 22 / 30 and 92 <= found.mean() <= 99.5
+    # Flat, moderate and steep, on grids and in random searches: of five times eleven, mostly alike.
+    assert table.mean(axis=1).min() >= 85
+
+
+def test_measured_values_with_noise_put_on_them_again_would_not_do(benchmark, monkeypatch):
+    def resampled(self, number=1000, seed=0, also=None):
+        values = self.landscape.points["value"].to_numpy()
+        return values + np.random.default_rng(seed).standard_normal((1000, len(values)))
+
+    monkeypatch.setattr(Surrogate, "draws", resampled)
+    monkeypatch.setattr(Surrogate, "noise", 1.0)
+    found = coverage(benchmark, [benchmark.Setting("flat", 1, 81, "grid")], 10).iloc[0]
+    # What is best by chance is taken for the best, and what others lose by chance for lost.
+    assert found[["value at the measured best", "loss of keeping, at least"]].max() < 75
+
+
+# --- one-sided bounds -----------------------------------------------------------------------------
+
+
+def test_a_loss_is_never_negative_and_its_bounds_are_one_sided():
+    # Against the setting that is best on average, 950 of 1001 draws lie above -450.
+    against_one, against_best = np.arange(-500.0, 501), np.arange(0.0, 1001)
+    assert loss(against_one, against_best) == (0, 0, 950)
+    assert loss(against_one + 1000, against_best + 1000) == (1000, 550, 1950)
+    assert np.isnan(loss(np.full(3, math.nan), np.zeros(3))).all()
+
+
+def test_a_true_loss_of_zero_is_within_its_bounds():
+    # Of a flat landscape nothing is ever lost.
+    generator = np.random.default_rng(4)
+    draws = 80 + generator.standard_normal((4000, 25))
+    for kept in range(25):
+        found = loss(*loss_draws(draws, draws[:, kept]))
+        assert found.at_least == 0 <= found.estimate <= found.at_most
+        # The largest of 25 less one of them: about 2 + 1.7 with one-sided 95 %.
+        assert found.at_most == pytest.approx(4.0, abs=0.4)
+
+
+def test_ends_move_outwards_by_their_monte_carlo_errors(random):
+    values = random.permutation(np.arange(10_000.0))
+    # Of 10,000 draws 250 lie beyond each end, with a deviation of sqrt(10,000 x 0.025 x 0.975).
+    moved = 2 * math.sqrt(10_000 * 0.025 * 0.975)
+    assert interval(values, errors=2) == pytest.approx((4999.5, 250 - moved, 9749 + moved), abs=1)
+    moved = 2 * math.sqrt(10_000 * 0.05 * 0.95)
+    assert loss(values, values, errors=2) == pytest.approx(
+        (4999.5, 500 - moved, 9499 + moved), abs=1
+    )

@@ -333,7 +333,7 @@ def test_a_value_of_0_keeps_what_it_measured_and_leaves_the_others_alone():
 def test_draws_at_the_own_places_are_the_own_draws(uneven):
     landscape, logs = uneven
     drawn = Surrogate(landscape).draws(500, also=logs)
-    np.testing.assert_allclose(drawn[:, 36:], drawn[:, :36], atol=0.02)
+    np.testing.assert_allclose(drawn[:, 36:], drawn[:, :36], atol=0.05)
     # And those are what they are without anything else asked for.
     assert (drawn[:, :36] == Surrogate(landscape).draws(500)).all()
 
