@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import sweeps
+from sweeps import read
 
 from hpstudy.compare import compare, parse_roi, read_runs
 from hpstudy.comparetext import format_text
@@ -66,7 +68,7 @@ RISK = ("n", "mean", "std", "relative_mean", "relative_std")
 
 
 def test_whole_result_by_hand():
-    result = compare(cross_table())
+    result = compare(read(cross_table()))
     dense, thin = result["landscapes"]["unpruned"], result["landscapes"]["thin"]
     assert list(result["landscapes"]) == list(result["risk"]) == ["unpruned", "thin"]
     assert (dense["points"], dense["seeds"], dense["on_edge"]) == (25, 2, False)
@@ -107,13 +109,13 @@ def test_whole_result_by_hand():
 
 def test_thresholds_are_keys_as_numbers_and_leave_the_risk_alone():
     table = cross_table()
-    result = compare(table, roi=(0.25, 2))
+    result = compare(read(table), roi=(0.25, 2))
     assert list(result["landscapes"]["unpruned"]["roi"]) == ["0.25", "2.0"]
-    assert result["risk"] == compare(table)["risk"]
+    assert result["risk"] == compare(read(table))["risk"]
 
 
 def test_another_network_can_be_the_dense_one():
-    result = compare(cross_table(), dense="thin")
+    result = compare(read(cross_table(), "thin"))
     assert list(result["risk"]) == ["thin", "unpruned"]
     # Its 0.5-ROI is the one corner at which the other has 80.0.
     assert result["risk"]["unpruned"]["mean"] == pytest.approx(10.4)
@@ -122,16 +124,16 @@ def test_another_network_can_be_the_dense_one():
 def test_order_of_rows_does_not_change_a_number():
     table = cross_table()
     shuffled = table.sample(frac=1, random_state=3)
-    there, here = compare(shuffled), compare(table)
+    there, here = compare(read(shuffled)), compare(read(table))
     for name, one in here["landscapes"].items():
-        assert there["landscapes"][name] == one
-    assert there["risk"] == here["risk"]
+        assert_close(there["landscapes"][name], one)
+    assert_close(there["risk"], here["risk"])
 
 
 @pytest.mark.parametrize("accuracy", [80.0, math.nan, 0.0])
 def test_result_is_strict_json_even_where_numbers_do_not_exist(accuracy):
     rows = [("unpruned", 0.1, 1e-4, 0, 93.0), ("thin", 0.1, 1e-3, 0, accuracy)]
-    result = compare(pd.DataFrame(rows, columns=HEADER.split(",")))
+    result = compare(read(pd.DataFrame(rows, columns=HEADER.split(","))))
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     # The networks share no grid point.
     assert only(result["risk"]["thin"], RISK) == {
@@ -145,7 +147,7 @@ def test_result_is_strict_json_even_where_numbers_do_not_exist(accuracy):
 
 def test_network_without_any_accuracy_is_reported_as_such():
     rows = [("unpruned", 0.1, 1e-4, 0, 93.0), ("thin", 0.1, 1e-4, 0, math.nan)]
-    thin = compare(pd.DataFrame(rows, columns=HEADER.split(",")))["landscapes"]["thin"]
+    thin = compare(read(pd.DataFrame(rows, columns=HEADER.split(","))))["landscapes"]["thin"]
     assert (thin["points"], thin["best"], thin["on_edge"]) == (1, None, False)
     assert thin["best_at"] == {"lr": None, "weight_decay": None}
     assert only(thin["roi"]["1.0"], ("count", "ellipse")) == {"count": 0, "ellipse": None}
@@ -155,10 +157,11 @@ def test_written_and_read_again_the_result_is_the_same(tmp_path):
     table = cross_table()
     path = tmp_path / "cross.csv"
     table.to_csv(path, index=False)
-    assert compare(read_runs(path).table) == compare(table)
+    again, plain = compare(read_runs(path)), compare(read(table))
+    assert again | {"reading": plain["reading"]} == plain
     fractions = table.assign(top1=table["top1"] / 100)
     fractions.to_csv(path, index=False)
-    again = compare(read_runs(path, percent=True).table)
+    again = compare(read_runs(path, percent=True))
     assert again["risk"]["thin"]["mean"] == pytest.approx(1.0)
 
 
@@ -169,38 +172,46 @@ def lines_of(result):
     return format_text(result).splitlines()
 
 
+def said(text):
+    """Text without its line breaks."""
+    return " ".join(text.split())
+
+
 def test_text_says_what_the_result_says():
-    lines = lines_of(compare(cross_table()))
+    lines = lines_of(compare(read(cross_table())))
     where = lines.index("  unpruned")
     assert "best 90.40 at lr 0.01, weight_decay 0.001" in lines[where + 1]
-    text = format_text(compare(cross_table()))
+    text = format_text(compare(read(cross_table())))
     # 4 sqrt(0.5) = 2.828
-    assert "0.5-ROI: 5 points, ellipse 2.83 x 2.83 decades at lr 10^-2.00" in text
+    assert "0.5-ROI: 5 settings, ellipse 2.83 x 2.83 decades at lr 10^-2.00" in text
     assert "unpruned: mean 0.320 +- 0.160" in text
     assert "mean 1.000 +- 0.000" in text
-    # Two seeds one point apart: s = 1 / sqrt(2), wherever the surface goes through.
-    assert "replicates: 0.71 with " in text
+    # Two seeds one point apart at every setting: that is the seeds', and no noise is left.
+    assert "replicates: 0.00 with 24 degrees of freedom" in text
+    assert re.search("a seed moves all settings alike by 9\\d% of the variance", said(text))
 
 
 def test_text_warns_of_the_edge_only_where_the_best_is_on_it():
-    lines = lines_of(compare(cross_table()))
+    lines = lines_of(compare(read(cross_table())))
     on_edge = [n for n, line in enumerate(lines) if "(on the grid's edge)" in line]
     assert len(on_edge) == 1 and lines[on_edge[0] - 1] == "  thin"
 
 
 def test_text_says_why_there_is_no_ellipse():
-    assert "1 point, no ellipse: fewer than 5 points" in format_text(compare(cross_table()))
+    assert "1 setting, no ellipse: fewer than 5 settings" in format_text(
+        compare(read(cross_table()))
+    )
 
 
 def test_text_counts_the_points_of_the_region_that_have_no_value():
-    assert "over 4 points, 1 more without a value" in format_text(compare(cross_table()))
+    assert "over 4 settings, 1 more without a value" in format_text(compare(read(cross_table())))
 
 
 def test_text_of_networks_without_numbers_has_no_none_and_no_nan():
     rows = [("unpruned", 0.1, 1e-4, 0, 93.0), ("thin", 0.1, 1e-3, 0, math.nan)]
     rows.append(("zero", 0.1, 1e-4, 0, 0.0))
-    text = format_text(compare(pd.DataFrame(rows, columns=HEADER.split(","))))
-    assert "no accuracy at any point" in text
+    text = format_text(compare(read(pd.DataFrame(rows, columns=HEADER.split(",")))))
+    assert "no value at any setting" in text
     assert not re.search(r"\b(None|nan)\b", text)
 
 
@@ -211,7 +222,7 @@ def test_text_fits_a_terminal():
         for lr in (0.01, 0.1, 1.0)
         for wd in (1e-5, 1e-4, 1e-3)
     ]
-    lines = lines_of(compare(pd.DataFrame(rows, columns=HEADER.split(","))))
+    lines = lines_of(compare(read(pd.DataFrame(rows, columns=HEADER.split(",")))))
     assert max(len(line) for line in lines) <= 100
     assert not any(line != line.rstrip() for line in lines)
 
@@ -235,18 +246,21 @@ def moved_table(shift, seeds=2):
 
 
 def test_movement_regret_and_advice_follow_the_truth():
-    result = compare(moved_table(0.5))
+    result = compare(read(moved_table(0.5)))
     moved, advice = result["movement"]["thin"]["1.0"], result["advice"]["thin"]
     # Half a decade on both axes; keeping the settings costs 4 * 0.25 * 2 = 2 points.
     estimate, low, high = moved["shift_interval"]
     assert low < 0.5 * math.sqrt(2) < high and moved["shift_p"] < 0.01 and moved["jaccard_p"] < 0.01
-    assert advice["verdict"] == "tune" and advice["loss"][1] < 2.0 < advice["loss"][2]
+    assert advice["verdict"] == {"lr": "retune", "weight_decay": "retune", "both": "retune"}
+    assert advice["loss"][1] < 2.0 < advice["loss"][2]
+    for estimate, low, high in advice["shift"].values():
+        assert low < 0.5 < high and estimate == pytest.approx(0.5, abs=0.05)
     curve = result["regret"]["thin"]["random"]["estimate"]
     assert len(curve) == 81 and curve[0] == pytest.approx(advice["loss"][0], abs=0.1)
     trainings = advice["trainings"]["random"]["0.5"]
     assert curve[trainings] <= 0.5 < curve[trainings - 1]
-    still = compare(moved_table(0.0))
-    assert still["advice"]["thin"]["verdict"] == "keep"
+    still = compare(read(moved_table(0.0)))
+    assert set(still["advice"]["thin"]["verdict"].values()) == {"keep"}
     assert still["movement"]["thin"]["1.0"]["shift_interval"][1] == 0.0
 
 
@@ -256,7 +270,7 @@ def test_a_few_lines_of_another_computation_give_the_same_numbers():
     means = table.groupby(["variant", "lr", "weight_decay"])["top1"].mean()
     dense, thin = means["unpruned"], means["thin"]
     best = dense.idxmax()
-    result = compare(table)
+    result = compare(read(table))
     assert result["advice"]["thin"]["measured"] == pytest.approx(thin.max() - thin[best])
     moved = result["movement"]["thin"]["1.0"]
     assert moved["spearman"] == pytest.approx(dense.corr(thin, method="spearman"))
@@ -264,20 +278,164 @@ def test_a_few_lines_of_another_computation_give_the_same_numbers():
     regions = [set(one.index[one >= one.max() - 1]) for one in (dense, thin)]
     union = len(regions[0] | regions[1])
     assert moved["jaccard"] == pytest.approx(len(regions[0] & regions[1]) / union)
-    spread = table.groupby(["variant", "lr", "weight_decay"])["top1"].std()["thin"]
-    kept = spread[thin >= min(thin.max() - 6, thin.median())]
+    square = table[table["variant"] == "thin"].pivot(
+        index=["lr", "weight_decay"], columns="seed", values="top1"
+    )
+    left = square.sub(square.mean(axis=1), axis=0)
     noise = result["landscapes"]["thin"]["noise"]
-    assert noise["replicates_std"] == pytest.approx(math.sqrt((kept**2).mean()))
-    assert noise["replicates_degrees"] == len(kept)
+    # One degree a setting, less what the two seeds may share.
+    assert 80 <= noise["replicates_degrees"] <= 81
+    grown = 10 ** (noise["growth"][0] * np.log10(square.index.get_level_values("lr") / 10**-1.5))
+    middling = noise["replicates_std"] * np.median(grown)
+    assert middling == pytest.approx(math.sqrt((left**2).to_numpy().sum() / 81), rel=0.15)
 
 
 def test_any_two_hyperparameters_can_be_compared():
     table = moved_table(0.5).rename(columns={"lr": "momentum", "weight_decay": "batch_size"})
     axes = ("momentum", "batch_size")
-    other, usual = compare(table, axes=axes), compare(moved_table(0.5))
-    assert list(other["landscapes"]["thin"]["best_at"]) == list(axes)
+    other, usual = compare(read(table)), compare(read(moved_table(0.5)))
+    assert other["axes"] == list(other["landscapes"]["thin"]["best_at"]) == list(axes)
     assert other["advice"]["thin"]["loss"] == usual["advice"]["thin"]["loss"]
-    assert "Keep momentum and batch_size?" in format_text(other)
+    assert list(other["advice"]["thin"]["verdict"]) == [*axes, "both"]
+    assert "momentum" in format_text(other)
+
+
+# --- metrics that are minimized -------------------------------------------------------------------
+
+
+def test_a_minimized_metric_says_the_same_as_its_mirror():
+    table = moved_table(0.3)
+    errors = table.assign(error=100 - table["top1"]).drop(columns="top1")
+    up = compare(read(table))
+    down = compare(read(errors, metric="error", goal="minimize"))
+    for part in ("movement", "regret", "advice", "pooled"):
+        assert_close(up[part], down[part])
+    for name, one in up["risk"].items():
+        other = down["risk"][name]
+        # Relative risks are shares of a best of 80 and of 20.
+        assert_close(only(one, ("n", "mean", "std")), only(other, ("n", "mean", "std")))
+        assert_close(one["intervals"]["mean"], other["intervals"]["mean"])
+        assert other["relative_mean"] > 3 * one["relative_mean"]
+    for name, one in up["landscapes"].items():
+        other = down["landscapes"][name]
+        assert_close(
+            only(one, ("roi", "noise", "ties", "on_edge", "best_at")),
+            only(other, ("roi", "noise", "ties", "on_edge", "best_at")),
+        )
+        assert other["best"] == pytest.approx(100 - one["best"])
+        estimate, low, high = one["best_corrected"]
+        mirrored = [100 - estimate, 100 - high, 100 - low]
+        assert other["best_corrected"] == pytest.approx(mirrored, abs=0.01)
+
+
+def assert_close(one, other):
+    """The same keys and words, and numbers that are alike but for what other draws would make."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_close(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for x, y in zip(one, other, strict=True):
+            assert_close(x, y)
+    elif isinstance(one, float):
+        # Rounding in the last bit turns axes of equal length, and so makes draws others.
+        assert one == pytest.approx(other, rel=0.03, abs=0.03)
+    else:
+        assert one == other
+
+
+def test_losses_have_thresholds_and_levels_in_their_own_unit():
+    table = moved_table(0.5)
+    # From 0.2 upwards, a hundredth of the points lost.
+    losses = table.assign(val_loss=0.2 + (80 - table["top1"]) / 100).drop(columns="top1")
+    runs = read(losses, metric="val_loss", goal="minimize", percent=False)
+    result = compare(runs, roi=(0.005, 0.01))
+    assert result["tolerable"] == 0.005
+    assert result["landscapes"]["unpruned"]["best"] == pytest.approx(0.2, abs=0.002)
+    _, least, most = result["advice"]["thin"]["loss"]
+    assert 0.015 < least < 0.02 < most < 0.025
+    points = compare(read(table))["advice"]["thin"]
+    assert result["advice"]["thin"]["verdict"] == points["verdict"]
+    text = format_text(result)
+    assert "val_loss" in text and "percentage" not in text and "accuracy" not in text
+    with pytest.raises(HpstudyError, match="--roi"):
+        compare(runs)
+
+
+# --- ends of what a metric can be -----------------------------------------------------------------
+
+
+def test_ties_at_the_ceiling_are_said_and_no_interval_goes_beyond_it():
+    generator, logs = np.random.default_rng(2), sweeps.square(6)
+    rows = [
+        sweeps.sweep(name, logs, sweeps.parabola(logs, 0, 3.0, 100.5), 0.2, generator)
+        for name in ("unpruned", "thin")
+    ]
+    table = pd.concat(rows)
+    table["top1"] = table["top1"].clip(upper=100.0)
+    tied = int((table.loc[table["variant"] == "unpruned", "top1"] == 100).sum())
+    result = compare(read(table))
+    dense = result["landscapes"]["unpruned"]
+    assert dense["ties"] == tied - 1 > 1
+    assert max(dense["best_corrected"]) <= 100.0
+    text = format_text(result)
+    assert f"(= {tied - 1} more settings)" in text
+    assert "= settings measured exactly as well as the best" in said(text)
+    assert not any(end < 0 for one in result["risk"].values() for end in one["intervals"]["mean"])
+
+
+# --- one axis -------------------------------------------------------------------------------------
+
+
+def test_sweeps_of_the_learning_rate_alone_have_a_verdict():
+    generator, tables = np.random.default_rng(3), []
+    for name, centre in (("unpruned", 0.0), ("thin", 0.5)):
+        logs = sweeps.scattered(20, generator, axes=1)
+        truth = sweeps.parabola(logs, centre, 4.0)
+        tables.append(sweeps.sweep(name, logs, truth, 0.1, generator))
+    result = compare(read(pd.concat(tables)))
+    advice = result["advice"]["thin"]
+    assert result["axes"] == ["lr"] and list(advice["verdict"]) == ["lr", "both"]
+    assert advice["verdict"] == {"lr": "retune", "both": "retune"}
+    # What is lost at the dense network's best against the other's own, each one of twenty.
+    kept = np.log10(result["landscapes"]["unpruned"]["best_at"]["lr"])
+    lost = 4 * (kept - 0.5) ** 2 - 4 * (np.log10(tables[1]["lr"]) - 0.5).abs().min() ** 2
+    assert advice["loss"][1] <= lost <= advice["loss"][2]
+    text = format_text(result)
+    assert "RETUNE~" in text and "~ read off surfaces between the settings" in text
+    assert "weight" not in text
+
+
+# --- verdicts as text -----------------------------------------------------------------------------
+
+
+def test_text_says_the_verdicts_first_and_what_they_mean():
+    text = format_text(compare(read(moved_table(0.5))))
+    assert text.index("May the dense network's settings be kept?") < text.index("Landscapes")
+    thin = text.index("  thin")
+    assert re.search(r"learning rate +RETUNE\*? +moved by a factor of 3", text[thin:])
+    assert re.search(r"both kept +RETUNE +loses [12]\.\d+, at most 2\.\d+, at least 1\.\d+", text)
+    assert "its second best setting at most" in said(text)
+
+
+def test_text_marks_a_region_that_reaches_the_end_of_the_grid():
+    text = format_text(compare(read(moved_table(0.9))))
+    assert "RETUNE*" in text and "* the good region of the dense or the pruned network" in text
+    assert "*" not in format_text(compare(read(moved_table(0.1))))
+
+
+def test_several_networks_are_pooled_and_one_is_not():
+    table = moved_table(0.4)
+    again = table[table["variant"] == "thin"].assign(variant="thinner")
+    pooled = compare(read(pd.concat([table, again])))
+    assert pooled["pooled"]["networks"] == 2
+    estimate, low, high = pooled["pooled"]["shift"]["lr"]
+    assert low < 0.4 < high and "all 2 pruned networks together" in format_text(pooled)
+    assert compare(read(table))["pooled"] is None
+
+
+# --- time and imports -----------------------------------------------------------------------------
 
 
 def test_analysis_needs_no_torch():
