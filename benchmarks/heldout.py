@@ -33,7 +33,8 @@ def held_out(whole: Landscape, out: tuple[int, ...], runs: pd.DataFrame) -> Iter
     surrogate = Surrogate(fitted)
     drawn = surrogate.draws(DRAWS)
     means = drawn.mean(axis=0)
-    place = {at: k for k, at in enumerate(zip(fitted.points.lr, fitted.points.weight_decay))}
+    settings = fitted.points[["lr", "weight_decay"]].itertuples(index=False, name=None)
+    place = {at: k for k, at in enumerate(settings)}
     generator = np.random.default_rng(0)
     effect = new_effects(surrogate.runs, generator, surrogate.noise, len(out))
     for at, values in unseen:

@@ -67,9 +67,12 @@ class Analysis:
     ----------
     landscapes : dict of str to Landscape
         The dense network first, as `hpstudy.landscape.landscapes` returns them.
+    batch : int, default 0
+        Number of the draws: another one draws anew from the same surrogates.
     """
 
     landscapes: dict[str, Landscape]
+    batch: int = 0
 
     @property
     def dense(self) -> str:
@@ -98,7 +101,7 @@ class Analysis:
         """
         if variant not in self.surrogates:
             return None
-        return self.surrogates[variant].draws(DRAWS, list(self.landscapes).index(variant))
+        return self.surrogates[variant].draws(DRAWS, self._seed(variant))
 
     def membership(self, variant: str, threshold: float) -> np.ndarray:
         """Probability that each point of a network lies in its region of interest.
@@ -200,7 +203,7 @@ class Analysis:
             return None
         pair = (self.dense, variant)
         surrogates = [self.surrogates[name] for name in pair]
-        seeds = tuple(list(self.landscapes).index(name) for name in pair)
+        seeds = self._seed(self.dense), self._seed(variant)
         if lattice:
             return on_a_lattice(*surrogates, seeds)
         return pair_up(*surrogates, tuple(self.draws(name) for name in pair), seeds)
@@ -317,8 +320,8 @@ class Analysis:
             at = ranked_row(dense, rank)
             if not within(dense, self.landscapes[variant])[at]:
                 return None
-            seed = list(self.landscapes).index(variant)
-            drawn = self.surrogates[variant].draws(DRAWS, seed, dense.places[[at]])
+            place = dense.places[[at]]
+            drawn = self.surrogates[variant].draws(DRAWS, self._seed(variant), place)
             row = -1
         return loss_draws(drawn, drawn[:, row])
 
@@ -338,6 +341,10 @@ class Analysis:
         climbs = max(_FEWEST_CLIMBS, min(len(drawn), _CLIMBING // len(points) ** 2))
         climbed = local_search(drawn[:climbs], points, row, 1, np.random.default_rng(0))
         return Regret(_curve(random_search(drawn[:_SEARCHED], row)), _curve(climbed))
+
+    def _seed(self, variant: str) -> int:
+        """Seed of a network's draws, which are independent of the others'."""
+        return list(self.landscapes).index(variant) + 1000 * self.batch
 
     def _common(self, variant: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Draws of the dense network and of another at the settings that both have."""

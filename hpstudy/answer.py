@@ -10,6 +10,9 @@ from hpstudy.results import Results, roi_title
 from hpstudy.verdict import NEGLIGIBLE, TOLERABLE
 from hpstudy.words import count, interval_text, list_text, number_text, range_text, real
 
+ENOUGH = 40
+"""Settings of a network, half of the thesis's grid, from which the first page shows it."""
+
 
 def strongest(landscapes: dict[str, Landscape]) -> dict[str, Landscape]:
     """Unpruned network and the variants that keep the fewest FLOPs, in their order.
@@ -47,10 +50,17 @@ def lead(studies: Iterable[Results]) -> Results:
 def tabled(studies: Iterable[Results]) -> list[Results]:
     """Studies whose verdicts the first page shows.
 
-    These are finished and train settings several times. Where no study does, it shows all.
+    These are finished, train settings several times, and `ENOUGH` settings of every network or
+    more. Where no study does, it shows all.
     """
     studies = list(studies)
-    return [one for one in studies if _decides(one)] or studies
+    enough = [one for one in studies if _decides(one) and _settings(one) >= ENOUGH]
+    return enough or studies
+
+
+def _settings(results: Results) -> int:
+    """Fewest settings of any network of a study."""
+    return min(len(landscape.points) for landscape in results.landscapes().values())
 
 
 def telling(studies: Iterable[Results]) -> list[Results]:
@@ -162,7 +172,10 @@ def _left_out(studies: list[Results]) -> str:
     names = [one.name for one in studies if one not in shown]
     if not names:
         return ""
-    return f"Left out: {list_text(names)}, unfinished or trained once at every setting."
+    return (
+        f"Left out: {list_text(names)}, unfinished, trained once at every setting, or at fewer "
+        f"than {ENOUGH} settings."
+    )
 
 
 def _warning(studies: Iterable[Results]) -> str:

@@ -1,7 +1,7 @@
 """Whether a pruned network may keep the dense one's settings: by hyperparameter, and both."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ TOLERABLE = 0.5
 """Loss in percentage points up to which settings are kept: the thesis's narrower region."""
 ERRORS = 2.0
 """Monte Carlo errors from a limit within which an end is inconclusive."""
+BATCHES = 10
+"""Times as many draws where an end lies that near a limit: fewer verdicts are then inconclusive."""
 GRID = 0.5
 """Largest share of the settings in a region whose centre is its own: 0.71 of those of one axis."""
 MARGIN = 0.2
@@ -119,23 +121,32 @@ def verdict(
     Thesis, section 4.1.2 (shift) and 3.3.2 (risk); the rule goes beyond it.
     """
     measured, _ = analysis.keeping(variant)
-    gaps = analysis.loss_draws(variant)
-    sure = NO_LOSS if gaps is None else loss(*gaps, errors=ERRORS)
-    both: Answer = "inconclusive"
-    if sure.at_least > tolerable:
-        both = "retune"
-    elif sure.at_most <= tolerable and analysis.edge(variant, MARGIN * tolerable) < 0.5:
-        both = "keep"
+    edge = analysis.edge(variant, MARGIN * tolerable) >= 0.5
+
+    def of_loss(drawn: np.ndarray, errors: float) -> tuple[Answer, ...]:
+        sure = loss(*drawn.T, errors=errors)
+        if sure.at_least > tolerable:
+            return ("retune",)
+        return ("keep" if sure.at_most <= tolerable and not edge else "inconclusive",)
+
+    def of_shift(drawn: np.ndarray, errors: float) -> tuple[Answer, ...]:
+        return tuple(answer(interval(moved, errors)) for moved in drawn.T)
+
+    gaps = _settled(analysis, lambda one: _gaps(one, variant), of_loss)
     drawn, interpolated = shift_draws(analysis, variant, threshold)
     pair = [analysis.landscapes[name] for name in (analysis.dense, variant)]
     ends = [one.at_end(one.roi(threshold)) for one in pair]
-    axes = {}
-    for k, axis in enumerate(pair[0].axes):
-        moved, sure = (
-            UNKNOWN if drawn is None else interval(drawn[:, k], errors) for errors in (0, ERRORS)
+    number = len(pair[0].axes)
+    moved, answers = [UNKNOWN] * number, ("inconclusive",) * number
+    if drawn is not None:
+        drawn = _settled(
+            analysis, lambda one: shift_draws(one, variant, threshold)[0][:, :number], of_shift
         )
+        moved, answers = [interval(one) for one in drawn.T], of_shift(drawn, ERRORS)
+    axes = {}
+    for axis, one, said in zip(pair[0].axes, moved, answers, strict=True):
         at_end = [one.variant for one, found in zip(pair, ends, strict=True) if axis in found]
-        axes[axis] = Shift(answer(sure), moved, tuple(at_end), interpolated)
+        axes[axis] = Shift(said, one, tuple(at_end), interpolated)
     here, there = common_points(*pair)
     good = pair[0].inside(threshold)[here]
     still = int(pair[1].inside(threshold)[there][good].sum())
@@ -143,10 +154,10 @@ def verdict(
         variant=variant,
         threshold=threshold,
         axes=axes,
-        both=both,
+        both="inconclusive" if gaps is None else of_loss(gaps, ERRORS)[0],
         tolerable=tolerable,
         measured=measured,
-        loss=analysis.lost(variant),
+        loss=NO_LOSS if gaps is None else loss(*gaps.T),
         second=analysis.lost(variant, 1),
         interpolated=analysis.interpolated(variant),
         kept=(still, int(good.sum())),
@@ -161,6 +172,24 @@ def answer(shift: Interval) -> Answer:
     if shift.low > NEGLIGIBLE + TOLERANCE or shift.high < -NEGLIGIBLE - TOLERANCE:
         return "retune"
     return "inconclusive"
+
+
+def _gaps(analysis: Analysis, variant: str) -> np.ndarray | None:
+    found = analysis.loss_draws(variant)
+    return None if found is None else np.column_stack(found)
+
+
+def _settled(
+    analysis: Analysis,
+    draw: Callable[[Analysis], np.ndarray | None],
+    answers: Callable[[np.ndarray, float], tuple[Answer, ...]],
+) -> np.ndarray | None:
+    """Draws that settle what they answer: `BATCHES` times as many near a limit."""
+    drawn = draw(analysis)
+    if drawn is None or answers(drawn, ERRORS) == answers(drawn, -ERRORS):
+        return drawn
+    more = (draw(replace(analysis, batch=analysis.batch + k)) for k in range(1, BATCHES))
+    return np.concatenate([drawn, *(one for one in more if one is not None)])
 
 
 class Pooled(NamedTuple):
