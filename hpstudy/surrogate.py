@@ -28,9 +28,10 @@ FEWEST = 6
 _single_threaded = ThreadpoolController().wrap(limits=1, user_api="blas")
 
 # Choices over which the surface is averaged, each weighed by its marginal likelihood. Lengths are
-# shares of the grid's span; the rest multiplies the values' deviation.
+# shares of the grid's span; the rest multiplies the values' deviation. Smaller amplitudes would
+# take weak landscapes for flat ones.
 _LENGTHS = (0.15, 0.3, 0.6, 1.2, 2.4, 4.8)
-_AMPLITUDES = np.geomspace(0.06, 128.0, 17)
+_AMPLITUDES = np.geomspace(0.5, 128.0, 13)
 # Least and greatest noise of a mean as a share of the means' spread, and nodes between them.
 _NOISES = (0.003, 1.5, 32)
 # Tails of chi squared between which replicates place the noise.

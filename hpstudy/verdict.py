@@ -18,7 +18,7 @@ NEGLIGIBLE = 0.3
 """Decades, a factor of two: the largest shift along either axis that section 4.1.2 neglects."""
 TOLERABLE = 0.5
 """Loss in percentage points up to which settings are kept: the thesis's narrower region."""
-ERRORS = 2.0
+ERRORS = 3.0
 """Monte Carlo errors from a limit within which an end is inconclusive."""
 BATCHES = 10
 """Times as many draws where an end lies that near a limit: fewer verdicts are then inconclusive."""
