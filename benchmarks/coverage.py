@@ -232,13 +232,12 @@ def main(words: list[str] | None = None) -> None:
     if given.output:
         table.to_csv(given.output, index=False)
     print(f"{machine()}; {given.simulations} pairs a setting, regions of {THRESHOLD:g} point\n")
-    by = ["slope", "seeds"] + (
-        ["growth", "shared"] if given.only == "noise" else ["points", "design"]
-    )
-    found = summary(table, by).round(1).reset_index()
-    print(markdown(found.astype(str).to_dict("records")))
-    whole = summary(table.assign(all="all settings"), ["all"]).round(1).reset_index()
-    print("\n" + markdown(whole.astype(str).to_dict("records")))
+    tables = [["slope", "seeds"], ["points", "design"]]
+    if given.only == "noise":
+        tables = [["slope", "seeds", "growth", "shared"]]
+    for by in tables:
+        found = summary(table, by).round(0).astype(int).reset_index()
+        print(markdown(found.astype(str).to_dict("records")) + "\n")
 
 
 if __name__ == "__main__":

@@ -243,7 +243,7 @@ def test_a_cliff_leaves_the_region_beside_it_alone():
     assert both[1].noise == pytest.approx(both[0].noise, rel=0.15)
     for end in ("length", "width", "first", "second"):
         whole, beside = (interval(getattr(one, end)) for one in shapes)
-        assert beside.estimate == pytest.approx(whole.estimate, abs=0.2)
+        assert beside.estimate == pytest.approx(whole.estimate, abs=0.25)
         assert beside.high - beside.low < 0.7
 
 
@@ -396,7 +396,8 @@ def test_the_best_of_a_flat_landscape_flatters_itself_by_the_expected_maximum():
     assert np.mean(true) == pytest.approx(
         sigma * expected_maximum(25), abs=3 * 0.5 * sigma / 30**0.5
     )
-    assert np.mean(gains) == pytest.approx(sigma * expected_maximum(25), rel=0.15)
+    # A surface that may be weak takes a little less off than one that must be flat.
+    assert np.mean(gains) == pytest.approx(sigma * expected_maximum(25), rel=0.2)
 
 
 def test_many_scattered_points_are_as_well_described_as_a_grid():
