@@ -4,13 +4,13 @@ import json
 import math
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from hpstudy.connect import load_ray
 from hpstudy.run_sources import is_source, read_source
 from hpstudy.run_tables import read_runs
 
@@ -160,40 +160,18 @@ def test_optuna_is_named_where_it_is_missing(monkeypatch, refused):
 # --- Ray Tune -------------------------------------------------------------------------------------
 
 
-def trainable(config):
-    import numpy as np
-    from ray import tune
-
-    if config["lr"] == 10:
-        raise RuntimeError("diverged before its first report")
-    for epoch in range(2):
-        if epoch and config["lr"] == 0.3:
-            raise RuntimeError("lost")
-        tune.report({"val": {"top1": 90 + epoch}, "loss": np.float32("nan"), "gap": math.inf})
-
-
 @pytest.fixture(scope="module")
 def ray_results(tmp_path_factory):
     """Folder of an experiment of three trials, of which two fail, and Ray's own data frames."""
     folder = tmp_path_factory.mktemp("ray")
     # A process that imports jsonschema, as those of Ray do, would build a parser for seconds.
     (folder / "rfc3987_syntax.py").write_text("raise ImportError('is not needed')\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(Path(__file__).parent)]))
-        ray = load_ray(loopback=True)
-        from ray import tune
-
-        ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
-        try:
-            results = tune.Tuner(
-                tune.with_resources(trainable, {"cpu": 0.3}),
-                param_space={"lr": tune.grid_search([0.1, 0.3, 10]), "sgd": {"decay": 1e-4}},
-                run_config=tune.RunConfig("sweep", storage_path=str(folder), verbose=0),
-            ).fit()
-            frames = [one.metrics_dataframe for one in results]
-        finally:
-            ray.shutdown()
-    return folder / "sweep", pd.concat(frames, ignore_index=True)
+    here = Path(__file__).parent
+    path = os.pathsep.join(map(str, (folder, here, here.parent)))
+    words = [sys.executable, str(here / "ray_sweep.py"), str(folder)]
+    done = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return folder / "sweep", pd.read_pickle(folder / "frame.pickle")
 
 
 def test_reports_of_ray_tune_read_as_in_its_own_frames(ray_results):
