@@ -331,7 +331,7 @@ class Analysis:
 
     @_remembered
     def regret(self, variant: str) -> Regret | None:
-        """Regret curves of one network; None where they cannot be told."""
+        """Regret curves of one network; None without draws or a value at the kept setting."""
         row, drawn = self._kept_row(variant), self.draws(variant)
         if row is None or drawn is None:
             return None

@@ -59,7 +59,7 @@ class RegretPanels:
     panels : tuple of RegretPanel
         In the order of the landscapes.
     without : tuple of str
-        Pruned networks whose regret cannot be told, and which have no panel.
+        Pruned networks without a regret, which have no panel.
     last : int
         Greatest k that is drawn: from there on every estimate is at most 0.05.
     highest : float
@@ -308,7 +308,7 @@ def regret_caption(analysis: Analysis, label: str) -> str:
     if data.without:
         names = "; ".join(variant_title(name) for name in data.without)
         sentences.append(
-            f"Not drawn, because the regret cannot be told: {names} (no value at the kept setting, "
+            f"Not drawn: {names} (no value at the kept setting, "
             f"or values at fewer than {FEWEST} points)."
         )
     return " ".join(sentences)

@@ -131,7 +131,7 @@ def read_runs(
     ------
     HpstudyError
         If a table, a column or the dense network is missing, a value is not one, or something
-        cannot be told without a word of the user; says which.
+        needs a word of the user; says which.
     """
     one_of("--goal", goal, GOALS)
     one_of("--epoch", epoch, ("last", "best"))

@@ -157,7 +157,7 @@ def pair_numbers(
     Returns
     -------
     list of tuple of str
-        What it is, and how much; a dash where it cannot be told.
+        What it is, and how much; a dash where there is none.
     """
     compared = difference(left, right)
     shapes = [one.ellipse(threshold, multiple) for one in (left, right)]
