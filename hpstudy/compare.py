@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from hpstudy.analysis import Analysis
 from hpstudy.errors import HpstudyError
 from hpstudy.gridcheck import warnings
@@ -44,7 +46,7 @@ def parse_roi(text: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys(thresholds))
 
 
-def compare(runs: RunTable, roi: tuple[float, ...] | None = None) -> dict:
+def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dict:
     """Landscapes, risk, movement, regret and verdicts of a table, as plain values for JSON.
 
     Parameters
@@ -52,7 +54,7 @@ def compare(runs: RunTable, roi: tuple[float, ...] | None = None) -> dict:
     runs : RunTable
         As `hpstudy.run_tables.read_runs` returns it; values are averaged over seeds at each
         setting.
-    roi : tuple of float, optional
+    roi : float or tuple of float, optional
         Thresholds of the regions of interest, in the metric's unit; 0.5 and 1.0 points for
         metrics in percent. Shifts and the good settings of the verdicts go by the widest. The
         risk is over the dense network's region of 0.5 points, and up to 0.5 points are a loss
@@ -81,11 +83,13 @@ def compare(runs: RunTable, roi: tuple[float, ...] | None = None) -> dict:
     Thesis, sections 3.3.1 and 3.3.2; Tables 4.1 and 4.2.
     """
     if roi is None and not runs.percent:
+        middle = runs.table[runs.metric].median()
         raise HpstudyError(
-            f"say how far from the best {runs.metric} still counts as good, in its own unit: add "
-            "--roi, such as --roi 0.01,0.02."
+            f"say how far from the best {runs.metric} still counts as good: add --roi with one or "
+            f"two numbers in its own unit. Its median here is {middle:g}; "
+            "--roi 0.5,1 would mean within 0.5, and within 1, of the best."
         )
-    roi = roi or PERCENT_ROI
+    roi = PERCENT_ROI if roi is None else tuple(np.atleast_1d(roi).tolist())
     tolerable = TOLERABLE if runs.percent else min(roi)
     limit = {"maximize": 100.0, "minimize": 0.0}[runs.goal] if runs.percent else None
     found = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
@@ -226,6 +230,7 @@ def _advice(analysis: Analysis, one: Verdict) -> dict:
         "shift": {axis: _interval(shift.shift) for axis, shift in one.axes.items()},
         "at_grid_end": {axis: list(shift.at_end) for axis, shift in one.axes.items()},
         "shift_interpolated": any(shift.interpolated for shift in one.axes.values()),
+        "best_at_grid_end": one.edge,
         "measured": _finite(one.measured),
         "loss": _loss(one.loss),
         "second_best_loss": _loss(one.second),

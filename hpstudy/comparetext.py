@@ -13,7 +13,9 @@ WIDTH = 100
 
 _NOTES = {
     "end": "* the good region of the dense or the pruned network reaches the end of the grid here: "
-    "it may go on beyond, and its centre with it.",
+    "it may go on beyond, and the shift may be larger.",
+    "edge": "^ the best of the pruned network lies on the edge of its grid: a better one may lie "
+    "beyond, and the loss may be larger.",
     "interpolated": "~ read off surfaces between the settings, as these are too few or not the "
     "same.",
     "ties": "= settings measured exactly as well as the best; the one with the smallest values is "
@@ -27,6 +29,11 @@ def format_text(result: dict) -> str:
     lines = [*result["reading"], ""]
     if result["advice"]:
         lines += [*_verdict_lines(result, metric), ""]
+    else:
+        lines += [
+            "There is one network only, and so no verdict: add the table of a pruned one.",
+            "",
+        ]
     lines.append(
         f"Landscapes ({metric.headed}, mean over seeds; in brackets: estimate without the noise of "
         "single runs, and its 95 % interval)"
@@ -89,8 +96,9 @@ def _verdict_lines(result: dict, metric: Metric) -> list[str]:
             used |= {"interpolated"} if between else set()
             verdict = one["verdict"][axis].upper() + marks
             lines.append(f"    {axis_title(axis):16}{verdict:14} {_factor(shift)}")
-        marks = "~" * one["interpolated"]
-        used |= {"interpolated"} if marks else set()
+        marks = "^" * one["best_at_grid_end"] + "~" * one["interpolated"]
+        used |= {"interpolated"} if one["interpolated"] else set()
+        used |= {"edge"} if one["best_at_grid_end"] else set()
         verdict = one["verdict"]["both"].upper() + marks
         lines.append(f"    {'both kept':16}{verdict:14} {_lost(one, metric)}")
     if pooled := result["pooled"]:

@@ -85,7 +85,7 @@ def warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Finding]
         If a threshold is negative or not finite.
     """
     regions = {threshold: landscape.roi(threshold) for threshold in sorted(thresholds)}
-    scattered = _scattered(landscape)
+    scattered = is_scattered(landscape)
     found = []
     if math.isnan(landscape.best):
         sentence = "No point has a value, so there is neither an optimum nor a region of interest."
@@ -146,7 +146,7 @@ def finding_table(landscapes: dict[str, Landscape], thresholds: Iterable[float])
     return pd.DataFrame(rows, columns=["variant", "kind", "sentence", "cells"])
 
 
-def _scattered(landscape: Landscape) -> bool:
+def is_scattered(landscape: Landscape) -> bool:
     """Whether most points are on no grid; a grid that is half trained is still one."""
     points = landscape.points
     if len(landscape.axes) == 1:

@@ -63,6 +63,11 @@ def _text(path: Path) -> str:
         content = read_bytes(path)
     except FileNotFoundError:
         raise HpstudyError(f"there is no file {str(path)!r}.") from None
+    if content.startswith(b"SQLite format 3"):
+        raise HpstudyError(
+            f"{path} is a database of SQLite; type optuna:sqlite:///{path} if it is Optuna's, or "
+            f"mlflow:sqlite:///{path} if it is MLflow's."
+        )
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         return content.decode("utf-16" if wide else "utf-8-sig")

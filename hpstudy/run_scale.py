@@ -9,6 +9,8 @@ from hpstudy.run_cells import also
 from hpstudy.run_columns import Source
 from hpstudy.run_options import ACCURACIES
 
+# Accuracies of which nine in ten are at most 1 are fractions.
+_MANY = 10
 _WAYS = "--goal minimize if less of it is better, --goal maximize if more is"
 
 
@@ -148,6 +150,15 @@ def _check_mixture(source: Source, one: pd.DataFrame) -> None:
     values = one["metric"].where(np.isfinite(one["metric"]) & ~one["diverged"])
     best = values.max()
     alike = (values < 1) & (100 * values).between(0.75 * best, 1.1 * best)
+    known = values.dropna()
+    if len(known) >= _MANY and (known <= 1).mean() >= 0.9:
+        odd = values[values > 1]
+        raise HpstudyError(
+            f"{odd.index[0]}: {source.found['metric']} is "
+            f"{shown(source.texts('metric')[odd.index[0]])} among values of at most "
+            f"1{also(len(odd))}; correct it if these are fractions, or add --goal maximize --roi "
+            "with numbers in its own unit."
+        )
     if alike.any():
         line = alike.idxmax()
         raise HpstudyError(

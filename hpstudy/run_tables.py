@@ -29,6 +29,8 @@ from hpstudy.run_options import (
     check_scopes,
     columns_of,
     one_of,
+    parse_axes,
+    parse_columns,
     parse_where,
     split_names,
 )
@@ -77,12 +79,12 @@ def read_runs(
     tables: str | Path | Iterable[str | Path],
     *,
     dense: str | None = None,
-    columns: dict[str, str] | None = None,
-    axes: tuple[str, ...] | None = None,
+    columns: dict[str, str] | str | None = None,
+    axes: tuple[str, ...] | str | None = None,
     metric: str | None = None,
     goal: str | None = None,
     percent: bool = False,
-    where: Iterable[str] = (),
+    where: str | Iterable[str] = (),
     variant_by: str | Iterable[str] = (),
     average_over: str | Iterable[str] = (),
     epoch: str = "last",
@@ -100,9 +102,9 @@ def read_runs(
     dense : str, optional
         Variant of the dense network; "unpruned", "dense" or the only one of the first table if
         not given.
-    columns : dict of str to str, optional
+    columns : dict of str to str, or str, optional
         Our name -> the tables' for what they name otherwise, as `parse_columns` returns.
-    axes : tuple of str, optional
+    axes : tuple of str, or str, optional
         One or two hyperparameters; lr and weight_decay if not given, or the one that varies.
     metric : str, optional
         Column of the metric; the only one that is named like a metric if not given.
@@ -110,7 +112,7 @@ def read_runs(
         "maximize" or "minimize"; needed unless the metric is an accuracy.
     percent : bool, default False
         Whether the metric is a fraction, to be multiplied by 100.
-    where : iterable of str, optional
+    where : str or iterable of str, optional
         Pairs such as "optimizer=sgd": rows of other values are left out.
     variant_by, average_over : str or iterable of str, optional
         Columns whose values are different networks, and over which runs are averaged like seeds.
@@ -133,6 +135,9 @@ def read_runs(
         If a table, a column or the dense network is missing, a value is not one, or something
         needs a word of the user; says which.
     """
+    axes = parse_axes(axes) if isinstance(axes, str) else axes
+    columns = parse_columns(columns, axes) if isinstance(columns, str) else columns
+    where = (where,) if isinstance(where, str) else where
     one_of("--goal", goal, GOALS)
     one_of("--epoch", epoch, ("last", "best"))
     if (std is None) != (runs is None):

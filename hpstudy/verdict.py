@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hpstudy.analysis import Analysis
+from hpstudy.gridcheck import is_scattered
 from hpstudy.intervals import NO_LOSS, UNKNOWN, Interval, Loss, interval, loss, regions
 from hpstudy.landscape import TOLERANCE
 from hpstudy.movement import FITTED, shifts
@@ -75,6 +76,8 @@ class Verdict:
         without an interval, and in place of "keep" where the edge of the network's own grid is
         better than its inside, by `MARGIN`, in half of the draws or more: the loss is then only
         what this grid shows.
+    edge : bool
+        Whether that is so.
     tolerable : float
         In the metric's unit.
     measured : float
@@ -92,6 +95,7 @@ class Verdict:
     threshold: float
     axes: dict[str, Shift]
     both: Answer
+    edge: bool
     tolerable: float
     measured: float
     loss: Loss
@@ -155,6 +159,7 @@ def verdict(
         threshold=threshold,
         axes=axes,
         both="inconclusive" if gaps is None else of_loss(gaps, ERRORS)[0],
+        edge=edge,
         tolerable=tolerable,
         measured=measured,
         loss=NO_LOSS if gaps is None else loss(*gaps.T),
@@ -272,8 +277,9 @@ def shift_draws(
 ) -> tuple[np.ndarray | None, bool]:
     """Shift of the good region's centre in each draw, where draws tell one.
 
-    The settings of a coarse grid may be too few for a region. Both surfaces are then interpolated
-    to a lattice over the range that both networks were tried in.
+    The settings of a coarse grid may be too few for a region, and the centre of a region among
+    random settings is partly theirs. Both surfaces are then interpolated to a lattice over the
+    range that both networks were tried in.
 
     Returns
     -------
@@ -284,7 +290,8 @@ def shift_draws(
         Whether surfaces were interpolated.
     """
     most = GRID ** (len(analysis.landscapes[variant].axes) / 2)
-    for lattice in (False, True):
+    scattered = any(map(is_scattered, analysis.landscapes.values()))
+    for lattice in (True,) if scattered else (False, True):
         if (pair := analysis.pair(variant, lattice)) is None or not pair.both.any():
             return None, False
         drawn = shifts(pair, threshold)

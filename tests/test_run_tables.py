@@ -1,6 +1,7 @@
 """Any table of runs: every spelling of it is read alike, and what is no value is refused."""
 
 import re
+import sqlite3
 
 import pytest
 
@@ -276,3 +277,22 @@ def test_dense_network_without_any_accuracy_is_refused(write):
 )
 def test_option_that_fits_nothing_is_refused(write, options, word):
     assert re.search(re.escape(word), refusal(write(HEADER, *GOOD), **options))
+
+
+def test_a_slip_among_fractions_is_no_percentage(write):
+    lines = [f"unpruned,0.1,{wd}e-4,0,0.9{wd}" for wd in range(1, 10)]
+    lines += [f"unpruned,0.2,{wd}e-4,0,0.8{wd}" for wd in range(1, 10)]
+    words = refusal(write(HEADER, *lines, "unpruned,0.3,0.0001,0,1.7"))
+    assert "line 20" in words and "'1.7'" in words
+
+
+def test_database_given_as_a_table_is_told_how_to_be_typed(tmp_path):
+    sqlite3.connect(tmp_path / "study.db").execute("CREATE TABLE trials (number INTEGER)")
+    assert "optuna:sqlite:///" in refusal(tmp_path / "study.db")
+
+
+def test_options_may_be_typed_in_python_as_in_a_shell(write):
+    path = write("variant,rate,weight_decay,seed,acc", *GOOD)
+    read = read_runs(path, axes="lr,weight_decay", columns="lr=rate", where="variant=unpruned")
+    # The learning rate of these two is one.
+    assert read.axes == ("weight_decay",) and read.metric == "acc" and len(read.table) == 2

@@ -231,3 +231,15 @@ def test_a_coarse_grid_tells_a_shift_by_its_surfaces_and_says_so():
     assert found[WD].answer == "keep"
     fine = pair(np.random.default_rng(16), (0.5, 0.0), logs=sweeps.square(9), sigma=0.1)
     assert not verdict(fine, "thin", 1.0).axes[LR].interpolated
+
+
+def test_shift_among_random_settings_is_that_of_the_surfaces():
+    # Both networks at the same random settings: the centre of a few of them is partly theirs.
+    generator = np.random.default_rng(17)
+    logs = sweeps.scattered(40, generator)
+    one = pair(generator, (0.3, -0.5), sigma=0.1, steep=3.0, logs=logs)
+    found = verdict(one, "thin", 1.0)
+    assert found.axes["lr"].interpolated
+    for axis, true in (("lr", 0.3), ("weight_decay", -0.5)):
+        low, high = found.axes[axis].shift[1:]
+        assert low - 0.05 <= true <= high + 0.05
