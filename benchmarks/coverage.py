@@ -77,6 +77,13 @@ PARTS = {
     ),
 }
 
+# What the tables of each part have a row for.
+TABLES = {
+    "main": (["slope", "seeds"], ["points", "design"]),
+    "short": (["slope", "seeds", "points", "design"],),
+    "noise": (["slope", "seeds", "growth", "shared"],),
+}
+
 
 # --- landscapes whose truth is known --------------------------------------------------------------
 
@@ -232,11 +239,8 @@ def main(words: list[str] | None = None) -> None:
     if given.output:
         table.to_csv(given.output, index=False)
     print(f"{machine()}; {given.simulations} pairs a setting, regions of {THRESHOLD:g} point\n")
-    tables = [["slope", "seeds"], ["points", "design"]]
-    if given.only == "noise":
-        tables = [["slope", "seeds", "growth", "shared"]]
-    for by in tables:
-        found = summary(table, by).round(0).astype(int).reset_index()
+    for by in TABLES[given.only]:
+        found = summary(table, by).map("{:.0f}".format).reset_index()
         print(markdown(found.astype(str).to_dict("records")) + "\n")
 
 

@@ -37,10 +37,10 @@ from hpstudy.surrogate import DRAWS, FEWEST, Surrogate
 
 # Trainings times points of all searches on one landscape's draws: about a second's work, which
 # only tables larger than a grid reach.
-_CLIMBING = 5_000_000
+_CLIMBING = 13_500_000
 _FEWEST_CLIMBS = 50
-# Draws whose expected regrets are averaged.
-_SEARCHED = 2000
+SEARCHED = 2000
+"""Draws whose expected regrets are averaged; fewer are climbed on tables larger than a grid."""
 
 
 Result = TypeVar("Result")
@@ -338,9 +338,9 @@ class Analysis:
         points = self.landscapes[variant].places
         # A value of 0 is one more step below the least positive one.
         points = np.where(np.isfinite(points), points, np.nanmin(points, axis=0) - 1.0)
-        climbs = max(_FEWEST_CLIMBS, min(len(drawn), _CLIMBING // len(points) ** 2))
+        climbs = max(_FEWEST_CLIMBS, min(SEARCHED, _CLIMBING // len(points) ** 2))
         climbed = local_search(drawn[:climbs], points, row, 1, np.random.default_rng(0))
-        return Regret(_curve(random_search(drawn[:_SEARCHED], row)), _curve(climbed))
+        return Regret(_curve(random_search(drawn[:SEARCHED], row)), _curve(climbed))
 
     def _seed(self, variant: str) -> int:
         """Seed of a network's draws, which are independent of the others'."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpstudy.analysis import Analysis, best_row
+from hpstudy.analysis import SEARCHED, Analysis, best_row
 from hpstudy.drawing import INK, axis_style, panel_figure, title_axes
 from hpstudy.errors import HpstudyError
 from hpstudy.marks import plain
@@ -12,7 +12,7 @@ from hpstudy.outcomes import Curve
 from hpstudy.panelparts import LEGEND, entry
 from hpstudy.regret import smallest_k
 from hpstudy.results import METRIC_TITLES, variant_title
-from hpstudy.surrogate import DRAWS, FEWEST
+from hpstudy.surrogate import FEWEST
 from hpstudy.words import axis_title, list_text, real
 
 TARGETS = (0.1, 0.25, 0.5)
@@ -299,9 +299,9 @@ def regret_caption(analysis: Analysis, label: str) -> str:
         f"Lines: mean over noise-free landscapes drawn from a Gaussian process through the n = {n} "
         f"points a network; bands: 95 % of the draws.",
         f"{SEARCHES['random'].capitalize()} (dashed, squares) is without replacement, its "
-        f"expectation exact on each of {DRAWS:,} draws; {SEARCHES['local']} (solid, circles) tries "
-        "the untried point nearest to the best so far, first around the kept setting, once on "
-        "each of these draws.",
+        f"expectation exact on each of {SEARCHED:,} draws; {SEARCHES['local']} (solid, circles) "
+        "tries the untried point nearest to the best so far, first around the kept setting, once "
+        "on each of these draws, or on fewer where there are more than 80 points.",
         f"Dotted: {targets} points; the marks are the smallest k at which a line is that low. "
         f"From the right end on all lines are at {FLAT:g} or below.",
     ]

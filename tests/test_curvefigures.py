@@ -141,15 +141,15 @@ def test_network_without_a_regret_is_named_and_not_drawn():
     data = regret_curves(analysis)
     assert [panel.variant for panel in data.panels] == ["moved"] and data.without == ("broken",)
     assert plot_regret(analysis).layout.meta["panels"] == 1
-    assert "cannot be told: broken" in regret_caption(analysis, "made up")
+    assert "Not drawn: broken" in regret_caption(analysis, "made up")
     whole = regret_caption(noiseless(unpruned=DENSE, moved=MOVED), "made up")
-    assert "cannot be told" not in whole
+    assert "Not drawn" not in whole
 
 
 def test_caption_names_the_kept_setting_and_what_the_lines_are_of():
     caption = regret_caption(noiseless(unpruned=DENSE, moved=MOVED), "made up, one run a point")
     assert "learning rate 0.1 and weight decay 0.0001" in caption
-    for said in ("n = 6 points", "1,000 draws", "95 %", "made up, one run a point", "mean over"):
+    for said in ("n = 6 points", "2,000 draws", "95 %", "made up, one run a point", "mean over"):
         assert said in caption
 
 
