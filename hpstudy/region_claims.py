@@ -23,10 +23,9 @@ from hpstudy.thesis_claims import (
     decided,
     within,
 )
+from hpstudy.verdict import GRID, NEGLIGIBLE
 from hpstudy.words import axis_title, count
 
-NEGLIGIBLE = 0.3
-"""Decades: the largest shift along either axis that section 4.1.2 calls negligible (ResNet-56)."""
 LONGER, WIDER = 0.76, 0.07
 """Decades: the largest changes of ResNet-56's ellipses that section 4.1.2 calls consistent."""
 COMPARABLE = 0.46
@@ -37,10 +36,6 @@ ALIKE = 0.9
 landscapes by eye."""
 OUTLIER = "nonuniform-0.2"
 """The variant of ResNet-56 whose region grew where those of non-uniform MobileNetV2 shrank."""
-
-GRID = 0.5
-"""Largest mean share of the settings in a region that has a place and a size of its own. A larger
-one has those of the grid, and they do not change."""
 
 _FAMILIES = {"mobilenetv2": "MobileNetV2", "resnet56": "ResNet", "resnet50": "ResNet"}
 
