@@ -16,7 +16,7 @@ from pathlib import Path
 from common import machine, markdown
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 
 def main() -> int:

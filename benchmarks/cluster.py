@@ -30,11 +30,11 @@ import psutil
 import yaml
 from common import machine
 
-from hpstudy.connect import load_ray
-from hpstudy.plan import Plan
-from hpstudy.store import Store
-from hpstudy.study import Study
-from hpstudy.sweep import sweep
+from hpstudy.config.study import Study
+from hpstudy.storage.store import Store
+from hpstudy.sweep.executors.connect import load_ray
+from hpstudy.sweep.plan import Plan
+from hpstudy.sweep.run import sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 # Columns that tell when and how fast a run was, not what came out.

@@ -8,7 +8,7 @@ from statistics import median
 
 import torch
 
-from hpstudy.machine import cores
+from hpstudy.training.device import cores
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "plotly")
 

@@ -14,11 +14,11 @@ from statistics import median
 
 from common import machine, markdown, median_spread
 
-from hpstudy.cost import price
-from hpstudy.plan import Plan
-from hpstudy.store import Store
-from hpstudy.study import Study
-from hpstudy.sweep import sweep
+from hpstudy.config.study import Study
+from hpstudy.storage.store import Store
+from hpstudy.sweep.plan import Plan
+from hpstudy.sweep.pricing import price
+from hpstudy.sweep.run import sweep
 
 ROOT = Path(__file__).parents[1]
 QUICK = [ROOT / "params" / "quick" / f"{model}.yaml" for model in ("resnet56", "mobilenetv2")]

@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 from common import machine, markdown
 
-from hpstudy.analysis import Analysis, best_row
-from hpstudy.intervals import ellipses, regions
-from hpstudy.landscape import landscapes
-from hpstudy.machine import cores
+from hpstudy.analysis.intervals import ellipses, regions
+from hpstudy.analysis.landscape import landscapes
+from hpstudy.analysis.study_analysis import Analysis, best_row
+from hpstudy.training.device import cores
 
 SHIFTS = (0.0, 0.2, 0.5)
 THRESHOLD = 1.0

@@ -25,13 +25,13 @@ import torch.nn.functional as F
 from common import interleave, machine, markdown, median_spread
 from loops import BATCH, MEAN, STD
 
-from hpstudy.data import load_dataset
-from hpstudy.machine import cores
-from hpstudy.models import build_model
-from hpstudy.study import Data, Recipe
-from hpstudy.surgery import Network
-from hpstudy.training import Trainer
-from hpstudy.worker import ENVIRONMENT, prepare_process
+from hpstudy.config.study import Data, Recipe
+from hpstudy.networks.dependency import Network
+from hpstudy.networks.models import build_model
+from hpstudy.sweep.executors.worker import ENVIRONMENT, prepare_process
+from hpstudy.training.data import load_dataset
+from hpstudy.training.device import cores
+from hpstudy.training.trainer import Trainer
 
 OURS = ("float32", "float32-compiled", "bfloat16", "bfloat16-compiled")
 ALONE = ("usual", "threads")

@@ -39,10 +39,10 @@ from loops import turns
 from right import RECORDED, accuracy, correct
 from scale import CIFAR, EPOCHS, SMALL, Scale, built, has_cifar, images
 
-from hpstudy.pool import open_pool
-from hpstudy.program import set_precision
-from hpstudy.study import DENSE, RunSpec
-from hpstudy.training import Trainer
+from hpstudy.config.study import DENSE, RunSpec
+from hpstudy.sweep.executors.local import open_pool
+from hpstudy.training.step import set_precision
+from hpstudy.training.trainer import Trainer
 
 DEFAULT, EAGER = "default loop", "float32, eager"
 

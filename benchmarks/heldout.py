@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from common import machine, markdown
 
-from hpstudy.landscape import Landscape, landscapes
-from hpstudy.noise import Noise
-from hpstudy.surrogate import Surrogate
+from hpstudy.analysis.landscape import Landscape, landscapes
+from hpstudy.analysis.noise import Noise
+from hpstudy.analysis.surrogate import Surrogate
 
 TABLES = ("cpu-resnet20", "cpu-mobilenetv2", "small-resnet20")
 DRAWS = 4000

@@ -3,7 +3,7 @@
     python benchmarks/layers.py [--network mobilenetv2-shallow] [--size 16] [--batch 64]
 
 Forward and gradient of every shape of convolution that the network has, as its training casts
-them; the network as a whole may treat some of them otherwise (see `hpstudy.models`).
+them; the network as a whole may treat some of them otherwise (see `hpstudy.networks.models`).
 """
 
 import argparse
@@ -15,8 +15,8 @@ import torch
 from common import interleave, machine, markdown, median_spread
 from torch import nn
 
-from hpstudy.models import MODELS, build_model, zeros
-from hpstudy.worker import prepare_process
+from hpstudy.networks.models import MODELS, build_model, zeros
+from hpstudy.sweep.executors.worker import prepare_process
 
 
 def shapes(network: str, size: int) -> dict[tuple, int]:

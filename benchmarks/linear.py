@@ -13,10 +13,10 @@ import numpy as np
 from common import machine, markdown
 from sklearn.linear_model import LogisticRegression
 
-from hpstudy.batches import Batches
-from hpstudy.data import Dataset, load_dataset
-from hpstudy.sources import Split
-from hpstudy.study import Study
+from hpstudy.config.study import Study
+from hpstudy.training.augmentation import Batches
+from hpstudy.training.data import Dataset, load_dataset
+from hpstudy.training.datasets import Split
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 

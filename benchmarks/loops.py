@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Listed
 from torchvision import transforms
 
-from hpstudy.sources import Split
-from hpstudy.training import Trainer
+from hpstudy.training.datasets import Split
+from hpstudy.training.trainer import Trainer
 
 BATCH = 128
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)

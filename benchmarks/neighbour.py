@@ -16,7 +16,7 @@ from statistics import median
 from common import interleave, machine, markdown, median_spread
 from cpu import Way
 
-from hpstudy.machine import cores
+from hpstudy.training.device import cores
 
 WAYS = ("usual", "float32")
 

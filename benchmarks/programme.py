@@ -15,13 +15,13 @@ from pathlib import Path
 import torch
 from common import markdown
 
-from hpstudy.arithmetic import decide_arithmetic
-from hpstudy.cost import price_on
-from hpstudy.machine import environment
-from hpstudy.plan import Plan
-from hpstudy.pool import open_pool, worker_count
-from hpstudy.store import Store
-from hpstudy.study import Study
+from hpstudy.config.study import Study
+from hpstudy.storage.store import Store
+from hpstudy.sweep.arithmetic import decide_arithmetic
+from hpstudy.sweep.executors.local import open_pool, worker_count
+from hpstudy.sweep.plan import Plan
+from hpstudy.sweep.pricing import price_on
+from hpstudy.training.device import environment
 
 ROOT = Path(__file__).parents[1]
 

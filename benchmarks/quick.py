@@ -34,9 +34,9 @@ arithmetic: float32
 MISSING = """
 import sys, time
 began = time.perf_counter()
-from hpstudy.plan import Plan
-from hpstudy.store import Store
-from hpstudy.study import Study
+from hpstudy.sweep.plan import Plan
+from hpstudy.storage.store import Store
+from hpstudy.config.study import Study
 imported = time.perf_counter()
 plan = Plan(Study.load(sys.argv[1]), Store(sys.argv[2]))
 print(len(plan.missing()), time.perf_counter() - imported)
@@ -44,7 +44,7 @@ print(len(plan.missing()), time.perf_counter() - imported)
 EXPLORER = """
 import time
 from statistics import median
-from hpstudy.explore import Explorer
+from hpstudy.report.explorer import Explorer
 explorer = Explorer(["book/results"])
 seconds = []
 for number in range(20):
@@ -82,9 +82,9 @@ def points_table(path: Path) -> None:
 
 def large_store(params: Path, path: Path, rows: int) -> None:
     """Fill a store with the first `rows` runs of a study."""
-    from hpstudy.plan import Plan
-    from hpstudy.store import RESULT_COLUMNS, Store, _insert
-    from hpstudy.study import Study
+    from hpstudy.config.study import Study
+    from hpstudy.storage.store import RESULT_COLUMNS, Store, _insert
+    from hpstudy.sweep.plan import Plan
 
     store = Store(path)
     curve = {name: [1.0] * 10 for name in ("train_loss", "loss", "top1")}

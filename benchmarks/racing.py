@@ -2,7 +2,7 @@
 
     python benchmarks/racing.py book/results/STUDY.csv [--deviations 1 1.5 2]
 
-Replays `hpstudy.racing`, level by level, on runs that were all trained to the end, and counts the
+Replays `hpstudy.training.early_stopping`, level by level, on runs that were all trained to the end, and counts the
 images that it would have trained. Beside it, on the same levels: stopping the lower half of a
 level by accuracy halfway through, and successive halving (after 1, 2, 4, ... epochs the lower
 half). Both keep the settings of the unpruned network's region of interest too.
@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from common import machine, markdown
 
-from hpstudy import racing
-from hpstudy.ellipse import confidence_ellipse
-from hpstudy.grid import Grid, Point
-from hpstudy.racing import Race
+from hpstudy.analysis.ellipse import confidence_ellipse
+from hpstudy.config.grid import Grid, Point
+from hpstudy.training import early_stopping as racing
+from hpstudy.training.early_stopping import Race
 
 # Whether each of the raced runs of a level is stopped, and after how many epochs: rows by index.
 Rule = Callable[[pd.DataFrame, pd.DataFrame, float], dict[int, int]]

@@ -16,12 +16,12 @@ from typing import Any
 
 from common import machine, markdown
 
-from hpstudy.alive import scratch_folder
-from hpstudy.data import load_dataset
-from hpstudy.executor import Job
-from hpstudy.pool import open_pool, worker_count
-from hpstudy.tablecheck import TableCheck
-from hpstudy.worker import save_dataset
+from hpstudy.storage.locks import scratch_folder
+from hpstudy.storage.tablecheck import TableCheck
+from hpstudy.sweep.executors.base import Job
+from hpstudy.sweep.executors.local import open_pool, worker_count
+from hpstudy.sweep.executors.worker import save_dataset
+from hpstudy.training.data import load_dataset
 
 RESULTS = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss", "epochs", "curve")
 

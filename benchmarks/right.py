@@ -11,13 +11,13 @@ from common import machine, median_spread
 from scale import CIFAR, EPOCHS, LR, SMALL, WEIGHT_DECAY, Scale, noise
 from torch import Tensor
 
-from hpstudy.checkpoint import discard
-from hpstudy.data import load_dataset
-from hpstudy.models import build_model
-from hpstudy.study import Data
-from hpstudy.thesis import table_3_4
-from hpstudy.training import Trainer
-from hpstudy.worker import run_on
+from hpstudy.analysis.thesis import table_3_4
+from hpstudy.config.study import Data
+from hpstudy.networks.models import build_model
+from hpstudy.sweep.executors.worker import run_on
+from hpstudy.training.checkpoint import discard
+from hpstudy.training.data import load_dataset
+from hpstudy.training.trainer import Trainer
 
 RECORDED = ("float32", "tf32", "bfloat16", "bfloat16-compiled")
 REFERENCE = "float64 on the CPU"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
-from hpstudy.data import Dataset, load_dataset
-from hpstudy.models import initialise
-from hpstudy.pruning import choose_channels, filter_scores
-from hpstudy.sources import Split
-from hpstudy.study import DENSE, Data, Recipe, RunSpec, parse_variant
-from hpstudy.surgery import Network
+from hpstudy.config.study import DENSE, Data, Recipe, RunSpec, parse_variant
+from hpstudy.networks.dependency import Network
+from hpstudy.networks.models import initialise
+from hpstudy.networks.pruning import choose_channels, filter_scores
+from hpstudy.training.data import Dataset, load_dataset
+from hpstudy.training.datasets import Split
 
 LR, WEIGHT_DECAY, EPOCHS = 0.1, 1e-4, 180
 

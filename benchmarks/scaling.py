@@ -22,14 +22,15 @@ from pathlib import Path
 import pandas as pd
 from common import machine, markdown, median_spread
 
-import hpstudy.dispatch
-from hpstudy.claims import claiming
-from hpstudy.dispatch import Dispatch
-from hpstudy.executor import Ended, Failure, Job, Outcome
-from hpstudy.plan import Plan
-from hpstudy.store import Store
-from hpstudy.study import Study
-from hpstudy.sweep import _bar
+import hpstudy.sweep.scheduler
+from hpstudy.config.study import Study
+from hpstudy.storage.leases import claiming
+from hpstudy.storage.store import Store
+from hpstudy.sweep.executors.base import Ended, Failure, Job
+from hpstudy.sweep.plan import Plan
+from hpstudy.sweep.run import _bar
+from hpstudy.sweep.scheduler import Dispatch
+from hpstudy.training.outcome import Outcome
 
 ROOT = Path(__file__).parents[1]
 SECONDS = (10, 60, 600)
@@ -194,7 +195,7 @@ def store_rows(batch: int, seconds: float = 3.0) -> float:
 
 def ray_seconds(tasks: int = 2000) -> float:
     """Seconds that it takes the driver to hand Ray a task, which does nothing."""
-    from hpstudy.cluster import load_ray
+    from hpstudy.sweep.executors.ray import load_ray
 
     ray = load_ray(loopback=True)
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
@@ -216,7 +217,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of the store's measurements")
     parser.add_argument("--output", type=Path, help="JSON file, as book/results/scaling.json")
     given = parser.parse_args()
-    hpstudy.dispatch.say = lambda words: None
+    hpstudy.sweep.scheduler.say = lambda words: None
     submit = ray_seconds()
     store = [
         {"batch": batch, "rows_per_second": [store_rows(batch) for _ in range(given.rounds)]}

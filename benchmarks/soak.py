@@ -28,9 +28,9 @@ import psutil
 import yaml
 from common import machine, markdown
 
-from hpstudy.plan import Plan
-from hpstudy.store import Store
-from hpstudy.study import Study
+from hpstudy.config.study import Study
+from hpstudy.storage.store import Store
+from hpstudy.sweep.plan import Plan
 
 ROOT = Path(__file__).parents[1]
 # Parts of a command line by which the processes that a command has started are told apart.
@@ -56,14 +56,14 @@ TRAINING = """
 import json, sys
 from pathlib import Path
 import torch
-import hpstudy.checkpoint
-from hpstudy.data import load_dataset
-from hpstudy.plan import Plan
-from hpstudy.store import Store
-from hpstudy.study import Study
-from hpstudy.worker import prepare_process, run_on
+import hpstudy.training.checkpoint
+from hpstudy.training.data import load_dataset
+from hpstudy.sweep.plan import Plan
+from hpstudy.storage.store import Store
+from hpstudy.config.study import Study
+from hpstudy.sweep.executors.worker import prepare_process, run_on
 
-hpstudy.checkpoint.CHECKPOINT_SECONDS = 0.2
+hpstudy.training.checkpoint.CHECKPOINT_SECONDS = 0.2
 prepare_process()
 plan = Plan(Study.load(sys.argv[1]), Store(sys.argv[2]))
 data, path = load_dataset(plan.study.data), Path(sys.argv[3])

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from hpstudy import __version__
-from hpstudy.compare_command import compare
 from hpstudy.errors import HpstudyError
+from hpstudy.report.compare_command import compare
 
 app = typer.Typer(
     name="hpstudy",
@@ -73,10 +73,10 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train a study's missing runs, record them, publish its table and draw its pages."""
-    from hpstudy.report import build_book
-    from hpstudy.results import find_root
-    from hpstudy.sweep import sweep
-    from hpstudy.words import count
+    from hpstudy.analysis.study_results import find_root
+    from hpstudy.config.words import count
+    from hpstudy.report.build import build_book
+    from hpstudy.sweep.run import sweep
     from hpstudy.workspace import in_clone, open_plan, publish_results
 
     plans = [open_plan(path, pruning, data_root, executor) for path in params]
@@ -122,7 +122,7 @@ def cost(
     as_json: Json = False,
 ) -> None:
     """Say what is missing, what it will take on this device and what is done; trains nothing."""
-    from hpstudy.cost import format_price, price
+    from hpstudy.sweep.pricing import format_price, price
     from hpstudy.workspace import open_plan
 
     priced = price(open_plan(params, pruning, data_root, executor), workers, address)
@@ -156,7 +156,7 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Prune one network to a FLOPs ratio and print its certificate, enough to rebuild it."""
-    from hpstudy.certificate import certify, format_certificate
+    from hpstudy.networks.pruning_report import certify, format_certificate
 
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
         raise HpstudyError(f"--output must name a file in a folder that exists, not {output}")
@@ -184,7 +184,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say whether stores and tables are whole, or every fault in them; changes nothing."""
-    from hpstudy.check import check_files, own_files
+    from hpstudy.storage.integrity import check_files, own_files
 
     if not paths:
         from hpstudy.workspace import runs_folder
@@ -205,9 +205,9 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Put the runs of published tables into your own store, so that a sweep goes on from them."""
-    from hpstudy.restore import restore
-    from hpstudy.store import Store
-    from hpstudy.words import count
+    from hpstudy.config.words import count
+    from hpstudy.storage.restore import restore
+    from hpstudy.storage.store import Store
     from hpstudy.workspace import runs_folder
 
     store = Store(runs_folder() / "store.sqlite")
@@ -231,8 +231,8 @@ def book(
     ] = False,
 ) -> None:
     """Execute the report notebooks on the published tables and one's own, and build the book."""
-    from hpstudy.printing import find_chromium
-    from hpstudy.report import build_book, print_book
+    from hpstudy.report.build import build_book, print_book
+    from hpstudy.report.pdf import find_chromium
 
     if pdf:
         find_chromium()

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hpstudy.analysis.study_results import find_root
+from hpstudy.config.study import EXECUTORS, LOCAL, Study
+from hpstudy.config.words import count
 from hpstudy.errors import HpstudyError, unknown
-from hpstudy.plan import Plan
-from hpstudy.pool import worker_count
-from hpstudy.published import read_published
-from hpstudy.publishing import publish_study, whole_plan
-from hpstudy.recordcheck import read_said
-from hpstudy.restore import restore
-from hpstudy.results import find_root
-from hpstudy.say import say
-from hpstudy.store import Store
-from hpstudy.study import EXECUTORS, LOCAL, Study
-from hpstudy.words import count
+from hpstudy.storage.recordcheck import read_said
+from hpstudy.storage.restore import restore
+from hpstudy.storage.store import Store
+from hpstudy.storage.tables import read_published
+from hpstudy.sweep.executors.local import worker_count
+from hpstudy.sweep.plan import Plan
+from hpstudy.sweep.publish import publish_study, whole_plan
+from hpstudy.training.say import say
 
 # Parameters of notebooks/sweep.ipynb.
 PARAMETERS = {

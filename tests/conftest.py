@@ -31,7 +31,7 @@ def refused():
 @pytest.fixture(scope="session")
 def network():
     """A dense network by name, built once: `network("resnet56")` at the thesis's image size."""
-    from hpstudy.surgery import Network
+    from hpstudy.networks.dependency import Network
 
     built = {}
 
@@ -47,9 +47,9 @@ def network():
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory):
     """The tiny study, trained whole by one worker: study, store, plan, table, trained."""
-    from hpstudy.plan import Plan
-    from hpstudy.store import Store
-    from hpstudy.sweep import sweep
+    from hpstudy.storage.store import Store
+    from hpstudy.sweep.plan import Plan
+    from hpstudy.sweep.run import sweep
 
     folder = tmp_path_factory.mktemp("swept")
     params = tiny.write_study(folder / "tiny.yaml")

@@ -1,0 +1,1 @@
+"""What the landscape says: numbers with intervals and verdicts as enums."""

@@ -1,0 +1,270 @@
+"""Everything that is told of a table of runs, as one dictionary for JSON."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hpstudy.analysis.grid_checks import warnings
+from hpstudy.analysis.intervals import Interval, Loss
+from hpstudy.analysis.landscape import landscapes
+from hpstudy.analysis.levels import metric_of
+from hpstudy.analysis.risk import risks
+from hpstudy.analysis.run_tables.options import parse_axes, parse_columns
+from hpstudy.analysis.run_tables.read import RunTable, read_runs
+from hpstudy.analysis.shift import Movement
+from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.verdict import TOLERABLE, Pooled, Verdict, pooled_verdict, trainings, verdict
+from hpstudy.errors import HpstudyError
+
+__all__ = ["compare", "parse_axes", "parse_columns", "parse_roi", "read_runs"]
+
+PERCENT_ROI = (0.5, 1.0)
+"""Thresholds for accuracies in percent: the thesis's (section 3.3.1)."""
+
+
+def parse_roi(text: str) -> tuple[float, ...]:
+    """Thresholds of regions of interest, in the metric's unit, from text such as "0.5,1.0".
+
+    Raises
+    ------
+    HpstudyError
+        If one of them is not a positive, finite number; names it.
+    """
+    thresholds = []
+    for word in text.split(","):
+        try:
+            threshold = float(word)
+        except ValueError:
+            threshold = math.nan
+        if not (math.isfinite(threshold) and threshold > 0):
+            raise HpstudyError(
+                f"--roi takes positive numbers separated by commas, such as 0.5,1.0; "
+                f"not {word.strip()!r}."
+            )
+        thresholds.append(threshold)
+    return tuple(dict.fromkeys(thresholds))
+
+
+def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dict:
+    """Landscapes, risk, movement, regret and verdicts of a table, as plain values for JSON.
+
+    Parameters
+    ----------
+    runs : RunTable
+        As `hpstudy.analysis.run_tables.read.read_runs` returns it; values are averaged over seeds at each
+        setting.
+    roi : float or tuple of float, optional
+        Thresholds of the regions of interest, in the metric's unit; 0.5 and 1.0 points for
+        metrics in percent. Shifts and the good settings of the verdicts go by the widest. The
+        risk is over the dense network's region of 0.5 points, and up to 0.5 points are a loss
+        that is no reason to tune again; for a metric that is not in percent it is the narrowest
+        threshold.
+
+    Returns
+    -------
+    dict
+        "reading", "axes", "metric", "goal"; "landscapes", "risk", "movement", "regret" and
+        "advice", each by variant, the dense network first ("movement", "regret" and "advice"
+        without it); "movement" then by threshold; "pooled". Levels are in the metric's unit, risks
+        and losses in it too and never negative, relative risks fractions, shifts and ellipses in
+        decades with their centre as log10. What has an interval is [estimate, low, high] of the
+        noise-free landscape, 95 % between the ends; of risks and losses each end is a one-sided
+        95 % bound. None stands for what does not exist: an ellipse of fewer than five points, a
+        mean over nothing, an interval of too few points.
+
+    Raises
+    ------
+    HpstudyError
+        If there are no thresholds and the metric is not in percent.
+
+    References
+    ----------
+    Thesis, sections 3.3.1 and 3.3.2; Tables 4.1 and 4.2.
+    """
+    if roi is None and not runs.percent:
+        middle = runs.table[runs.metric].median()
+        raise HpstudyError(
+            f"say how far from the best {runs.metric} still counts as good: add --roi with one or "
+            f"two numbers in its own unit. Its median here is {middle:g}; "
+            "--roi 0.5,1 would mean within 0.5, and within 1, of the best."
+        )
+    roi = PERCENT_ROI if roi is None else tuple(np.atleast_1d(roi).tolist())
+    tolerable = TOLERABLE if runs.percent else min(roi)
+    limit = {"maximize": 100.0, "minimize": 0.0}[runs.goal] if runs.percent else None
+    found = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
+    analysis = Analysis(found)
+    verdicts = {name: verdict(analysis, name, max(roi), tolerable) for name in analysis.pruned}
+    return {
+        "reading": runs.notes,
+        "axes": list(runs.axes),
+        "metric": runs.metric,
+        "goal": runs.goal,
+        "percent": runs.percent,
+        "tolerable": tolerable,
+        "landscapes": {name: _landscape(analysis, name, roi) for name in found},
+        "risk": {
+            name: {
+                "n": one.n,
+                "mean": _finite(one.mean),
+                "std": _finite(one.std),
+                "relative_mean": _finite(one.relative_mean),
+                "relative_std": _finite(one.relative_std),
+                "intervals": _intervals(analysis.risk(name, tolerable)),
+            }
+            for name, one in risks(found, tolerable).items()
+        },
+        "movement": {
+            name: {str(float(x)): _movement(analysis.movement(name, x), runs.axes) for x in roi}
+            for name in analysis.pruned
+        },
+        "regret": {name: _regret(analysis, name) for name in analysis.pruned},
+        "advice": {name: _advice(analysis, one) for name, one in verdicts.items()},
+        "pooled": _pooled(pooled_verdict([(analysis, max(roi))])),
+    }
+
+
+def _landscape(analysis: Analysis, name: str, roi: tuple[float, ...]) -> dict:
+    """Entry of one network under "landscapes"."""
+    landscape, best = analysis.landscapes[name], analysis.best(name)
+    metric = metric_of(landscape)
+    surrogate = analysis.surrogates.get(name)
+    deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
+    return {
+        "points": len(landscape.points),
+        "seeds": landscape.seeds,
+        "runs": landscape.runs,
+        "best": _finite(landscape.sign * landscape.best),
+        "best_at": {axis: _finite(at) for axis, at in landscape.best_at.items()},
+        "ties": landscape.ties,
+        "best_corrected": _interval(metric.levels(best.corrected)),
+        "best_bias": _finite(best.bias),
+        "on_edge": landscape.on_edge,
+        "noise": {
+            "std": surrogate and _finite(surrogate.noise),
+            "replicates_std": _finite(deviation),
+            "replicates_degrees": degrees,
+            "growth": surrogate and list(surrogate.runs.growth),
+            "shared_by_seeds": surrogate and _finite(surrogate.runs.shared),
+        },
+        "roi": {str(float(threshold)): _region(analysis, name, threshold) for threshold in roi},
+        "warnings": [
+            {
+                "kind": one.kind,
+                "sentence": one.sentence,
+                "cells": one.cells.to_dict(orient="records"),
+            }
+            for one in warnings(landscape, roi)
+        ],
+    }
+
+
+def _region(analysis: Analysis, name: str, threshold: float) -> dict:
+    """Entry of one threshold under "roi"."""
+    landscape, shape = analysis.landscapes[name], analysis.shape(name, threshold)
+    ellipse = landscape.ellipse(threshold)
+    centres = (shape.first, shape.second)
+    return {
+        "count": len(landscape.roi(threshold)),
+        "ellipse": ellipse
+        and {
+            "length": ellipse.length,
+            "width": ellipse.width,
+            "centre": dict(zip(landscape.axes, ellipse.centre, strict=False)),
+            "angle": ellipse.angle,
+        },
+        "intervals": {
+            "count": _interval(shape.n),
+            "length": _interval(shape.length),
+            "width": _interval(shape.width),
+            "centre": {
+                axis: _interval(centre)
+                for axis, centre in zip(landscape.axes, centres, strict=False)
+            },
+            "angle": _interval(shape.angle),
+            "fitted": _finite(shape.fitted),
+        },
+        "band": _intervals(shape.band),
+    }
+
+
+def _movement(moved: Movement | None, axes: tuple[str, ...]) -> dict | None:
+    """Entry of one threshold under "movement"."""
+    if moved is None:
+        return None
+    return {
+        "n": moved.n,
+        "interpolated": moved.interpolated,
+        "spearman": _finite(moved.spearman),
+        "spearman_interval": _interval(moved.spearman_interval),
+        "kendall": _finite(moved.kendall),
+        "jaccard": _finite(moved.overlap.measured),
+        "jaccard_by_noise": _interval(moved.overlap.expected),
+        "jaccard_p": _finite(moved.overlap.p),
+        "shift": _finite(moved.shift.measured),
+        "shift_interval": _interval(moved.shift.distance),
+        "shift_components": [
+            _interval(side) for side in (moved.shift.first, moved.shift.second)[: len(axes)]
+        ],
+        "shift_p": _finite(moved.shift.p),
+        "ellipse_overlap": _interval(moved.ellipse_overlap),
+    }
+
+
+def _regret(analysis: Analysis, name: str) -> dict | None:
+    """Entry of one network under "regret": whole curves, by number of trainings."""
+    found = analysis.regret(name)
+    if found is None:
+        return None
+    return {
+        way: {end: [_finite(float(x)) for x in values] for end, values in curve._asdict().items()}
+        for way, curve in found._asdict().items()
+    }
+
+
+def _advice(analysis: Analysis, one: Verdict) -> dict:
+    """Entry of one network under "advice"."""
+    return {
+        "verdict": {axis: shift.answer for axis, shift in one.axes.items()} | {"both": one.both},
+        "threshold": one.threshold,
+        "shift": {axis: _interval(shift.shift) for axis, shift in one.axes.items()},
+        "at_grid_end": {axis: list(shift.at_end) for axis, shift in one.axes.items()},
+        "shift_interpolated": any(shift.interpolated for shift in one.axes.values()),
+        "best_at_grid_end": one.edge,
+        "measured": _finite(one.measured),
+        "loss": _loss(one.loss),
+        "second_best_loss": _loss(one.second),
+        "interpolated": one.interpolated,
+        "good_settings_kept": list(one.kept),
+        "trainings": {
+            way: {str(target): k for target, k in known.items()}
+            for way, known in trainings(analysis, one.variant).items()
+        },
+    }
+
+
+def _pooled(pooled: Pooled | None) -> dict | None:
+    return pooled and {
+        "networks": pooled.networks,
+        "shift": {axis: _interval(shift) for axis, shift in pooled.axes.items()},
+        "verdict": pooled.answers,
+        "loss": _loss(pooled.loss),
+    }
+
+
+def _loss(loss: Loss) -> list[float] | None:
+    return _interval(loss.interval)
+
+
+def _intervals(values: NamedTuple) -> dict:
+    """Fields of a tuple of intervals, by name."""
+    return {name: _interval(value) for name, value in values._asdict().items()}
+
+
+def _interval(value: Interval) -> list[float] | None:
+    return list(value) if math.isfinite(value.estimate) else None
+
+
+def _finite(value: float) -> float | None:
+    """Value itself, or None for NaN, which JSON has no word for."""
+    return value if math.isfinite(value) else None

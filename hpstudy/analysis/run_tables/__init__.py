@@ -1,0 +1,1 @@
+"""Reading anyone's table of runs."""

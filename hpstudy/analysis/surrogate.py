@@ -1,0 +1,362 @@
+"""A noise-free landscape behind the measured one: a Gaussian process, and draws from it.
+
+Everything that carries an interval in this package is computed on these draws as it is on the
+measured values: a region, an ellipse, a risk. What the draws disagree on is what the noise of the
+runs leaves open.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import chi2
+from threadpoolctl import ThreadpoolController
+
+from hpstudy.analysis.landscape import Landscape
+from hpstudy.analysis.noise import Noise
+
+DRAWS = 10_000
+"""Landscapes drawn; the ends of a 95 % interval then have 250 draws beyond them."""
+FEWEST = 6
+"""Fewest measured points of which a surface is made; fewer tell nothing of its smoothness."""
+
+# Matrices of a hundred rows gain nothing from threads, and lose twentyfold to them where another
+# process has the core.
+_single_threaded = ThreadpoolController().wrap(limits=1, user_api="blas")
+
+# Choices over which the surface is averaged, each weighed by its marginal likelihood. Lengths are
+# shares of the grid's span; the rest multiplies the values' deviation. Smaller amplitudes would
+# take weak landscapes for flat ones.
+_LENGTHS = (0.15, 0.3, 0.6, 1.2, 2.4, 4.8)
+_AMPLITUDES = np.geomspace(0.5, 128.0, 13)
+# Least and greatest noise of a mean as a share of the means' spread, and nodes between them.
+_NOISES = (0.003, 1.5, 32)
+# Tails of chi squared between which replicates place the noise.
+_TAILS = np.r_[1e-6, 1e-4, 1e-3, np.linspace(0.01, 0.99, 25), 1 - 1e-3, 1 - 1e-4, 1 - 1e-6]
+# The level of the surface is all but free: its deviation is ten amplitudes.
+_LEVEL = 100.0
+# Of more points than a grid has, a sample chooses the kernels that all points are then averaged
+# over, and fewer landscapes are drawn: the work grows with the cube of the points.
+_SAMPLE, _KEPT, _MANY = 90, 8, 100
+# Deeper than the median, and than so many deviations of a mean, depths are taken by their
+# logarithm: no smooth surface follows a cliff.
+_DEEP = 6.0
+# Bounds in the greatest depth, at most: the exponential that undoes the logarithm is no steeper.
+_DEEPEST = 100.0
+# Added to variances of the kernel, 1 each, so that their matrices have inverses and roots.
+_JITTER, _LEFT = 1e-8, 1e-6
+
+
+class _Choice(NamedTuple):
+    """One kernel, diagonalised: everything about it is then arithmetic on vectors."""
+
+    rotated: bool
+    smooth: bool
+    lengths: tuple[float, float]
+    eigenvalues: np.ndarray
+    vectors: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Surrogate:
+    """Gaussian process through the measured points of one landscape.
+
+    The covariance of the noise-free values is a^2 (k + 100), with k the squared exponential or the
+    Matern 5/2 kernel, over the log10 axes as they are or, of two, turned by 45 degrees, along and
+    across the inverse band; a run adds independent noise of deviation sigma g, with g as
+    `hpstudy.analysis.noise.Noise` finds it. All choices of kernel, lengths, a and sigma are averaged by
+    their marginal likelihood times that of the scatter between seeds, so that sigma is known from
+    both: replicates where there are any, and otherwise from how smooth the surface is. All points
+    with a value and a place on the axes take part, whatever they measured; depths below the best
+    are compressed by a logarithm beyond `_squeezed`'s bound.
+
+    Attributes
+    ----------
+    landscape : Landscape
+        What was measured; at least `FEWEST` of its points need a value and a place.
+
+    References
+    ----------
+    Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006: equations 2.23
+    to 2.26 (posterior), 4.17 (Matern), 5.8 (marginal likelihood).
+    """
+
+    landscape: Landscape
+
+    @cached_property
+    def runs(self) -> Noise:
+        """Noise of the runs as far as replicates show it."""
+        return Noise(self.landscape)
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """Which rows of the landscape's points the surface goes through, of shape (n_points,)."""
+        return self.landscape.points["value"].notna().to_numpy() & self.landscape.placed
+
+    @property
+    def replicates(self) -> tuple[float, int]:
+        """Deviation of runs that differ by seed alone and its degrees (`Noise.replicates`)."""
+        return self.runs.replicates
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of one run about the noise-free landscape, at the best point.
+
+        The median over all choices, in the metric's unit: from replicates and the surface's
+        smoothness together; without what a seed does to all settings alike.
+        """
+        weights = self._weighed[1].sum(axis=(0, 1))
+        middle = np.interp(0.5, weights.cumsum() - weights / 2, np.log(self._noises[0]))
+        return self._spread * float(np.exp(middle))
+
+    def draws(
+        self, number: int = DRAWS, seed: int = 0, also: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Plausible noise-free values at the landscape's points, and elsewhere.
+
+        Parameters
+        ----------
+        number : int, default 10,000
+            Landscapes to draw; fewer by 100 over the points where these are more.
+        seed : int, default 0
+            Of the generator; the same gives the same draws.
+        also : ndarray of shape (n_also, 2), optional
+            Places elsewhere, as `Landscape.places` has them; the surface is interpolated there.
+
+        Returns
+        -------
+        ndarray of shape (number, n_points + n_also)
+            Oriented as the landscape's values, in the order of `landscape.points`; -inf at points
+            without a value, which are then never the best and never near it. Never better than the
+            landscape's ceiling.
+        """
+        return self._drawn(number, seed, np.empty((0, 2)) if also is None else also)
+
+    @_single_threaded
+    def _drawn(self, number: int, seed: int, also: np.ndarray) -> np.ndarray:
+        # Values elsewhere leave those at the points as they are.
+        generator, elsewhere = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+        number = max(number * _MANY // max(len(self.inside), _MANY), 1)
+        here, count = self.inside, len(self.inside)
+        depth = np.empty((number, here.sum() + len(also)))
+        choices, weights = self._weighed
+        some = generator.choice(weights.size, number, p=weights.ravel())
+        kernel, amplitude, noise = np.unravel_index(some, weights.shape)
+        for k in np.unique(kernel):
+            rows = np.flatnonzero(kernel == k)
+            choice, scales = choices[k], _AMPLITUDES[amplitude[rows], None]
+            deviation = self._noises[0][noise[rows], None]
+            variance = scales**2 * choice.eigenvalues
+            share = variance / (variance + deviation**2)
+            scatter = generator.standard_normal(share.shape) * deviation * np.sqrt(share)
+            drawn = (share * choice.values + scatter) @ choice.vectors.T / self._roots
+            if len(also):
+                pull, root = self._between(choice, also)
+                rest = elsewhere.standard_normal((len(rows), len(also))) @ root.T
+                drawn = np.hstack([drawn, drawn @ pull.T + scales * rest])
+            depth[rows] = self._middle + self._spread * drawn
+        found = np.full((number, count + len(also)), -np.inf)
+        at = np.r_[here, np.ones(len(also), bool)]
+        found[:, at] = self._top - _stretched(depth, self._bound)
+        others = ~here & self.landscape.points["value"].notna().to_numpy()
+        if others.any():
+            scatter = generator.standard_normal((number, others.sum()))
+            found[:, np.flatnonzero(others)] = self.runs.values[others] + scatter * (
+                self.noise * self.run_scale[others]
+            )
+        levels = self.runs.levels(generator, number)
+        found[:, :count] += levels
+        found[:, count:] += levels.mean(axis=1, keepdims=True)
+        return np.minimum(found, self.landscape.ceiling)
+
+    @property
+    def run_scale(self) -> np.ndarray:
+        """Deviation of each point's mean over that of one run at the best point."""
+        return self.runs.scale / np.sqrt(self.landscape.points["seeds"].to_numpy(float))
+
+    @_single_threaded
+    def predict(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Surface between the measured points.
+
+        Parameters
+        ----------
+        first, second : array-like of shape (n,)
+            Places on the landscape's two axes; real values, not logarithms.
+
+        Returns
+        -------
+        mean, deviation : ndarray of shape (n,)
+            Of the noise-free landscape, oriented as its values.
+        """
+        new = self._turned(np.log10(np.column_stack([first, second])))
+        choices, weights = self._weighed
+        means, seconds = np.zeros(len(new[0])), np.zeros(len(new[0]))
+        # What has no weight to speak of costs as much time as the rest.
+        kept = np.where(weights > 1e-3 * weights.max(), weights, 0.0)
+        kept /= kept.sum()
+        for k in np.flatnonzero(kept.sum(axis=(1, 2))):
+            choice = choices[k]
+            old = self._places[choice.rotated]
+            across = _covariance(new[choice.rotated], old, choice.lengths, choice.smooth)
+            turned = (across * self._roots) @ choice.vectors
+            for a, s in np.argwhere(kept[k]):
+                variance = _AMPLITUDES[a] ** 2
+                scale = variance * choice.eigenvalues + self._noises[0][s] ** 2
+                mean = variance * (turned @ (choice.values / scale))
+                known = variance**2 * (turned**2 @ (1 / scale))
+                left = (variance * (1 + _LEVEL) - known).clip(0.0)
+                means += kept[k, a, s] * mean
+                seconds += kept[k, a, s] * (mean**2 + left)
+        deviation = self._spread * np.sqrt((seconds - means**2).clip(0.0))
+        depth = self._middle + self._spread * means
+        steep = np.maximum(np.exp(depth / self._bound - 1), 1.0)
+        return self._top - _stretched(depth, self._bound), steep * deviation
+
+    # --- what is measured, and its units ----------------------------------------------------------
+
+    @cached_property
+    def _top(self) -> float:
+        return float(np.nanmax(self.runs.values[self.inside]))
+
+    @cached_property
+    def _depth(self) -> np.ndarray:
+        return self._top - self.runs.values[self.inside]
+
+    @cached_property
+    def _bound(self) -> float:
+        """Depth up to which values are taken as they are."""
+        logs = self.landscape.places[self.inside]
+        span = np.maximum(np.ptp(logs, axis=0), 1e-9)
+        apart = (((logs[:, None] - logs[None]) / span) ** 2).sum(axis=-1)
+        np.fill_diagonal(apart, np.inf)
+        near = np.argsort(apart, axis=1)[:, :4]
+        rough = 1.33 * float(np.median(np.abs(self._depth - self._depth[near].mean(axis=1))))
+        # Where half of the points tie with the best, both of these are 0.
+        least = max(float(self._depth.max()) / _DEEPEST, 1e-6)
+        return max(float(np.median(self._depth)), _DEEP * rough, least)
+
+    @cached_property
+    def _squeezed(self) -> np.ndarray:
+        deep = np.maximum(self._depth / self._bound, 1.0)
+        return np.where(self._depth > self._bound, self._bound * (1 + np.log(deep)), self._depth)
+
+    @cached_property
+    def _middle(self) -> float:
+        return float(self._squeezed.mean())
+
+    @cached_property
+    def _spread(self) -> float:
+        return max(float(self._squeezed.std()), 1e-6)
+
+    @cached_property
+    def _roots(self) -> np.ndarray:
+        """Reciprocals of the deviations of the points' means, in those of one run at the best."""
+        slope = np.minimum(self._bound / np.maximum(self._depth, 1e-9), 1.0)
+        return 1.0 / (self.run_scale[self.inside] * slope)
+
+    @cached_property
+    def _noises(self) -> tuple[np.ndarray, np.ndarray]:
+        """Deviations of a run in spreads of the means, and the logarithms of their weights.
+
+        The noise of single runs can make all of the means' spread, which is then smaller by the
+        root of their number; and replicates tell it as finely as their degrees allow.
+        """
+        least, most, count = _NOISES
+        nodes = np.geomspace(least * np.median(self._roots), most * self._roots.max(), count)
+        deviation, degrees = self.replicates
+        if degrees and deviation > 0:
+            fine = deviation / self._spread * np.sqrt(degrees / chi2.ppf(_TAILS, degrees))
+            coarse = np.geomspace(fine.min(), fine.max(), 15)
+            nodes = np.unique(np.r_[nodes, fine, coarse])
+        return nodes, np.log(np.gradient(np.log(nodes)))
+
+    # --- kernels ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _kernels(self) -> list[tuple[bool, bool, tuple[float, float]]]:
+        """Whether the axes are turned, whether it is the squared exponential, both lengths."""
+        if np.ptp(self.landscape.places[self.inside][:, 1]) == 0:
+            lines = [(length, 1.0) for length in _LENGTHS]
+            return list(product((False,), (False, True), lines))
+        return list(product((False, True), (False, True), product(_LENGTHS, _LENGTHS)))
+
+    @cached_property
+    @_single_threaded
+    def _weighed(self) -> tuple[list[_Choice], np.ndarray]:
+        """Every choice, and the weights of shape (n_choices, n_amplitudes, n_noises)."""
+        number, kernels = len(self._depth), self._kernels
+        if number > _SAMPLE:
+            some = np.random.default_rng(0).choice(number, _SAMPLE, replace=False)
+            choices, weights = self._weigh(np.sort(some), kernels)
+            kept = max(_KEPT * 300 // max(number, 300), 2)
+            best = np.argsort(-weights.sum(axis=(1, 2)))[:kept]
+            kernels = [choices[k][:3] for k in best]
+        return self._weigh(np.arange(number), kernels)
+
+    def _weigh(
+        self, rows: np.ndarray, kernels: list[tuple[bool, bool, tuple[float, float]]]
+    ) -> tuple[list[_Choice], np.ndarray]:
+        """`_weighed` of some rows of the measured points and some kernels."""
+        values = (self._squeezed[rows] - self._middle) / self._spread
+        # With the runs' noise made equal one diagonalisation serves every amplitude and noise.
+        root, choices, logs = self._roots[rows], [], []
+        nodes, widths = self._noises
+        for rotated, smooth, lengths in kernels:
+            places = self._places[rotated][rows]
+            prior = _covariance(places, places, lengths, smooth)
+            eigenvalues, vectors = np.linalg.eigh(root[:, None] * prior * root)
+            eigenvalues = eigenvalues.clip(0.0)
+            turned = vectors.T @ (root * values)
+            choices.append(_Choice(rotated, smooth, lengths, eigenvalues, vectors, turned))
+            variance = _AMPLITUDES[:, None, None] ** 2 * eigenvalues + nodes[None, :, None] ** 2
+            logs.append(-0.5 * (turned**2 / variance + np.log(variance)).sum(axis=-1))
+        logs = np.stack(logs) + widths
+        deviation, degrees = self.replicates
+        if degrees:
+            scatter = degrees * (deviation / self._spread) ** 2
+            logs = logs - degrees * np.log(nodes) - scatter / (2 * nodes**2)
+        weights = np.exp(logs - logsumexp(logs))
+        # Of what has no weight to speak of nothing is kept.
+        kept = np.flatnonzero(weights.sum(axis=(1, 2)) > 1e-5)
+        weights = weights[kept]
+        return [choices[k] for k in kept], weights / weights.sum()
+
+    def _between(self, choice: _Choice, also: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What values elsewhere take from those at the points, and a root of what is left."""
+        old, new = self._places[choice.rotated], self._turned(also)[choice.rotated]
+        kernel = choice.lengths, choice.smooth
+        prior = _covariance(old, old, *kernel) + _JITTER * np.eye(len(old))
+        across = _covariance(new, old, *kernel)
+        pull = np.linalg.solve(prior, across.T).T
+        left = _covariance(new, new, *kernel) - pull @ across.T
+        return pull, np.linalg.cholesky((left + left.T) / 2 + _LEFT * np.eye(len(new)))
+
+    @cached_property
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._turned(self.landscape.places[self.inside])
+
+    def _turned(self, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places in spans of the grid, as they are and turned by 45 degrees; shape (n, 2) each."""
+        own = self.landscape.places[self.inside]
+        straight = (logs - own.min(axis=0)) / np.maximum(np.ptp(own, axis=0), 1e-9)
+        turned = np.column_stack([straight.sum(axis=1), straight[:, 0] - straight[:, 1]])
+        return straight, turned / np.sqrt(2)
+
+
+def _stretched(depth: np.ndarray, bound: float) -> np.ndarray:
+    """Depths of squeezed ones."""
+    return np.where(depth > bound, bound * np.exp((depth / bound - 1).clip(0.0, 50.0)), depth)
+
+
+def _covariance(
+    some: np.ndarray, others: np.ndarray, lengths: tuple[float, float], smooth: bool
+) -> np.ndarray:
+    apart = np.sqrt((((some[:, None] - others[None]) / np.array(lengths)) ** 2).sum(axis=-1))
+    if smooth:
+        return np.exp(-0.5 * apart**2) + _LEVEL
+    apart = np.sqrt(5.0) * apart
+    return (1.0 + apart + apart**2 / 3.0) * np.exp(-apart) + _LEVEL

@@ -1,0 +1,1 @@
+"""What to run: a study as frozen, validated data, and the identity of one run."""

@@ -1,0 +1,1 @@
+"""What it looks like: `<noun>_data` prepares, `plot_<noun>` draws."""

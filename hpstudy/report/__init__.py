@@ -1,0 +1,1 @@
+"""The book, the terminal and the explorer."""

@@ -1,0 +1,1 @@
+"""What is kept: the store, published tables, and whether both are whole."""

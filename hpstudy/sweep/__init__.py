@@ -1,0 +1,1 @@
+"""Many runs: which are missing, what they cost, and who trains them."""

@@ -1,0 +1,1 @@
+"""One run: from images to a result, resumable to the bit."""

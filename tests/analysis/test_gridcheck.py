@@ -1,0 +1,420 @@
+"""Warnings about a grid, and the points that they ask for, on landscapes worked by hand."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpstudy.analysis.grid_checks import finding_table, warnings
+from hpstudy.analysis.landscape import landscapes
+from hpstudy.errors import HpstudyError
+
+LRS = (0.001, 0.01, 0.1, 1.0, 10.0)
+DECAYS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def landscape(rows, axes=("lr", "weight_decay"), **states):
+    """Landscape of one run at each (first, second, value)."""
+    table = pd.DataFrame(rows, columns=[*axes, "top1"]).assign(variant="unpruned", **states)
+    return landscapes(table, axes=axes)["unpruned"]
+
+
+def on_grid(values, lrs=LRS, decays=DECAYS, axes=("lr", "weight_decay")):
+    """Landscape of rows of equal first axis; None where there was no run, NaN for diverged."""
+    return landscape(
+        [
+            (lr, decay, value)
+            for lr, row in zip(lrs, values, strict=True)
+            for decay, value in zip(decays, row, strict=True)
+            if value is not None
+        ],
+        axes,
+    )
+
+
+def marked(picture, **other):
+    """Landscape drawn in five rows: * the best, X within 0.5 of it, ! diverged, blank no run."""
+    level = {"X": 90.0, ".": 80.0, "!": np.nan, " ": None, "*": 90.1}
+    return on_grid([[level[mark] for mark in row] for row in picture], **other)
+
+
+def kinds(one, *thresholds):
+    return [found.kind for found in warnings(one, thresholds or (0.5,))]
+
+
+def the(kind, one, threshold=0.5):
+    (found,) = [each for each in warnings(one, [threshold]) if each.kind == kind]
+    return found
+
+
+def cells(found):
+    return [tuple(row) for row in found.cells.to_numpy()]
+
+
+# Three values wide in every direction and inside the grid.
+CLEAN = marked([".....", ".XXX.", ".X*X.", ".XXX.", "....."])
+
+
+# --- nothing the matter ---------------------------------------------------------------------------
+
+
+def test_nothing_is_said_of_a_region_inside_the_grid_and_wide_enough():
+    assert warnings(CLEAN, [0.5, 1.0]) == []
+    assert finding_table({"unpruned": CLEAN}, [0.5]).empty
+
+
+# --- edges ----------------------------------------------------------------------------------------
+
+
+def test_optimum_at_the_highest_learning_rate_asks_for_one_more_row():
+    one = marked([".....", ".....", ".XXX.", ".XXX.", ".X*X."])
+    found = the("optimum on edge", one)
+    assert "highest learning rate (10)" in found.sentence
+    assert "weight decay" not in found.sentence
+    assert cells(found) == [(100.0, decay) for decay in DECAYS]
+
+
+def test_optimum_in_a_corner_asks_for_a_row_a_column_and_the_corner_between_them():
+    one = marked(["*XX..", "XXX..", "XXX..", ".....", "....."])
+    found = the("optimum on edge", one)
+    assert "lowest learning rate (0.001) and the lowest weight decay (1e-05)" in found.sentence
+    beyond = [(0.0001, decay) for decay in (1e-6, *DECAYS)] + [(lr, 1e-6) for lr in LRS]
+    assert cells(found) == beyond
+
+
+def test_region_on_the_edge_is_told_of_the_sides_that_it_touches_only():
+    one = marked([".....", ".XXXX", ".X*XX", ".XXX.", "....."])
+    assert kinds(one) == ["region on edge"]
+    found = the("region on edge", one)
+    assert "within 0.5 of the best" in found.sentence
+    assert "highest weight decay (0.1)" in found.sentence
+    assert "learning rate" not in found.sentence
+    assert cells(found) == [(lr, 1.0) for lr in LRS]
+
+
+def test_a_wider_region_may_touch_where_a_narrower_one_does_not():
+    one = on_grid(
+        [
+            [80, 80, 80, 80, 80],
+            [80, 90, 90, 90, 80],
+            [80, 90, 90.1, 90, 89.3],
+            [80, 90, 90, 90, 80],
+            [80, 80, 80, 80, 80],
+        ]
+    )
+    assert kinds(one, 0.5) == []
+    assert kinds(one, 0.5, 1.0) == ["region on edge"]
+
+
+def test_points_that_diverged_bound_a_region():
+    one = marked([".....", ".XXX.", ".X*X.", ".XXX.", "!!!!!"])
+    assert kinds(one) == ["diverged"]
+
+
+def test_the_step_beyond_an_edge_is_the_median_distance_in_log10():
+    # Distances 0.2, 0.2, 0.2, 0.4 decades: 0.2 beyond 1 is 10 ** 0.2 = 1.58489.
+    lrs = [float(f"{10**log:.6g}") for log in (-1.0, -0.8, -0.6, -0.4, 0.0)]
+    one = marked([".....", ".....", ".XXX.", ".XXX.", ".X*X."], lrs=lrs)
+    assert cells(the("optimum on edge", one))[0] == (1.58489, 1e-5)
+
+
+def test_the_only_value_of_an_axis_is_an_edge_with_no_step_to_go_on_by():
+    one = on_grid([[1, 2, 3, 2, 1]], lrs=[0.1])
+    found = the("optimum on edge", one)
+    assert "only learning rate (0.1)" in found.sentence
+    assert cells(found) == []
+
+
+# --- ellipses -------------------------------------------------------------------------------------
+
+
+def test_too_few_points_ask_for_those_halfway_to_all_neighbours():
+    one = marked([".....", ".....", "..*..", ".....", "....."])
+    found = the("few points", one)
+    assert "1 point of" in found.sentence
+    # Halfway from 0.1 to 0.01 and 1 in log10; from 1e-3 to 1e-4 and 1e-2.
+    lrs, decays = (0.0316228, 0.1, 0.316228), (0.000316228, 0.001, 0.00316228)
+    assert cells(found) == [at for at in itertools.product(lrs, decays) if at != (0.1, 0.001)]
+
+
+def test_neighbours_of_two_points_are_asked_for_once_and_none_beyond_the_grid():
+    # Rungs of the lr: 0.001 and halfway to 0.01. Of the decays: from halfway below the one point
+    # to halfway above the other, five; ten less the two that are there.
+    found = the("few points", marked(["..*X.", ".....", ".....", ".....", "....."]))
+    halves = (0.000316228, 0.001, 0.00316228, 0.01, 0.0316228)
+    expected = [(0.001, decay) for decay in halves[::2]] + [(0.00316228, d) for d in halves]
+    assert cells(found) == expected
+
+
+def test_five_points_are_enough():
+    one = marked([".....", "..X..", ".X*X.", "..X..", "....."])
+    assert "few points" not in kinds(one)
+
+
+def test_a_region_of_one_row_is_too_narrow_and_asks_for_rows_beside_it():
+    one = on_grid(
+        [[80] * 7, [80] + [90] * 5 + [80], [80] * 7],
+        lrs=LRS[:3],
+        decays=[10.0**k for k in range(-7, 0)],
+    )
+    assert kinds(one) == ["coarse"]
+    found = the("coarse", one)
+    # The box: weight decays 1e-6 to 1e-2, and the learning rates to both sides of the only one.
+    decays = [float(f"{10**k:.6g}") for k in np.arange(-6, -1.9, 0.5)]
+    expected = [(lr, decay) for lr in (0.00316228, 0.0316228) for decay in decays]
+    expected += [(0.01, decay) for decay in decays[1::2]]
+    assert cells(found) == sorted(expected)
+
+
+def test_a_diagonal_band_of_two_points_is_too_narrow_and_one_of_three_is_not():
+    # Across the diagonal, points of two neighbouring diagonals lie 1 / sqrt 2 decades apart: a
+    # deviation of about 0.35, a width of 1.4, below two steps of one decade. Of three it is 2.3.
+    size = 9
+    values = tuple(10.0**k for k in range(-8, 1))
+
+    def band(diagonals):
+        rows = [
+            (values[i], values[j], 90.0 if i + j in diagonals and 0 < i < 8 and 0 < j < 8 else 80.0)
+            for i, j in itertools.product(range(size), repeat=2)
+        ]
+        return landscape(rows)
+
+    assert kinds(band({8, 9})) == ["coarse"]
+    assert kinds(band({7, 8, 9})) == []
+
+
+def test_a_region_is_measured_in_the_steps_of_its_short_axis():
+    # Three by three, a tenth of a decade apart in lr and a decade in weight decay: across, a
+    # deviation of 0.087 and a width of 0.35 decades, above two steps of 0.1.
+    lrs = [float(f"{10 ** (k / 10):.6g}") for k in range(-15, -10)]
+    assert kinds(marked([".....", ".XXX.", ".X*X.", ".XXX.", "....."], lrs=lrs)) == []
+
+
+def test_points_that_a_narrow_region_asked_for_settle_it_if_it_is_as_wide_as_they_show():
+    lrs, decays = [0.01, 0.1, 1.0], [10.0**k for k in range(-7, 0)]
+
+    def accuracy(lr, decay):
+        # 0.6 decades to both sides of lr 0.1 and 2.2 of weight decay 1e-4.
+        inside = abs(np.log10(lr / 0.1)) < 0.6 and abs(np.log10(decay / 1e-4)) < 2.2
+        return 90.0 if inside else 80.0
+
+    rows = [(lr, decay, accuracy(lr, decay)) for lr in lrs for decay in decays]
+    asked = cells(the("coarse", landscape(rows)))
+    assert kinds(landscape(rows + [(*at, accuracy(*at)) for at in asked])) == []
+
+
+# --- runs without a value -------------------------------------------------------------------------
+
+
+def test_diverged_runs_are_counted_over_seeds_and_placed():
+    # 25 points, two seeds each; one seed at one point and both at another have none.
+    picture = [".....", ".XXX.", ".X*X.", ".XXX.", "....."]
+    points = marked(picture).points
+    table = pd.concat([points.assign(seed=seed) for seed in (0, 1)], ignore_index=True)
+    high = (table["lr"] == 10) & table["weight_decay"].isin([1e-5, 1e-4])
+    table["diverged"] = high & ~((table["seed"] == 1) & (table["weight_decay"] == 1e-5))
+    table = table.rename(columns={"value": "top1"}).assign(variant="unpruned")
+    found = the("diverged", landscapes(table)["unpruned"])
+    assert "3 of 50 runs diverged (6 %)" in found.sentence
+    assert "all at learning rate 10 or more and weight decay 0.0001 or less" in found.sentence
+    assert cells(found) == []
+
+
+def test_diverged_runs_within_bounds_and_everywhere():
+    assert (
+        "all at weight decay 0.0001 to 0.01."
+        in the("diverged", marked(["...!.", "XXX..", "X*X..", "XXX..", ".!..."])).sentence
+    )
+    assert (
+        "from one end of the grid to the other."
+        in the("diverged", marked(["!....", ".XXX.", ".X*X.", ".XXX.", "....!"])).sentence
+    )
+
+
+def test_stopped_points_are_counted():
+    rows = CLEAN.points[["lr", "weight_decay", "value"]].to_numpy()
+    stopped = rows[:, 0] > 5
+    rows[stopped, 2] = np.nan
+    one = landscape(rows, stopped=stopped)
+    assert kinds(one) == ["stopped"]
+    assert "5 of 25" in the("stopped", one).sentence
+
+
+def test_holes_of_a_grid_are_asked_for():
+    found = the("missing", marked([".....", ".XXX.", ".X*X.", ".XX .", ". ..."]))
+    assert "1 point without a result" in found.sentence
+    # The gap in the lowest row has nothing beyond it in its column, and bounds nothing.
+    assert cells(found) == [(1.0, 0.01)]
+
+
+def test_a_run_without_a_value_that_neither_diverged_nor_was_stopped_is_asked_for_again():
+    rows = CLEAN.points[["lr", "weight_decay", "value"]].to_numpy()
+    rows[0, 2] = np.nan
+    found = the("missing", landscape(rows, diverged=False))
+    assert cells(found) == [(0.001, 1e-5)]
+
+
+def test_without_any_value_neither_optimum_nor_regions_are_judged():
+    assert kinds(marked(["!!!!!"] * 5)) == ["no value", "diverged"]
+
+
+# --- tables that are no grid ----------------------------------------------------------------------
+
+
+def scattered():
+    random = np.random.default_rng(4)
+    where = 10 ** random.uniform([-3, -6], [0, -2], (40, 2))
+    distance = np.log10(where / [0.99, 1e-4])
+    return landscape(
+        [(lr, wd, 90 - gap @ gap) for (lr, wd), gap in zip(where, distance, strict=True)]
+    )
+
+
+def test_scattered_points_are_called_so_and_get_no_columns():
+    found = warnings(scattered(), [0.5])
+    assert found[-1].kind == "scattered"
+    assert "coarse" not in [one.kind for one in found]
+    assert sum(len(one.cells) for one in found) == 0
+
+
+def test_scattered_points_have_their_extreme_values_for_edges():
+    one = scattered()
+    best = one.points["value"].idxmax()
+    rows = one.points[["lr", "weight_decay", "value"]].to_numpy()
+    rows[best, 0] = 2.0
+    found = the("optimum on edge", landscape(rows))
+    assert "highest learning rate (2)" in found.sentence
+
+
+def test_learning_rates_of_a_list_crossed_with_random_weight_decays_are_scattered():
+    random = np.random.default_rng(1)
+    decays = 10 ** random.uniform(-6, -2, 40)
+    rows = [(LRS[k % 5], decay, 90 - abs(np.log10(decay) + 4)) for k, decay in enumerate(decays)]
+    assert "scattered" in kinds(landscape(rows))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        [". . .", "     ", ". * .", "  X  ", ". . ."],
+        ["     ", "  .  ", " .*. ", "  .  ", "     "],
+    ],
+)
+def test_a_grid_of_which_the_coarse_or_inner_points_were_trained_first_is_not_scattered(picture):
+    assert "scattered" not in kinds(marked(picture))
+
+
+# --- any two hyperparameters ----------------------------------------------------------------------
+
+
+def test_other_axes_are_called_by_their_names_and_whole_numbers_stay_whole():
+    sizes, momenta = (32, 64, 128), (0.5, 0.6, 0.7, 0.8, 0.9)
+    values = [[80] * 5, [80] * 5, [80, 80, 90, 80, 80]]
+    one = on_grid(values, sizes, momenta, axes=("batch_size", "momentum"))
+    edge, few = the("optimum on edge", one), the("few points", one)
+    assert "highest batch size (128)" in edge.sentence
+    assert cells(edge) == [(256.0, momentum) for momentum in momenta]
+    assert edge.cells.columns.tolist() == ["batch_size", "momentum"]
+    # sqrt(64 * 128) = 90.5; sqrt(0.6 * 0.7) = 0.648074; sqrt(0.7 * 0.8) = 0.748331.
+    assert cells(few) == [
+        (91.0, 0.648074),
+        (91.0, 0.7),
+        (91.0, 0.748331),
+        (128.0, 0.648074),
+        (128.0, 0.748331),
+    ]
+
+
+# --- values of 0 ----------------------------------------------------------------------------------
+
+WITH_ZERO = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def test_neither_0_nor_the_least_value_beside_it_is_an_edge():
+    for picture in (["....", "*X..", "XX..", "...."], ["....", ".*X.", "XXX.", "...."]):
+        one = marked(picture, lrs=LRS[:4], decays=WITH_ZERO[:4])
+        assert "optimum on edge" not in kinds(one) and "region on edge" not in kinds(one)
+
+
+def test_the_greatest_value_stays_an_edge_and_the_step_beyond_it_is_that_of_the_positive_ones():
+    one = marked([".....", "..XXX", "..X*X", "..XXX", "....."], decays=WITH_ZERO)
+    assert cells(the("region on edge", one)) == [(lr, 1.0) for lr in LRS]
+    # With one positive value there is no step to go on by.
+    lone = on_grid([[80, 90]], lrs=[0.1], decays=[0.0, 1e-4])
+    assert "highest weight decay (0.0001)" in the("optimum on edge", lone).sentence
+    assert cells(the("optimum on edge", lone)) == []
+
+
+def test_few_points_do_not_count_those_at_0_and_ask_for_nothing_halfway_to_it():
+    found = the("few points", marked(["X*XX.", "....."], lrs=LRS[:2], decays=WITH_ZERO))
+    assert "3 points of the grid and 1 at a value of 0" in found.sentence
+    halves = {decay for _, decay in cells(found)} - set(WITH_ZERO)
+    assert halves == {0.000316228, 0.00316228, 0.0316228}
+
+
+def test_a_lone_baseline_at_0_makes_no_holes_in_the_grid():
+    one = marked(["  ...", "...  ", " .*. ", " ... ", " ... "], decays=WITH_ZERO)
+    assert "missing" not in kinds(one)
+
+
+def test_diverged_runs_at_0_are_placed_there():
+    one = marked([".....", ".XXX.", ".X*X.", ".XXX.", "!...."], decays=WITH_ZERO)
+    assert "learning rate 10 or more and weight decay 0." in the("diverged", one).sentence
+
+
+def test_a_value_in_the_stead_of_0_is_warned_of():
+    decays = (1e-8, 1e-5, 1e-4, 1e-3, 1e-2)
+    picture = [".....", ".XXX.", ".X*X.", ".XXX.", "....."]
+    said = the("for zero", marked(picture, decays=decays)).sentence
+    assert "(1e-08) lies 3 decades below" in said and "write 0" in said
+    # Two steps of the grid are not more than two; nobody trains at a learning rate of 0.
+    assert "for zero" not in kinds(marked(picture, decays=(1e-7, *decays[1:])))
+    assert "for zero" not in kinds(marked(picture, lrs=decays))
+    assert "for zero" not in kinds(marked(picture, decays=(0.0, *decays[1:])))
+
+
+# --- one axis -------------------------------------------------------------------------------------
+
+
+def in_a_row(values, lrs=LRS):
+    return landscape(list(zip(lrs, values, strict=True)), axes=("lr",))
+
+
+def test_one_axis_has_two_ends_and_neighbours_to_two_sides():
+    assert cells(the("optimum on edge", in_a_row([80, 80, 80, 80, 90]))) == [(100.0,)]
+    one = in_a_row([80, 80, 90, 80, 80])
+    assert kinds(one) == ["few points"]
+    assert cells(the("few points", one)) == [(0.0316228,), (0.316228,)]
+    assert "its spread takes 5 or more" in the("few points", one).sentence
+
+
+def test_one_axis_is_neither_coarse_nor_scattered():
+    # Five random learning rates within the region: on a line, an ellipse has no width.
+    lrs = (0.001, 0.0123, 0.0171, 0.0456, 0.0789, 0.1234, 1.0)
+    assert kinds(in_a_row([80, 90, 90, 90.1, 90, 90, 80], lrs)) == []
+
+
+def test_on_one_axis_only_points_without_a_result_are_missing():
+    rows = list(zip(LRS, [80, np.nan, 90, 80, 80], strict=True))
+    found = the("missing", landscape(rows, axes=("lr",), diverged=False))
+    assert cells(found) == [(0.01,)]
+
+
+# --- tables of findings ---------------------------------------------------------------------------
+
+
+def test_the_table_has_one_row_for_every_finding_of_every_network():
+    edge = marked([".....", ".XXXX", ".X*XX", ".XXX.", "....."])
+    table = finding_table({"unpruned": CLEAN, "uniform-0.6": edge}, iter([0.5, 1.0]))
+    assert table.columns.tolist() == ["variant", "kind", "sentence", "cells"]
+    # Both regions reach the same edge, which is said once.
+    assert table["variant"].tolist() == ["uniform-0.6"]
+    assert table["kind"].tolist() == ["region on edge"]
+    assert table["cells"].tolist() == [5]
+    assert "within 0.5" in table["sentence"][0]
+
+
+def test_a_threshold_below_zero_is_refused():
+    with pytest.raises(HpstudyError, match="-0.5"):
+        warnings(CLEAN, [-0.5])

@@ -1,0 +1,250 @@
+"""Intervals: the same quantities draw by draw, and how often they hold the truth."""
+
+import importlib.util
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpstudy.analysis.ellipse import confidence_ellipse
+from hpstudy.analysis.intervals import (
+    Interval,
+    axis_interval,
+    bounded_share,
+    distance_interval,
+    ellipses,
+    interval,
+    loss,
+    loss_draws,
+    regions,
+    risk_draws,
+)
+from hpstudy.analysis.landscape import Landscape
+from hpstudy.analysis.risk import risk
+from hpstudy.analysis.surrogate import Surrogate
+
+BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "coverage.py"
+
+
+def landscape(logs, values):
+    columns = {"lr": 10 ** logs[:, 0], "weight_decay": 10 ** logs[:, 1], "value": values}
+    points = pd.DataFrame(columns).assign(std=math.nan, seeds=1, diverged=0.0, stopped=0.0)
+    return Landscape("unpruned", "top1", points)
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def logs():
+    """log10 of a 5 x 4 grid."""
+    first, second = np.meshgrid(-2 + 0.3 * np.arange(5), -4 + 0.5 * np.arange(4), indexing="ij")
+    return np.column_stack([first.ravel(), second.ravel()])
+
+
+# --- one value a draw -----------------------------------------------------------------------------
+
+
+def test_an_interval_is_the_median_and_the_central_95_percent(random):
+    values = random.permutation(np.append(np.arange(1001.0), [math.nan, math.nan]))
+    assert interval(values) == pytest.approx((500, 25, 975))
+
+
+def test_draws_without_a_value_only_give_nothing():
+    for found in (interval(np.full(5, math.nan)), axis_interval(np.full(5, math.nan))):
+        assert np.isnan(found).all()
+    assert np.isnan(distance_interval(np.full(5, math.nan), np.zeros(5))).all()
+
+
+def test_an_interval_in_another_unit_is_scaled_at_its_three_numbers():
+    assert Interval(2.0, 1.0, 4.0).scaled(100) == (200, 100, 400)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 88, 90, -89])
+def test_an_axis_has_one_interval_wherever_its_seam_lies(degrees, random):
+    around = random.normal(0, 4, 5000)
+    # As arctan2 gives them: between -90 and 90 degrees.
+    angles = np.deg2rad((degrees + around + 90) % 180 - 90)
+    found = np.rad2deg(axis_interval(angles))
+    expected = degrees + np.quantile(around, (0.5, 0.025, 0.975))
+    turns = (found - expected) / 180
+    np.testing.assert_allclose(turns, round(turns[0]), atol=1e-9)
+
+
+def test_a_distance_that_may_be_none_begins_at_zero(random):
+    noise = random.normal(0, 0.1, (2, 4000))
+    assert distance_interval(*noise).low == 0
+    # 2.2 deviations away lies within the 95 % region, 2.7 beyond: its edge is at 2.45.
+    assert distance_interval(noise[0] + 0.22, noise[1]).low == 0
+    assert distance_interval(noise[0] + 0.27, noise[1]).low > 0.05
+
+
+def test_a_distance_beyond_doubt_is_that_between_the_means(random):
+    first, second = 0.3 + random.normal(0, 0.01, 4000), 0.4 + random.normal(0, 0.01, 4000)
+    found = distance_interval(first, second)
+    # Along the vector the deviation is that of one component.
+    assert found == pytest.approx((0.5, 0.5 - 0.0196, 0.5 + 0.0196), abs=2e-3)
+
+
+def test_the_region_of_a_distance_follows_the_correlation_of_its_components(random):
+    along, across = random.normal(0, 0.2, 4000), random.normal(0, 0.02, 4000)
+    one = distance_interval(0.15 + along + across, 0.15 + along - across)
+    other = distance_interval(0.15 + along + across, -0.15 + along - across)
+    assert one.low == 0 and other.low > 0.1
+
+
+# --- regions, ellipses and risk of each draw ------------------------------------------------------
+
+
+def test_regions_and_the_probability_of_belonging_to_one():
+    draws = np.array([[90.0, 89.5, 89.4, -np.inf], [88.0, 90.0, 89.5, -np.inf]])
+    inside = regions(draws, 0.5)
+    assert inside.tolist() == [[True, True, False, False], [False, True, True, False]]
+    assert inside.mean(axis=0).tolist() == [0.5, 1.0, 0.5, 0.0]
+
+
+def test_ellipses_are_those_of_each_region(random, logs):
+    inside = random.random((200, len(logs))) < random.uniform(0.15, 1.0, (200, 1))
+    inside[~inside.any(axis=1), 0] = True
+    inside[0], inside[1] = logs[:, 0] == logs[0, 0], logs[:, 1] == logs[0, 1]
+    found, fitted = ellipses(logs, inside), 0
+    for k, row in enumerate(inside):
+        one = confidence_ellipse(*(10 ** logs[row]).T)
+        if one is None:
+            assert np.isnan([found.length[k], found.width[k], found.angle[k]]).all()
+            continue
+        fitted += 1
+        # The width of points on a line is zero but for rounding, of which it is the root.
+        assert (found.length[k], found.width[k]) == pytest.approx((one.length, one.width), abs=1e-6)
+        assert (found.first[k], found.second[k]) == pytest.approx(one.centre)
+        if one.length > 1.01 * one.width:
+            assert math.sin(found.angle[k] - one.angle) == pytest.approx(0, abs=1e-6)
+    assert 100 < fitted < 200
+
+
+def test_a_region_too_small_for_an_ellipse_has_a_centre_all_the_same(logs):
+    inside = np.zeros((1, len(logs)), bool)
+    inside[0, [0, 1, 4]] = True
+    found = ellipses(logs, inside)
+    assert math.isnan(found.length[0])
+    assert (found.first[0], found.second[0]) == pytest.approx(logs[[0, 1, 4]].mean(axis=0))
+
+
+def test_risks_are_those_of_each_pair_of_landscapes(random, logs):
+    dense, other = 90 + random.standard_normal((2, 50, len(logs)))
+    dense[:, 3], other[:, [5, 8]] = -np.inf, -np.inf
+    found = risk_draws(dense, other, 1.0)
+    for k in range(50):
+        pair = [
+            landscape(logs, np.where(one == -np.inf, np.nan, one)) for one in (dense[k], other[k])
+        ]
+        one = risk(*pair, threshold=1.0)
+        expected = one.mean, one.std, one.relative_mean, one.relative_std
+        assert [values[k] for values in found] == pytest.approx(expected, nan_ok=True)
+
+
+def test_no_risk_is_known_where_the_other_network_has_no_value():
+    dense, other = np.array([[90.0, 80.0]]), np.array([[-np.inf, 85.0]])
+    assert np.isnan(risk_draws(dense, other, 1.0)).all()
+
+
+def test_share_of_the_good_settings_that_lose_at_most_twice_the_bound():
+    # The dense best is 80, so that its 1.0-ROI may lose 1/80; twice that is 0.025. The other's
+    # best is 60: of its losses at the dense region's four points (0, 1.2, 1.5 and 1.8 points, that
+    # is 0, 0.02, 0.025 and 0.03) three are within. The fifth point is not the dense network's.
+    dense = np.array([[80.0, 79.5, 79.2, 79.0, 70.0]])
+    other = np.array([[60.0, 58.8, 58.5, 58.2, 59.9]])
+    assert bounded_share(dense, other, 1.0).tolist() == [0.75]
+    # Points at which the other has no value are left out: two of three are within.
+    unknown = np.array([[60.0, 58.8, -np.inf, 58.2, 1.0]])
+    assert bounded_share(dense, unknown, 1.0) == pytest.approx([2 / 3])
+
+
+# --- coverage -------------------------------------------------------------------------------------
+
+# Of each network the points, the best, the region; of the two the losses and the shift.
+QUANTITIES = [
+    "every point", "value at the measured best", "loss of keeping, at most",
+    "loss of keeping, at least", "length", "width", "centre, lr", "centre, weight decay",
+    "shift, lr", "shift, weight decay", "mean risk, at most",
+]  # fmt: skip
+
+
+@pytest.fixture
+def benchmark():
+    # Not by its name, which is also that of the package that measures the coverage of tests.
+    spec = importlib.util.spec_from_file_location("interval_coverage", BENCHMARK)
+    benchmark = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(BENCHMARK.parent))
+    try:
+        spec.loader.exec_module(benchmark)
+    finally:
+        sys.path.remove(str(BENCHMARK.parent))
+    return benchmark
+
+
+def coverage(benchmark, settings, simulations):
+    rows = [
+        row for one in settings for k in range(simulations) for row in benchmark.rows_of((k, one))
+    ]
+    return benchmark.summary(pd.DataFrame(rows), ["slope", "design"])
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say(benchmark):
+    table = coverage(benchmark, benchmark.PARTS["short"], 5)
+    assert list(table.columns) == QUANTITIES and len(table) == 6
+    found = table.mean()
+    # Of 30 intervals at 95 %, fewer than 22 hold the truth twice in a million times.
+    assert found.min() >= 100 * 22 / 30 and 92 <= found.mean() <= 99.5
+    # Flat, moderate and steep, on grids and in random searches: of five times eleven, mostly alike.
+    assert table.mean(axis=1).min() >= 85
+
+
+def test_measured_values_with_noise_put_on_them_again_would_not_do(benchmark, monkeypatch):
+    def resampled(self, number=1000, seed=0, also=None):
+        values = self.landscape.points["value"].to_numpy()
+        return values + np.random.default_rng(seed).standard_normal((1000, len(values)))
+
+    monkeypatch.setattr(Surrogate, "draws", resampled)
+    monkeypatch.setattr(Surrogate, "noise", 1.0)
+    found = coverage(benchmark, [benchmark.Setting("flat", 1, 81, "grid")], 10).iloc[0]
+    # What is best by chance is taken for the best, and what others lose by chance for lost.
+    assert found[["value at the measured best", "loss of keeping, at least"]].max() < 75
+
+
+# --- one-sided bounds -----------------------------------------------------------------------------
+
+
+def test_a_loss_is_never_negative_and_its_bounds_are_one_sided():
+    # Against the setting that is best on average, 950 of 1001 draws lie above -450.
+    against_one, against_best = np.arange(-500.0, 501), np.arange(0.0, 1001)
+    assert loss(against_one, against_best) == (0, 0, 950)
+    assert loss(against_one + 1000, against_best + 1000) == (1000, 550, 1950)
+    assert np.isnan(loss(np.full(3, math.nan), np.zeros(3))).all()
+
+
+def test_a_true_loss_of_zero_is_within_its_bounds():
+    # Of a flat landscape nothing is ever lost.
+    generator = np.random.default_rng(4)
+    draws = 80 + generator.standard_normal((4000, 25))
+    for kept in range(25):
+        found = loss(*loss_draws(draws, draws[:, kept]))
+        assert found.at_least == 0 <= found.estimate <= found.at_most
+        # The largest of 25 less one of them: about 2 + 1.7 with one-sided 95 %.
+        assert found.at_most == pytest.approx(4.0, abs=0.4)
+
+
+def test_ends_move_outwards_by_their_monte_carlo_errors(random):
+    values = random.permutation(np.arange(10_000.0))
+    # Of 10,000 draws 250 lie beyond each end, with a deviation of sqrt(10,000 x 0.025 x 0.975).
+    moved = 2 * math.sqrt(10_000 * 0.025 * 0.975)
+    assert interval(values, errors=2) == pytest.approx((4999.5, 250 - moved, 9749 + moved), abs=1)
+    moved = 2 * math.sqrt(10_000 * 0.05 * 0.95)
+    assert loss(values, values, errors=2) == pytest.approx(
+        (4999.5, 500 - moved, 9499 + moved), abs=1
+    )

@@ -1,0 +1,308 @@
+"""Whether a landscape moved: by hand, by closed forms, and where the answer is known."""
+
+import math
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from hpstudy.analysis.ellipse import confidence_ellipse
+from hpstudy.analysis.intervals import Ellipses
+from hpstudy.analysis.landscape import Landscape
+from hpstudy.analysis.overlap import band, ellipse_overlaps, jaccard
+from hpstudy.analysis.pairs import Pair
+from hpstudy.analysis.risk import common_points
+from hpstudy.analysis.shift import movement, permutation_test
+from hpstudy.errors import HpstudyError
+
+NAN = math.nan
+
+
+def decades(points, step=0.25):
+    """log10 of a square grid around 0, of shape (points squared, 2)."""
+    ticks = step * (np.arange(points) - (points - 1) / 2)
+    return np.array(list(product(ticks, ticks)))
+
+
+def bowl(logs, first=0.0, second=0.0):
+    x, y = logs[:, 0] - first, logs[:, 1] - second
+    return 90 - 4 * (x + y) ** 2 - 1.5 * (x - y) ** 2
+
+
+def landscape(logs, values, variant="unpruned", axes=("lr", "weight_decay")):
+    columns = {axes[0]: 10 ** logs[:, 0], axes[1]: 10 ** logs[:, 1], "value": values}
+    points = pd.DataFrame(columns).assign(std=NAN, seeds=1, diverged=0.0, stopped=0.0)
+    return Landscape(variant, "top1", points, axes)
+
+
+def compare(one, other, draws, noise, threshold):
+    """Movement between two landscapes of these draws, at the settings of the other."""
+    here, there = common_points(one, other)
+    dense = np.full(draws[1].shape, -np.inf)
+    dense[:, there] = draws[0][:, here]
+    both = np.isin(np.arange(len(other.points)), there)
+    pair = Pair(dense, draws[1], other.places, both, here, there, False)
+    return movement(one, other, pair, [np.full(len(here), noise)] * 2, threshold)
+
+
+def compared(logs, one, other, noise=0.0, threshold=1.0):
+    """Movement between two landscapes, of which draws are the values with noise of that size."""
+    random = np.random.default_rng(8)
+    values = [np.asarray(values, float) for values in (one, other)]
+    known = [np.where(np.isnan(value), -np.inf, value) for value in values]
+    draws = tuple(value + noise * random.standard_normal((400, len(value))) for value in known)
+    both = landscape(logs, values[0]), landscape(logs, values[1], "uniform-0.2")
+    return compare(*both, draws, noise, threshold)
+
+
+# --- overlap of regions and of ellipses -----------------------------------------------------------
+
+
+def test_jaccard_is_the_common_points_over_those_in_either():
+    one = np.array([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0]], bool)
+    other = np.array([[0, 1, 1, 1, 0], [0, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0]], bool)
+    np.testing.assert_array_equal(jaccard(one, other), [0.5, 0, 1, NAN])
+
+
+def shapes(*rows):
+    """Ellipses of length, width, first, second and angle, one a row."""
+    return Ellipses(*np.array(rows, float).T)
+
+
+def test_the_same_ellipse_overlaps_wholly_and_a_distant_one_not_at_all():
+    some = shapes([2, 0.5, 1, -3, 0.7], [2, 0.5, 1, -3, 0.7], [2, 1, 0, 0, 0.2])
+    others = shapes([2, 0.5, 1, -3, 0.7], [2, 0.5, 5, -3, 0.7], [2, 1, 0, 0, 0.2 - math.pi])
+    np.testing.assert_allclose(ellipse_overlaps(some, others), [1, 0, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize("apart", [0.3, 1.0, 1.9])
+def test_two_circles_overlap_in_a_lens(apart):
+    # Of radius 1: area of the lens between two equal circles.
+    lens = 2 * math.acos(apart / 2) - apart / 2 * math.sqrt(4 - apart**2)
+    for turn in (0, 0.6, math.pi / 2):
+        other = shapes([2, 2, apart * math.cos(turn), apart * math.sin(turn), 0])
+        found = ellipse_overlaps(shapes([2, 2, 0, 0, 0]), other)[0]
+        assert found == pytest.approx(lens / (2 * math.pi - lens), abs=2e-3)
+
+
+def test_of_an_ellipse_within_another_the_areas_are_compared():
+    found = ellipse_overlaps(shapes([2, 1, 0, 0, 0.4]), shapes([0.6, 0.5, 0.1, 0, -0.9]))
+    assert found[0] == pytest.approx(0.6 * 0.5 / (2 * 1), abs=2e-3)
+
+
+def test_turned_ellipses_overlap_as_counted_on_a_fine_raster():
+    random = np.random.default_rng(9)
+    ticks = np.linspace(-2, 2, 1001)
+    x, y = np.meshgrid(ticks, ticks)
+    rows, inside = [], []
+    for _ in range(12):
+        length, width = np.sort(random.uniform(0.3, 2, 2))[::-1]
+        first, second, angle = *random.uniform(-0.5, 0.5, 2), random.uniform(-1.57, 1.57)
+        rows.append([length, width, first, second, angle])
+        along = (x - first) * math.cos(angle) + (y - second) * math.sin(angle)
+        across = (y - second) * math.cos(angle) - (x - first) * math.sin(angle)
+        inside.append((2 * along / length) ** 2 + (2 * across / width) ** 2 <= 1)
+    found = ellipse_overlaps(shapes(*rows[::2]), shapes(*rows[1::2]))
+    expected = [
+        (one & other).sum() / (one | other).sum()
+        for one, other in zip(inside[::2], inside[1::2], strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+
+
+def test_a_missing_ellipse_overlaps_with_nothing_that_is_known():
+    missing = shapes([NAN, NAN, 0, 0, NAN])
+    assert np.isnan(ellipse_overlaps(missing, shapes([2, 1, 0, 0, 0])))
+
+
+# --- the band -------------------------------------------------------------------------------------
+
+
+def as_draw(ellipse):
+    """A measured ellipse of two deviations, as the only draw."""
+    return shapes([ellipse.length, ellipse.width, *ellipse.centre, ellipse.angle])
+
+
+@pytest.mark.parametrize(("a", "b"), [(-5.0, 1.0), (-3.0, 0.4), (-2.0, -0.7), (-6.0, 2.5)])
+def test_points_on_a_line_give_its_band(a, b):
+    first = np.linspace(-2.5, -0.5, 7)
+    shape = as_draw(confidence_ellipse(10**first, 10 ** (a - b * first)))
+    found = band(shape.first, shape.second, shape.angle)
+    assert found.a == pytest.approx((a, a, a)) and found.b == pytest.approx((b, b, b))
+
+
+def test_where_lr_times_weight_decay_is_the_same_the_relation_is_inverse():
+    lr = np.geomspace(0.003, 0.3, 6)
+    shape = as_draw(confidence_ellipse(lr, 5e-6 / lr))
+    found = band(shape.first, shape.second, shape.angle)
+    assert found.b.estimate == pytest.approx(1)
+    assert found.a.estimate == pytest.approx(math.log10(5e-6))
+
+
+def test_a_band_that_may_be_vertical_has_no_slope():
+    for angles in ([88, 89, 91, 92], [-89, -90, 89, 88], [90 - 1e-14] * 4):
+        # As arctan2 gives them.
+        turned = np.deg2rad((np.array(angles) + 90) % 180 - 90)
+        found = band(np.zeros(4), np.zeros(4), turned)
+        assert np.isnan(found.b).all() and np.isnan(found.a).all()
+
+
+def test_few_draws_beyond_the_vertical_are_the_steepest():
+    # One in a hundred lies beyond -90 degrees, where the slope has the other sign.
+    angles = np.deg2rad(np.concatenate([np.linspace(-85, -60, 990), np.full(10, 88.0)]))
+    b = band(np.zeros(1000), np.zeros(1000), angles).b
+    ends = np.quantile(
+        np.concatenate([np.full(10, -92.0), np.linspace(-85, -60, 990)]), [0.025, 0.975]
+    )
+    assert (b.high, b.low) == pytest.approx(tuple(-np.tan(np.deg2rad(ends))))
+    assert b.low < b.estimate < b.high
+
+
+# --- permutation test -----------------------------------------------------------------------------
+
+
+def test_without_a_shift_small_probabilities_are_as_rare_as_they_should_be():
+    random, logs = np.random.default_rng(10), decades(5)
+    found = []
+    for k in range(200):
+        one, other = bowl(logs) + 0.5 * random.standard_normal((2, len(logs)))
+        found.append(permutation_test(one, other - 2, logs, 1.0, seed=k))
+    share = np.mean(np.array(found) <= 0.05)
+    # Binomial of 200 at 5 %: two and a half deviations are 3.9 %.
+    assert 0.02 <= share <= 0.09
+    assert 0.4 < np.mean(found) < 0.65
+
+
+def test_a_large_shift_is_no_chance():
+    random, logs = np.random.default_rng(11), decades(7)
+    one, other = bowl(logs, -0.4, 0.4), bowl(logs, 0.4, -0.4)
+    noise = 0.3 * random.standard_normal((2, len(logs)))
+    assert permutation_test(one + noise[0], other + noise[1], logs, 1.0) < 0.01
+    assert permutation_test(one + noise[0], one + noise[1], logs, 1.0) > 0.05
+
+
+def test_equal_landscapes_are_as_far_apart_as_any_exchange_of_them():
+    logs = decades(4)
+    assert permutation_test(bowl(logs), bowl(logs) - 3, logs, 1.0) == 1
+
+
+# --- the whole comparison -------------------------------------------------------------------------
+
+
+def test_rank_correlations_are_those_counted_by_hand():
+    one = [90.0, 89.0, 85.0, 88.0, 70.0, 86.0, NAN, 60.0, 71.0]
+    other = [80.0, 81.0, 75.0, 76.0, 60.0, 79.0, 82.0, NAN, 59.0]
+    found = compared(decades(3), one, other)
+    # Ranks of the seven common points, from the lowest.
+    ranks = [7, 6, 3, 5, 1, 4, 2], [6, 7, 3, 4, 2, 5, 1]
+    apart = sum((a - b) ** 2 for a, b in zip(*ranks, strict=True))
+    pairs = list(combinations(zip(*ranks, strict=True), 2))
+    agree = sum(math.copysign(1, (a[0] - b[0]) * (a[1] - b[1])) for a, b in pairs)
+    assert found.n == 7 and apart == 6 and len(pairs) == 21 and agree == 15
+    assert found.spearman == pytest.approx(1 - 6 * 6 / (7 * 48))
+    assert found.kendall == pytest.approx(15 / 21)
+
+
+def test_of_a_flat_landscape_no_rank_correlation_is_known():
+    found = compared(decades(3), np.full(9, 90.0), bowl(decades(3)))
+    assert math.isnan(found.spearman) and math.isnan(found.kendall)
+
+
+def test_rank_correlation_without_noise_is_that_of_the_draws():
+    random, logs = np.random.default_rng(12), decades(5)
+    one, other = bowl(logs), bowl(logs, 0.5, -0.3)
+    draws = tuple(values + 0.3 * random.standard_normal((300, 25)) for values in (one, other))
+    pair = landscape(logs, one), landscape(logs, other, "uniform-0.2")
+    found = compare(*pair, draws, 0.3, 1.0).spearman_interval
+    expected = [spearmanr(*rows).statistic for rows in zip(*draws, strict=True)]
+    assert found == pytest.approx(np.quantile(expected, [0.5, 0.025, 0.975]))
+
+
+def test_ranks_that_differ_by_no_more_than_noise_may_be_the_same():
+    random, logs = np.random.default_rng(13), decades(5)
+    # Two measurements of one landscape, and what either leaves open.
+    one, other = bowl(logs) + 0.2 * random.standard_normal((2, 25))
+    found = compared(logs, one, other, noise=0.2).spearman_interval
+    assert found.estimate < 1 and found.high == 1
+    moved = compared(logs, one, bowl(logs, 0.5, -0.5), noise=0.2).spearman_interval
+    assert moved.high < 1
+
+
+def test_noise_alone_leaves_an_overlap_that_depends_on_its_size():
+    logs = decades(9)
+    # No point lies 0.9 below the best, where the least noise would decide.
+    quiet = compared(logs, bowl(logs), bowl(logs), noise=1e-6, threshold=0.9).overlap
+    assert quiet.measured == 1 and quiet.expected == pytest.approx((1, 1, 1)) and quiet.p == 1
+    loud = compared(logs, bowl(logs), bowl(logs), noise=1.0).overlap
+    assert loud.expected.estimate < 0.5
+
+
+def test_regions_of_a_moved_landscape_overlap_less_than_by_noise():
+    random, logs = np.random.default_rng(14), decades(9)
+    noise = 0.2 * random.standard_normal((2, 81))
+    same = compared(logs, bowl(logs) + noise[0], bowl(logs) + noise[1], noise=0.2)
+    moved = compared(logs, bowl(logs) + noise[0], bowl(logs, 0.5, -0.5) + noise[1], noise=0.2)
+    assert same.overlap.p > 0.05 and moved.overlap.p < 0.01
+    assert moved.overlap.measured < moved.overlap.expected.low
+    assert same.shift.p > 0.05 and moved.shift.p < 0.01
+
+
+def test_the_shift_of_a_landscape_is_found():
+    logs = decades(13)
+    found = compared(logs, bowl(logs), bowl(logs, 0.25, -0.5), noise=0.01).shift
+    # The grid is moved onto itself, by one point and by two.
+    assert found.measured == pytest.approx(math.hypot(0.25, 0.5), abs=1e-9)
+    assert found.first.estimate == pytest.approx(0.25, abs=0.03)
+    assert found.second.estimate == pytest.approx(-0.5, abs=0.03)
+    assert found.distance.low > 0.4 and found.distance.high < 0.7
+
+
+def test_a_grid_that_grew_further_is_no_shift_and_no_longer_region():
+    """Along the second axis the valley has no end, so that its region ends where its grid does."""
+    random, logs = np.random.default_rng(16), decades(9)
+    grown = np.array(list(product(np.unique(logs[:, 0]), np.arange(-2.5, 1.01, 0.25))))
+    pair = [
+        landscape(places, 90 - 4 * places[:, 0] ** 2, variant)
+        for places, variant in ((logs, "unpruned"), (grown, "uniform-0.2"))
+    ]
+    values = [one.points["value"].to_numpy() for one in pair]
+    draws = tuple(row + 0.05 * random.standard_normal((400, len(row))) for row in values)
+    found = compare(*pair, draws, 0.05, 0.9)
+    assert found.n == len(logs) and found.overlap.measured == 1
+    assert found.shift.measured == 0 and found.shift.distance.low == 0
+    assert found.shift.distance.high < 0.1 and found.shift.p == 1
+    assert found.lengths[0].estimate == pytest.approx(found.lengths[1].estimate, abs=0.02)
+    assert found.ellipse_overlap.estimate > 0.9
+
+
+def test_where_one_region_is_too_small_for_an_ellipse_no_shift_is_told():
+    logs = decades(5)
+    peak = np.where((logs == 0).all(axis=1), 99.0, 90.0 + logs.sum(axis=1) / 10)
+    found = compared(logs, bowl(logs), peak, noise=0.01)
+    assert math.isnan(found.shift.measured) and math.isnan(found.shift.p)
+    assert np.isnan(found.shift.distance).all() and np.isnan(found.ellipse_overlap).all()
+
+
+def test_ellipses_of_one_landscape_overlap_and_of_a_moved_one_do_not():
+    logs = decades(13)
+    same = compared(logs, bowl(logs), bowl(logs), noise=1e-6, threshold=0.9).ellipse_overlap
+    away = compared(logs, bowl(logs, -0.75, -0.75), bowl(logs, 0.75, 0.75), 1e-6, 0.9)
+    assert same == pytest.approx((1, 1, 1)) and away.ellipse_overlap == (0, 0, 0)
+
+
+def test_landscapes_over_other_axes_are_not_compared():
+    logs = decades(3)
+    one = landscape(logs, bowl(logs))
+    other = landscape(logs, bowl(logs), "uniform-0.2", axes=("lr", "momentum"))
+    draws = (bowl(logs)[None], bowl(logs)[None])
+    with pytest.raises(HpstudyError, match="'uniform-0.2' over lr x momentum"):
+        compare(one, other, draws, 0.1, 1.0)
+
+
+def test_a_comparison_repeats():
+    random, logs = np.random.default_rng(15), decades(5)
+    one, other = bowl(logs) + 0.3 * random.standard_normal((2, 25))
+    first, second = (compared(logs, one, other, noise=0.3) for _ in range(2))
+    assert first.overlap == second.overlap and first.shift == second.shift

@@ -1,0 +1,168 @@
+"""Performance risk, against values worked by hand from equations 3.3 to 3.6."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpstudy.analysis.landscape import landscapes
+from hpstudy.analysis.risk import risk, risks
+from hpstudy.errors import HpstudyError
+
+DECAYS = (1e-5, 1e-4, 1e-3, 1e-2)
+
+
+def study(**accuracies):
+    """Landscapes of networks trained at lr 0.1 and the four weight decays; None: not trained."""
+    rows = [
+        (name, 0.1, decay, 0, value)
+        for name, values in accuracies.items()
+        for decay, value in zip(DECAYS, values, strict=True)
+        if value is not None
+    ]
+    return landscapes(pd.DataFrame(rows, columns=["variant", "lr", "weight_decay", "seed", "top1"]))
+
+
+# Dense 0.5-ROI: 93.6, 94.0 and 93.8. The pruned network's own best, 80.0, lies outside of it.
+HAND = study(unpruned=[93.6, 94.0, 93.8, 90.0], pruned=[78.0, 79.0, 79.6, 80.0])
+
+
+def test_risk_of_the_pruned_network_by_hand():
+    # Shortfalls 80 - (78, 79, 79.6) = 2, 1, 0.4; mean 3.4 / 3; equation 3.5 divides by n:
+    # squares 4 + 1 + 0.16 = 5.16, variance 5.16 / 3 - (3.4 / 3)^2 = 1.72 - 11.56 / 9.
+    found = risks(HAND)["pruned"]
+    assert found.n == 3
+    assert found.mean == pytest.approx(3.4 / 3)
+    assert found.std == pytest.approx(math.sqrt(1.72 - 11.56 / 9))
+    assert found.relative_mean == pytest.approx(3.4 / 3 / 80)
+    assert found.relative_std == pytest.approx(math.sqrt(1.72 - 11.56 / 9) / 80)
+    assert found.points["risk"].tolist() == pytest.approx([2.0, 1.0, 0.4])
+    assert found.points["relative"].tolist() == pytest.approx([0.025, 0.0125, 0.005])
+    assert found.points["value"].tolist() == [78.0, 79.0, 79.6]
+    assert found.missing.empty
+
+
+def test_risk_of_the_dense_network_is_against_its_own_best():
+    # Shortfalls 0.4, 0, 0.2; mean 0.2; variance (0.04 + 0.04 + 0) / 3.
+    found = risks(HAND)["unpruned"]
+    assert found.mean == pytest.approx(0.2)
+    assert found.std == pytest.approx(math.sqrt(0.08 / 3))
+    assert found.relative_mean == pytest.approx(0.2 / 94)
+
+
+def test_wider_region_takes_in_more_points():
+    # 4.0 below 94.0 takes in 90.0, where the pruned network is at its best.
+    found = risk(HAND["unpruned"], HAND["pruned"], threshold=4.0)
+    assert found.threshold == 4.0
+    assert found.n == 4
+    assert found.mean == pytest.approx(3.4 / 4)
+
+
+def test_region_is_of_the_dense_network_and_not_of_the_pruned_one():
+    there = risks(HAND)["pruned"].points
+    assert there["weight_decay"].tolist() == [1e-5, 1e-4, 1e-3]
+
+
+def test_order_is_that_of_the_landscapes():
+    found = risks(study(b=[1.0] * 4, unpruned=[2.0] * 4, a=[3.0] * 4))
+    assert list(found) == ["unpruned", "b", "a"]
+    assert [one.variant for one in found.values()] == list(found)
+
+
+@pytest.mark.parametrize("hole", [None, math.nan])
+def test_points_without_a_value_are_listed_and_left_out(hole):
+    # Left are the shortfalls 80 - 78 and 80 - 79.6, mean 1.2.
+    found = risks(study(unpruned=[93.6, 94.0, 93.8, 90.0], pruned=[78.0, hole, 79.6, 80.0]))
+    assert found["pruned"].n == 2
+    assert found["pruned"].mean == pytest.approx(1.2)
+    assert found["pruned"].missing.to_numpy().tolist() == [[0.1, 1e-4]]
+
+
+def test_network_without_any_value_in_the_region_has_no_risk():
+    found = risks(study(unpruned=[94.0, 90.0, 90.0, 90.0], pruned=[None, 79.0, 79.6, 80.0]))
+    assert found["pruned"].n == 0
+    assert np.isnan([found["pruned"].mean, found["pruned"].std]).all()
+    assert len(found["pruned"].missing) == 1
+
+
+def test_network_that_is_right_about_nothing_has_no_relative_risk():
+    found = risks(study(unpruned=[94.0] * 4, pruned=[0.0] * 4))["pruned"]
+    assert found.mean == 0.0
+    assert np.isnan(found.relative_mean)
+
+
+def test_seeds_are_averaged_before_the_best_is_taken():
+    # Means 91 and 90; the best of the means is 91, though one run reached 94.
+    rows = [("unpruned", 0.1, 1e-4, 0, 94.0), ("unpruned", 0.1, 1e-4, 1, 88.0)]
+    rows += [("unpruned", 0.1, 1e-3, seed, 90.0) for seed in (0, 1)]
+    table = pd.DataFrame(rows, columns=["variant", "lr", "weight_decay", "seed", "top1"])
+    found = risks(landscapes(table), threshold=1.0)["unpruned"]
+    assert found.n == 2
+    assert found.mean == pytest.approx(0.5)
+
+
+def test_grid_points_of_two_tables_meet_although_their_floats_differ():
+    columns = ["variant", "lr", "weight_decay", "seed", "top1"]
+    one = landscapes(pd.DataFrame([("unpruned", 0.1, 1e-4, 0, 94.0)], columns=columns))
+    other = [("unpruned", 0.1 + 1e-12, 1e-4 * (1 - 1e-13), 0, 80.0)]
+    found = risk(one["unpruned"], landscapes(pd.DataFrame(other, columns=columns))["unpruned"])
+    assert (found.n, found.mean) == (1, 0.0)
+
+
+def test_negative_threshold_is_refused():
+    with pytest.raises(HpstudyError, match="-1"):
+        risks(HAND, threshold=-1.0)
+
+
+four = st.lists(st.floats(1, 100), min_size=4, max_size=4)
+
+
+@settings(deadline=None, max_examples=50)
+@given(four, four, st.floats(0, 5))
+def test_dense_risk_is_at_most_the_threshold_and_no_risk_is_negative(dense, pruned, threshold):
+    # Section 4.2: the risk on the unpruned model is at most 0.5 since 0.5-ROI is so defined.
+    found = risks(study(unpruned=dense, pruned=pruned), threshold)
+    assert found["unpruned"].points["risk"].max() <= threshold + 1e-6
+    assert found["unpruned"].points["risk"].min() == 0
+    assert found["pruned"].points["risk"].min() >= 0
+    assert 0 <= found["pruned"].mean <= max(pruned) - min(pruned) + 1e-9
+
+
+@settings(deadline=None, max_examples=50)
+@given(four, four)
+def test_relative_risk_is_the_risk_in_units_of_the_best(dense, pruned):
+    found = risks(study(unpruned=dense, pruned=pruned))["pruned"]
+    assert found.relative_mean * max(pruned) == pytest.approx(found.mean)
+    assert found.relative_std * max(pruned) == pytest.approx(found.std, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=50)
+@given(four, st.floats(0, 5))
+def test_network_with_the_same_landscape_has_the_same_risk(values, threshold):
+    # Section 4.2: were the good hyperparameters the same, the risk would be the dense network's.
+    found = risks(study(unpruned=values, pruned=values), threshold)
+    assert found["pruned"].mean == found["unpruned"].mean
+    assert found["pruned"].std == found["unpruned"].std
+
+
+def test_risk_is_over_the_axes_of_the_landscapes():
+    rows = [("unpruned", 32, 0.9, 94.0), ("unpruned", 64, 0.9, 90.0)]
+    rows += [("pruned", 32, 0.9, 78.0), ("pruned", 64, 0.9, 80.0)]
+    table = pd.DataFrame(rows, columns=["variant", "batch_size", "momentum", "top1"])
+    found = risks(landscapes(table, axes=("momentum", "batch_size")))["pruned"]
+    assert (found.n, found.mean) == (1, 2.0)
+    assert found.points[["momentum", "batch_size"]].to_numpy().tolist() == [[0.9, 32]]
+
+
+def test_landscapes_of_other_axes_have_no_risk_in_common():
+    table = pd.DataFrame(
+        [("unpruned", 0.1, 1e-4, 0.9, 94.0)],
+        columns=["variant", "lr", "weight_decay", "momentum", "top1"],
+    )
+    one = landscapes(table)["unpruned"]
+    other = landscapes(table, axes=("lr", "momentum"))["unpruned"]
+    with pytest.raises(HpstudyError, match="lr x weight_decay.*lr x momentum"):
+        risk(one, other)

@@ -1,0 +1,166 @@
+"""Names from users are refused, or shown as they are: never a path elsewhere, never markup."""
+
+import json
+from html.parser import HTMLParser
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+import synthetic
+import tiny
+
+from hpstudy.analysis.comparison import compare, read_runs
+from hpstudy.analysis.study_results import read_results
+from hpstudy.config.study import Study
+from hpstudy.plots import drawing
+from hpstudy.plots.interactive import interactive_html
+from hpstudy.report.comparetext import format_text
+from hpstudy.report.htmltable import show_table
+from hpstudy.report.recordtables import provenance
+from hpstudy.report.view import view_page
+from hpstudy.storage.tables import is_plain
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "<!--<script>",
+    '"><svg onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "<b>bold</b>",
+    '<a href="javascript:alert(1)">a</a>',
+    "&lt;b&gt; &amp;",
+    "$x$ and \\(y\\)",
+    "`code` **bold** {ref}`there`",
+    "[a](javascript:alert(1)) ![b](c)",
+    "../../etc/x",
+    "/etc/x",
+    "..",
+    "=cmd|' /C calc'!A0",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+]
+ALL = " ".join(HOSTILE)
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, and its text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.text, self.data = [], "", ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, *(name for name, _ in attributes)))
+
+    def handle_data(self, data):
+        if self.elements[-1:] and self.elements[-1][0] == "script":
+            self.data += data
+        self.text += data
+
+
+def same(draw, name, harmless="a"):
+    """A page of a name, which has the elements that it has with a harmless one."""
+    page = Page(draw(name))
+    assert page.elements == Page(draw(harmless)).elements
+    return page
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    (name,) = synthetic.write(folder, 3, 1, ["resnet56"])
+    return folder, read_results([folder])[name]
+
+
+# --- refused --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_study_is_called_so(name):
+    with pytest.raises(ValueError, match="must be 1 to 64 small letters"):
+        Study.model_validate(tiny.changed(tiny.STUDY, {"name": name}))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_published_network_or_hyperparameter_is_called_so(name, study, tmp_path, refused):
+    folder, _ = study
+    assert not is_plain(name)
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    table = pd.read_csv(folder / "synthetic-resnet56.csv")
+    for spoilt in (table.replace("uniform-0.2", name), table.assign(**{name: 1})):
+        spoilt.to_csv(tmp_path / "synthetic-resnet56.csv", index=False)
+        assert "a name on a page" in refused(read_results, [tmp_path])
+
+
+# --- shown as they are ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The HTML that a function displays."""
+
+    def shown(show, *arguments):
+        parts = []
+        monkeypatch.setattr("IPython.display.display", lambda one, **options: parts.append(one))
+        show(*arguments)
+        return "".join(one["text/html"] if isinstance(one, dict) else one.data for one in parts)
+
+    return shown
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_tables_and_captions_show_it(name, shown):
+    def draw(word):
+        frame = pd.DataFrame({"layer": [word], word: [word], "variant": [word]})
+        return shown(show_table, frame, word, word)
+
+    page = same(draw, name)
+    # Caption and label, two headings, three cells.
+    assert page.text.count(name) >= 5 or name in ("..", "+1", "-1")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_figures_carry_it_as_data(name, shown):
+    def draw(word):
+        figure = go.Figure(layout={"title": {"text": word}})
+        return shown(drawing.show, figure, word, word)
+
+    page = same(draw, name)
+    assert json.loads(page.data)["layout"]["title"]["text"] == name
+    # After "<!--<script>" a browser would take the end of the script for a part of it.
+    assert "<!--" not in draw(name)
+
+
+def test_saved_view_shows_all_of_them():
+    page = same(lambda word: view_page(go.Figure(layout={"meta": word}), word, word, ""), ALL)
+    assert page.text.count(ALL) >= 3
+
+
+def test_data_folder_and_command_of_a_record_are_shown(study, shown):
+    published = study[1]
+
+    def of(word):
+        said = {"study.data.name": f"folder:{word}", "record.command": f"hpstudy run {word}"}
+        record = tiny.changed(published.record, said)
+        return type(published)(published.name, published.table, record)
+
+    page = same(lambda word: interactive_html(of(word)), ALL)
+    assert f"folder:{ALL}" in json.loads(page.data)["label"]
+    page = same(lambda word: shown(show_table, provenance([of(word)])), ALL)
+    assert f"folder:{ALL}" in page.text and f"hpstudy run {ALL}" in page.text
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name.isprintable()])
+def test_a_table_of_ones_own_is_compared_with_its_names_as_they_are(name, tmp_path):
+    rows = [("unpruned", 0.1, 1e-4, 0, 93.0), (name, 0.1, 1e-4, 0, 92.0)]
+    path = tmp_path / "runs.csv"
+    header = ["variant", "lr", "weight_decay", "seed", "top1"]
+    pd.DataFrame(rows, columns=header).to_csv(path, index=False)
+    result = compare(read_runs(path))
+    assert list(json.loads(json.dumps(result))["landscapes"]) == ["unpruned", name]
+    assert f"\n  {name}\n" in format_text(result)

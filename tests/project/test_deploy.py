@@ -1,0 +1,171 @@
+"""How to run on many machines: the files of deploy/ and the page about them fit the program."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from hpstudy.cli import app
+
+ROOT = Path(__file__).parents[2]
+SLURM = sorted((ROOT / "deploy" / "slurm").iterdir())
+KUBERAY = ROOT / "deploy" / "kuberay"
+
+
+@pytest.fixture(scope="module")
+def page():
+    return (ROOT / "book" / "machines.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def manifests():
+    """Every object that the manifests make, by kind and name."""
+    return {
+        (one["kind"], one["metadata"]["name"]): one
+        for path in KUBERAY.glob("*.yaml")
+        for one in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    }
+
+
+@pytest.fixture(scope="module")
+def job(manifests):
+    return manifests["RayJob", "hpstudy"]["spec"]
+
+
+def pod(group):
+    """Specification of a group's pods, and their one container."""
+    specification = group["template"]["spec"]
+    (container,) = specification["containers"]
+    return specification, container
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_every_command_has_the_options_that_it_is_given(page, job):
+    shown = "\n".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL))
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in SLURM)
+    lines = [*shown.splitlines(), *scripts.splitlines(), job["entrypoint"]]
+    submitted = [line for line in lines if line.startswith("sbatch ")]
+    lines += [f"hpstudy run {line.partition('sweep.sbatch')[2]}" for line in submitted]
+    known = typer.main.get_command(app).commands
+    seen = set()
+    for line in lines:
+        if not (match := re.match(r"hpstudy ([a-z]+) (.*)", line)):
+            continue
+        options = {
+            option
+            for parameter in known[match[1]].params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        given = {word for word in shlex.split(match[2]) if word.startswith("--")}
+        assert given <= options, line
+        seen |= given
+    assert {"--workers", "--executor", "--no-book"} <= seen
+
+
+def test_every_file_that_is_named_is_there(page):
+    named = set(re.findall(r"(?:deploy|params)/[\w./-]+\w", page))
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert {path.name for path in SLURM} | {"Dockerfile"} <= {Path(name).name for name in named} | {
+        "ray-node.sh"
+    }
+
+
+def test_the_job_asks_slurm_for_what_the_page_says():
+    text = (ROOT / "deploy" / "slurm" / "sweep.sbatch").read_text(encoding="utf-8")
+    asked = dict(
+        line.removeprefix("#SBATCH --").partition("=")[::2]
+        for line in text.splitlines()
+        if line.startswith("#SBATCH --")
+    )
+    assert asked["signal"] == "B:USR1@120"
+    assert asked["dependency"] == "singleton"
+    assert {"requeue", "no-kill"} <= set(asked)
+    assert text.index("set -euo pipefail") > text.rindex("#SBATCH")
+
+
+# --- the files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SLURM, ids=[path.name for path in SLURM])
+def test_scripts_are_sound_bash(path):
+    for command in ("bash", "-n"), (Path(sys.executable).with_name("shellcheck"),):
+        found = subprocess.run([*command, path], capture_output=True, text=True)
+        assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+
+
+def test_the_head_trains_nothing_and_alone_has_the_store(job):
+    head, workers = (
+        job["rayClusterSpec"]["headGroupSpec"],
+        job["rayClusterSpec"]["workerGroupSpecs"],
+    )
+    assert head["rayStartParams"]["num-cpus"] == "0"
+    assert "nvidia.com/gpu" not in pod(head)[1]["resources"]["limits"]
+    mounts = {one["mountPath"]: one["name"] for one in pod(head)[1]["volumeMounts"]}
+    assert mounts["/sweep/runs"] == "runs"
+    for group in workers:
+        shared = {one["mountPath"]: one["name"] for one in pod(group)[1]["volumeMounts"]}
+        assert "runs" not in shared.values()
+        # Images and checkpoints have one path on all nodes.
+        assert shared == {path: name for path, name in mounts.items() if name == "shared"}
+        assert "/sweep/runs/checkpoints" in shared
+
+
+def test_pods_ask_for_what_they_may_use(job):
+    cluster = job["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        specification, container = pod(group)
+        assert container["resources"]["requests"] == container["resources"]["limits"]
+        assert {one["name"] for one in container["volumeMounts"]} == {
+            one["name"] for one in specification["volumes"]
+        }
+        assert specification["securityContext"]["runAsUser"] == 1000
+    (group,) = cluster["workerGroupSpecs"]
+    assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+
+
+def test_claims_of_the_pods_are_made_and_outlive_them(manifests, job):
+    head, _ = pod(job["rayClusterSpec"]["headGroupSpec"])
+    files = manifests["Pod", "hpstudy-files"]["spec"]
+    for volumes in head["volumes"], files["volumes"]:
+        for volume in volumes:
+            if claim := volume.get("persistentVolumeClaim"):
+                assert ("PersistentVolumeClaim", claim["claimName"]) in manifests
+    modes = {
+        name: one["spec"]["accessModes"]
+        for (kind, name), one in manifests.items()
+        if kind == "PersistentVolumeClaim"
+    }
+    assert modes == {"hpstudy-runs": ["ReadWriteOnce"], "hpstudy-shared": ["ReadWriteMany"]}
+    assert "PersistentVolumeClaim" not in (KUBERAY / "sweep.yaml").read_text(encoding="utf-8")
+
+
+def test_a_sweep_has_the_time_to_end_before_its_pod_does(job):
+    head, container = pod(job["rayClusterSpec"]["headGroupSpec"])
+    values = {one["name"]: one["value"] for one in container["env"]}
+    assert int(values["RAY_JOB_STOP_WAIT_TIME_S"]) < head["terminationGracePeriodSeconds"]
+    assert values["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_one_image_and_one_ray_version(job):
+    cluster = job["rayClusterSpec"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    assert len({pod(group)[1]["image"] for group in groups}) == 1
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert f"\nray=={cluster['rayVersion']}\n" in pins
+
+
+def test_the_image_is_built_from_what_is_let_into_it():
+    text = (KUBERAY / "Dockerfile").read_text(encoding="utf-8")
+    copied = {name for line in re.findall(r"(?m)^COPY (.*) \S+$", text) for name in line.split()}
+    ignored = (KUBERAY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    assert copied == {line[1:] for line in ignored if line.startswith("!")}
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert "--constraint constraints.txt" in text and "USER 1000" in text

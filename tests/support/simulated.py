@@ -1,0 +1,107 @@
+"""Sweeps without training: accuracies are made up, and end in a shuffled order."""
+
+import math
+import random
+
+import tiny
+
+from hpstudy.storage.leases import Claims
+from hpstudy.storage.store import Store
+from hpstudy.sweep.executors.base import Ended
+from hpstudy.sweep.plan import Plan
+from hpstudy.sweep.run import _bar, run_on
+from hpstudy.sweep.scheduler import Dispatch
+from hpstudy.training.outcome import Outcome
+
+EPOCHS = 6
+
+
+def curve(accuracy, epochs=EPOCHS):
+    """Training losses that fall towards one that tells the accuracy."""
+    last = (95 - accuracy) / 20
+    return [last + 2.0 * 0.4**epoch for epoch in range(1, epochs + 1)]
+
+
+def bowl(lr, weight_decay, best=92.0):
+    """Accuracy that falls off with the decades from 0.01 and 0.01."""
+    x, y = math.log10(lr) + 2, math.log10(weight_decay) + 2
+    return best - 6 * (x + y) ** 2 - 1.5 * (x - y) ** 2
+
+
+def simulated(spec, keep_scores, race):
+    """What a worker does, with a made-up accuracy that depends on the setting and the network."""
+    best = 92.0 if spec.widths is None else 88.0
+    accuracy = bowl(spec.lr, spec.weight_decay, best) + 0.05 * math.sin(1e4 * spec.lr + spec.seed)
+    losses, verdict = curve(accuracy), None
+    for epoch in range(1, EPOCHS):
+        verdict = race and race.verdict(spec.lr, spec.weight_decay, losses[:epoch])
+        if verdict:
+            losses = losses[:epoch]
+            break
+    row = tiny.result(
+        top1=accuracy, epochs=len(losses), curve={"train_loss": losses, "loss": [], "top1": []}
+    )
+    ranking = {"weights_sha256": "0" * 64, "scores": simulated.scores} if keep_scores else None
+    return Outcome(row, ranking, verdict)
+
+
+class Simulated:
+    """An executor that trains nothing; what has ended is told of in a random order.
+
+    `fails` says of a job why it fails, if it does.
+    """
+
+    device = "cpu"
+
+    def __init__(self, workers=1, seed=0, fails=lambda job: None):
+        self.workers, self.random, self.fails = workers, random.Random(seed), fails
+        self.late, self.jobs = [], []
+
+    def calibrate(self, spec, classes, images, seconds):
+        return [(1e-6, 1e-6)] * self.workers
+
+    def start(self, job):
+        self.jobs.append(job)
+        self.late.append(job)
+        return True
+
+    def wait(self, seconds):
+        if not self.late:
+            return []
+        self.random.shuffle(self.late)
+        job = self.late.pop()
+        if failure := self.fails(job):
+            return [Ended(job, failure=failure)]
+        return [Ended(job, outcome=simulated(job.spec, job.keep_scores, job.race))]
+
+
+def simulated_plan(path, **changes):
+    axis = {"points": 9, "step": 0.2}
+    changes = {
+        "prior": {"lr": 0.01, "weight_decay": 0.01},
+        **{"grid.lr": axis, "grid.weight_decay": axis, "recipe.epochs": EPOCHS},
+        **changes,
+    }
+    return Plan(tiny.study(changes), Store(path))
+
+
+def swept(plan, workers=1, seed=0, lose_after=None, fails=lambda job: None):
+    """Table of a simulated sweep; it may be interrupted after so many runs, and gone on with."""
+    prepare(plan)
+    if lose_after is not None:
+        dispatch = Dispatch(plan, Simulated(workers, seed, fails), *of_a_sweep(plan))
+        for number, _ in enumerate(dispatch.run()):
+            if number == lose_after:
+                break
+    run_on(Simulated(workers, seed, fails), plan, lambda: None)
+    return plan.table()
+
+
+def prepare(plan):
+    widths = plan.network.cost.widths
+    simulated.scores = {layer: list(range(1, width + 1)) for layer, width in widths.items()}
+
+
+def of_a_sweep(plan):
+    """What a dispatch needs besides: claims that are void at once, a bar and prices."""
+    return Claims(plan.store.path), _bar("", 1), dict.fromkeys(plan.study.variants, 1.0)

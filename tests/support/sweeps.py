@@ -1,0 +1,51 @@
+"""Tables of simulated runs whose truth is known: parabolas in log10 of one or two axes."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from hpstudy.analysis.landscape import landscapes
+from hpstudy.analysis.run_tables.read import RunTable
+from hpstudy.analysis.study_analysis import Analysis
+
+AXES = ("lr", "weight_decay")
+
+
+def square(points, half=1.0):
+    """log10 of a square grid around 0, of shape (points squared, 2)."""
+    ticks = np.linspace(-half, half, points)
+    return np.array(list(product(ticks, ticks)))
+
+
+def scattered(points, generator, axes=2, half=1.0):
+    """log10 of a random search, of shape (points, axes)."""
+    return generator.uniform(-half, half, (points, axes))
+
+
+def parabola(logs, centre=0.0, steep=3.0, top=90.0):
+    """True values: `steep` points lost at one decade from the centre."""
+    return top - steep * ((logs - centre) ** 2).sum(axis=1)
+
+
+def sweep(variant, logs, truth, sigma, generator, seeds=1, shared=0.0):
+    """Runs of one network: noise of deviation `sigma`, and `shared` of an effect of each seed."""
+    rows = []
+    for seed in range(seeds):
+        values = truth + shared * generator.standard_normal()
+        values = values + sigma * generator.standard_normal(len(logs))
+        rows += [(variant, *10**at, seed, value) for at, value in zip(logs, values, strict=True)]
+    return pd.DataFrame(rows, columns=["variant", *AXES[: logs.shape[1]], "seed", "top1"])
+
+
+def analysed(*tables, **options):
+    """Analysis of the networks of some tables, the first of which is the dense one."""
+    table = pd.concat(tables)
+    options = {"axes": tuple(axis for axis in AXES if axis in table), **options}
+    return Analysis(landscapes(table, dense=table["variant"].iloc[0], **options))
+
+
+def read(table, dense="unpruned", metric="top1", goal="maximize", percent=True):
+    """Runs as the reader would return them."""
+    axes = tuple(axis for axis in table.columns if axis not in ("variant", "seed", metric))
+    return RunTable(table, dense, axes, metric, goal, percent, ["These are the runs."])

@@ -1,0 +1,125 @@
+"""Workers of this machine: one that ends or fails is replaced, and what it was at is told."""
+
+import multiprocessing
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+import faulty
+import pytest
+
+import hpstudy.sweep.executors.local
+from hpstudy.sweep.executors.local import STRIKES, open_pool
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    """A pool of faulty workers on the given devices."""
+    monkeypatch.setattr(hpstudy.sweep.executors.local, "serve", faulty.serve)
+
+    def pool(*devices):
+        monkeypatch.setattr(hpstudy.sweep.executors.local, "devices", lambda: list(devices))
+        return open_pool(len(devices))
+
+    return pool
+
+
+def job(seed, again=False):
+    """What a pool reads of a job; real ones would have its processes import half of the package."""
+    return SimpleNamespace(spec=SimpleNamespace(run_id=str(seed), seed=seed), again=again)
+
+
+def ended(pool):
+    """What has ended until nothing is running any more: (seed, outcome or reason)."""
+    said = []
+    while found := pool.wait(60):
+        said += [(one.job.spec.seed, one.outcome or one.failure.reason) for one in found]
+        if not pool._busy():
+            break
+    return said
+
+
+@pytest.mark.parametrize(
+    "seed, reason",
+    [
+        (faulty.EXITS, "the worker's process ended with status 7"),
+        (faulty.KILLED, "ended by SIGKILL, as the system does where memory runs out"),
+        (faulty.RAISES, "OutOfMemoryError: 80 GiB asked for"),
+    ],
+)
+def test_a_run_that_takes_its_worker_along_is_told_with_the_reason_and_others_go_on(
+    seed, reason, pool
+):
+    with pool("cpu", "cpu") as workers:
+        assert workers.start(job(seed)) and workers.start(job(10))
+        said = dict(ended(workers))
+        assert said[10] == "cpu" and reason in said[seed]
+        assert workers.start(job(20)) and workers.start(job(30))
+        assert sorted(ended(workers)) == [(20, "cpu"), (30, "cpu")]
+    assert multiprocessing.active_children() == []
+
+
+def test_a_second_attempt_has_the_only_device_to_itself(pool):
+    with pool("cpu", "cpu") as workers:
+        assert workers.start(job(faulty.RAISES)) and ended(workers)
+        assert workers.start(job(10))
+        assert not workers.start(job(faulty.RAISES, again=True))
+        assert ended(workers) == [(10, "cpu")]
+        assert workers.start(job(faulty.RAISES, again=True))
+        # Nothing else begins beside it.
+        assert not workers.start(job(20))
+        ended(workers)
+        assert workers.start(job(20))
+
+
+def test_a_second_attempt_goes_to_another_device_where_there_is_one(pool):
+    with pool("a", "b") as workers:
+        assert workers.start(job(faulty.RAISES)) and ended(workers)
+        assert workers.start(job(faulty.RAISES, again=True))
+        # The other device is idle and takes other runs meanwhile.
+        assert workers.start(job(10)) and (10, "a") in ended(workers)
+
+
+def test_a_device_that_fails_every_run_gets_no_more_and_the_others_go_on(pool, capsys):
+    with pool("gone", "b") as workers:
+        for seed in range(10, 10 * (STRIKES + 1), 10):
+            assert workers.workers == 2 and workers.start(job(seed))
+            assert "status 7" in ended(workers)[0][1]
+        assert workers.workers == 1
+        assert "a worker on gone gets no more runs" in capsys.readouterr().err
+        assert workers.start(job(100)) and ended(workers) == [(100, "b")]
+        assert not workers.start(job(10, again=True)) or ended(workers) == [(10, "b")]
+
+
+def test_a_machine_on_which_every_run_fails_is_given_up(pool, refused):
+    with pool("cpu") as workers:
+        for _ in range(STRIKES):
+            assert workers.start(job(faulty.EXITS)) and len(ended(workers)) == 1
+        words = refused(workers.wait, 0)
+        assert "no worker is left" in words and "status 7" in words and "--retry-failed" in words
+
+
+def test_a_refusal_is_told_after_what_others_have_finished(pool, refused):
+    with pool("cpu", "cpu") as workers:
+        workers.start(job(10)), workers.start(job(faulty.REFUSES))
+        while not all(worker.connection.poll() for worker in workers._workers):
+            time.sleep(0.01)
+        assert ended(workers) == [(10, "cpu")]
+        assert refused(workers.wait, 5) == "the images are cut short."
+
+
+def test_an_idle_worker_that_was_ended_is_replaced_before_it_gets_a_run(pool):
+    with pool("cpu") as workers:
+        workers.start(job(10)), ended(workers)
+        (process,) = multiprocessing.active_children()
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert workers.start(job(20)) and ended(workers) == [(20, "cpu")]
+
+
+def test_an_error_ends_the_workers_at_once(pool):
+    with pytest.raises(KeyboardInterrupt), pool("cpu", "cpu") as workers:
+        workers.start(job(10))
+        raise KeyboardInterrupt
+    assert multiprocessing.active_children() == []

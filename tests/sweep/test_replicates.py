@@ -1,0 +1,299 @@
+"""Replicates: further seeds where noise matters, at points that nothing but the results decides."""
+
+import json
+import math
+import random
+from collections import Counter
+
+import pandas as pd
+import pytest
+import tiny
+from simulated import simulated_plan, swept
+
+from hpstudy.analysis.landscape import landscapes
+from hpstudy.storage.store import Store
+from hpstudy.sweep.plan import Plan
+from hpstudy.sweep.pricing import format_to_come
+from hpstudy.sweep.publish import publish_study
+from hpstudy.sweep.replicates import points_to_repeat
+from hpstudy.sweep.run import sweep
+from hpstudy.sweep.schedule import tasks
+from hpstudy.training.early_stopping import Verdict
+
+NAN = math.nan
+REPLICATES = {"seeds": [5, 6], "random": 3}
+
+
+# --- the points -----------------------------------------------------------------------------------
+
+DENSE = {(1, 1): 90.0, (1, 2): 91.2, (2, 1): 91.0, (2, 2): 92.0, (3, 1): 80.0, (3, 2): 90.99}
+OWN = {(1, 1): 70.0, (1, 2): NAN, (2, 1): 88.5, (2, 2): 85.0, (3, 1): 89.0, (3, 2): 60.0}
+# At most a point below 92 and 89.
+REGIONS = [(1, 2), (2, 1), (2, 2), (3, 1)]
+
+
+def test_both_regions_are_repeated_and_nothing_beside_them_unless_asked_for():
+    assert points_to_repeat(OWN, DENSE, 1.0, 0, "a") == REGIONS
+    assert points_to_repeat(OWN, OWN, 1.0, 0, "a") == [(2, 1), (3, 1)]
+
+
+def test_points_beside_the_regions_are_drawn_once_each_and_only_with_a_value():
+    drawn = points_to_repeat(OWN, OWN, 1.0, 99, "a")[2:]
+    assert sorted(drawn) == [(1, 1), (2, 2), (3, 2)]
+    assert points_to_repeat(OWN, OWN, 1.0, 2, "a")[2:] == drawn[:2]
+
+
+def test_the_draw_depends_on_the_name_alone():
+    own = {(i, j): -math.hypot(i, j) for i in range(9) for j in range(9)}
+    shuffled = list(own.items())
+    random.Random(3).shuffle(shuffled)
+    once = points_to_repeat(own, own, 0.5, 4, "study unpruned")
+    assert points_to_repeat(dict(shuffled), own, 0.5, 4, "study unpruned") == once
+    assert points_to_repeat(own, own, 0.5, 4, "study uniform-0.2") != once
+
+
+def test_every_point_is_as_likely_to_be_drawn_as_any_other():
+    own = {(i, j): 90.0 - 9 * (i + j > 0) for i in range(3) for j in range(3)}
+    drawn = Counter(
+        point for n in range(2000) for point in points_to_repeat(own, own, 1.0, 2, str(n))[1:]
+    )
+    # Binomial of 2,000 draws at 2 in 8: five deviations are 97.
+    assert len(drawn) == 8 and max(abs(count - 500) for count in drawn.values()) < 97
+
+
+# --- in a plan ------------------------------------------------------------------------------------
+
+LR = [0.005, 0.01, 0.02, 0.04]
+# Accuracies at these; the 1.0-ROIs are 0.01 and 0.02, and 0.04.
+VALUES = {"unpruned": [80.0, 91.5, 92.0, 85.0], "uniform-0.2": [70.0, 80.0, 81.0, 84.0]}
+
+
+def line(path, **changes):
+    replicates = {"seeds": [5, 6], "random": 0}
+    return Plan(tiny.study({"grid.lr": LR, "replicates": replicates, **changes}), Store(path))
+
+
+@pytest.fixture
+def plan(tmp_path):
+    return line(tmp_path / "store.sqlite")
+
+
+def record(plan, variant, spec, top1):
+    scores = {layer: list(range(1, n + 1)) for layer, n in plan.network.cost.widths.items()}
+    ranking = {"weights_sha256": "0" * 64, "scores": scores}
+    tiny.record(plan.store, spec, tiny.result(top1=top1), ranking if spec == plan.prior else None)
+    plan.certify()
+
+
+def measure(plan, values=VALUES, but=()):
+    """Record what is missing at the grid's points, but for some (variant, lr)."""
+    while todo := [
+        (variant, spec)
+        for variant, spec in plan.missing()
+        if spec.seed in plan.study.seeds and (variant, spec.lr) not in but
+    ]:
+        for variant, spec in todo:
+            record(plan, variant, spec, values[variant][LR.index(spec.lr)])
+
+
+def again(plan):
+    """Settings (lr, seed) of the replicates that are known, by variant."""
+    own, found = plan.study.seeds, {}
+    for labels, spec in plan.runs():
+        if spec.seed not in own:
+            found.setdefault(labels["variant"], set()).add((spec.lr, spec.seed))
+    return found
+
+
+def test_replicates_are_planned_in_the_regions_that_the_grids_show(plan):
+    measure(plan)
+    dense = {(lr, seed) for lr in (0.01, 0.02) for seed in (5, 6)}
+    assert again(plan) == {
+        "unpruned": dense,
+        "uniform-0.2": dense | {(0.04, 5), (0.04, 6)},
+    }
+    missing = [(variant, spec.lr, spec.seed) for variant, spec in plan.missing()]
+    assert len(missing) == len(set(missing)) == 10
+    assert [(task.variant, task.spec.lr, task.spec.seed) for task in tasks(plan)] == missing
+    assert plan.counts().values.tolist() == [[8, 4, 0, 4], [10, 4, 0, 6]]
+
+
+def test_the_widest_threshold_makes_the_regions(tmp_path):
+    plan = line(tmp_path / "store.sqlite", roi=[8.0, 0.1], variants=[])
+    measure(plan)
+    assert {lr for lr, _ in again(plan)["unpruned"]} == {0.01, 0.02, 0.04}
+
+
+def test_regions_are_those_of_the_mean_over_the_studys_own_seeds(tmp_path):
+    plan = line(tmp_path / "store.sqlite", seeds=[0, 1], variants=[])
+    lucky = {0: [80.0, 91.5, 92.0, 92.0], 1: [80.0, 91.5, 92.0, 80.0]}
+    for variant, spec in plan.missing():
+        record(plan, variant, spec, lucky[spec.seed][LR.index(spec.lr)])
+    assert {lr for lr, _ in again(plan)["unpruned"]} == {0.01, 0.02}
+
+
+def test_a_network_whose_grid_has_not_ended_has_no_replicates_yet(plan):
+    measure(plan, but=[("uniform-0.2", 0.005)])
+    assert set(again(plan)) == {"unpruned"}
+    assert {spec.seed for variant, spec in plan.missing() if variant == "uniform-0.2"} == {0}
+
+
+def test_no_network_has_replicates_before_the_dense_grid_has_ended(plan):
+    measure(plan, but=[("unpruned", 0.005)])
+    assert again(plan) == {}
+    assert [(variant, spec.lr) for variant, spec in plan.missing()] == [("unpruned", 0.005)]
+
+
+def test_a_grid_that_is_to_be_extended_has_no_replicates_before_it_has_settled(tmp_path):
+    axis = {"points": 3, "step": 0.3, "extend": 1}
+    plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis, "variants": []})
+    better_above = lambda lr: 90 + 5 * math.log10(lr)  # noqa: E731
+    for variant, spec in plan.missing():
+        record(plan, variant, spec, better_above(spec.lr))
+    assert [spec.lr for _, spec in plan.missing()] == [0.0398107] and again(plan) == {}
+    record(plan, *plan.missing()[0], better_above(0.0398107))
+    # 1.5 points a step; the region touches the end, and the grid may not grow further.
+    assert again(plan) == {"unpruned": {(0.0398107, 5), (0.0398107, 6)}}
+
+
+def test_what_replicates_show_changes_neither_the_grid_nor_their_choice(tmp_path):
+    axis = {"points": 3, "step": 0.3, "extend": 2}
+    plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis, "variants": []})
+    bowl = lambda lr: 90 - 50 * (math.log10(lr) + 2) ** 2  # noqa: E731
+    for variant, spec in plan.missing():
+        record(plan, variant, spec, bowl(spec.lr))
+    before, chosen = plan.progress(), again(plan)
+    assert chosen == {"unpruned": {(0.01, 5), (0.01, 6)}}
+    for variant, spec in plan.missing():
+        record(plan, variant, spec, 20.0)
+    assert plan.progress().growths == before.growths and again(plan) == chosen
+    assert plan.missing() == []
+
+
+def test_replicates_change_no_other_runs_identity(tmp_path):
+    own = [spec.run_id for _, spec in line(tmp_path / "a.sqlite").runs()]
+    without = [spec.run_id for _, spec in line(tmp_path / "b.sqlite", replicates=None).runs()]
+    assert own == without
+    plan = line(tmp_path / "c.sqlite")
+    measure(plan)
+    other = line(plan.store.path, seeds=[0, 5, 6], replicates=None)
+    assert {spec.run_id for _, spec in plan.runs()} < {spec.run_id for _, spec in other.runs()}
+
+
+def test_one_pruned_network_alone_repeats_the_points_of_the_whole_study(tmp_path):
+    many = {"variants": ["uniform-0.2", "nonuniform-0.2"], "replicates": {**REPLICATES}}
+    plan = line(tmp_path / "store.sqlite", **many)
+    measure(plan, VALUES | {"nonuniform-0.2": [1.0, 2.0, 3.0, 4.0]})
+    part = Plan(plan.study, plan.store, pruning="uniform-0.2")
+    assert again(part) == {name: again(plan)[name] for name in ("unpruned", "uniform-0.2")}
+
+
+# --- in a sweep -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["whole", "raced"])
+def repeated(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("repeated") / "store.sqlite"
+    # A race needs a fine grid to stop anything.
+    axis = {"points": 9, "step": 0.2} if request.param else {"points": 5, "step": 0.4}
+    grid = {"grid.lr": axis, "grid.weight_decay": axis}
+    plan = simulated_plan(path, racing=request.param, replicates=REPLICATES, **grid)
+    return plan, swept(plan)
+
+
+def test_a_sweep_goes_on_until_all_replicates_are_trained(repeated):
+    plan, table = repeated
+    assert plan.missing() == [] and tasks(plan) == []
+    assert plan.counts()["missing"].sum() == 0
+    regions = {}
+    for variant, landscape in landscapes(table[table["seed"] == 0]).items():
+        inside = landscape.roi(1.0)[["lr", "weight_decay"]]
+        regions[variant] = set(inside.itertuples(index=False, name=None))
+    for variant, rows in table[table["seed"] > 0].groupby("variant"):
+        for seed, one in rows.groupby("seed"):
+            points = set(one[["lr", "weight_decay"]].itertuples(index=False, name=None))
+            region = regions[variant] | regions["unpruned"]
+            assert seed in REPLICATES["seeds"] and points > region
+            assert len(one) == len(points) == len(region) + REPLICATES["random"]
+    assert set(table["seed"]) == {0, 5, 6}
+    assert set(table.loc[table["seed"] > 0, "variant"]) == {"unpruned", "uniform-0.2"}
+
+
+def test_no_race_stops_a_replicate(repeated):
+    plan, table = repeated
+    assert table.loc[table["seed"] > 0, "top1"].notna().all()
+    assert not table.loc[table["seed"] > 0, "stopped"].any()
+    assert table["stopped"].any() == plan.study.racing
+
+
+@pytest.mark.parametrize("workers, seed, left", [(2, 1, None), (7, 2, 5)])
+def test_replicates_do_not_depend_on_workers_order_or_interruption(
+    workers, seed, left, repeated, tmp_path
+):
+    whole, table = repeated
+    plan = Plan(whole.study, Store(tmp_path / "store.sqlite"))
+    same = swept(plan, workers, seed, left and len(table) - left)
+    pd.testing.assert_frame_equal(same, table, check_exact=True)
+
+
+def test_a_study_is_complete_only_with_its_replicates(repeated, tmp_path, capsys):
+    plan, table = repeated
+    assert sweep(plan) == 0 and "nothing to train, complete" in capsys.readouterr().err
+    more = plan.study.model_dump() | {"replicates": REPLICATES | {"seeds": [5, 6, 7]}}
+    more = Plan(type(plan.study).model_validate(more), plan.store)
+    assert {spec.seed for _, spec in more.missing()} == {7}
+    assert len(more.missing()) == (table["seed"] == 5).sum()
+
+
+def test_what_another_studys_race_stopped_is_trained_to_its_end(tmp_path):
+    plan = line(tmp_path / "store.sqlite", racing=True, variants=[])
+    measure(plan)
+    (first, *_) = [spec for _, spec in plan.missing()]
+    tiny.stop(plan.store, first, tiny.result(), 1.0, Verdict(80.0, 1.0, 90.0))
+    assert first in [spec for _, spec in plan.missing()]
+    assert first in [task.spec for task in tasks(plan) if task.race is None]
+
+
+# --- published, and priced ------------------------------------------------------------------------
+
+
+def test_replicates_are_rows_of_the_published_table_with_their_seeds(plan, tmp_path):
+    measure(plan)
+    (variant, spec), *others = plan.missing()
+    record(plan, variant, spec, 91.25)
+    path = publish_study(plan, tmp_path, "hpstudy run tiny.yaml", 1)
+    rows = pd.read_csv(path).set_index("run_id")
+    assert len(rows) == 9
+    row = rows.loc[spec.run_id]
+    assert (row["variant"], row["lr"], row["seed"], row["top1"]) == (variant, spec.lr, 5, 91.25)
+    said = json.loads(path.with_suffix(".json").read_text())
+    assert said["study"]["replicates"] == {"seeds": [5, 6], "random": 0}
+    assert said["record"]["runs"] == 9
+    assert said["record"]["missing"] == {"unpruned": 3, "uniform-0.2": 6}
+
+
+def test_the_price_says_how_many_replicates_may_come(tmp_path):
+    plan = line(tmp_path / "store.sqlite", replicates=REPLICATES | {"random": 1})
+    # Of each network's four points two to four, with two seeds.
+    assert plan.replicates_to_come() == (8, 16)
+    price = {"grid_to_come": plan.grid_to_come(), "replicates_to_come": (8, 16)}
+    assert format_to_come(price) == "; then 8 to 16 replicates, once the grids have ended"
+    measure(plan, but=[("uniform-0.2", 0.005)])
+    assert plan.replicates_to_come() == (4, 8)
+    measure(plan)
+    assert plan.replicates_to_come() == (0, 0)
+    assert format_to_come({"grid_to_come": 0, "replicates_to_come": (0, 0)}) == ""
+    without = line(plan.store.path, replicates=None)
+    assert without.replicates_to_come() == (0, 0)
+
+
+def test_the_price_says_by_how_many_runs_grids_may_grow(tmp_path):
+    # Three points of each network, one of which may be added at either end; two seeds again.
+    axis = {"points": 3, "step": 0.3, "extend": 1}
+    plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis})
+    price = {"grid_to_come": plan.grid_to_come(), "replicates_to_come": plan.replicates_to_come()}
+    assert price == {"grid_to_come": 4, "replicates_to_come": (4, 20)}
+    assert format_to_come(price) == (
+        "; up to 4 more where a region touches the end of a grid; then 4 to 20 replicates, once "
+        "the grids have ended"
+    )

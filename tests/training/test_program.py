@@ -1,0 +1,99 @@
+"""Every way of doing a step gives the plain step's numbers."""
+
+import shutil
+
+import pytest
+import tiny
+import torch
+from test_training import recipe, same, small_network, weights
+
+from hpstudy.training.step import Program
+from hpstudy.training.trainer import Trainer
+
+PLAN = recipe(epochs=3, batch_size=20, lr_decay=0.2, lr_decay_epochs=(2,))
+SETTINGS = {"lr": 0.05, "weight_decay": 0.01, "seed": 3}
+
+
+def warmed(function):
+    """What a GPU does to record a graph, but with calls: warm-up steps, then the inputs' places."""
+    for _ in range(3):
+        function()
+    return function
+
+
+def ended(dtype=torch.float64, **options):
+    """Result and weights after training 45 images in batches of 20, 20 and 5."""
+    model = small_network(dtype)
+    result = Trainer(model, tiny.random_images(train=45, test=30), PLAN, **options).run(**SETTINGS)
+    return result, weights(model)
+
+
+def close(a, b, rtol):
+    return all(torch.allclose(a[key].double(), b[key].double(), rtol, rtol / 10) for key in a)
+
+
+# --- recorded steps -------------------------------------------------------------------------------
+
+
+def test_recorded_steps_are_the_plain_ones():
+    plain, plain_weights = ended()
+    recorded, recorded_weights = ended(capture=warmed)
+    for key in plain.curve:
+        assert recorded.curve[key] == pytest.approx(plain.curve[key], rel=1e-12), key
+    assert close(recorded_weights, plain_weights, 1e-12)
+
+
+def test_a_recorded_program_reads_its_inputs_anew_at_every_call():
+    seen = []
+    program = Program(lambda x, y: seen.append((x.item(), y.item())), warmed)
+    program.prepare(torch.tensor(1), torch.tensor(2))
+    assert seen == [(1, 2)] * 3
+    program(torch.tensor(3), torch.tensor(4))
+    program(torch.tensor(5), torch.tensor(6))
+    assert seen[3:] == [(3, 4), (5, 6)]
+
+
+@pytest.mark.parametrize("capture", [None, warmed])
+def test_a_run_does_not_depend_on_the_runs_before_it(capture):
+    fresh, fresh_weights = ended(torch.float32, capture=capture)
+    model = small_network(torch.float32)
+    start = weights(model)
+    trainer = Trainer(model, tiny.random_images(train=45, test=30), PLAN, capture=capture)
+    trainer.run(lr=1e30, weight_decay=1.0, seed=9)
+    trainer.measure(0.01)
+    model.load_state_dict(start)
+    again = trainer.run(**SETTINGS)
+    assert again.curve == fresh.curve and same(weights(model), fresh_weights)
+
+
+def test_measuring_changes_no_parameter_and_gives_times_per_image():
+    model = small_network()
+    before = weights(model)
+    training, evaluation = Trainer(model, tiny.random_images(), PLAN).measure(0.01)
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    assert 0 < training < 10 and 0 < evaluation < 10
+
+
+# --- other arithmetics ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_steps_are_the_plain_ones():
+    plain, plain_weights = ended()
+    fast, fast_weights = ended(arithmetic="float32-compiled")
+    for key in plain.curve:
+        assert fast.curve[key] == pytest.approx(plain.curve[key], rel=1e-12), key
+    assert close(fast_weights, plain_weights, 1e-12)
+
+
+def test_bfloat16_rounds_products_and_keeps_the_weights_in_float32():
+    exact, exact_weights = ended()
+    rounded, rounded_weights = ended(torch.float32, arithmetic="bfloat16")
+    assert {value.dtype for value in rounded_weights.values() if value.is_floating_point()} == {
+        torch.float32
+    }
+    # Eight bits of mantissa: losses agree to a few thousandths, and not to more.
+    first, expected = rounded.curve["train_loss"][0], exact.curve["train_loss"][0]
+    assert first == pytest.approx(expected, rel=0.02) and first != pytest.approx(expected, rel=1e-6)
+    single, _ = ended(torch.float32)
+    assert single.curve["train_loss"][0] == pytest.approx(expected, rel=1e-5)
