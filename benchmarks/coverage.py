@@ -25,7 +25,7 @@ from common import machine, markdown
 
 from hpstudy.analysis.intervals import ellipses, regions
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.study_analysis import Analysis, best_row
+from hpstudy.analysis.study_analysis import StudyAnalysis, best_row
 from hpstudy.training.device import cores
 
 SHIFTS = (0.0, 0.2, 0.5)
@@ -160,7 +160,7 @@ def places(setting: Setting, generator: np.random.Generator) -> np.ndarray:
 def simulate(number: int, setting: Setting, threshold: float = THRESHOLD) -> Iterator[dict]:
     """One row for each quantity of simulation `number`: the interval and the truth."""
     pair = world(setting, np.random.default_rng([number, *map(ord, str(setting))]))
-    analysis = Analysis(landscapes(pair.table))
+    analysis = StudyAnalysis(landscapes(pair.table))
     dense, other = analysis.landscapes.values()
     true = [truth(one.places) for truth, one in zip(pair.truths, (dense, other), strict=True)]
     drawn = analysis.draws(dense.variant)

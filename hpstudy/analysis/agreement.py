@@ -8,14 +8,14 @@ import pandas as pd
 from hpstudy.analysis.region_claims import FAMILIES, NEGLIGIBLE, REGION_CLAIMS, families
 from hpstudy.analysis.risk_claims import RISK_CLAIMS
 from hpstudy.analysis.shift import Shift
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.thesis_claims import AGREES, DIFFERS, INCONCLUSIVE, Answer, Claim
 
 COLUMNS = ["claim", "section", "of", "study", *Answer._fields]
 VERDICTS = [AGREES, DIFFERS, INCONCLUSIVE]
 
 
-def agreement(studies: Iterable[Results]) -> pd.DataFrame:
+def agreement(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Claims of the thesis beside what studies found.
 
     A claim that the thesis makes of one network only (the outlier of ResNet-56, the shorter regions
@@ -39,7 +39,7 @@ def agreement(studies: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def by_claim(studies: Iterable[Results]) -> pd.DataFrame:
+def by_claim(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """How many networks agree with each claim of the thesis.
 
     Returns
@@ -55,7 +55,7 @@ def by_claim(studies: Iterable[Results]) -> pd.DataFrame:
     return counts.rename_axis(columns=None).reset_index()
 
 
-def summary(studies: Iterable[Results]) -> str:
+def summary(studies: Iterable[StudyResults]) -> str:
     """How often studies agree with the thesis: "agrees in 5 cases, differs in 0 and ..."."""
     counts = agreement(studies)["verdict"].value_counts()
     agrees, differs, inconclusive = (counts.get(verdict, 0) for verdict in VERDICTS)
@@ -69,7 +69,7 @@ def beyond(shift: Shift) -> bool:
     return shift.told and any(max(one.low, -one.high) > NEGLIGIBLE for one in sides)
 
 
-def _rows(studies: list[Results], claims: Iterable[Claim]) -> Iterator[tuple]:
+def _rows(studies: list[StudyResults], claims: Iterable[Claim]) -> Iterator[tuple]:
     for claim in claims:
         for results in studies:
             if (of := claim.of(results.model)) is not None:
@@ -77,7 +77,7 @@ def _rows(studies: list[Results], claims: Iterable[Claim]) -> Iterator[tuple]:
                     yield claim.text, claim.section, of, results.name, *found
 
 
-def _between(studies: list[Results]) -> Iterator[tuple]:
+def _between(studies: list[StudyResults]) -> Iterator[tuple]:
     for one, other in combinations(studies, 2):
         if (asked := families(one, other)) is not None:
             of, found = asked

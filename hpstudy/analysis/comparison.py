@@ -13,7 +13,7 @@ from hpstudy.analysis.risk import risks
 from hpstudy.analysis.run_tables.options import parse_axes, parse_columns
 from hpstudy.analysis.run_tables.read import RunTable, read_runs
 from hpstudy.analysis.shift import Movement
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.verdict import TOLERABLE, Pooled, Verdict, pooled_verdict, trainings, verdict
 from hpstudy.errors import HpstudyError
 
@@ -93,7 +93,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     tolerable = TOLERABLE if runs.percent else min(roi)
     limit = {"maximize": 100.0, "minimize": 0.0}[runs.goal] if runs.percent else None
     found = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
-    analysis = Analysis(found)
+    analysis = StudyAnalysis(found)
     verdicts = {name: verdict(analysis, name, max(roi), tolerable) for name in analysis.pruned}
     return {
         "reading": runs.notes,
@@ -124,7 +124,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     }
 
 
-def _landscape(analysis: Analysis, name: str, roi: tuple[float, ...]) -> dict:
+def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> dict:
     """Entry of one network under "landscapes"."""
     landscape, best = analysis.landscapes[name], analysis.best(name)
     metric = metric_of(landscape)
@@ -159,7 +159,7 @@ def _landscape(analysis: Analysis, name: str, roi: tuple[float, ...]) -> dict:
     }
 
 
-def _region(analysis: Analysis, name: str, threshold: float) -> dict:
+def _region(analysis: StudyAnalysis, name: str, threshold: float) -> dict:
     """Entry of one threshold under "roi"."""
     landscape, shape = analysis.landscapes[name], analysis.shape(name, threshold)
     ellipse = landscape.ellipse(threshold)
@@ -211,7 +211,7 @@ def _movement(moved: Movement | None, axes: tuple[str, ...]) -> dict | None:
     }
 
 
-def _regret(analysis: Analysis, name: str) -> dict | None:
+def _regret(analysis: StudyAnalysis, name: str) -> dict | None:
     """Entry of one network under "regret": whole curves, by number of trainings."""
     found = analysis.regret(name)
     if found is None:
@@ -222,7 +222,7 @@ def _regret(analysis: Analysis, name: str) -> dict | None:
     }
 
 
-def _advice(analysis: Analysis, one: Verdict) -> dict:
+def _advice(analysis: StudyAnalysis, one: Verdict) -> dict:
     """Entry of one network under "advice"."""
     return {
         "verdict": {axis: shift.answer for axis, shift in one.axes.items()} | {"both": one.both},

@@ -10,8 +10,8 @@ from hpstudy.analysis.intervals import UNKNOWN, Interval, ellipses, interval, re
 from hpstudy.analysis.outcomes import enough_points
 from hpstudy.analysis.risk import common_points
 from hpstudy.analysis.shift import FITTED, rank_correlations
-from hpstudy.analysis.study_analysis import Analysis, best_row
-from hpstudy.analysis.study_results import MODEL_TITLES, Results
+from hpstudy.analysis.study_analysis import StudyAnalysis, best_row
+from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.analysis.thesis import RELATIVES
 from hpstudy.analysis.thesis_claims import (
     INCONCLUSIVE,
@@ -40,7 +40,7 @@ OUTLIER = "nonuniform-0.2"
 _FAMILIES = {"mobilenetv2": "MobileNetV2", "resnet56": "ResNet", "resnet50": "ResNet"}
 
 
-def _slope(results: Results) -> Iterator[Answer]:
+def _slope(results: StudyResults) -> Iterator[Answer]:
     analysis, threshold = results.analysis(), max(results.thresholds)
     for name in analysis.landscapes:
         shape = analysis.shape(name, threshold)
@@ -48,7 +48,7 @@ def _slope(results: Results) -> Iterator[Answer]:
         yield decided(name, threshold, slope, above, 0.0)
 
 
-def _shift(results: Results, axis: int) -> Iterator[Answer]:
+def _shift(results: StudyResults, axis: int) -> Iterator[Answer]:
     analysis, threshold = results.analysis(), max(results.thresholds)
     for name in analysis.pruned:
         moved = analysis.movement(name, threshold)
@@ -64,7 +64,7 @@ def _shift(results: Results, axis: int) -> Iterator[Answer]:
         yield found
 
 
-def _lone(analysis: Analysis, name: str, threshold: float) -> int:
+def _lone(analysis: StudyAnalysis, name: str, threshold: float) -> int:
     """Settings of either network's region that the other network lacks."""
     pair = analysis.landscapes[analysis.dense], analysis.landscapes[name]
     shared = common_points(*pair)
@@ -75,7 +75,7 @@ def _lone(analysis: Analysis, name: str, threshold: float) -> int:
 
 
 def _regions(
-    analysis: Analysis, name: str, threshold: float
+    analysis: StudyAnalysis, name: str, threshold: float
 ) -> tuple[np.ndarray, list[np.ndarray]] | None:
     """Settings of both networks (log10), and in each draw which lie in either's region.
 
@@ -88,7 +88,7 @@ def _regions(
     return (pair.places[pair.both], inside) if max(x.mean() for x in inside) <= GRID else None
 
 
-def _longer(results: Results) -> Iterator[Answer]:
+def _longer(results: StudyResults) -> Iterator[Answer]:
     mobilenet = RELATIVES.get(results.model, results.model) == "mobilenetv2"
     for name in results.analysis().pruned:
         # Of these it says the opposite.
@@ -96,24 +96,24 @@ def _longer(results: Results) -> Iterator[Answer]:
             yield decided(*_change(results, name, "length"), within, -LONGER, LONGER)
 
 
-def _wider(results: Results) -> Iterator[Answer]:
+def _wider(results: StudyResults) -> Iterator[Answer]:
     for name in results.analysis().pruned:
         yield decided(*_change(results, name, "width"), within, -WIDER, WIDER)
 
 
-def _shrinks(results: Results) -> Iterator[Answer]:
+def _shrinks(results: StudyResults) -> Iterator[Answer]:
     for name in results.analysis().pruned:
         if name.startswith("nonuniform"):
             of, roi, longer = _change(results, name, "length")
             yield decided(of, roi, Interval(-longer.estimate, -longer.high, -longer.low), above, 0)
 
 
-def _outlier(results: Results) -> Iterator[Answer]:
+def _outlier(results: StudyResults) -> Iterator[Answer]:
     if OUTLIER in results.analysis().pruned:
         yield decided(*_change(results, OUTLIER, "length"), above, 0)
 
 
-def _change(results: Results, name: str, diameter: str) -> tuple[str, float, Interval]:
+def _change(results: StudyResults, name: str, diameter: str) -> tuple[str, float, Interval]:
     """Network, region, and its ellipse's "length" or "width" less the unpruned network's."""
     threshold = max(results.thresholds)
     found, change = _regions(results.analysis(), name, threshold), UNKNOWN
@@ -126,7 +126,7 @@ def _change(results: Results, name: str, diameter: str) -> tuple[str, float, Int
     return name, threshold, change
 
 
-def _shape(results: Results) -> Iterator[Answer]:
+def _shape(results: StudyResults) -> Iterator[Answer]:
     analysis, threshold = results.analysis(), max(results.thresholds)
     for name in analysis.pruned:
         moved = analysis.movement(name, threshold)
@@ -134,7 +134,7 @@ def _shape(results: Results) -> Iterator[Answer]:
         yield decided(name, math.nan, value, above, ALIKE)
 
 
-def _metrics(results: Results) -> Iterator[Answer]:
+def _metrics(results: StudyResults) -> Iterator[Answer]:
     if not {"top1", "top5"} <= set(results.metrics):
         return
     for name in results.landscapes():
@@ -142,7 +142,7 @@ def _metrics(results: Results) -> Iterator[Answer]:
         yield decided(name, math.nan, interval(_correlations(networks)), above, ALIKE)
 
 
-def _drop(results: Results) -> Iterator[Answer]:
+def _drop(results: StudyResults) -> Iterator[Answer]:
     analysis = results.analysis()
     for title, uniform, nonuniform in both_methods(analysis.pruned):
         value, drawn = UNKNOWN, [analysis.draws(name) for name in (uniform, nonuniform)]
@@ -155,7 +155,7 @@ def _drop(results: Results) -> Iterator[Answer]:
         yield decided(title, math.nan, value, within, -COMPARABLE, COMPARABLE)
 
 
-def families(one: Results, other: Results) -> tuple[str, Answer] | None:
+def families(one: StudyResults, other: StudyResults) -> tuple[str, Answer] | None:
     """Whether the landscapes of two families are less alike than those of one family.
 
     Over the settings that all networks of both studies have: mean rank correlation between the
@@ -197,13 +197,13 @@ def families(one: Results, other: Results) -> tuple[str, Answer] | None:
     return " and ".join(titles), decided("unpruned", math.nan, value, above, 0.0)
 
 
-def _correlations(networks: Iterable[tuple[Analysis, str]]) -> np.ndarray:
+def _correlations(networks: Iterable[tuple[StudyAnalysis, str]]) -> np.ndarray:
     """Rank correlation of two networks' landscapes in each draw; empty where it is not known."""
     rows = _common_rows(list(networks))
     return np.array([]) if rows is None else rank_correlations(*rows)
 
 
-def _common_rows(networks: list[tuple[Analysis, str]]) -> list[np.ndarray] | None:
+def _common_rows(networks: list[tuple[StudyAnalysis, str]]) -> list[np.ndarray] | None:
     """Draws of networks at the settings that all have, each of shape (n_draws, n_common).
 
     None where one has no draws, or where all have fewer than half of the settings of one.

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from hpstudy.analysis.intervals import UNKNOWN, Interval, interval, risk_draws
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.thesis_claims import (
     Answer,
     Claim,
@@ -30,14 +30,14 @@ ratio (ResNet-56, non-uniform: 0.890 and 0.436) and, of ResNet-56, to the method
 0.623)."""
 
 
-def _more(results: Results) -> Iterator[Answer]:
+def _more(results: StudyResults) -> Iterator[Answer]:
     analysis, threshold = results.analysis(), results.risk_threshold
     for name in analysis.pruned:
         value = interval(analysis.extra_risk(name, threshold))
         yield decided(name, threshold, value, above, 0.0)
 
 
-def _bounded(results: Results) -> Iterator[Answer]:
+def _bounded(results: StudyResults) -> Iterator[Answer]:
     analysis, threshold = results.analysis(), results.risk_threshold
     # Of ResNet-50 it says "more than 50 %".
     share = 0.5 if results.model == "resnet50" else 0.75
@@ -47,7 +47,7 @@ def _bounded(results: Results) -> Iterator[Answer]:
         yield Answer(name, threshold, verdict, interval_text(found.scaled(100), 0))
 
 
-def _relative(results: Results) -> Iterator[Answer]:
+def _relative(results: StudyResults) -> Iterator[Answer]:
     analysis = results.analysis()
     for name in analysis.pruned:
         found = analysis.risk(name, RELATIVE_ROI).relative_mean
@@ -55,19 +55,19 @@ def _relative(results: Results) -> Iterator[Answer]:
         yield Answer(name, RELATIVE_ROI, verdict, interval_text(found, 4))
 
 
-def _uniform_less(results: Results) -> Iterator[Answer]:
+def _uniform_less(results: StudyResults) -> Iterator[Answer]:
     for title, uniform, nonuniform in both_methods(results.analysis().pruned):
         value = _difference(results, nonuniform, uniform)
         yield decided(title, results.risk_threshold, value, above, 0.0)
 
 
-def _no_method(results: Results) -> Iterator[Answer]:
+def _no_method(results: StudyResults) -> Iterator[Answer]:
     for title, uniform, nonuniform in both_methods(results.analysis().pruned):
         value = _difference(results, nonuniform, uniform)
         yield decided(title, results.risk_threshold, value, within, -BY_METHOD, BY_METHOD)
 
 
-def _no_ratio(results: Results) -> Iterator[Answer]:
+def _no_ratio(results: StudyResults) -> Iterator[Answer]:
     for method, ratios in by_method(results.analysis().pruned).items():
         for (less, one), (more, other) in pairwise(ratios.items()):
             value = _difference(results, one, other)
@@ -75,7 +75,7 @@ def _no_ratio(results: Results) -> Iterator[Answer]:
             yield decided(title, results.risk_threshold, value, within, -BY_RATIO, BY_RATIO)
 
 
-def _difference(results: Results, one: str, other: str) -> Interval:
+def _difference(results: StudyResults, one: str, other: str) -> Interval:
     """Mean risk of a network less that of another, both over the unpruned network's region."""
     found = []
     for name in (one, other):

@@ -50,7 +50,7 @@ def _remembered(method: Callable[..., Result]) -> Callable[..., Result]:
     """Method whose results its object keeps, by its arguments."""
 
     @wraps(method)
-    def remembering(self: "Analysis", *arguments: Hashable) -> Result:
+    def remembering(self: "StudyAnalysis", *arguments: Hashable) -> Result:
         kept = self.__dict__.setdefault(f"_{method.__name__}", {})
         if arguments not in kept:
             kept[arguments] = method(self, *arguments)
@@ -60,7 +60,7 @@ def _remembered(method: Callable[..., Result]) -> Callable[..., Result]:
 
 
 @dataclass(frozen=True, eq=False)
-class Analysis:
+class StudyAnalysis:
     """Landscapes of one table, analysed together.
 
     Attributes

@@ -13,7 +13,7 @@ import pandas as pd
 
 from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.risk import Risk, risks
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE
 from hpstudy.config.words import count
@@ -45,7 +45,7 @@ THESIS_SCALE = {
 
 
 @dataclass(frozen=True, eq=False)
-class Results:
+class StudyResults:
     """One study as it was published.
 
     Attributes
@@ -140,7 +140,7 @@ class Results:
             raise unknown("metric", metric, self.metrics)
         return dict(_landscapes(self, metric))
 
-    def analysis(self, metric: str = "top1") -> Analysis:
+    def analysis(self, metric: str = "top1") -> StudyAnalysis:
         """Its landscapes with the noise in them; made once, and kept."""
         return _analysis(self, metric)
 
@@ -171,12 +171,12 @@ class Results:
 
 
 @lru_cache(maxsize=64)
-def _analysis(results: Results, metric: str) -> Analysis:
-    return Analysis(results.landscapes(metric))
+def _analysis(results: StudyResults, metric: str) -> StudyAnalysis:
+    return StudyAnalysis(results.landscapes(metric))
 
 
 @lru_cache(maxsize=64)
-def _landscapes(results: Results, metric: str) -> dict[str, Landscape]:
+def _landscapes(results: StudyResults, metric: str) -> dict[str, Landscape]:
     # Pages and the explorer ask for the same ones again and again.
     return landscapes(results.table, metric)
 
@@ -215,7 +215,7 @@ def find_root(start: str | Path | None = None) -> Path:
     )
 
 
-def read_results(folders: Iterable[str | Path]) -> dict[str, Results]:
+def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:
     """Every study published in the given folders.
 
     Parameters
@@ -226,7 +226,7 @@ def read_results(folders: Iterable[str | Path]) -> dict[str, Results]:
 
     Returns
     -------
-    dict of str to Results
+    dict of str to StudyResults
         By name, the thesis's networks in its order first.
 
     Raises
@@ -238,7 +238,7 @@ def read_results(folders: Iterable[str | Path]) -> dict[str, Results]:
     found = [_read(path) for path in paths.values()]
     order = list(MODEL_TITLES)
 
-    def place(results: Results) -> tuple[int, str]:
+    def place(results: StudyResults) -> tuple[int, str]:
         known = results.model in order
         return (order.index(results.model) if known else len(order), results.name)
 
@@ -273,7 +273,7 @@ def _last(name: str, folders: Iterable[str | Path]) -> Any:
     return read_json(found[-1]) if found else None
 
 
-def read_study(name: str, folders: Iterable[str | Path]) -> Results:
+def read_study(name: str, folders: Iterable[str | Path]) -> StudyResults:
     """One published study; refuses a name that is not there, with the nearest that is."""
     folders = [Path(folder) for folder in folders]
     found = read_results(folders)
@@ -285,6 +285,6 @@ def read_study(name: str, folders: Iterable[str | Path]) -> Results:
     return found[name]
 
 
-def _read(path: Path) -> Results:
+def _read(path: Path) -> StudyResults:
     table, record = read_published(path), read_record(path.with_suffix(".json"), path)
-    return Results(path.stem, table, record, hashlib.sha256(path.read_bytes()).hexdigest())
+    return StudyResults(path.stem, table, record, hashlib.sha256(path.read_bytes()).hexdigest())

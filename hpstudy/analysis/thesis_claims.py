@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from hpstudy.analysis.intervals import Interval
-from hpstudy.analysis.study_results import MODEL_TITLES, Results
+from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.analysis.thesis import RELATIVES
 from hpstudy.config.words import interval_text, list_text
 
@@ -55,7 +55,7 @@ class Claim(NamedTuple):
 
     text: str
     section: str
-    ask: Callable[[Results], Iterator[Answer]]
+    ask: Callable[[StudyResults], Iterator[Answer]]
     models: tuple[str, ...] = EVERY
     alone: bool = False
 

@@ -13,7 +13,7 @@ from hpstudy.analysis.pooling import pooled
 from hpstudy.analysis.regret import smallest_k
 from hpstudy.analysis.risk import common_points
 from hpstudy.analysis.shift import FITTED, shifts
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 
 NEGLIGIBLE = 0.3
 """Decades, a factor of two: the largest shift along either axis that section 4.1.2 neglects."""
@@ -105,13 +105,13 @@ class Verdict:
 
 
 def verdict(
-    analysis: Analysis, variant: str, threshold: float, tolerable: float = TOLERABLE
+    analysis: StudyAnalysis, variant: str, threshold: float, tolerable: float = TOLERABLE
 ) -> Verdict:
     """Verdict on one pruned network of an analysis.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         Of the dense network and this one.
     variant : str
         The pruned network.
@@ -179,14 +179,14 @@ def answer(shift: Interval) -> Answer:
     return "inconclusive"
 
 
-def _gaps(analysis: Analysis, variant: str) -> np.ndarray | None:
+def _gaps(analysis: StudyAnalysis, variant: str) -> np.ndarray | None:
     found = analysis.loss_draws(variant)
     return None if found is None else np.column_stack(found)
 
 
 def _settled(
-    analysis: Analysis,
-    draw: Callable[[Analysis], np.ndarray | None],
+    analysis: StudyAnalysis,
+    draw: Callable[[StudyAnalysis], np.ndarray | None],
     answers: Callable[[np.ndarray, float], tuple[Answer, ...]],
 ) -> np.ndarray | None:
     """Draws that settle what they answer: `BATCHES` times as many near a limit."""
@@ -218,12 +218,12 @@ class Pooled(NamedTuple):
     loss: Loss
 
 
-def pooled_verdict(studies: Iterable[tuple[Analysis, float]]) -> Pooled | None:
+def pooled_verdict(studies: Iterable[tuple[StudyAnalysis, float]]) -> Pooled | None:
     """Pool the pruned networks of studies over the same axes.
 
     Parameters
     ----------
-    studies : iterable of (Analysis, float)
+    studies : iterable of (StudyAnalysis, float)
         Each with the threshold of its good regions.
 
     Returns
@@ -254,7 +254,7 @@ def pooled_verdict(studies: Iterable[tuple[Analysis, float]]) -> Pooled | None:
     return Pooled(count, found, answers, lost)
 
 
-def trainings(analysis: Analysis, variant: str) -> dict[str, dict[float, int | None]]:
+def trainings(analysis: StudyAnalysis, variant: str) -> dict[str, dict[float, int | None]]:
     """Fewest trainings that bring the expected regret to each of `TARGETS`.
 
     Returns
@@ -273,7 +273,7 @@ def trainings(analysis: Analysis, variant: str) -> dict[str, dict[float, int | N
 
 
 def shift_draws(
-    analysis: Analysis, variant: str, threshold: float
+    analysis: StudyAnalysis, variant: str, threshold: float
 ) -> tuple[np.ndarray | None, bool]:
     """Shift of the good region's centre in each draw, where draws tell one.
 

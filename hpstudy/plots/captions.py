@@ -29,7 +29,7 @@ def landscapes_caption(
     landscapes : dict of str to Landscape
         Those of the figure.
     label : str
-        Network, data and length of training, as `Results.label` gives them.
+        Network, data and length of training, as `StudyResults.label` gives them.
     roi : tuple of float, default (0.5, 1.0)
         As `plot_landscapes` was called with.
     top : float, default 0.15

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hpstudy.analysis.landscape import Landscape, landscapes, nine_digits
 from hpstudy.analysis.run_tables.read import RunTable
-from hpstudy.analysis.study_results import METRIC_TITLES, Results, read_results
+from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults, read_results
 from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE
 from hpstudy.config.words import axis_title, count, real
@@ -55,7 +55,7 @@ class OwnRuns:
         return (self.runs.metric,)
 
 
-def studies_of(sources: Iterable[str | Path | RunTable]) -> dict[str, Results | OwnRuns]:
+def studies_of(sources: Iterable[str | Path | RunTable]) -> dict[str, StudyResults | OwnRuns]:
     """Studies by name: of all folders of published tables, and tables of one's own.
 
     Raises
@@ -74,17 +74,17 @@ def studies_of(sources: Iterable[str | Path | RunTable]) -> dict[str, Results | 
     return found
 
 
-def axes_of(study: Results | OwnRuns) -> list[str]:
+def axes_of(study: StudyResults | OwnRuns) -> list[str]:
     """Hyperparameters that can be axes."""
     return list(study.runs.axes) if isinstance(study, OwnRuns) else hyperparameters(study.table)
 
 
-def dense_of(study: Results | OwnRuns) -> str:
+def dense_of(study: StudyResults | OwnRuns) -> str:
     """Variant of the dense network."""
     return study.runs.dense if isinstance(study, OwnRuns) else DENSE
 
 
-def threshold_of(study: Results | OwnRuns) -> tuple[float, float]:
+def threshold_of(study: StudyResults | OwnRuns) -> tuple[float, float]:
     """Threshold to begin with, and the largest one, in the metric's unit."""
     if not isinstance(study, OwnRuns):
         return study.risk_threshold, LARGEST_THRESHOLD
@@ -100,7 +100,7 @@ def threshold_of(study: Results | OwnRuns) -> tuple[float, float]:
 # A moved slider asks for the same ones again and again.
 @lru_cache(maxsize=32)
 def landscapes_of(
-    study: Results | OwnRuns, metric: str, axes: tuple[str, ...]
+    study: StudyResults | OwnRuns, metric: str, axes: tuple[str, ...]
 ) -> dict[str, Landscape]:
     """Landscapes of a study's networks, the dense one first."""
     if not isinstance(study, OwnRuns):

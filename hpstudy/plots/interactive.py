@@ -11,7 +11,7 @@ from html import escape
 import pandas as pd
 
 from hpstudy.analysis.landscape import Landscape, nine_digits
-from hpstudy.analysis.study_results import METRIC_TITLES, Results, variant_title
+from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults, variant_title
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.marks import plain
 from hpstudy.plots.panels import landscape_panels
@@ -30,12 +30,12 @@ DIGITS, FIELD_DIGITS, CURVE_DIGITS = 12, 6, 4
 MOST_TICKS = (6, 4)
 
 
-def interactive_data(results: Results) -> dict:
+def interactive_data(results: StudyResults) -> dict:
     """Everything of a study that a reader can ask its page for.
 
     Parameters
     ----------
-    results : Results
+    results : StudyResults
         A published study.
 
     Returns
@@ -82,12 +82,12 @@ def interactive_data(results: Results) -> dict:
     }
 
 
-def interactive_html(results: Results) -> str:
+def interactive_html(results: StudyResults) -> str:
     """Element that the book's script turns into the figure, its data in it.
 
     Parameters
     ----------
-    results : Results
+    results : StudyResults
         A published study.
 
     Returns
@@ -104,7 +104,7 @@ def interactive_html(results: Results) -> str:
     )
 
 
-def show_interactive(results: Results) -> None:
+def show_interactive(results: StudyResults) -> None:
     """Display a study's landscapes so that a reader of the book can move them."""
     from IPython.display import display
 
@@ -112,7 +112,7 @@ def show_interactive(results: Results) -> None:
     display(bundle, raw=True)
 
 
-def _sentence(results: Results) -> str:
+def _sentence(results: StudyResults) -> str:
     return (
         f"The landscapes of {results.title} can be moved in the built book, in a browser that "
         "runs its scripts."
@@ -147,7 +147,7 @@ def _metric(
     }
 
 
-def _network(one: dict[str, Landscape], grid: pd.DataFrame, results: Results) -> dict:
+def _network(one: dict[str, Landscape], grid: pd.DataFrame, results: StudyResults) -> dict:
     """One network on the grid of the study; `one` has its landscape by each metric."""
     axes = list(grid.columns)
     on_grid = {metric: grid.merge(one[metric].points, "left", axes) for metric in one}
@@ -165,7 +165,7 @@ def _network(one: dict[str, Landscape], grid: pd.DataFrame, results: Results) ->
     }
 
 
-def _runs(variant: str, grid: pd.DataFrame, results: Results) -> dict[str, list]:
+def _runs(variant: str, grid: pd.DataFrame, results: StudyResults) -> dict[str, list]:
     """Runs of one network as arrays, in the order of the grid's points and then of the seeds."""
     index = dict(zip(_keys(grid), range(len(grid)), strict=True))
     table = results.table[results.table["variant"].astype(str) == variant]

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.outcomes import Curve
 from hpstudy.analysis.regret import smallest_k
-from hpstudy.analysis.study_analysis import SEARCHED, Analysis, best_row
+from hpstudy.analysis.study_analysis import SEARCHED, StudyAnalysis, best_row
 from hpstudy.analysis.study_results import METRIC_TITLES, variant_title
 from hpstudy.analysis.surrogate import FEWEST
 from hpstudy.config.words import axis_title, list_text, real
@@ -72,18 +72,18 @@ class RegretPanels:
     highest: float
 
 
-def regret_curves(analysis: Analysis) -> RegretPanels:
+def regret_curves(analysis: StudyAnalysis) -> RegretPanels:
     """Regret curves of all pruned networks, for `plot_regret`.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         Of a table with a dense and pruned networks.
 
     Returns
     -------
     RegretPanels
-        One panel a network of which `Analysis.regret` is known.
+        One panel a network of which `StudyAnalysis.regret` is known.
 
     Raises
     ------
@@ -117,12 +117,12 @@ def _panel(variant: str, n: int, curves: dict[str, Curve]) -> RegretPanel:
     return RegretPanel(variant, variant_title(variant), n, curves, reached)
 
 
-def plot_regret(analysis: Analysis) -> go.Figure:
+def plot_regret(analysis: StudyAnalysis) -> go.Figure:
     """Expected regret after k trainings beside that at the kept setting, one panel a network.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         As for `regret_curves`.
 
     Returns
@@ -263,15 +263,15 @@ def _legend() -> list[go.Scatter]:
     return [entry(name, group, look) for name, group, look in entries]
 
 
-def regret_caption(analysis: Analysis, label: str) -> str:
+def regret_caption(analysis: StudyAnalysis, label: str) -> str:
     """Caption of `plot_regret`.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         As for `plot_regret`.
     label : str
-        Network, data and length of training, as `Results.label` gives them.
+        Network, data and length of training, as `StudyResults.label` gives them.
 
     Returns
     -------

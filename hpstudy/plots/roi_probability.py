@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.levels import metric_of
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import roi_title
 from hpstudy.analysis.surrogate import DRAWS, FEWEST
 from hpstudy.config.words import count
@@ -21,12 +21,12 @@ POINT = {"size": 10, "line": {"width": 1, "color": INK}}
 MEMBER = {"size": 16, "color": "white", "line": {"width": 1.5, "color": "black"}}
 
 
-def plot_membership(analysis: Analysis, threshold: float) -> go.Figure:
+def plot_membership(analysis: StudyAnalysis, threshold: float) -> go.Figure:
     """Probability of every measured point to belong to its network's region of interest.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         As for `membership_panels`.
     threshold : float
         The same.
@@ -114,17 +114,17 @@ def _any(members: tuple[MembershipPanel, ...], kind: str) -> bool:
     return any(len(getattr(panel, kind)) > 0 for panel in members)
 
 
-def membership_caption(analysis: Analysis, threshold: float, label: str) -> str:
+def membership_caption(analysis: StudyAnalysis, threshold: float, label: str) -> str:
     """Caption of `plot_membership`.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         As for `plot_membership`.
     threshold : float
         The same.
     label : str
-        Network, data and length of training, as `Results.label` gives them.
+        Network, data and length of training, as `StudyResults.label` gives them.
 
     Returns
     -------

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.levels import Metric, metric_of
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import roi_title, variant_title
 from hpstudy.analysis.surrogate import FEWEST
 from hpstudy.config.words import axis_title, count, list_text
@@ -26,12 +26,12 @@ ON_SURFACE = {"size": 7, "line": {"width": 1, "color": "white"}}
 PLACE = {"size": 4, "color": "white", "line": {"width": 0.7, "color": "black"}}
 
 
-def plot_surrogate(analysis: Analysis, threshold: float) -> go.Figure:
+def plot_surrogate(analysis: StudyAnalysis, threshold: float) -> go.Figure:
     """Surface of the model with its standard deviation, and the measured points on top.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         As for `surrogate_surfaces`.
     threshold : float
         Of the region of interest, in the metric's unit: a line encloses where the mean lies at
@@ -149,17 +149,17 @@ def _ends(points: pd.DataFrame, sign: int) -> tuple[float, float]:
     return sign * worst, sign * max(float(distance.max()), 0.0) + 0.0
 
 
-def surrogate_caption(analysis: Analysis, threshold: float, label: str) -> str:
+def surrogate_caption(analysis: StudyAnalysis, threshold: float, label: str) -> str:
     """Caption of `plot_surrogate`.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         As for `plot_surrogate`.
     threshold : float
         The same.
     label : str
-        Network, data and length of training, as `Results.label` gives them.
+        Network, data and length of training, as `StudyResults.label` gives them.
 
     Returns
     -------

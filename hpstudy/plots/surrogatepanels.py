@@ -8,7 +8,7 @@ import pandas as pd
 
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import levels
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import variant_title
 from hpstudy.analysis.surrogate import FEWEST, Surrogate
 from hpstudy.errors import HpstudyError
@@ -43,12 +43,12 @@ class MembershipPanel:
     expected: float
 
 
-def membership_panels(analysis: Analysis, threshold: float) -> tuple[MembershipPanel, ...]:
+def membership_panels(analysis: StudyAnalysis, threshold: float) -> tuple[MembershipPanel, ...]:
     """Membership of every point of all networks, for `plot_membership`.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         Of a table.
     threshold : float
         Of the region of interest, in the metric's unit.
@@ -119,12 +119,12 @@ class SurrogateSurface:
     replicates: tuple[float, int]
 
 
-def surrogate_surfaces(analysis: Analysis) -> tuple[SurrogateSurface, ...]:
+def surrogate_surfaces(analysis: StudyAnalysis) -> tuple[SurrogateSurface, ...]:
     """Surfaces of all networks that have one, for `plot_surrogate`.
 
     Parameters
     ----------
-    analysis : Analysis
+    analysis : StudyAnalysis
         Of a table.
 
     Returns

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from hpstudy.analysis import agreement, thesis
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.study_analysis import Analysis
-from hpstudy.analysis.study_results import Results, roi_title
+from hpstudy.analysis.study_analysis import StudyAnalysis
+from hpstudy.analysis.study_results import StudyResults, roi_title
 from hpstudy.analysis.verdict import NEGLIGIBLE, TOLERABLE
 from hpstudy.config.words import count, interval_text, list_text, number_text, range_text, real
 from hpstudy.report import booktables
@@ -38,7 +38,7 @@ def flops_ratio(name: str) -> float:
         return math.nan
 
 
-def lead(studies: Iterable[Results]) -> Results:
+def lead(studies: Iterable[StudyResults]) -> StudyResults:
     """Study that the first page answers from.
 
     Those go first that are finished and train settings several times, because no other tells a
@@ -48,7 +48,7 @@ def lead(studies: Iterable[Results]) -> Results:
     return max(studies, key=lambda one: (_decides(one), one.pixels_per_run))
 
 
-def tabled(studies: Iterable[Results]) -> list[Results]:
+def tabled(studies: Iterable[StudyResults]) -> list[StudyResults]:
     """Studies whose verdicts the first page shows.
 
     These are finished, train settings several times, and `ENOUGH` settings of every network or
@@ -59,12 +59,12 @@ def tabled(studies: Iterable[Results]) -> list[Results]:
     return enough or studies
 
 
-def _settings(results: Results) -> int:
+def _settings(results: StudyResults) -> int:
     """Fewest settings of any network of a study."""
     return min(len(landscape.points) for landscape in results.landscapes().values())
 
 
-def telling(studies: Iterable[Results]) -> list[Results]:
+def telling(studies: Iterable[StudyResults]) -> list[StudyResults]:
     """Studies that claims are held against: the leading one, and others as good on its data.
 
     As good are those that are finished and train settings several times.
@@ -76,17 +76,17 @@ def telling(studies: Iterable[Results]) -> list[Results]:
     return [first, *(one for one in others if one.record["study"]["data"]["name"] == data)]
 
 
-def _decides(results: Results) -> bool:
+def _decides(results: StudyResults) -> bool:
     """Whether it is finished and can tell a difference from its noise."""
     return results.replicated and not results.missing
 
 
-def answer(studies: Iterable[Results]) -> dict[str, str]:
+def answer(studies: Iterable[StudyResults]) -> dict[str, str]:
     """Phrases of the pages about all studies.
 
     Parameters
     ----------
-    studies : iterable of Results
+    studies : iterable of StudyResults
         At least one.
 
     Returns
@@ -121,7 +121,7 @@ def answer(studies: Iterable[Results]) -> dict[str, str]:
     }
 
 
-def facts(results: Results) -> dict[str, str]:
+def facts(results: StudyResults) -> dict[str, str]:
     """Phrases of one study's page."""
     analysis = results.analysis()
     landscapes = analysis.landscapes
@@ -151,7 +151,7 @@ def facts(results: Results) -> dict[str, str]:
     }
 
 
-def noise_source(analysis: Analysis) -> str:
+def noise_source(analysis: StudyAnalysis) -> str:
     """Where the noise of a run is known from, as a clause."""
     degrees = [one.replicates[1] for one in analysis.surrogates.values()]
     if not degrees:
@@ -161,13 +161,13 @@ def noise_source(analysis: Analysis) -> str:
     return f"from replicates by seed, {range_text(degrees, digits=0)} degrees of freedom a network"
 
 
-def _noise(analysis: Analysis) -> float:
+def _noise(analysis: StudyAnalysis) -> float:
     """Standard deviation of one run of the unpruned network, in percentage points."""
     surrogate = analysis.surrogates.get(analysis.dense)
     return surrogate.noise if surrogate else math.nan
 
 
-def _left_out(studies: list[Results]) -> str:
+def _left_out(studies: list[StudyResults]) -> str:
     """Which studies the first page's table leaves out, and why; blank if none."""
     shown = tabled(studies)
     names = [one.name for one in studies if one not in shown]
@@ -179,7 +179,7 @@ def _left_out(studies: list[Results]) -> str:
     )
 
 
-def _warning(studies: Iterable[Results]) -> str:
+def _warning(studies: Iterable[StudyResults]) -> str:
     """Whether the studies are smaller than the thesis's, and what they still lack."""
     studies = list(studies)
     small = [results.scaled_down for results in studies]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hpstudy.analysis import thesis
 from hpstudy.analysis.grid_checks import finding_table, warnings
-from hpstudy.analysis.study_results import Results, roi_title
+from hpstudy.analysis.study_results import StudyResults, roi_title
 
 KEYS = ["model", "variant"]
 THESIS_ROI = (0.5, 1.0)
@@ -20,12 +20,12 @@ THESIS_RISK = 0.5
 """Thresholds of the thesis's regions of interest and of its risk, in percentage points."""
 
 
-def sizes(studies: Iterable[Results], networks: dict[str, dict]) -> pd.DataFrame:
+def sizes(studies: Iterable[StudyResults], networks: dict[str, dict]) -> pd.DataFrame:
     """Table 3.2: size of each dense network, at the thesis's image size and at each study's.
 
     Parameters
     ----------
-    studies : iterable of Results
+    studies : iterable of StudyResults
         Published studies.
     networks : dict of str to dict
         As `hpstudy.networks.sizes.network_sizes` returns them; may be empty.
@@ -66,7 +66,7 @@ def sizes(studies: Iterable[Results], networks: dict[str, dict]) -> pd.DataFrame
     return _beside(rows, columns, thesis.table_3_2(), ["model"])
 
 
-def priors(studies: Iterable[Results]) -> pd.DataFrame:
+def priors(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Table 3.4: the prior of each study and the dense network's accuracy there.
 
     Returns
@@ -95,7 +95,7 @@ def priors(studies: Iterable[Results]) -> pd.DataFrame:
     return _beside(rows, columns, thesis.table_3_4().drop(columns="top5"), ["model"])
 
 
-def bests(studies: Iterable[Results]) -> pd.DataFrame:
+def bests(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Best accuracy of every network over its grid, and where it is.
 
     Returns
@@ -122,7 +122,7 @@ def bests(studies: Iterable[Results]) -> pd.DataFrame:
     return _beside(rows, columns, thesis.best_accuracies().drop(columns="top5"), KEYS)
 
 
-def ellipses(studies: Iterable[Results]) -> pd.DataFrame:
+def ellipses(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Table 4.1: ellipses of two standard deviations around the regions of interest.
 
     The thesis's thresholds are always among them, also where the study names others.
@@ -157,7 +157,7 @@ def ellipses(studies: Iterable[Results]) -> pd.DataFrame:
     return _beside(rows, columns, thesis.table_4_1().rename(columns=centre), [*KEYS, "roi"])
 
 
-def risk_table(studies: Iterable[Results]) -> pd.DataFrame:
+def risk_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Table 4.2: risk of keeping the dense network's settings.
 
     Returns
@@ -189,7 +189,7 @@ def risk_table(studies: Iterable[Results]) -> pd.DataFrame:
     return _beside(rows, columns, thesis.table_4_2().assign(roi=THESIS_RISK), [*KEYS, "roi"])
 
 
-def checks(results: Results) -> pd.DataFrame:
+def checks(results: StudyResults) -> pd.DataFrame:
     """Facts to know of each landscape before believing it.
 
     Returns
@@ -221,7 +221,7 @@ def checks(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def warnings_table(results: Results) -> pd.DataFrame:
+def warnings_table(results: StudyResults) -> pd.DataFrame:
     """What is wrong with the grids of a study, and how many cells to add against it.
 
     Returns

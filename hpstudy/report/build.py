@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from hpstudy.analysis.study_results import NETWORKS, Results, find_root, read_results
+from hpstudy.analysis.study_results import NETWORKS, StudyResults, find_root, read_results
 from hpstudy.errors import HpstudyError
 from hpstudy.report.execute import Page, Progress, execute, last_line, plain, run_process
 from hpstudy.report.pdf import print_pdf
@@ -116,7 +116,7 @@ def print_book(
     return built / "hpstudy.pdf"
 
 
-def contents(studies: dict[str, Results]) -> str:
+def contents(studies: dict[str, StudyResults]) -> str:
     """Table of contents of the book as YAML, with a page for each study."""
     first, *others = REPORTS[1:]
     chapters = [{"file": first}, *({"file": f"studies/{name}"} for name in studies)]
@@ -126,7 +126,7 @@ def contents(studies: dict[str, Results]) -> str:
     return head + yaml.safe_dump(toc, sort_keys=False)
 
 
-def _pages(root: Path, studies: dict[str, Results], folders: list[str]) -> list[Page]:
+def _pages(root: Path, studies: dict[str, StudyResults], folders: list[str]) -> list[Page]:
     notebooks = root / "notebooks"
     one_each = [
         Page(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hpstudy.analysis import thesis
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.config.words import count
 
 MACHINES = (1, 8, 64)
@@ -16,7 +16,7 @@ H100 = 989e12
 """bfloat16 operations per second, without sparsity, of the H100's data sheet."""
 
 
-def costs(studies: Iterable[Results]) -> dict[str, str]:
+def costs(studies: Iterable[StudyResults]) -> dict[str, str]:
     """Phrases of the page of costs."""
     tables = [results.table for results in studies]
     return {
@@ -25,7 +25,7 @@ def costs(studies: Iterable[Results]) -> dict[str, str]:
     }
 
 
-def study_costs(studies: Iterable[Results]) -> pd.DataFrame:
+def study_costs(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """What one run of each network took, as recorded.
 
     Returns

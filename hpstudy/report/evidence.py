@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from hpstudy.analysis.agreement import agreement, by_claim
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.surrogate import DRAWS
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.differencemaps import difference_caption, plot_differences
@@ -38,7 +38,7 @@ VERDICTS = (
 )
 
 
-def show_differences(study: Results) -> None:
+def show_differences(study: StudyResults) -> None:
     """Show each pruned network's landscape minus the unpruned one's, each from its own best."""
     landscapes, threshold = study.landscapes(), max(study.thresholds)
     _figure(
@@ -48,7 +48,7 @@ def show_differences(study: Results) -> None:
     )
 
 
-def show_membership(study: Results) -> None:
+def show_membership(study: StudyResults) -> None:
     """Show the probability that each point belongs to the region of interest."""
     analysis, threshold = study.analysis(), max(study.thresholds)
     _figure(
@@ -58,7 +58,7 @@ def show_membership(study: Results) -> None:
     )
 
 
-def show_surrogate(study: Results) -> None:
+def show_surrogate(study: StudyResults) -> None:
     """Show the model of the noise-free landscape and its uncertainty, under the measured points."""
     analysis, threshold = study.analysis(), max(study.thresholds)
     _figure(
@@ -68,7 +68,7 @@ def show_surrogate(study: Results) -> None:
     )
 
 
-def show_noise(every: Iterable[Results]) -> None:
+def show_noise(every: Iterable[StudyResults]) -> None:
     """Show the scatter of single runs, and what the best owes to it."""
     caption = (
         "Standard deviation of a run at the best point: from replicates that differ by seed alone, "
@@ -78,7 +78,7 @@ def show_noise(every: Iterable[Results]) -> None:
     study_table(intervaltables.bests_without_noise(every), caption, every)
 
 
-def show_shapes(every: Iterable[Results]) -> None:
+def show_shapes(every: Iterable[StudyResults]) -> None:
     """Show Table 4.1 with intervals, and the band along each region."""
     caption = (
         f"Regions of interest and their ellipses. {WITHOUT} Band: log₁₀ λ = a − b log₁₀ γ along "
@@ -88,7 +88,7 @@ def show_shapes(every: Iterable[Results]) -> None:
     study_table(intervaltables.shapes(every), caption, every, "Table 4.1 with intervals")
 
 
-def show_movements(every: Iterable[Results]) -> None:
+def show_movements(every: Iterable[StudyResults]) -> None:
     """Show correlations, overlaps and shifts against the unpruned network."""
     caption = (
         "Each pruned network against the unpruned one, over the points that both have: rank "
@@ -100,7 +100,7 @@ def show_movements(every: Iterable[Results]) -> None:
     study_table(intervaltables.movements(every), caption, every, "Movement")
 
 
-def show_metrics(study: Results) -> None:
+def show_metrics(study: StudyResults) -> None:
     """Show best, risk and loss by every accuracy that was recorded."""
     caption = (
         "Best accuracy, mean risk over the unpruned network's region, and loss at its optimum, by "
@@ -110,7 +110,7 @@ def show_metrics(study: Results) -> None:
     study_table(intervaltables.by_metric(study), caption, [study], "By metric")
 
 
-def show_given_up(every: Iterable[Results]) -> None:
+def show_given_up(every: Iterable[StudyResults]) -> None:
     """Show what pruning costs in accuracy, beside the thesis's and others' numbers."""
     caption = (
         "Accuracy that a pruned network gives up against its own unpruned one, when it is trained "
@@ -121,13 +121,13 @@ def show_given_up(every: Iterable[Results]) -> None:
     study_table(intervaltables.given_up(every), caption, every, "Pruned from scratch")
 
 
-def show_agreement(study: Results) -> None:
+def show_agreement(study: StudyResults) -> None:
     """Show the thesis's claims beside one study, and which way its intervals decide."""
     caption = f"What the thesis says, and whether this study's 95 % intervals agree. {VERDICTS}"
     study_table(agreement([study]).drop(columns="study"), caption, [study], "Agreement")
 
 
-def show_claims(every: Iterable[Results]) -> None:
+def show_claims(every: Iterable[StudyResults]) -> None:
     """Show of how many networks the intervals agree with each claim of the thesis, and which."""
     every = list(every)
     caption = "Networks of which a 95 % interval agrees with a claim of the thesis, or differs."
@@ -136,7 +136,7 @@ def show_claims(every: Iterable[Results]) -> None:
     study_table(agreement(every), caption, every, "Agreement")
 
 
-def show_rankings(every: Iterable[Results]) -> None:
+def show_rankings(every: Iterable[StudyResults]) -> None:
     """Show what norms over their layer's mean, and raw ones, leave of the same networks."""
     # The pages need torch for nothing else, and it takes seconds to import.
     from hpstudy.report.rankings import rankings
@@ -149,7 +149,7 @@ def show_rankings(every: Iterable[Results]) -> None:
     study_table(rankings(every), caption, every, "Rankings")
 
 
-def show_warnings(study: Results) -> None:
+def show_warnings(study: StudyResults) -> None:
     """Show what is wrong with the grids, and the cells to add."""
     frame = booktables.warnings_table(study)
     if frame.empty:
@@ -158,7 +158,7 @@ def show_warnings(study: Results) -> None:
     study_table(frame.drop(columns="kind"), caption, [study], "Warnings")
 
 
-def show_risk_intervals(every: Iterable[Results]) -> None:
+def show_risk_intervals(every: Iterable[StudyResults]) -> None:
     """Show Table 4.2 with intervals."""
     caption = (
         "Performance risk over the unpruned network's region, in percentage points, and relative "
@@ -169,7 +169,7 @@ def show_risk_intervals(every: Iterable[Results]) -> None:
     )
 
 
-def show_keepings(every: Iterable[Results]) -> None:
+def show_keepings(every: Iterable[StudyResults]) -> None:
     """Show what keeping the one optimum costs, and how many trainings mend it."""
     caption = (
         "Loss of top-1 accuracy at the unpruned network's best setting against the network's own "
@@ -181,7 +181,7 @@ def show_keepings(every: Iterable[Results]) -> None:
     study_table(intervaltables.keepings(every), caption, every, "What keeping costs")
 
 
-def show_regrets(every: Iterable[Results]) -> None:
+def show_regrets(every: Iterable[StudyResults]) -> None:
     """Show the regret curves of each study."""
     for study in every:
         analysis = study.analysis()
@@ -192,7 +192,7 @@ def show_regrets(every: Iterable[Results]) -> None:
         )
 
 
-def show_verdicts(every: Iterable[Results]) -> None:
+def show_verdicts(every: Iterable[StudyResults]) -> None:
     """Show whether each pruned network may keep the settings, and all of them together."""
     caption = (
         "May a pruned network keep the unpruned network's settings? Losses are in percentage "

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import metric_of
 from hpstudy.analysis.run_tables.read import RunTable
-from hpstudy.analysis.study_results import METRIC_TITLES, Results, roi_title, variant_title
+from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults, roi_title, variant_title
 from hpstudy.config.words import axis_title, count
 from hpstudy.errors import unknown
 from hpstudy.plots.explorable import (
@@ -113,7 +113,7 @@ class Explorer(widgets.VBox):
         self.add_class("hpstudy-explorer")
 
     @property
-    def results(self) -> Results | OwnRuns:
+    def results(self) -> StudyResults | OwnRuns:
         """Study that is shown."""
         return self.studies[self.study.value]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hpstudy.analysis import thesis
-from hpstudy.analysis.study_results import METRIC_TITLES, Results
+from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults
 from hpstudy.analysis.verdict import TARGETS, trainings
 from hpstudy.config.study import DENSE, parse_variant
 
@@ -18,7 +18,7 @@ KEYS = ["study", "model", "variant"]
 AUTHORS = {"wang2023": "Wang et al. (2023)", "liu2019": "Liu et al. (2019)"}
 
 
-def bests_without_noise(studies: Iterable[Results]) -> pd.DataFrame:
+def bests_without_noise(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Noise of single runs, and the best of each network with and without it.
 
     Returns
@@ -48,7 +48,7 @@ def bests_without_noise(studies: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def shapes(studies: Iterable[Results]) -> pd.DataFrame:
+def shapes(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Regions of interest of the noise-free landscapes: Table 4.1 with intervals.
 
     Returns
@@ -79,7 +79,7 @@ def shapes(studies: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def movements(studies: Iterable[Results]) -> pd.DataFrame:
+def movements(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """How each pruned network's landscape differs from the unpruned network's.
 
     Returns
@@ -115,7 +115,7 @@ def movements(studies: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def risks_without_noise(studies: Iterable[Results]) -> pd.DataFrame:
+def risks_without_noise(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Risk over the unpruned network's region, of the noise-free landscapes: Table 4.2 likewise.
 
     Returns
@@ -133,7 +133,7 @@ def risks_without_noise(studies: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def keepings(studies: Iterable[Results]) -> pd.DataFrame:
+def keepings(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """What keeping the unpruned network's one optimum costs, and what tuning again takes.
 
     Returns
@@ -155,7 +155,7 @@ def keepings(studies: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame(rows, dtype=object)
 
 
-def by_metric(results: Results) -> pd.DataFrame:
+def by_metric(results: StudyResults) -> pd.DataFrame:
     """The same questions asked of every metric of a study: last epoch, best epoch, top-5.
 
     Returns
@@ -185,18 +185,18 @@ def by_metric(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _networks(studies: Iterable[Results], pruned: bool = False):
+def _networks(studies: Iterable[StudyResults], pruned: bool = False):
     for results in studies:
         analysis = results.analysis()
         for name in analysis.pruned if pruned else analysis.landscapes:
             yield results, analysis, name
 
 
-def _keys(results: Results, name: str) -> dict[str, str]:
+def _keys(results: StudyResults, name: str) -> dict[str, str]:
     return {"study": results.name, "model": results.model, "variant": name}
 
 
-def given_up(studies: Iterable[Results]) -> pd.DataFrame:
+def given_up(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Accuracy that pruning costs at a share of the FLOPs, beside the thesis's and others'.
 
     Returns

@@ -8,7 +8,7 @@ import pandas as pd
 
 from hpstudy.analysis.study_results import (
     METRIC_TITLES,
-    Results,
+    StudyResults,
     find_root,
     read_evidence,
     read_networks,
@@ -29,12 +29,12 @@ from hpstudy.report.htmltable import show_table
 SHAPE_TOP = 0.5
 
 
-def study(name: str, folders: Iterable[str]) -> Results:
+def study(name: str, folders: Iterable[str]) -> StudyResults:
     """One published study; the folders are relative to the root of the clone."""
     return read_study(name, _in_clone(folders))
 
 
-def studies(folders: Iterable[str]) -> list[Results]:
+def studies(folders: Iterable[str]) -> list[StudyResults]:
     """Every published study of the folders, at least one; of one name the last folder's."""
     found = list(read_results(_in_clone(folders)).values())
     if not found:
@@ -56,13 +56,13 @@ def glue(phrases: dict[str, str]) -> None:
 
 
 def show_landscapes(
-    study: Results, metric: str = "top1", relative: bool = False, only_strongest: bool = False
+    study: StudyResults, metric: str = "top1", relative: bool = False, only_strongest: bool = False
 ) -> None:
     """Show Figure 4.1, 4.2 or 4.3 of one study, or say why it has no such metric.
 
     Parameters
     ----------
-    study : Results
+    study : StudyResults
         A published study.
     metric : str, default "top1"
         Column of accuracies.
@@ -82,26 +82,26 @@ def show_landscapes(
     show(figure, landscapes_caption(shown, study.label, **look), study.figure)
 
 
-def show_grid(study: Results) -> None:
+def show_grid(study: StudyResults) -> None:
     """Show the grid of one study with the unpruned network's accuracies (Figure 4.4)."""
     dense = next(iter(study.landscapes().values()))
     figure = plot_grid(dense, study.record["study"]["prior"])
     show(figure, grid_caption(dense, study.label), "As Figure 4.4")
 
 
-def show_risks(every: Iterable[Results]) -> None:
+def show_risks(every: Iterable[StudyResults]) -> None:
     """Show the box plots of each study's risks (Figure 4.5)."""
     for study in every:
         risks = study.risks()
         show(plot_risk(risks), risk_caption(risks, study.label), f"As Figure 4.5, {study.title}")
 
 
-def show_checks(study: Results) -> None:
+def show_checks(study: StudyResults) -> None:
     """Show what to know of each landscape of one study before believing it."""
     study_table(booktables.checks(study), f"Points, and what is wrong with them. {BIASED}", [study])
 
 
-def show_sizes(every: Iterable[Results], folders: Iterable[str]) -> None:
+def show_sizes(every: Iterable[StudyResults], folders: Iterable[str]) -> None:
     """Show the sizes of the dense networks (Table 3.2)."""
     frame = booktables.sizes(every, read_networks(_in_clone(folders)))
     caption = (
@@ -111,19 +111,19 @@ def show_sizes(every: Iterable[Results], folders: Iterable[str]) -> None:
     study_table(frame, caption, every, "Table 3.2")
 
 
-def show_priors(every: Iterable[Results]) -> None:
+def show_priors(every: Iterable[StudyResults]) -> None:
     """Show the priors and the accuracies there (Table 3.4)."""
     caption = "Prior settings, and the unpruned network's accuracy there (mean over seeds)."
     study_table(booktables.priors(every), caption, every, "Table 3.4")
 
 
-def show_bests(every: Iterable[Results]) -> None:
+def show_bests(every: Iterable[StudyResults]) -> None:
     """Show the best accuracy of every network (section 4.1.1)."""
     caption = f"Best accuracy of every network over its grid, and where. {BIASED}"
     study_table(booktables.bests(every), caption, every, "Section 4.1.1")
 
 
-def show_ellipses(every: Iterable[Results]) -> None:
+def show_ellipses(every: Iterable[StudyResults]) -> None:
     """Show the ellipses of the regions of interest (Table 4.1)."""
     caption = (
         "Ellipses of two standard deviations around the n points of each region of interest: "
@@ -133,7 +133,7 @@ def show_ellipses(every: Iterable[Results]) -> None:
     study_table(booktables.ellipses(every), caption, every, "Table 4.1")
 
 
-def show_risk_table(every: Iterable[Results]) -> None:
+def show_risk_table(every: Iterable[StudyResults]) -> None:
     """Show mean and standard deviation of the risks (Table 4.2)."""
     caption = (
         "Performance risk in percentage points, and relative to the network's own best, over the "
@@ -143,12 +143,12 @@ def show_risk_table(every: Iterable[Results]) -> None:
     study_table(booktables.risk_table(every), caption, every, "Table 4.2")
 
 
-def show_provenance(every: Iterable[Results]) -> None:
+def show_provenance(every: Iterable[StudyResults]) -> None:
     """Show with what each study was run."""
     show_table(recordtables.provenance(every), "What was run, with what, and for how long.")
 
 
-def show_tables(every: Iterable[Results]) -> None:
+def show_tables(every: Iterable[StudyResults]) -> None:
     """Show how much training each published table holds, and its checksum."""
     caption = (
         "Published tables; hours are those of one worker, which on a CPU is one core. hpstudy "
@@ -157,7 +157,7 @@ def show_tables(every: Iterable[Results]) -> None:
     show_table(recordtables.tables(every), caption, "Tables and what they took")
 
 
-def show_study_costs(every: Iterable[Results]) -> None:
+def show_study_costs(every: Iterable[StudyResults]) -> None:
     """Show what one run of each network of each study took."""
     every = list(every)
     caption = (
@@ -195,7 +195,7 @@ def show_programme_costs(folders: Iterable[str]) -> None:
     say(costtables.unmeasured(programme))
 
 
-def show_certificates(every: Iterable[Results]) -> None:
+def show_certificates(every: Iterable[StudyResults]) -> None:
     """Show what was pruned away in each study, and the widths that are left."""
     for study in every:
         caption = "Share of FLOPs that remains: wanted, reached, and reached by another counter."
@@ -205,7 +205,7 @@ def show_certificates(every: Iterable[Results]) -> None:
 
 
 def study_table(
-    frame: pd.DataFrame, caption: str, every: Iterable[Results], label: str = ""
+    frame: pd.DataFrame, caption: str, every: Iterable[StudyResults], label: str = ""
 ) -> None:
     """Show a table whose caption says on what data its numbers stand.
 
@@ -215,7 +215,7 @@ def study_table(
         As the functions of `hpstudy.report.booktables` and `hpstudy.report.intervaltables` make it.
     caption : str
         Sentences that end with a full stop.
-    every : iterable of Results
+    every : iterable of StudyResults
         Studies whose numbers it holds.
     label : str, default ""
         Put before the caption.

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.config.study import CRITERIA
 from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import Network
 from hpstudy.networks.pruning import Scores, choose_channels
 
 
-def rankings(studies: Iterable[Results]) -> pd.DataFrame:
+def rankings(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Widths of each network that was pruned non-uniformly, by either ranking of its filters.
 
     Returns

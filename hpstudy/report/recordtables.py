@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from hpstudy.analysis.study_results import Results, variant_title
+from hpstudy.analysis.study_results import StudyResults, variant_title
 from hpstudy.config.words import list_text, number_text
 
 # Facts of the machine that wrote the table, which need not be one that trained.
@@ -20,7 +20,7 @@ _PUBLISHER = (
 )
 
 
-def certificates(results: Results) -> pd.DataFrame:
+def certificates(results: StudyResults) -> pd.DataFrame:
     """Outcome of the pruning, a row a variant.
 
     Returns
@@ -47,14 +47,14 @@ def certificates(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def widths(results: Results) -> pd.DataFrame:
+def widths(results: StudyResults) -> pd.DataFrame:
     """Channels that each pruned layer keeps: a row a layer, a column a variant."""
     kept = {name: one["widths"] for name, one in results.record["certificates"].items()}
     frame = pd.DataFrame(kept).rename_axis("layer").reset_index()
     return frame.rename(columns={name: variant_title(name).removesuffix(" FLOPs") for name in kept})
 
 
-def provenance(studies: Iterable[Results]) -> pd.DataFrame:
+def provenance(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """With what each study was run: a row a fact, a column a study.
 
     What a record knows only of the machine that published it is marked so.
@@ -78,7 +78,7 @@ def provenance(studies: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("fact").reset_index()
 
 
-def tables(studies: Iterable[Results]) -> pd.DataFrame:
+def tables(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Published tables, a row each: how much training is in them, and their checksums.
 
     Returns
@@ -100,7 +100,7 @@ def tables(studies: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def spent(studies: Iterable[Results]) -> str:
+def spent(studies: Iterable[StudyResults]) -> str:
     """Training in all of the studies, by device, in time of one worker, as a phrase."""
     hours = tables(studies).groupby("device", sort=False)["hours"].sum()
     places = {"cpu": "one core of a CPU"}

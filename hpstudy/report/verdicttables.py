@@ -6,13 +6,13 @@ from typing import get_args
 import pandas as pd
 
 from hpstudy.analysis.intervals import UNKNOWN
-from hpstudy.analysis.study_analysis import Analysis
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_analysis import StudyAnalysis
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.verdict import Answer, Pooled, pooled_verdict, verdict
 from hpstudy.config.grid import AXES
 
 
-def verdicts(studies: Iterable[Results]) -> pd.DataFrame:
+def verdicts(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Verdicts by hyperparameter, network by network, then pooled by study and over all studies.
 
     The good regions are those of the widest threshold that a study names.
@@ -64,7 +64,7 @@ def tally(table: pd.DataFrame) -> dict[str, str]:
     return {"table_networks": f"{len(own)}"} | found
 
 
-def _row(results: Results, analysis: Analysis, name: str, threshold: float) -> dict:
+def _row(results: StudyResults, analysis: StudyAnalysis, name: str, threshold: float) -> dict:
     found = verdict(analysis, name, threshold)
     row: dict = {"study": results.name, "model": results.model, "variant": name}
     for axis, shift in found.axes.items():
@@ -81,7 +81,7 @@ def _row(results: Results, analysis: Analysis, name: str, threshold: float) -> d
     }
 
 
-def _pooled(pools: list[tuple[Analysis, float]], rows: list[dict], runs: int) -> dict:
+def _pooled(pools: list[tuple[StudyAnalysis, float]], rows: list[dict], runs: int) -> dict:
     """Row of all networks of some studies, with their marks."""
     found: Pooled | None = pooled_verdict(pools)
     every = sum(len(analysis.pruned) for analysis, _ in pools)

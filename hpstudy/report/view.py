@@ -13,7 +13,7 @@ from hpstudy.analysis.intervals import UNKNOWN
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import levels, metric_of
 from hpstudy.analysis.risk import common_points, risk
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import roi_title, variant_title
 from hpstudy.config.words import axis_title, count, interval_text, list_text, number_text, real
 from hpstudy.plots.captions import biased
@@ -84,7 +84,7 @@ def _numbers(
 
 
 def _without_noise(
-    analysis: Analysis, name: str, threshold: float, multiple: float
+    analysis: StudyAnalysis, name: str, threshold: float, multiple: float
 ) -> dict[str, str]:
     shape = analysis.shape(name, threshold)
     metric = metric_of(analysis.landscapes[name])
@@ -97,8 +97,8 @@ def _without_noise(
     }
 
 
-def _together(left: Landscape, right: Landscape) -> Analysis:
-    return Analysis({"left": left, "right": right})
+def _together(left: Landscape, right: Landscape) -> StudyAnalysis:
+    return StudyAnalysis({"left": left, "right": right})
 
 
 def pair_numbers(
@@ -166,7 +166,7 @@ def view_caption(
     left, right : Landscape
         Those of the figure.
     label : str
-        Network, data and length of training, as `Results.label` gives them.
+        Network, data and length of training, as `StudyResults.label` gives them.
     threshold : float
         Of the regions of interest, in the metric's unit.
     multiple : float

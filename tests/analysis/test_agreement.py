@@ -13,7 +13,7 @@ from hpstudy.analysis import agreement
 from hpstudy.analysis.intervals import Interval
 from hpstudy.analysis.region_claims import REGION_CLAIMS, families
 from hpstudy.analysis.risk_claims import RISK_CLAIMS
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.thesis_claims import (
     AGREES,
     DIFFERS,
@@ -58,7 +58,7 @@ def _study(model, name, scatter, roi, surfaces):
     ]
     record = synthetic.record(name, "resnet56")
     record["study"] |= {"roi": list(roi), "model": model}
-    return Results(name, pd.DataFrame(rows), record)
+    return StudyResults(name, pd.DataFrame(rows), record)
 
 
 def claim(words):
@@ -162,7 +162,7 @@ def test_a_region_as_large_as_the_grid_has_no_place_of_its_own():
 def test_settings_of_one_network_only_leave_a_shift_open():
     whole = study(uniform_06=bowl())
     cut = whole.table[(whole.table["variant"] != "unpruned") | (whole.table["weight_decay"] > 7e-4)]
-    (said,) = claim("The weight decay of").ask(Results("cut", cut, whole.record))
+    (said,) = claim("The weight decay of").ask(StudyResults("cut", cut, whole.record))
     assert said.verdict == INCONCLUSIVE and "lone settings" in said.because
 
 
@@ -221,7 +221,7 @@ def test_top5_is_asked_where_a_table_has_it():
     for other, verdict in ((bowl(), AGREES), (bowl(0.5, 0.5), DIFFERS)):
         whole = study(uniform_06=bowl())
         both = whole.table.assign(top5=95 + (np.tile(np.repeat(other, 2), 2) - 90) / 10)
-        found = verdicts(Results("both", both, whole.record), "top-5")
+        found = verdicts(StudyResults("both", both, whole.record), "top-5")
         assert found == {"unpruned": verdict, "uniform-0.6": verdict}
 
 

@@ -9,7 +9,7 @@ import pytest
 import sweeps
 
 from hpstudy.analysis.intervals import Interval
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.surrogate import Surrogate
 from hpstudy.analysis.verdict import answer, pooled_verdict, trainings, verdict
 
@@ -170,7 +170,7 @@ def test_near_a_limit_more_draws_decide_and_within_three_errors_of_these_nothing
     # they are 207: 4,900 of 100,000 are near still, 4,700 are not.
     for beyond, said in ((490, "inconclusive"), (470, "keep"), (440, "keep")):
         gaps = np.r_[np.full(10_000 - beyond, 0.4), np.full(beyond, 0.6)]
-        monkeypatch.setattr(Analysis, "loss_draws", lambda *_, gaps=gaps: (gaps, gaps))
+        monkeypatch.setattr(StudyAnalysis, "loss_draws", lambda *_, gaps=gaps: (gaps, gaps))
         found = verdict(replace(one), "thin", 1.0)
         assert found.both == said and found.loss.at_most == pytest.approx(0.4, abs=0.02)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.regret import TARGETS, plot_regret, regret_caption, regret_curves
 
@@ -19,7 +19,7 @@ MOVED = [70.0, 71.0, 73.0, 73.5, 74.4, 74.0]
 
 
 @dataclass(frozen=True, eq=False)
-class Noiseless(Analysis):
+class Noiseless(StudyAnalysis):
     """Measured values are the truth, so that every curve can be told by enumeration."""
 
     def draws(self, variant):

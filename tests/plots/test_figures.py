@@ -11,7 +11,7 @@ import synthetic
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import risks
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.captions import grid_caption, landscapes_caption, risk_caption
 from hpstudy.plots.drawing import log_ticks, mimebundle
@@ -43,7 +43,7 @@ def dense(values, lrs, weight_decays, **more):
 @pytest.fixture(scope="module")
 def study():
     name = "synthetic-resnet56"
-    return Results(name, synthetic.table(name, "resnet56"), synthetic.record(name, "resnet56"))
+    return StudyResults(name, synthetic.table(name, "resnet56"), synthetic.record(name, "resnet56"))
 
 
 def test_surface_is_bilinear_in_the_logarithms():

@@ -11,7 +11,7 @@ import synthetic
 from browser import chromium, served, visit
 
 from hpstudy.analysis.risk import risk
-from hpstudy.analysis.study_results import Results, read_study
+from hpstudy.analysis.study_results import StudyResults, read_study
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.interactive import interactive_data, interactive_html, show_interactive
 from hpstudy.report.sphinx_offline import INTERACTIVE_SCRIPTS, PLOTLY, plotly_script
@@ -42,7 +42,7 @@ def run(variant, lr, weight_decay, top1, seed=0, curve=CURVE, **more):
 
 
 def results(rows):
-    return Results("hand", pd.DataFrame(rows), synthetic.record("hand", "resnet56"))
+    return StudyResults("hand", pd.DataFrame(rows), synthetic.record("hand", "resnet56"))
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def studies(published, hand):
     """The published study, and the one by hand with a stopped run."""
     table = hand.table.assign(stopped=[False, False, True, False, False])
     table.loc[2, ["top1", "best_top1"]] = math.nan
-    return {"published": published, "hand": Results("hand", table, hand.record)}
+    return {"published": published, "hand": StudyResults("hand", table, hand.record)}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import synthetic
 
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.regret import plot_regret
 from hpstudy.plots.roi_probability import membership_caption, plot_membership
@@ -39,7 +39,7 @@ def table(value, variant="unpruned", seeds=1, lrs=LRS, weight_decays=WEIGHT_DECA
 
 
 def analysis(*tables):
-    return Analysis(landscapes(pd.concat(tables)))
+    return StudyAnalysis(landscapes(pd.concat(tables)))
 
 
 def plane(x, y, seed):
@@ -55,7 +55,7 @@ def cliff(x, y, seed):
 @pytest.fixture(scope="module")
 def study():
     """Five networks on 9 x 9 points, a few of which diverge."""
-    return Analysis(landscapes(synthetic.table("made-up", "resnet56", points=9, seeds=1)))
+    return StudyAnalysis(landscapes(synthetic.table("made-up", "resnet56", points=9, seeds=1)))
 
 
 def traces(figure, kind):
@@ -160,7 +160,7 @@ def test_threshold_that_is_none_is_refused(threshold):
 # --- membership -----------------------------------------------------------------------------------
 
 
-class Drawn(Analysis):
+class Drawn(StudyAnalysis):
     """Four noise-free landscapes by hand, over four points."""
 
     def draws(self, variant):

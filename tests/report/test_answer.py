@@ -10,8 +10,8 @@ import synthetic
 from hpstudy.analysis import agreement
 from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.study_analysis import Analysis, best_row
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_analysis import StudyAnalysis, best_row
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.verdict import TOLERABLE, trainings, verdict
 from hpstudy.config.words import count, interval_text, list_text, loss_text, number_text, range_text
 from hpstudy.report import answer, intervaltables
@@ -45,14 +45,14 @@ def landscape(variant, shift=0.0, top=90.0, noise=0.0, seeds=3, curvature=(6.0, 
 
 def analysis(**pruned):
     dense = landscape("unpruned", noise=0.05)
-    return Analysis({"unpruned": dense, "uniform-0.6": landscape("uniform-0.6", **pruned)})
+    return StudyAnalysis({"unpruned": dense, "uniform-0.6": landscape("uniform-0.6", **pruned)})
 
 
 def study(model="resnet56", rows=None, name="synthetic", **record):
     table = synthetic.table(name, model) if rows is None else pd.DataFrame(rows)
     said = synthetic.record(name, model)
     said["study"] |= record
-    return Results(name, table, said)
+    return StudyResults(name, table, said)
 
 
 # --- analysis -------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ def test_loss_at_the_kept_setting_is_the_distance_from_the_own_best():
 
 
 def test_best_is_corrected_for_its_luck():
-    one = Analysis({"unpruned": landscape("unpruned", noise=0.6, seeds=1)})
+    one = StudyAnalysis({"unpruned": landscape("unpruned", noise=0.6, seeds=1)})
     best = one.best("unpruned")
     # The truth at the chosen setting, which is known here.
     row = best_row(one.landscapes["unpruned"])
@@ -111,7 +111,7 @@ def test_loss_of_a_network_without_a_value_at_the_optimum_is_read_off_its_surfac
 
 def test_too_few_points_give_no_interval_and_no_error():
     few = landscape("unpruned").points.iloc[:4]
-    one = Analysis({"unpruned": Landscape("unpruned", "top1", few)})
+    one = StudyAnalysis({"unpruned": Landscape("unpruned", "top1", few)})
     assert one.draws("unpruned") is None and math.isnan(one.best("unpruned").bias)
     assert math.isnan(one.shape("unpruned", 1.0).length.estimate)
     assert np.isnan(one.membership("unpruned", 1.0)).all()
@@ -151,7 +151,7 @@ def test_settings_are_not_kept_where_the_own_best_lies_on_the_edge_of_the_grid()
         "unpruned": landscape("unpruned", shift=1.2, noise=0.05),
         "uniform-0.6": landscape("uniform-0.6", shift=1.6, noise=0.05),
     }
-    one = Analysis(pair)
+    one = StudyAnalysis(pair)
     assert one.edge("uniform-0.6") > 0.9 and analysis(noise=0.05).edge("uniform-0.6") < 0.1
     said = verdict(one, "uniform-0.6", 1.0)
     assert said.loss.at_most <= TOLERABLE and said.both == "inconclusive"
@@ -169,7 +169,7 @@ def scattered(variant, seed):
 
 
 def test_shift_of_networks_that_were_tried_at_settings_of_their_own_is_read_off_surfaces():
-    one = Analysis({"unpruned": scattered("unpruned", 1), "uniform-0.6": scattered("b", 2)})
+    one = StudyAnalysis({"unpruned": scattered("unpruned", 1), "uniform-0.6": scattered("b", 2)})
     moved = one.movement("uniform-0.6", 1.0)
     assert moved.n == 0 and moved.interpolated and math.isnan(moved.shift.measured)
     # The bowl is the same for both: its centre does not move.
@@ -180,7 +180,7 @@ def test_shift_of_networks_that_were_tried_at_settings_of_their_own_is_read_off_
 def test_ellipse_has_no_interval_where_most_landscapes_without_noise_have_none():
     # Steep: a region of 0.3 points holds the optimum and few others.
     steep = landscape("unpruned", noise=0.05, curvature=(40.0, 40.0))
-    shape = Analysis({"unpruned": steep}).shape("unpruned", 0.3)
+    shape = StudyAnalysis({"unpruned": steep}).shape("unpruned", 0.3)
     assert shape.fitted < 0.9 and math.isnan(shape.length.estimate)
     assert shape.n.estimate < 5
 

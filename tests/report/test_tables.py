@@ -9,7 +9,7 @@ import pytest
 import synthetic
 
 from hpstudy.analysis.study_results import (
-    Results,
+    StudyResults,
     find_root,
     read_networks,
     read_results,
@@ -26,7 +26,7 @@ from hpstudy.report.rankings import rankings
 
 def study(model="resnet56", rows=None, name="synthetic"):
     table = synthetic.table(name, model) if rows is None else pd.DataFrame(rows)
-    return Results(name, table, synthetic.record(name, model))
+    return StudyResults(name, table, synthetic.record(name, model))
 
 
 def point(variant, lr, weight_decay, top1, seed=0):

@@ -11,7 +11,7 @@ import synthetic
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import risk
-from hpstudy.analysis.study_results import Results
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.plots.explorable import hyperparameters
 from hpstudy.plots.learning_curves import curves_at, plot_curves
 from hpstudy.plots.pair import landscape_pair, move, plot_pair
@@ -29,7 +29,7 @@ from hpstudy.report.view import (
 @pytest.fixture(scope="module")
 def study():
     name = "synthetic-resnet56"
-    return Results(name, synthetic.table(name, "resnet56"), synthetic.record(name, "resnet56"))
+    return StudyResults(name, synthetic.table(name, "resnet56"), synthetic.record(name, "resnet56"))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_numbers_of_the_comparison_name_what_cannot_be_told_by_a_dash(pair):
 
 def test_names_from_a_table_never_become_markup(study):
     table = study.table.replace({"variant": {"uniform-0.2": "<img src=x>"}})
-    every = Results("made up", table, study.record).landscapes()
+    every = StudyResults("made up", table, study.record).landscapes()
     html = numbers_html(every["unpruned"], every["<img src=x>"], 1.0, 2.0)
     assert "<img" not in html and "&lt;img" in html
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.run_tables.read import RunTable
-from hpstudy.analysis.study_analysis import Analysis
+from hpstudy.analysis.study_analysis import StudyAnalysis
 
 AXES = ("lr", "weight_decay")
 
@@ -42,7 +42,7 @@ def analysed(*tables, **options):
     """Analysis of the networks of some tables, the first of which is the dense one."""
     table = pd.concat(tables)
     options = {"axes": tuple(axis for axis in AXES if axis in table), **options}
-    return Analysis(landscapes(table, dense=table["variant"].iloc[0], **options))
+    return StudyAnalysis(landscapes(table, dense=table["variant"].iloc[0], **options))
 
 
 def read(table, dense="unpruned", metric="top1", goal="maximize", percent=True):
