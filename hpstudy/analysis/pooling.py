@@ -46,7 +46,7 @@ def pooled(groups: Iterable[np.ndarray], scale: float = 0.3) -> Interval:
 
     References
     ----------
-    Gelman et al. (2013), Bayesian Data StudyAnalysis, section 5.4; Gelman (2006) for the priors.
+    Gelman et al. (2013), Bayesian Data Analysis, section 5.4; Gelman (2006) for the priors.
     """
     studies = [group for group in groups if group.shape[1]]
     if sum(group.shape[1] for group in studies) < 2:
