@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationInfo, field_validator
 
 from hpstudy.config.kinds import integer, number
@@ -19,8 +20,8 @@ Decay = number(
     "0 or a finite number above it", lambda value: value >= 0 and math.copysign(1, value) > 0
 )
 
-# Means over seeds that are equal on paper differ in the last bits.
-_TOLERANCE = 1e-9
+# Means over seeds that are equal on paper differ in the last bits; so does `best - threshold`.
+TOLERANCE = 1e-9
 
 
 class Frozen(BaseModel):
@@ -118,8 +119,7 @@ class Grid(Frozen):
     @field_validator("lr", "weight_decay")
     @classmethod
     def _distinct(cls, value: Axis | tuple[float, ...]) -> Axis | tuple[float, ...]:
-        # Nine digits decide, as wherever settings are compared.
-        if isinstance(value, tuple) and len({f"{one:.8e}" for one in value}) != max(len(value), 1):
+        if isinstance(value, tuple) and len(set(map(setting_key, value))) != max(len(value), 1):
             raise ValueError(f"must hold one or more distinct values, unlike {shown(list(value))}")
         return value
 
@@ -152,8 +152,7 @@ class Grid(Frozen):
         below, above = getattr(extent, name)
         middle, half = math.log10(getattr(prior, name)), (axis.points - 1) / 2
         steps = (axis.step * (k - half) for k in range(-below, axis.points + above))
-        # Six significant digits: readable in tables, and the same id on every platform's libm.
-        return tuple(float(f"{10 ** (middle + step):.6g}") for step in steps)
+        return tuple(grid_value(middle + step) for step in steps)
 
     def levels(self, prior: Point, extent: Extent = BASE) -> list[list[Point]]:
         """Every point, coarse to fine, so that a part of them already spans the grid.
@@ -248,12 +247,45 @@ class Grid(Frozen):
 def region(
     results: Mapping[tuple[float, float], float], threshold: float
 ) -> set[tuple[float, float]]:
-    """Points at most `threshold` below the best (equation 3.3); NaN, a point without value, never.
+    """Points in the region of interest (`roi`); a point without a value (NaN) never is."""
+    inside = roi(np.array(list(results.values()), dtype=float), threshold)
+    return {point for point, near in zip(results, inside, strict=True) if near}
 
-    `hpstudy.analysis.landscape.Landscape.roi` is the same for tables of runs.
+
+def roi(values: np.ndarray, threshold: float) -> np.ndarray:
+    """Region of interest of each landscape: values at most `threshold` below its best.
+
+    Parameters
+    ----------
+    values : ndarray of shape (..., n_points)
+        Larger is better; NaN or -inf where a point has no value.
+    threshold : float
+        In the values' unit, at least 0.
+
+    Returns
+    -------
+    ndarray of bool, shape (..., n_points)
+        False where a value is NaN.
+
+    References
+    ----------
+    Thesis, section 3.3.1, equation 3.3.
     """
-    best = max((value for value in results.values() if not math.isnan(value)), default=math.inf)
-    return {point for point, value in results.items() if value >= best - threshold - _TOLERANCE}
+    best = np.fmax.reduce(values, axis=-1, keepdims=True, initial=-np.inf)
+    return values >= best - threshold - TOLERANCE
+
+
+def setting_key(value: float) -> str:
+    """Nine significant digits, which are equal for values that differ by rounding alone."""
+    return f"{value:.9g}"
+
+
+def grid_value(log10: float) -> float:
+    """Value at a place of a logarithmic axis, in six significant digits.
+
+    They are readable in tables, and give the same id on every platform's libm.
+    """
+    return float(f"{10**log10:.6g}")
 
 
 def _decades(point: Point, other: Point) -> float:
