@@ -11,12 +11,12 @@ from common import machine, median_spread
 from scale import CIFAR, EPOCHS, LR, SMALL, WEIGHT_DECAY, Scale, noise
 from torch import Tensor
 
-from hpstudy.analysis.thesis import table_3_4
+from hpstudy.analysis.thesis_tables import table_3_4
 from hpstudy.config.study import Data
 from hpstudy.networks.models import build_model
 from hpstudy.sweep.executors.worker import run_on
 from hpstudy.training.checkpoint import discard
-from hpstudy.training.data import load_dataset
+from hpstudy.training.datasets import load_dataset
 from hpstudy.training.trainer import Trainer
 
 RECORDED = ("float32", "tf32", "bfloat16", "bfloat16-compiled")

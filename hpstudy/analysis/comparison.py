@@ -10,8 +10,8 @@ from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.levels import metric_of
 from hpstudy.analysis.risk import risks
+from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.run_tables.options import parse_axes, parse_columns
-from hpstudy.analysis.run_tables.read import RunTable, read_runs
 from hpstudy.analysis.shift import Movement
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.verdict import TOLERABLE, Pooled, Verdict, pooled_verdict, trainings, verdict
@@ -52,7 +52,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     Parameters
     ----------
     runs : RunTable
-        As `hpstudy.analysis.run_tables.read.read_runs` returns it; values are averaged over seeds at each
+        As `hpstudy.analysis.run_tables.read_runs` returns it; values are averaged over seeds at each
         setting.
     roi : float or tuple of float, optional
         Thresholds of the regions of interest, in the metric's unit; 0.5 and 1.0 points for

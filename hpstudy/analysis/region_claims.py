@@ -12,7 +12,6 @@ from hpstudy.analysis.risk import common_points
 from hpstudy.analysis.shift import FITTED, rank_correlations
 from hpstudy.analysis.study_analysis import StudyAnalysis, best_row
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
-from hpstudy.analysis.thesis import RELATIVES
 from hpstudy.analysis.thesis_claims import (
     INCONCLUSIVE,
     Answer,
@@ -22,6 +21,7 @@ from hpstudy.analysis.thesis_claims import (
     decided,
     within,
 )
+from hpstudy.analysis.thesis_tables import RELATIVES
 from hpstudy.analysis.verdict import GRID, NEGLIGIBLE
 from hpstudy.config.grid import AXES
 from hpstudy.config.words import axis_title, count

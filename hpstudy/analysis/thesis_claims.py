@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from hpstudy.analysis.intervals import Interval
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
-from hpstudy.analysis.thesis import RELATIVES
+from hpstudy.analysis.thesis_tables import RELATIVES
 from hpstudy.config.words import interval_text, list_text
 
 AGREES, DIFFERS, INCONCLUSIVE = "agrees", "differs", "inconclusive"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from hpstudy.analysis import agreement, thesis
+from hpstudy.analysis import agreement, thesis_tables
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import StudyResults, roi_title
@@ -99,7 +99,7 @@ def answer(studies: Iterable[StudyResults]) -> dict[str, str]:
     first = told[0]
     analysis = first.analysis()
     risks = [risk for one in studies for risk in one.risks().items()]
-    published = thesis.table_4_2()
+    published = thesis_tables.table_4_2()
     theirs = published["variant"] == "unpruned"
     return {
         "left_out": _left_out(studies),

@@ -2,7 +2,7 @@
 
 Every function returns a tidy frame; columns that begin with `published_` are the thesis's. They
 stand in the row of the same network and variant or, where the thesis has not that network, of its
-relative (`hpstudy.analysis.thesis.RELATIVES`): `published_model` names it. They are NaN where it has none.
+relative (`hpstudy.analysis.thesis_tables.RELATIVES`): `published_model` names it. They are NaN where it has none.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from hpstudy.analysis import thesis
+from hpstudy.analysis import thesis_tables
 from hpstudy.analysis.grid_checks import finding_table, warnings
 from hpstudy.analysis.study_results import StudyResults, roi_title
 
@@ -28,7 +28,7 @@ def sizes(studies: Iterable[StudyResults], networks: dict[str, dict]) -> pd.Data
     studies : iterable of StudyResults
         Published studies.
     networks : dict of str to dict
-        As `hpstudy.networks.sizes.network_sizes` returns them; may be empty.
+        As `hpstudy.networks.pruning_report.network_sizes` returns them; may be empty.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def sizes(studies: Iterable[StudyResults], networks: dict[str, dict]) -> pd.Data
             }
         )
     columns = ["at", "model", "input_shape", "params", "flops", "flops_torch_pruning"]
-    return _beside(rows, columns, thesis.table_3_2(), ["model"])
+    return _beside(rows, columns, thesis_tables.table_3_2(), ["model"])
 
 
 def priors(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def priors(studies: Iterable[StudyResults]) -> pd.DataFrame:
             }
         )
     columns = ["study", "model", "lr", "weight_decay", "top1", "seeds"]
-    return _beside(rows, columns, thesis.table_3_4().drop(columns="top5"), ["model"])
+    return _beside(rows, columns, thesis_tables.table_3_4().drop(columns="top5"), ["model"])
 
 
 def bests(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -119,7 +119,7 @@ def bests(studies: Iterable[StudyResults]) -> pd.DataFrame:
         for name, landscape in results.landscapes().items()
     ]
     columns = ["study", *KEYS, "points", "runs", "top1", "lr", "weight_decay"]
-    return _beside(rows, columns, thesis.best_accuracies().drop(columns="top5"), KEYS)
+    return _beside(rows, columns, thesis_tables.best_accuracies().drop(columns="top5"), KEYS)
 
 
 def ellipses(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def ellipses(studies: Iterable[StudyResults]) -> pd.DataFrame:
                 )
     centre = {"weight_decay": "log10_weight_decay", "lr": "log10_lr"}
     columns = ["study", *KEYS, "roi", "n", "length", "width", *centre.values()]
-    return _beside(rows, columns, thesis.table_4_1().rename(columns=centre), [*KEYS, "roi"])
+    return _beside(rows, columns, thesis_tables.table_4_1().rename(columns=centre), [*KEYS, "roi"])
 
 
 def risk_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -186,7 +186,7 @@ def risk_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
                     }
                 )
     columns = ["study", *KEYS, "roi", "n", "mean", "std", "relative_mean", "relative_std"]
-    return _beside(rows, columns, thesis.table_4_2().assign(roi=THESIS_RISK), [*KEYS, "roi"])
+    return _beside(rows, columns, thesis_tables.table_4_2().assign(roi=THESIS_RISK), [*KEYS, "roi"])
 
 
 def checks(results: StudyResults) -> pd.DataFrame:
@@ -241,7 +241,7 @@ def _beside(
         columns={name: f"published_{name}" for name in published.columns if name not in keys}
     )
     theirs.insert(0, "published_model", theirs["model"])
-    own["relative"] = own["model"].replace(thesis.RELATIVES)
+    own["relative"] = own["model"].replace(thesis_tables.RELATIVES)
     theirs = theirs.rename(columns={"model": "relative"})
     keys = ["relative", *(key for key in keys if key != "model")]
     return own.merge(theirs, on=keys, how="left").drop(columns="relative")

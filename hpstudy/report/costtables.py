@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from hpstudy.analysis import thesis
+from hpstudy.analysis import thesis_tables
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.config.words import count
 
@@ -71,7 +71,7 @@ def grid_point_costs(programme: list[dict]) -> pd.DataFrame:
         machine, model, variant, arithmetic, hours (of the whole machine), floor_hours (the
         arithmetic alone on an H100) and published_hours (NaN where the thesis gives none).
     """
-    published = thesis.durations().set_index("model")["hours"]
+    published = thesis_tables.durations().set_index("model")["hours"]
     rows = [
         {
             "machine": _machine(entry),
@@ -105,7 +105,7 @@ def programme_costs(programme: list[dict]) -> pd.DataFrame:
         published_days (the runs by the thesis's duration of one, on one machine of its; NaN where
         it gives none). On more machines than runs, each has one at most.
     """
-    published = thesis.durations().set_index("model")["hours"]
+    published = thesis_tables.durations().set_index("model")["hours"]
     rows = []
     for entry in programme:
         for model, study in entry["studies"].items():

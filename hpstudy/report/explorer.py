@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import metric_of
-from hpstudy.analysis.run_tables.read import RunTable
+from hpstudy.analysis.run_tables import RunTable
 from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults, roi_title, variant_title
 from hpstudy.config.words import axis_title, count
 from hpstudy.errors import unknown
@@ -23,8 +23,8 @@ from hpstudy.plots.explorable import (
     studies_of,
     threshold_of,
 )
-from hpstudy.plots.learning_curves import curves_at, plot_curves
-from hpstudy.plots.pair import PANELS, Pair, landscape_pair, move, plot_pair
+from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
+from hpstudy.plots.pair import PANELS, Pair, move, pair_data, plot_pair
 from hpstudy.report.controls import (
     WHOLE,
     WRAPPING,
@@ -54,7 +54,7 @@ class Explorer(widgets.VBox):
     ----------
     sources : iterable of str, Path or RunTable
         Folders of published tables, of which the last one's study is taken where two have one
-        name; and tables of one's own, as `hpstudy.analysis.run_tables.read.read_runs` returns them.
+        name; and tables of one's own, as `hpstudy.analysis.run_tables.read_runs` returns them.
     study : str, default ""
         Study to begin with; blank for the first.
 
@@ -193,7 +193,7 @@ class Explorer(widgets.VBox):
 
     def _pair(self) -> Pair:
         chosen = dict(zip(self.axes, self.point.value, strict=False))
-        return landscape_pair(
+        return pair_data(
             *self.shown().values(),
             self.threshold.value,
             self.multiple.value,
@@ -291,7 +291,7 @@ class Explorer(widgets.VBox):
 
     def _runs(self):
         at = dict(zip(self.axes, self.point.value, strict=True))
-        return curves_at(self.results.table, (self.left.value, self.right.value), at)
+        return learning_curves_data(self.results.table, (self.left.value, self.right.value), at)
 
     def _show_curves(self) -> None:
         if not self.point.value:
@@ -299,7 +299,7 @@ class Explorer(widgets.VBox):
             return
         runs = self._runs()
         n = len(runs.groupby(["variant", "seed"]))
-        figure = plot_curves(runs, 1 if self._columns == 1 else 2)
+        figure = plot_learning_curves(runs, 1 if self._columns == 1 else 2)
         figure.layout.width = self.page.width or None
         if self.curves is None:
             # Not before: a browser reads Plotly anew for every figure.

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from hpstudy.analysis import thesis
+from hpstudy.analysis import thesis_tables
 from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults
 from hpstudy.analysis.verdict import TARGETS, trainings
 from hpstudy.config.study import DENSE, parse_variant
@@ -212,13 +212,13 @@ def given_up(studies: Iterable[StudyResults]) -> pd.DataFrame:
         best = [analysis.landscapes[one].best for one in (analysis.dense, name)]
         source, ratio = _source(results.name, name)
         rows.append((source, results.model, ratio, *best, analysis.given_up(name)))
-    published = thesis.best_accuracies().set_index(["model", "variant"])["top1"]
+    published = thesis_tables.best_accuracies().set_index(["model", "variant"])["top1"]
     for (model, name), top1 in published.items():
         if name != DENSE:
             source, ratio = _source("thesis", name)
             dense = published[model, DENSE]
             rows.append((source, model, ratio, dense, top1, dense - top1))
-    for one in thesis.from_scratch().itertuples():
+    for one in thesis_tables.from_scratch().itertuples():
         lost = one.dense_top1 - one.top1
         numbers = one.flops_ratio, one.dense_top1, one.top1, lost
         rows.append((AUTHORS[one.source], one.model, *numbers))

@@ -440,6 +440,6 @@ def test_several_networks_are_pooled_and_one_is_not():
 
 def test_analysis_needs_no_torch():
     # A page is redrawn on a laptop that has none.
-    loaded = "import sys, hpstudy.analysis.comparison, hpstudy.analysis.thesis; print('torch' in sys.modules)"
+    loaded = "import sys, hpstudy.analysis.comparison, hpstudy.analysis.thesis_tables; print('torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert said.stdout.strip() == "False", said.stderr

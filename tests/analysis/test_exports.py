@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from hpstudy.analysis.landscape import landscapes
+from hpstudy.analysis.run_tables import read_runs
 from hpstudy.analysis.run_tables.options import parse_axes, parse_columns
-from hpstudy.analysis.run_tables.read import read_runs
 from hpstudy.errors import HpstudyError
 
 PUBLISHED = Path(__file__).parents[2] / "book" / "results" / "small-resnet20.csv"

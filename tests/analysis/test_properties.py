@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import risk
-from hpstudy.analysis.run_tables.read import read_runs
+from hpstudy.analysis.run_tables import read_runs
 from hpstudy.config.study import Study
 from hpstudy.errors import HpstudyError
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hpstudy.analysis.run_tables.read import read_runs
+from hpstudy.analysis.run_tables import read_runs
 from hpstudy.analysis.run_tables.sources import is_source, read_source
 
 

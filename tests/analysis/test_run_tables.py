@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from hpstudy.analysis.run_tables.read import read_runs
+from hpstudy.analysis.run_tables import read_runs
 from hpstudy.errors import HpstudyError
 
 HEADER = "variant,lr,weight_decay,seed,top1"

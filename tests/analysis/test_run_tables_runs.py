@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.analysis.run_tables.read import read_runs
+from hpstudy.analysis.run_tables import read_runs
 from hpstudy.errors import HpstudyError
 
 LRS, DECAYS = (0.01, 0.03, 0.1), (1e-5, 1e-4, 1e-3)

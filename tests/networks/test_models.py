@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from hpstudy.analysis.thesis import table_3_2
+from hpstudy.analysis.thesis_tables import table_3_2
 from hpstudy.networks.models import (
     MODELS,
     build_model,
@@ -17,7 +17,7 @@ from hpstudy.networks.models import (
     prunable_layers,
     zeros,
 )
-from hpstudy.networks.sizes import network_sizes
+from hpstudy.networks.pruning_report import network_sizes
 
 # Parameters, and FLOPs (two per multiply-accumulate of convolutions and linear layers).
 SIZES = {

@@ -13,7 +13,7 @@ import synthetic
 import tiny
 from PIL import Image
 
-from hpstudy.analysis.run_tables.read import read_runs
+from hpstudy.analysis.run_tables import read_runs
 from hpstudy.analysis.study_results import read_results
 from hpstudy.config.study import DENSE, Study
 from hpstudy.errors import HpstudyError

@@ -11,7 +11,7 @@ import pytest
 import synthetic
 from nbclient import NotebookClient
 
-from hpstudy.analysis.run_tables.read import read_runs
+from hpstudy.analysis.run_tables import read_runs
 from hpstudy.report.explorer import Explorer
 
 

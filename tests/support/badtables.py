@@ -17,7 +17,7 @@ GOOD = "unpruned,0.1,0.0001,0,93.0"
 
 
 def _compare() -> None:
-    from hpstudy.analysis.run_tables.read import read_runs
+    from hpstudy.analysis.run_tables import read_runs
 
     read_runs("runs.csv")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.run_tables.read import RunTable
+from hpstudy.analysis.run_tables import RunTable
 from hpstudy.analysis.study_analysis import StudyAnalysis
 
 AXES = ("lr", "weight_decay")
