@@ -1,6 +1,6 @@
 """Hand in every bad input of the tests, and write what each is refused with, for the book.
 
-    python benchmarks/badinput.py [--output book/results/refusals.json]
+    python benchmarks/badinput.py [--output book/measurements/refusals.json]
 
 Half a minute; nothing is trained. Ends with status 1, and writes nothing, where a sentence is not
 the one that it must be or a file was changed.
@@ -24,7 +24,7 @@ def main() -> int:
     from badinput import all_cases, refusal, row
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "book" / "results" / "refusals.json")
+    parser.add_argument("--output", type=Path, default=ROOT / "book" / "measurements" / "refusals.json")
     output = parser.parse_args().output
     rows, wrong = [], 0
     for case in all_cases():

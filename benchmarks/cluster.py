@@ -1,6 +1,6 @@
 """A sweep on a Ray cluster of which a node is killed, and then the sweep itself.
 
-    python benchmarks/cluster.py [--output book/results/cluster.json]
+    python benchmarks/cluster.py [--output book/measurements/cluster.json]
 
 A head and three nodes of one core each are started on this machine, and a study of 24 runs is swept
 on them. Once a quarter of its runs is recorded one node is killed, and once a half is, the command;
@@ -145,7 +145,7 @@ def training(process: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=3)
-    parser.add_argument("--output", type=Path, help="JSON file, as book/results/cluster.json")
+    parser.add_argument("--output", type=Path, help="JSON file, as book/measurements/cluster.json")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -169,7 +169,7 @@ def main() -> None:
     log.say(f"recorded runs that were trained twice {summary['trained_twice']}")
     if given.output:
         written = {
-            "command": "python benchmarks/cluster.py --output book/results/cluster.json",
+            "command": "python benchmarks/cluster.py --output book/measurements/cluster.json",
             "machine": machine(),
             "versions": {package: version(package) for package in ("hpstudy", "ray", "torch")},
             "events": log.events,

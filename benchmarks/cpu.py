@@ -26,10 +26,10 @@ from common import interleave, machine, markdown, median_spread
 from loops import BATCH, MEAN, STD
 
 from hpstudy.config.study import Data, Recipe
-from hpstudy.networks.dependency import Network
+from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import build_model
 from hpstudy.sweep.executors.worker import ENVIRONMENT, prepare_process
-from hpstudy.training.data import load_dataset
+from hpstudy.training.datasets import load_dataset
 from hpstudy.training.device import cores
 from hpstudy.training.trainer import Trainer
 
@@ -192,7 +192,7 @@ def compare(ways: list[str], network: str, size: int, root: str, seconds: float,
     finally:
         for way in standing.values():
             way.end()
-    operations = 6 * Network(network, 10, size).cost.macs()
+    operations = 6 * PrunableNetwork(network, 10, size).cost.macs()
     rows = []
     for way in ways:
         if way.startswith("peak"):

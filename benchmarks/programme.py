@@ -1,6 +1,6 @@
 """Price the thesis's whole programme on this machine, for the book's page of costs.
 
-    python benchmarks/programme.py [--output book/results/programme.json]
+    python benchmarks/programme.py [--output book/measurements/programme.json]
 
 As a sweep would: steps of every network by all workers at once, after a trial of the arithmetics.
 Nothing is trained. A few minutes; an entry of the same machine is replaced, others stay.
@@ -58,7 +58,7 @@ def measure(workers: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "book/results/programme.json")
+    parser.add_argument("--output", type=Path, default=ROOT / "book/measurements/programme.json")
     parser.add_argument("--workers", type=int)
     given = parser.parse_args()
     entry = measure(worker_count(given.workers))

@@ -39,7 +39,7 @@ def race(runs: pd.DataFrame, finished: pd.DataFrame, threshold: float) -> dict[i
     for run in runs.itertuples():
         losses = run.curve["train_loss"]
         for epoch in range(1, len(losses)):
-            if reference.verdict(run.lr, run.weight_decay, losses[:epoch]):
+            if reference.stop_reason(run.lr, run.weight_decay, losses[:epoch]):
                 stopped[run.Index] = epoch
                 break
     return stopped

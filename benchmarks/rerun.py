@@ -21,7 +21,7 @@ from hpstudy.storage.tablecheck import TableCheck
 from hpstudy.sweep.executors.base import Job
 from hpstudy.sweep.executors.local import open_pool, worker_count
 from hpstudy.sweep.executors.worker import save_dataset
-from hpstudy.training.data import load_dataset
+from hpstudy.training.datasets import load_dataset
 
 RESULTS = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss", "epochs", "curve")
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data-root")
-    parser.add_argument("--output", type=Path, help="JSON file, as book/results/reruns.json")
+    parser.add_argument("--output", type=Path, help="JSON file, as book/measurements/reruns.json")
     given = parser.parse_args()
     rows = []
     for table in given.tables:

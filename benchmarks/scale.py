@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from hpstudy.config.study import DENSE, Data, Recipe, RunSpec, parse_variant
-from hpstudy.networks.dependency import Network
+from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import initialise
 from hpstudy.networks.pruning import choose_channels, filter_scores
-from hpstudy.training.data import Dataset, load_dataset
+from hpstudy.training.datasets import Dataset, load_dataset
 from hpstudy.training.datasets import Split
 
 LR, WEIGHT_DECAY, EPOCHS = 0.1, 1e-4, 180
@@ -42,7 +42,7 @@ class Scale:
             lr=LR,
             weight_decay=WEIGHT_DECAY,
             seed=seed,
-            widths=widths(Network(self.network, self.classes, self.size), variant),
+            widths=widths(PrunableNetwork(self.network, self.classes, self.size), variant),
             arithmetic=arithmetic,
         )
 
@@ -77,7 +77,7 @@ def images(scale: Scale, root: str) -> Dataset:
     return noise(scale)
 
 
-def widths(network: Network, variant: str) -> dict[str, int] | None:
+def widths(network: PrunableNetwork, variant: str) -> dict[str, int] | None:
     """Widths of a variant whose ranking is of untrained weights, as `hpstudy cost` takes them."""
     if variant == DENSE:
         return None
@@ -88,7 +88,7 @@ def widths(network: Network, variant: str) -> dict[str, int] | None:
 
 def built(scale: Scale, variant: str = DENSE) -> torch.nn.Module:
     """The network of a variant, with its first weights."""
-    network = Network(scale.network, scale.classes, scale.size)
+    network = PrunableNetwork(scale.network, scale.classes, scale.size)
     model = network.at_widths(widths(network, variant))
     torch.manual_seed(0)
     initialise(model)

@@ -1,6 +1,6 @@
 """Scheduler and store at the scale of clusters: simulated time, and real work of the driver.
 
-    python benchmarks/scaling.py [--most 10000] [--million] [--output book/results/scaling.json]
+    python benchmarks/scaling.py [--most 10000] [--million] [--output book/measurements/scaling.json]
 
 Sweeps of up to a million runs, by the package's own dispatch into a real store. Only the runs are
 made up: how long they take (the spread of a published table's durations around a mean), nodes that
@@ -30,7 +30,7 @@ from hpstudy.sweep.executors.base import Ended, Failure, Job
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import _bar
 from hpstudy.sweep.scheduler import Dispatch
-from hpstudy.training.outcome import Outcome
+from hpstudy.training.state import RunOutcome
 
 ROOT = Path(__file__).parents[1]
 SECONDS = (10, 60, 600)
@@ -130,13 +130,13 @@ class Cluster:
         return []
 
 
-def made_up(job: Job, seconds: float, ranking: dict) -> Outcome:
+def made_up(job: Job, seconds: float, ranking: dict) -> RunOutcome:
     """A row as large as a real one of so many epochs."""
     curve = {name: [1 / 3] * EPOCHS for name in ("train_loss", "loss", "top1")}
     row = dict(top1=90.0, top5=None, loss=0.3, best_top1=91.0, best_epoch=3, train_loss=0.1)
     row |= dict(diverged=False, epochs=EPOCHS, seconds=seconds, images_per_second=1e4)
     row |= dict(macs=10**8, params=10**6, device="simulated", torch="none", curve=curve)
-    return Outcome(row, ranking if job.keep_scores else None, None)
+    return RunOutcome(row, ranking if job.keep_scores else None, None)
 
 
 def study(runs: int) -> Study:
@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=10_000, help="GPUs")
     parser.add_argument("--million", action="store_true", help="a million of the shortest runs")
     parser.add_argument("--rounds", type=int, default=5, help="of the store's measurements")
-    parser.add_argument("--output", type=Path, help="JSON file, as book/results/scaling.json")
+    parser.add_argument("--output", type=Path, help="JSON file, as book/measurements/scaling.json")
     given = parser.parse_args()
     hpstudy.sweep.scheduler.say = lambda words: None
     submit = ray_seconds()

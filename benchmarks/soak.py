@@ -1,6 +1,6 @@
 """Kill sweeps at random moments, and see whether anything is lost.
 
-    python benchmarks/soak.py [--kills 50] [--seed 0] [--output book/results/soak.json]
+    python benchmarks/soak.py [--kills 50] [--seed 0] [--output book/measurements/soak.json]
 
 A short study is swept again and again from an empty store. At a random moment of it, the command,
 one of its workers or the kernel of its notebook is ended by SIGKILL, and the command is given
@@ -57,7 +57,7 @@ import json, sys
 from pathlib import Path
 import torch
 import hpstudy.training.checkpoint
-from hpstudy.training.data import load_dataset
+from hpstudy.training.datasets import load_dataset
 from hpstudy.sweep.plan import Plan
 from hpstudy.storage.store import Store
 from hpstudy.config.study import Study
@@ -213,7 +213,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50, help="of sweeps")
     parser.add_argument("--long-kills", type=int, default=10, help="of one long training")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, help="JSON file, as book/results/soak.json")
+    parser.add_argument("--output", type=Path, help="JSON file, as book/measurements/soak.json")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         notes = long_training(Path(folder), given.long_kills, random.Random(given.seed))

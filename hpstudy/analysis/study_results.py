@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,6 @@ from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.risk import Risk, risks
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.config.grid import AXES
-from hpstudy.config.study import DENSE
 from hpstudy.config.words import count
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.storage.tables import METRIC_TITLES, read_json, read_published, read_record
@@ -28,6 +26,8 @@ MODEL_TITLES = {
     "resnet50": "ResNet-50",
 }
 DATA_TITLES = {"fashion-mnist-8k": "Fashion-MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
+MEASUREMENTS = "measurements"
+"""Folder of the measurements, next to a folder of results."""
 NETWORKS = "networks.json"
 PROGRAMME = "programme.json"
 # What was seen of faults, repeated runs and the thesis's whole recipe, by the names of its files.
@@ -181,22 +181,6 @@ def _landscapes(results: StudyResults, metric: str) -> dict[str, Landscape]:
     return landscapes(results.table, metric)
 
 
-def variant_title(name: str) -> str:
-    """Short title of a variant: "uniform-0.6" keeps 60 % of the FLOPs; other names stay."""
-    if name == DENSE:
-        return "Unpruned"
-    words = {"uniform": "Uniform", "nonuniform": "Non-uniform"}
-    if not (match := re.fullmatch(rf"({'|'.join(words)})-(0\.[0-9]+)", name)):
-        return name
-    return f"{words[match[1]]}, {100 * float(match[2]):.3g} % FLOPs"
-
-
-def roi_title(threshold: float) -> str:
-    """Name of a region of interest, as the thesis writes it: "0.5-ROI", "1.0-ROI"."""
-    tenths = math.isclose(round(threshold, 1), threshold, rel_tol=1e-9)
-    return f"{threshold:.1f}-ROI" if tenths else f"{threshold:g}-ROI"
-
-
 def find_root(start: str | Path | None = None) -> Path:
     """Root of the clone that the working directory (or `start`) lies in.
 
@@ -268,7 +252,7 @@ def read_evidence(folders: Iterable[str | Path]) -> dict[str, Any]:
 
 
 def _last(name: str, folders: Iterable[str | Path]) -> Any:
-    paths = [Path(folder) / name for folder in folders]
+    paths = [Path(folder).parent / MEASUREMENTS / name for folder in folders]
     found = [path for path in paths if path.is_file()]
     return read_json(found[-1]) if found else None
 

@@ -37,9 +37,6 @@ LOCAL, RAY = EXECUTORS = ("local", "ray")
 EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
 MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50")
 
-# Published beside the tables of studies, from which their names must differ.
-RESERVED = ("networks", "programme", "refusals", "soak", "cluster", "scaling", "reruns", "recipe")
-
 # Plans hold all runs of a study in memory.
 MOST_RUNS = 1_000_000
 
@@ -59,7 +56,7 @@ Seeds = Annotated[values(Seed, "[0, 1]"), AfterValidator(_distinct)]
 
 def is_study_name(text: str) -> bool:
     """Whether a study may be called so: its table, its page and its titles bear the name."""
-    return bool(re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", text)) and text not in RESERVED
+    return bool(re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", text))
 
 
 _SHARE = TypeAdapter(
@@ -131,8 +128,8 @@ class Study(Frozen):
     """A model, its pruned variants and the grid on which each is trained from scratch."""
 
     name: word(
-        "1 to 64 small letters, digits, dots, dashes and underlines, the first of them a letter "
-        f"or digit, and none of {listed(RESERVED)}",
+        "1 to 64 small letters, digits, dots, dashes and underlines, the first of them a letter or "
+        "digit",
         is_study_name,
     )
     model: choice("model", MODEL_NAMES)

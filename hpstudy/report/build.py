@@ -9,7 +9,13 @@ from pathlib import Path
 
 import yaml
 
-from hpstudy.analysis.study_results import NETWORKS, StudyResults, find_root, read_results
+from hpstudy.analysis.study_results import (
+    MEASUREMENTS,
+    NETWORKS,
+    StudyResults,
+    find_root,
+    read_results,
+)
 from hpstudy.errors import HpstudyError
 from hpstudy.report.execute import Page, Progress, execute, last_line, plain, run_process
 from hpstudy.report.pdf import print_pdf
@@ -147,15 +153,17 @@ def _publish_results(own: Path, published: Path, tell: Progress) -> None:
     for path in sorted([*own.glob("*.csv"), *own.glob("*.json")]):
         tell(f"publishing {path.name}")
         shutil.copyfile(path, _made(published) / path.name)
-    if not (published / NETWORKS).is_file() and list(published.glob("*.csv")):
+    networks = published.parent / MEASUREMENTS / NETWORKS
+    if not networks.is_file() and list(published.glob("*.csv")):
         tell("measuring the thesis's networks")
         # In a process of its own, because it needs torch and this module must not.
         done = run_process(
-            [sys.executable, "-m", "hpstudy.networks.sizes"], published.parent.parent
+            [sys.executable, "-m", "hpstudy.networks.pruning_report"], published.parent.parent
         )
         if done.returncode:
             raise HpstudyError(f"the networks cannot be measured: {last_line(done.stderr)}")
-        (published / NETWORKS).write_text(done.stdout, encoding="utf-8")
+        _made(networks.parent)
+        networks.write_text(done.stdout, encoding="utf-8")
 
 
 def _lay_out(book: Path, stage: Path) -> None:

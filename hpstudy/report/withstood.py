@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from hpstudy.analysis.study_results import MODEL_TITLES
-from hpstudy.analysis.thesis import table_3_4
+from hpstudy.analysis.thesis_tables import table_3_4
 from hpstudy.config.words import count, list_text
 
 # Evidence by the name of its file, and what writes it.
 COMMANDS = {
     "refusals": "python benchmarks/badinput.py",
-    "soak": "python benchmarks/soak.py --output book/results/soak.json",
-    "cluster": "python benchmarks/cluster.py --output book/results/cluster.json",
-    "scaling": "python benchmarks/scaling.py --million --output book/results/scaling.json",
-    "reruns": "python benchmarks/rerun.py TABLE.csv --output book/results/reruns.json",
-    "recipe": "python benchmarks/gpu.py accuracy --epochs 180 --output book/results/recipe.json",
+    "soak": "python benchmarks/soak.py --output book/measurements/soak.json",
+    "cluster": "python benchmarks/cluster.py --output book/measurements/cluster.json",
+    "scaling": "python benchmarks/scaling.py --million --output book/measurements/scaling.json",
+    "reruns": "python benchmarks/rerun.py TABLE.csv --output book/measurements/reruns.json",
+    "recipe": "python benchmarks/gpu.py accuracy --epochs 180 --output book/measurements/recipe.json",
 }
 # Below this share of the GPUs' time a cluster is not used well; a driver that is at work for more
 # than this share of the time, or a store that gets more than this share of the rows that it takes,

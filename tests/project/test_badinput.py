@@ -34,5 +34,5 @@ def test_there_is_bad_input_of_every_kind():
 
 
 def test_the_book_shows_them_all():
-    shown = Path(__file__).parents[2] / "book" / "results" / "refusals.json"
+    shown = Path(__file__).parents[2] / "book" / "measurements" / "refusals.json"
     assert json.loads(shown.read_text("utf-8")) == [row(case, case.sentence) for case in CASES]

@@ -142,14 +142,14 @@ def test_publishing_writes_the_book_that_the_plain_command_builds(tmp_path, monk
     clone = synthetic.clone(tmp_path, ["resnet56"])
     book = clone / "book"
     # Measuring the real networks needs torch and several seconds; any sizes will do here.
-    (book / "results").mkdir()
-    (book / "results" / "networks.json").write_text("{}\n")
+    (book / "measurements").mkdir()
+    (book / "measurements" / "networks.json").write_text("{}\n")
     # It is the plain command below that binds these pages.
     monkeypatch.setattr("hpstudy.report.build._bind", lambda *args: None)
     monkeypatch.setattr("hpstudy.report.build._check", lambda *args: None)
     build_book(clone, publish=True)
     name = "synthetic-resnet56"
-    assert set(files(book / "results")) == {"networks.json", f"{name}.csv", f"{name}.json"}
+    assert set(files(book / "results")) == {f"{name}.csv", f"{name}.json"}
     assert pages_of(book)[:3] == ["index", "advice", f"studies/{name}"]
     once = files(book)
     done = plain_build(clone)

@@ -8,17 +8,10 @@ import pandas as pd
 import pytest
 import synthetic
 
-from hpstudy.analysis.study_results import (
-    StudyResults,
-    find_root,
-    read_networks,
-    read_results,
-    read_study,
-    roi_title,
-    variant_title,
-)
+from hpstudy.analysis.study_results import StudyResults, find_root, read_networks, read_results, read_study
+from hpstudy.plots.labels import roi_title, variant_title
 from hpstudy.errors import HpstudyError
-from hpstudy.networks.dependency import Network
+from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.report import booktables, pages, recordtables
 from hpstudy.report.htmltable import html_table
 from hpstudy.report.rankings import rankings
@@ -176,7 +169,7 @@ def test_certificates_widths_and_provenance_say_what_the_record_says():
 
 def test_rankings_tell_what_raw_norms_would_have_left_of_the_same_network():
     one = study()
-    network = Network("resnet20", 10, 8)
+    network = PrunableNetwork("resnet20", 10, 8)
     # Alike in all layers, but for their size, which is a thousandth in the first two.
     scores = {
         layer: [(1 + n / width) * (1e-3 if k < 2 else 1.0) for n in range(width)]
@@ -287,9 +280,11 @@ def test_results_that_cannot_be_read_are_refused_by_name(tmp_path):
 
 
 def test_sizes_of_networks_are_optional(tmp_path):
-    assert read_networks([tmp_path]) == {}
-    (tmp_path / "networks.json").write_text('{"resnet56": {"macs": 1}}')
-    assert read_networks([tmp_path, tmp_path / "none"]) == {"resnet56": {"macs": 1}}
+    folders = [tmp_path / "results", tmp_path / "none" / "results"]
+    assert read_networks(folders) == {}
+    (tmp_path / "measurements").mkdir()
+    (tmp_path / "measurements" / "networks.json").write_text('{"resnet56": {"macs": 1}}')
+    assert read_networks(folders) == {"resnet56": {"macs": 1}}
 
 
 def test_root_is_found_from_below_and_refused_elsewhere(tmp_path):

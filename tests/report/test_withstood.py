@@ -9,7 +9,6 @@ import nbformat
 import pytest
 
 from hpstudy.analysis.study_results import EVIDENCE, read_evidence
-from hpstudy.config.study import RESERVED
 from hpstudy.plots.scaling import plot_scaling, scaling_caption, scaling_lines
 from hpstudy.report import evidence
 from hpstudy.report.withstood import (
@@ -229,11 +228,13 @@ def test_caption_says_what_was_real_how_many_runs_and_where():
 # --- the page -------------------------------------------------------------------------------------
 
 
-def test_evidence_of_the_last_folder_that_has_it_is_read_and_its_names_are_no_studies(tmp_path):
-    assert read_evidence([tmp_path]) == dict.fromkeys(EVIDENCE)
-    (tmp_path / "soak.json").write_text("{}")
-    assert read_evidence([tmp_path, tmp_path / "none"])["soak"] == {}
-    assert set(COMMANDS) == set(EVIDENCE) <= set(RESERVED)
+def test_measurements_are_read_from_the_last_folder_that_has_them(tmp_path):
+    folders = [tmp_path / "results", tmp_path / "none" / "results"]
+    assert read_evidence(folders) == dict.fromkeys(EVIDENCE)
+    (tmp_path / "measurements").mkdir()
+    (tmp_path / "measurements" / "soak.json").write_text("{}")
+    assert read_evidence(folders)["soak"] == {}
+    assert set(COMMANDS) == set(EVIDENCE)
 
 
 @pytest.mark.parametrize("faults", [FAULTS, dict.fromkeys(EVIDENCE)], ids=["measured", "nothing"])

@@ -85,6 +85,8 @@ def test_what_no_gpu_has_measured_is_said():
 
 
 def test_the_programme_of_the_last_folder_that_has_one_is_read(tmp_path):
-    assert read_programme([tmp_path]) == []
-    (tmp_path / "programme.json").write_text("[1]")
-    assert read_programme([tmp_path, tmp_path / "none"]) == [1]
+    folders = [tmp_path / "results", tmp_path / "none" / "results"]
+    assert read_programme(folders) == []
+    (tmp_path / "measurements").mkdir()
+    (tmp_path / "measurements" / "programme.json").write_text("[1]")
+    assert read_programme(folders) == [1]
