@@ -2,26 +2,39 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Versions that were tested together; `make CONSTRAINTS=/dev/null install` takes the newest.
+CONSTRAINTS := constraints.txt
 QUICK := params/quick/resnet56.yaml params/quick/mobilenetv2.yaml
 
-.PHONY: install study test book clean
+.PHONY: install study lint test test-fast test-rest book clean
 
 install: $(VENV)/installed
 
-# Pinned versions that were tested; `pip install -e .` works without them.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hpstudy needs Python 3.11 or newer; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test]'
 	@touch $@
 
 study: install
 	$(BIN)/hpstudy run $(QUICK)
 
-test: install
+lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy hpstudy
+
+test: lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# What an edit breaks, within a minute: no browser, no cluster, nothing slow.
+test-fast: install
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser and not cluster and not slow"
+
+# What `make test-fast` leaves out.
+test-rest: install
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "browser or cluster or slow"
 
 book: install
 	$(BIN)/hpstudy book

@@ -1,4 +1,4 @@
-"""Write the verdicts of the published studies into README, limits and changelog.
+"""Write the verdicts of the published studies into README and limits.
 
 python tests/support/readme_table.py
 """
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from hpstudy.analysis.study_results import MODEL_TITLES, read_results, variant_title
+from hpstudy.analysis.study_results import MODEL_TITLES, read_results
 from hpstudy.config.words import loss_text
+from hpstudy.plots.labels import variant_title
 from hpstudy.report.answer import tabled
 from hpstudy.report.verdicttables import tally, verdicts
 
@@ -36,7 +37,7 @@ def rows(table: pd.DataFrame) -> list[str]:
 
 
 def counts(table: pd.DataFrame) -> list[str]:
-    """Lines of limits and changelog: how many networks have which verdict today."""
+    """Lines of limits: how many networks have which verdict today."""
     found = tally(table)
     return [
         f"| {words}, now | {found[f'{key}_keep']} | {found[f'{key}_retune']} "
@@ -54,7 +55,7 @@ def written(text: str, table: pd.DataFrame) -> str:
     return text
 
 
-FILES = ("README.md", "book/limits.md", "CHANGELOG.md")
+FILES = ("README.md", "book/limits.md")
 
 if __name__ == "__main__":
     today = published()
