@@ -74,7 +74,7 @@ def run(
 ) -> None:
     """Train a study's missing runs, record them, publish its table and draw its pages."""
     from hpstudy.analysis.study_results import find_root
-    from hpstudy.config.words import count
+    from hpstudy.errors import count
     from hpstudy.report.build import build_book
     from hpstudy.sweep.run import sweep
     from hpstudy.workspace import in_clone, open_plan, publish_results
@@ -156,17 +156,18 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Prune one network to a FLOPs ratio and print its certificate, enough to rebuild it."""
-    from hpstudy.networks.pruning_report import certify, format_certificate
+    from hpstudy.networks.pruning_report import prune as prune_model
 
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
         raise HpstudyError(f"--output must name a file in a folder that exists, not {output}")
-    certificate = certify(model, method, flops_ratio, criterion, weights, classes, image_size)
+    report = prune_model(model, method, flops_ratio, criterion, weights, classes, image_size)
+    certificate = report.model_dump()
     if output is not None:
         try:
             output.write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise HpstudyError(f"{output} cannot be written ({error.strerror})") from None
-    _print_json(certificate) if as_json else print(format_certificate(certificate))
+    _print_json(certificate) if as_json else print(report)
 
 
 app.command()(compare)
@@ -205,7 +206,7 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Put the runs of published tables into your own store, so that a sweep goes on from them."""
-    from hpstudy.config.words import count
+    from hpstudy.errors import count
     from hpstudy.storage.restore import restore
     from hpstudy.storage.store import Store
     from hpstudy.workspace import runs_folder

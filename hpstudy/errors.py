@@ -1,18 +1,16 @@
-"""What a user is told when something is wrong: one sentence, with the nearest valid word."""
+"""Refusals: one sentence with the value, where it stands, and the nearest valid one."""
 
 import difflib
 from collections.abc import Iterable, Sized
 
-# More names than this are no help, and a longer value is no reading.
 MOST_NAMES, MOST_LETTERS = 40, 100
 
 
 class HpstudyError(ValueError):
     """Refusal in one sentence that names the offending value and the valid ones.
 
-    Names of files and cells of tables stand in it: what a terminal would not print of them, such
-    as line breaks and control characters, is written as an escape sequence. It ends with a full
-    stop.
+    Characters that a terminal does not print, such as line breaks in names of files, are written
+    as escape sequences. The sentence ends with a full stop.
     """
 
     def __init__(self, sentence: str):
@@ -23,16 +21,36 @@ class HpstudyError(ValueError):
         return [f"{type(self).__name__}: {self}"]
 
 
+def unknown(kind: str, name: object, valid: Iterable[str]) -> HpstudyError:
+    """Error saying that `name` is no valid `kind`, with the nearest valid one and all of them."""
+    words = [str(word) for word in valid]
+    hint = did_you_mean(name, words)
+    return HpstudyError(f"unknown {kind} {shown(str(name))}{hint}; valid: {listed(words)}.")
+
+
+def did_you_mean(name: object, valid: Iterable[str]) -> str:
+    """Hint at the valid word nearest in spelling, such as " (did you mean 'lr'?)", or no text."""
+    close = nearest(str(name), valid)
+    return f" (did you mean {shown(close)}?)" if close else ""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """Valid word closest in spelling to `name`, or None where nothing is close."""
+    words = [str(word) for word in valid]
+    close = difflib.get_close_matches(name[:MOST_LETTERS], words, n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
 def one_line(error: BaseException) -> str:
-    """Kind of an exception and what it says, in a line of at most 300 characters."""
+    """Type and message of an exception in a line of at most 300 characters."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def printed(text: str) -> str:
-    """Text with every character that is not printed as an escape sequence."""
+    """Text with every character that a terminal does not print as an escape sequence."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def shown(value: object) -> str:
@@ -42,23 +60,13 @@ def shown(value: object) -> str:
 
 
 def listed(names: Iterable[object]) -> str:
-    """Names with commas; of very many the first ones, and how many there are more."""
+    """Names with commas; of very many, the first ones and the number of the others."""
     names = names if isinstance(names, Sized) else list(names)
     first = [str(name) for name, _ in zip(names, range(MOST_NAMES), strict=False)]
     more = len(names) - len(first)
     return ", ".join(first) + (f" and {more:,} more" if more else "")
 
 
-def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """Valid word closest in spelling to `name`, or None where nothing is close."""
-    words = [str(word) for word in valid]
-    close = difflib.get_close_matches(str(name)[:MOST_LETTERS], words, n=1, cutoff=0.5)
-    return close[0] if close else None
-
-
-def unknown(kind: str, name: object, valid: Iterable[str]) -> HpstudyError:
-    """Error saying that `name` is no valid `kind`, with the nearest valid one and all of them."""
-    words = [str(word) for word in valid]
-    close = nearest(str(name), words)
-    hint = f" (did you mean {close!r}?)" if close else ""
-    return HpstudyError(f"unknown {kind} {shown(str(name))}{hint}; valid: {listed(words)}.")
+def count(number: int, noun: str) -> str:
+    """Number with its noun: "1 point", "2 points"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from hpstudy.analysis.study_results import find_root
 from hpstudy.config.study import EXECUTORS, LOCAL, Study
-from hpstudy.config.words import count
-from hpstudy.errors import HpstudyError, unknown
+from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.storage.recordcheck import read_said
 from hpstudy.storage.restore import restore
 from hpstudy.storage.store import Store

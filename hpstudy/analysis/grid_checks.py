@@ -11,7 +11,8 @@ import pandas as pd
 from hpstudy.analysis.ellipse import MINIMUM_POINTS, Ellipse
 from hpstudy.analysis.grid_cells import box_of, cell_table, halfway, holes, proposed, values_of
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.config.words import axis_title, count
+from hpstudy.config.words import axis_title
+from hpstudy.errors import count
 
 
 # DataFrames do not compare to one truth value, hence eq=False.

@@ -24,7 +24,8 @@ from hpstudy.analysis.thesis_claims import (
 from hpstudy.analysis.thesis_tables import RELATIVES
 from hpstudy.analysis.verdict import GRID, NEGLIGIBLE
 from hpstudy.config.grid import AXES
-from hpstudy.config.words import axis_title, count
+from hpstudy.config.words import axis_title
+from hpstudy.errors import count
 
 LONGER, WIDER = 0.76, 0.07
 """Decades: the largest changes of ResNet-56's ellipses that section 4.1.2 calls consistent."""

@@ -14,8 +14,7 @@ from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.risk import Risk, risks
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.config.grid import AXES
-from hpstudy.config.words import count
-from hpstudy.errors import HpstudyError, unknown
+from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.storage.tables import METRIC_TITLES, read_json, read_published, read_record
 
 MODEL_TITLES = {

@@ -6,11 +6,6 @@ from collections.abc import Iterable
 _AXIS_TITLES = {"lr": "learning rate"}
 
 
-def count(number: int, noun: str) -> str:
-    """Agreeing number and noun: "1 point", "2 points"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def interval_text(value: tuple[float, float, float], digits: int = 2) -> str:
     """Estimate and 95 % interval: "0.17 (0.00 to 0.86)"; a dash where there is none."""
     if not math.isfinite(value[0]):

@@ -1,21 +1,166 @@
-"""Certificate of one pruned network, for any weights: what `hpstudy prune` prints."""
+"""Report of one pruned network, enough to rebuild it, and the sizes of the thesis's networks."""
 
+import copy
 from pathlib import Path
-from typing import Any
 
 import torch
+import torch_pruning as tp
+from pydantic import BaseModel
+from torch import nn
 
-from hpstudy.config.words import count
-from hpstudy.errors import unknown
-from hpstudy.networks.dependency import Network
-from hpstudy.networks.models import MODELS, build_model, input_size
-from hpstudy.networks.pruning import filter_scores, prune, weights_hash
+from hpstudy.errors import HpstudyError, unknown
+from hpstudy.networks.dependency import PrunableNetwork
+from hpstudy.networks.models import MODELS, build_model, default_classes, input_size, zeros
+from hpstudy.networks.pruning import Scores, choose_channels, filter_scores, weights_hash
 from hpstudy.networks.weights import read_weights
 
 UNTRAINED_SEED = 0
+THESIS_MODELS = ("resnet56", "mobilenetv2", "resnet50")
 
 
-def certify(
+class PruningReport(BaseModel, frozen=True, extra="forbid"):
+    """A pruned network: what it is, what it costs, and which channels it keeps.
+
+    Attributes
+    ----------
+    target, achieved : float
+        FLOPs ratio as asked for, and as reached.
+    achieved_torch_pruning : float
+        FLOPs ratio by torch-pruning's counter, which counts normalisations and activations too.
+    macs, macs_dense, params, params_dense : int
+        Cost of the pruned and of the dense network for one image.
+    smallest : dict
+        The layer that keeps the fewest channels, and its width.
+    ranked : str
+        Description of the network whose filters were ranked.
+    weights_sha256 : str
+        `weights_hash` of that network.
+    widths : dict of str to int
+        Number of kept channels per prunable layer.
+    kept : dict of str to list of int
+        Indices of the kept channels per prunable layer.
+    """
+
+    model: str
+    classes: int
+    image_size: int
+    method: str
+    criterion: str
+    target: float
+    achieved: float
+    achieved_torch_pruning: float
+    macs: int
+    macs_dense: int
+    params: int
+    params_dense: int
+    smallest: dict[str, str | int]
+    ranked: str
+    weights_sha256: str
+    widths: dict[str, int]
+    kept: dict[str, list[int]]
+
+    def rebuild(self, model: nn.Module | None = None) -> nn.Module:
+        """The pruned network.
+
+        Parameters
+        ----------
+        model : torch.nn.Module, optional
+            Dense network whose filters were ranked: its kept weights are copied. By default the
+            weights are fresh, drawn from torch's global generator.
+
+        Raises
+        ------
+        HpstudyError
+            If the weights of `model` are not the ranked ones.
+        """
+        network = PrunableNetwork(self.model, self.classes, self.image_size)
+        if model is None:
+            model = build_model(self.model, self.classes)
+        elif (given := weights_hash(model)) != self.weights_sha256:
+            raise HpstudyError(
+                f"the given weights (SHA-256 {given[:16]}...) are not those that were ranked "
+                f"({self.weights_sha256[:16]}...)"
+            )
+        return network.cut(model, self.kept)
+
+    def __str__(self) -> str:
+        """Lines for a terminal, without the kept channels."""
+        layer, width = self.smallest["layer"], self.smallest["width"]
+        lines = [
+            f"{self.model}, {self.classes} classes, {self.image_size}x{self.image_size} pixels, "
+            f"{self.method} pruning by {self.criterion}",
+            f"FLOPs ratio  asked {self.target}, reached {self.achieved:.6f} "
+            f"(by torch-pruning's counter {self.achieved_torch_pruning:.6f})",
+            f"MACs         {self.macs:,} of {self.macs_dense:,}",
+            f"parameters   {self.params:,} of {self.params_dense:,}",
+            f"smallest     {layer}, width {width}",
+            f"ranked       {self.ranked}, SHA-256 {self.weights_sha256}",
+            "widths       " + ", ".join(f"{name} {width}" for name, width in self.widths.items()),
+        ]
+        return "\n".join(lines)
+
+
+def prune_network(
+    network: PrunableNetwork,
+    scores: Scores,
+    method: str,
+    flops_ratio: float,
+    criterion: str,
+    *,
+    ranked: str,
+    weights_sha256: str,
+) -> PruningReport:
+    """Prune a network to a FLOPs ratio.
+
+    Parameters
+    ----------
+    network : PrunableNetwork
+    scores : dict of str to list of float
+        `filter_scores` of a trained network.
+    method, flops_ratio, criterion
+        See `choose_channels`.
+    ranked, weights_sha256 : str
+        Description and `weights_hash` of the trained network.
+
+    Raises
+    ------
+    HpstudyError
+        See `choose_channels`.
+
+    References
+    ----------
+    Thesis, section 3.2.
+    """
+    kept = choose_channels(network.cost, scores, method, flops_ratio, criterion)
+    widths = {layer: len(channels) for layer, channels in kept.items()}
+    smallest = min(widths, key=widths.__getitem__)
+    cost = network.cost
+    pruned = network.cut(network.model, kept)
+    return PruningReport(
+        model=network.name,
+        classes=network.classes,
+        image_size=network.image_size,
+        method=method,
+        criterion=criterion,
+        target=flops_ratio,
+        achieved=cost.macs(widths) / cost.macs(),
+        achieved_torch_pruning=(
+            _torch_pruning_macs(pruned, network.image_size)
+            / _torch_pruning_macs(network.model, network.image_size)
+        ),
+        macs=cost.macs(widths),
+        macs_dense=cost.macs(),
+        params=cost.params(widths),
+        params_dense=cost.params(),
+        smallest={"layer": smallest, "width": widths[smallest]},
+        ranked=ranked,
+        weights_sha256=weights_sha256,
+        widths=widths,
+        kept=kept,
+    )
+
+
+def prune(
     model: str,
     method: str,
     flops_ratio: float,
@@ -23,23 +168,20 @@ def certify(
     weights: str | Path | None = None,
     classes: int | None = None,
     image_size: int | None = None,
-) -> dict[str, Any]:
-    """Certificate of `model` pruned to `flops_ratio` by the weights of a file.
+) -> PruningReport:
+    """Prune a network of the study, given by name.
 
     Parameters
     ----------
-    model, method, flops_ratio, criterion
+    model : str
+        One of `hpstudy.networks.models.MODELS`.
+    method, flops_ratio, criterion
         See `hpstudy.networks.pruning.choose_channels`.
     weights : path, optional
-        Of the trained dense network (`hpstudy.networks.weights.read_weights`); `ranked` says how they were
-        read. Without, He-initialised weights of seed 0 are ranked, and `ranked` says so.
+        File with the weights of the trained dense network (see
+        `hpstudy.networks.weights.read_weights`). By default, untrained weights are ranked.
     classes, image_size : int, optional
         By default those of the thesis (Table 3.2).
-
-    Returns
-    -------
-    dict
-        As `hpstudy.networks.pruning.prune`.
 
     Raises
     ------
@@ -48,8 +190,8 @@ def certify(
     """
     if model not in MODELS:
         raise unknown("model", model, MODELS)
-    classes = (1000 if model == "resnet50" else 10) if classes is None else classes
-    network = Network(model, classes, input_size(model) if image_size is None else image_size)
+    classes = default_classes(model) if classes is None else classes
+    network = PrunableNetwork(model, classes, input_size(model) if image_size is None else image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
         dense = build_model(model, classes)
@@ -58,26 +200,42 @@ def certify(
         state, notes = read_weights(Path(weights), model, dense)
         dense.load_state_dict(state)
         ranked = Path(weights).name + (f" ({', '.join(notes)})" if notes else "")
-    ranking = {
-        "ranked": ranked,
-        "weights_sha256": weights_hash(dense),
-        "scores": filter_scores(dense, network.prunable),
-    }
-    return prune(network, ranking, method, flops_ratio, criterion)
+    return prune_network(
+        network,
+        filter_scores(dense, network.prunable),
+        method,
+        flops_ratio,
+        criterion,
+        ranked=ranked,
+        weights_sha256=weights_hash(dense),
+    )
 
 
-def format_certificate(certificate: dict[str, Any]) -> str:
-    """The certificate as lines of text for a terminal; the kept channels are left to the JSON."""
-    c = certificate
-    lines = [
-        f"{c['model']}, {c['classes']} classes, {c['image_size']}x{c['image_size']} pixels, "
-        f"{c['method']} pruning by {c['criterion']}",
-        f"FLOPs ratio  asked {c['target']}, reached {c['achieved']:.6f} "
-        f"(by torch-pruning's counter {c['achieved_torch_pruning']:.6f})",
-        f"MACs         {c['macs']:,} of {c['macs_dense']:,}",
-        f"parameters   {c['params']:,} of {c['params_dense']:,}",
-        f"smallest     {c['smallest']['layer']} with {count(c['smallest']['width'], 'channel')}",
-        f"ranked       {c['ranked']}, SHA-256 {c['weights_sha256']}",
-        "widths       " + ", ".join(f"{name} {width}" for name, width in c["widths"].items()),
-    ]
-    return "\n".join(lines)
+def network_sizes() -> dict[str, dict[str, int]]:
+    """Sizes of the thesis's dense networks for one image of the size that they train on.
+
+    Returns
+    -------
+    dict of str to dict
+        Model -> image_size (pixels), params, macs (of convolutions and linear layers),
+        macs_torch_pruning (that library's counter, which counts batch normalisation too).
+
+    References
+    ----------
+    Thesis, section 3.1.2, Table 3.2.
+    """
+    sizes = {}
+    for name in THESIS_MODELS:
+        size = input_size(name)
+        network = PrunableNetwork(name, default_classes(name), size)
+        sizes[name] = {
+            "image_size": size,
+            "params": network.cost.params(),
+            "macs": network.cost.macs(),
+            "macs_torch_pruning": int(_torch_pruning_macs(network.model, size)),
+        }
+    return sizes
+
+
+def _torch_pruning_macs(model: nn.Module, image_size: int) -> float:
+    return tp.utils.count_ops_and_params(copy.deepcopy(model).eval(), zeros(image_size))[0]

@@ -8,9 +8,10 @@ from hpstudy.analysis.ellipse import confidence_level
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import Metric, metric_of
 from hpstudy.analysis.risk import Risk
-from hpstudy.analysis.study_results import roi_title, variant_title
-from hpstudy.config.words import axis_title, count, list_text
-from hpstudy.plots.panels import TOP, Panels, landscape_panels
+from hpstudy.config.words import list_text
+from hpstudy.errors import count
+from hpstudy.plots.labels import axis_title, roi_title, variant_title
+from hpstudy.plots.panels import TOP, Panels, landscapes_data
 
 BIASED = "The best of many noisy accuracies is biased upward."
 
@@ -43,7 +44,7 @@ def landscapes_caption(
         Sentences with the number of points and runs, the statistic, its spread, the range of the
         colour scale, and what the marks mean.
     """
-    panels = landscape_panels(landscapes, roi, top, relative)
+    panels = landscapes_data(landscapes, roi, top, relative)
     every = pd.concat([one.points for one in landscapes.values()])
     metric = panels.metric
     what = (

@@ -6,14 +6,14 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.levels import metric_of
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import roi_title
 from hpstudy.analysis.surrogate import DRAWS, FEWEST
-from hpstudy.config.words import count
-from hpstudy.plots.drawing import INK, panel_figure
+from hpstudy.errors import count
+from hpstudy.plots._layout import INK, panel_figure
+from hpstudy.plots.labels import roi_title
 from hpstudy.plots.marks import CROSSES, STOPPED, plain, point_texts
 from hpstudy.plots.panelparts import LEGEND, colour_bar, entry, lay_axes, scatter
-from hpstudy.plots.panels import landscape_panels
-from hpstudy.plots.surrogatepanels import MembershipPanel, membership_panels
+from hpstudy.plots.panels import landscapes_data
+from hpstudy.plots.surrogatepanels import MembershipPanel, roi_probability_data
 
 COLOURS = "Viridis"
 POINT = {"size": 10, "line": {"width": 1, "color": INK}}
@@ -21,13 +21,13 @@ POINT = {"size": 10, "line": {"width": 1, "color": INK}}
 MEMBER = {"size": 16, "color": "white", "line": {"width": 1.5, "color": "black"}}
 
 
-def plot_membership(analysis: StudyAnalysis, threshold: float) -> go.Figure:
+def plot_roi_probability(analysis: StudyAnalysis, threshold: float) -> go.Figure:
     """Probability of every measured point to belong to its network's region of interest.
 
     Parameters
     ----------
     analysis : StudyAnalysis
-        As for `membership_panels`.
+        As for `roi_probability_data`.
     threshold : float
         The same.
 
@@ -41,10 +41,10 @@ def plot_membership(analysis: StudyAnalysis, threshold: float) -> go.Figure:
     Raises
     ------
     HpstudyError
-        As `membership_panels`.
+        As `roi_probability_data`.
     """
-    members = membership_panels(analysis, threshold)
-    data = landscape_panels(analysis.landscapes, (threshold,))
+    members = roi_probability_data(analysis, threshold)
+    data = landscapes_data(analysis.landscapes, (threshold,))
     metric, axes, plane = data.metric, data.axes, data.plane
     titles = [
         f"<b>{panel.title}</b><br><span style='font-size:11px'>{_counts(panel)}</span>"
@@ -114,13 +114,13 @@ def _any(members: tuple[MembershipPanel, ...], kind: str) -> bool:
     return any(len(getattr(panel, kind)) > 0 for panel in members)
 
 
-def membership_caption(analysis: StudyAnalysis, threshold: float, label: str) -> str:
-    """Caption of `plot_membership`.
+def roi_probability_caption(analysis: StudyAnalysis, threshold: float, label: str) -> str:
+    """Caption of `plot_roi_probability`.
 
     Parameters
     ----------
     analysis : StudyAnalysis
-        As for `plot_membership`.
+        As for `plot_roi_probability`.
     threshold : float
         The same.
     label : str
@@ -135,9 +135,9 @@ def membership_caption(analysis: StudyAnalysis, threshold: float, label: str) ->
     Raises
     ------
     HpstudyError
-        As `plot_membership`.
+        As `plot_roi_probability`.
     """
-    members = membership_panels(analysis, threshold)
+    members = roi_probability_data(analysis, threshold)
     points = pd.concat([panel.points for panel in members])
     inside = points[points["member"]]
     likely = int((inside["probability"] > 0.5).sum())

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.config.words import count, list_text, range_text
-from hpstudy.plots.drawing import axis_style, log_axis_style, panel_figure, title_axes
+from hpstudy.config.words import list_text, range_text
+from hpstudy.errors import count
+from hpstudy.plots._layout import axis_style, log_axis_style, panel_figure, title_axes
 from hpstudy.plots.marks import plain
 from hpstudy.plots.panelparts import LEGEND
 

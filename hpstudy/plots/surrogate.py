@@ -6,16 +6,17 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.levels import Metric, metric_of
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import roi_title, variant_title
 from hpstudy.analysis.surrogate import FEWEST
-from hpstudy.config.words import axis_title, count, list_text
-from hpstudy.plots.drawing import INK, panel_figure
+from hpstudy.config.words import list_text
+from hpstudy.errors import count
+from hpstudy.plots._layout import INK, panel_figure
+from hpstudy.plots.labels import axis_title, roi_title, variant_title
 from hpstudy.plots.marks import LINE, plain, point_texts
 from hpstudy.plots.panelparts import LEGEND, colour_bar, entry, lay_axes, scatter
 from hpstudy.plots.plane import plane_of
 from hpstudy.plots.surrogatepanels import (
     SurrogateSurface,
-    surrogate_surfaces,
+    surrogate_data,
 )
 
 # Two perceptually uniform, colour-blind-safe scales, because they mean two things.
@@ -32,7 +33,7 @@ def plot_surrogate(analysis: StudyAnalysis, threshold: float) -> go.Figure:
     Parameters
     ----------
     analysis : StudyAnalysis
-        As for `surrogate_surfaces`.
+        As for `surrogate_data`.
     threshold : float
         Of the region of interest, in the metric's unit: a line encloses where the mean lies at
         most so far below its best.
@@ -48,9 +49,9 @@ def plot_surrogate(analysis: StudyAnalysis, threshold: float) -> go.Figure:
     Raises
     ------
     HpstudyError
-        As `surrogate_surfaces`; also if the threshold is negative or not finite.
+        As `surrogate_data`; also if the threshold is negative or not finite.
     """
-    surfaces = surrogate_surfaces(analysis)
+    surfaces = surrogate_data(analysis)
     dense = analysis.landscapes[analysis.dense]
     # Refuses a threshold that is none.
     dense.inside(threshold)
@@ -170,9 +171,9 @@ def surrogate_caption(analysis: StudyAnalysis, threshold: float, label: str) -> 
     Raises
     ------
     HpstudyError
-        As `surrogate_surfaces`.
+        As `surrogate_data`.
     """
-    surfaces = surrogate_surfaces(analysis)
+    surfaces = surrogate_data(analysis)
     every = pd.concat([one.points for one in surfaces])
     dense = analysis.landscapes[analysis.dense]
     metric = metric_of(dense)

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from hpstudy.analysis import agreement, thesis_tables
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import StudyResults, roi_title
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.verdict import NEGLIGIBLE, TOLERABLE
-from hpstudy.config.words import count, interval_text, list_text, number_text, range_text, real
+from hpstudy.config.words import interval_text, list_text, number_text, range_text
+from hpstudy.errors import count
+from hpstudy.plots.labels import real, roi_title
 from hpstudy.report import booktables
 
 ENOUGH = 40

@@ -6,7 +6,8 @@ import textwrap
 from hpstudy.analysis.ellipse import MINIMUM_POINTS
 from hpstudy.analysis.levels import Metric
 from hpstudy.analysis.verdict import NEGLIGIBLE
-from hpstudy.config.words import axis_title, count
+from hpstudy.errors import count
+from hpstudy.plots.labels import axis_title
 
 WIDTH = 100
 """Columns of a line."""

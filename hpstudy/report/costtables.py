@@ -6,7 +6,7 @@ import pandas as pd
 
 from hpstudy.analysis import thesis_tables
 from hpstudy.analysis.study_results import StudyResults
-from hpstudy.config.words import count
+from hpstudy.errors import count
 
 MACHINES = (1, 8, 64)
 # Multiply-accumulates of a step, forward and backward, over those of one forward pass; and the

@@ -10,19 +10,9 @@ import plotly.graph_objects as go
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import metric_of
 from hpstudy.analysis.run_tables import RunTable
-from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults, roi_title, variant_title
-from hpstudy.config.words import axis_title, count
-from hpstudy.errors import unknown
-from hpstudy.plots.explorable import (
-    OwnRuns,
-    axes_of,
-    dense_of,
-    landscapes_of,
-    point_options,
-    setting_at,
-    studies_of,
-    threshold_of,
-)
+from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults
+from hpstudy.errors import count, unknown
+from hpstudy.plots.labels import axis_title, roi_title, variant_title
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
 from hpstudy.plots.pair import PANELS, Pair, move, pair_data, plot_pair
 from hpstudy.report.controls import (
@@ -36,6 +26,16 @@ from hpstudy.report.controls import (
     save_button,
     slider,
     stretch,
+)
+from hpstudy.report.explorer_data import (
+    OwnRuns,
+    axes_of,
+    dense_of,
+    landscapes_of,
+    point_options,
+    setting_at,
+    studies_of,
+    threshold_of,
 )
 from hpstudy.report.explorerpage import ExplorerPage
 from hpstudy.report.view import numbers_html, view_caption, view_page, view_table

@@ -14,9 +14,10 @@ from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import levels, metric_of
 from hpstudy.analysis.risk import common_points, risk
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import roi_title, variant_title
-from hpstudy.config.words import axis_title, count, interval_text, list_text, number_text, real
+from hpstudy.config.words import interval_text, list_text, number_text
+from hpstudy.errors import count
 from hpstudy.plots.captions import biased
+from hpstudy.plots.labels import axis_title, real, roi_title, variant_title
 from hpstudy.report.controls import CONFIG
 from hpstudy.report.htmltable import html_table
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from hpstudy.analysis.study_results import MODEL_TITLES
 from hpstudy.analysis.thesis_tables import table_3_4
-from hpstudy.config.words import count, list_text
+from hpstudy.config.words import list_text
+from hpstudy.errors import count
 
 # Evidence by the name of its file, and what writes it.
 COMMANDS = {

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from hpstudy.config.words import count
-from hpstudy.errors import printed
+from hpstudy.errors import count, printed
 
 # Lines printed of one file; what is wrong with it is told by the first.
 MOST_LINES = 20

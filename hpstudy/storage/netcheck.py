@@ -20,9 +20,8 @@ from hpstudy.config.study import (
     Study,
     parse_variant,
 )
-from hpstudy.config.words import count
-from hpstudy.errors import HpstudyError, listed, shown
-from hpstudy.networks.dependency import Network
+from hpstudy.errors import HpstudyError, count, listed, shown
+from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.flops import output_positions
 from hpstudy.networks.models import MOST_CLASSES, zeros
 from hpstudy.networks.pruning import TOLERANCE, choose_channels
@@ -113,7 +112,7 @@ def _classes(spec: RunSpec, params: int) -> int:
 
 
 @cache
-def network(model: str, classes: int, image_size: int) -> Network:
+def network(model: str, classes: int, image_size: int) -> PrunableNetwork:
     """A dense network, built once.
 
     Parameters
@@ -126,7 +125,7 @@ def network(model: str, classes: int, image_size: int) -> Network:
     HpstudyError
         If there is none.
     """
-    return Network(model, classes, image_size)
+    return PrunableNetwork(model, classes, image_size)
 
 
 @cache
@@ -185,7 +184,7 @@ def _is_hash(value: Any) -> bool:
 
 
 class Certificate(Frozen):
-    """What `hpstudy.networks.pruning.prune` says of a pruned network."""
+    """What `hpstudy.networks.pruning_report.prune_network` says of a pruned network."""
 
     model: choice("model", MODEL_NAMES)
     classes: integer(2, MOST_CLASSES)

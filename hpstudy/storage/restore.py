@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hpstudy.config.words import count
-from hpstudy.errors import HpstudyError
+from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.store import Store
 from hpstudy.storage.tablecheck import TableCheck
-from hpstudy.training.outcome import Outcome
+from hpstudy.training.state import RunOutcome
 
 
 def restore(path: Path, store: Store) -> dict[str, Any]:
@@ -61,6 +60,6 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
     }
 
 
-def _outcome(row: dict[str, Any], prior: str, ranking: dict[str, Any] | None) -> Outcome:
+def _outcome(row: dict[str, Any], prior: str, ranking: dict[str, Any] | None) -> RunOutcome:
     own = ranking if row["run_id"] == prior else None
-    return Outcome(row | {"curve": json.loads(row["curve"])}, own, None)
+    return RunOutcome(row | {"curve": json.loads(row["curve"])}, own, None)

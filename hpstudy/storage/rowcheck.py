@@ -5,9 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hpstudy.config.words import count
-from hpstudy.errors import shown
-from hpstudy.training.early_stopping import DEVIATIONS, Verdict
+from hpstudy.errors import count, shown
+from hpstudy.training.early_stopping import DEVIATIONS, StopReason
 
 CURVES = ("train_loss", "loss", "top1")
 # Of a run that was stopped early nobody knows these.
@@ -162,7 +161,7 @@ def verdict_faults(threshold: Any, text: Any) -> list[str]:
     if not (_percent(threshold) and threshold > 0):
         faults.append(f"its threshold is {shown(threshold)}, but must be above 0 and at most 100")
     try:
-        verdict = Verdict(**json.loads(text))
+        verdict = StopReason(**json.loads(text))
         stops = verdict.expected + DEVIATIONS * verdict.deviation < verdict.needed <= 100
     except (TypeError, ValueError):
         return [*faults, f"its verdict {shown(text)} is none"]

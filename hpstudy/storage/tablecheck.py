@@ -12,8 +12,7 @@ import pandas as pd
 
 from hpstudy.config.reading import read_text
 from hpstudy.config.study import DENSE, RunSpec, Study, parse_variant
-from hpstudy.config.words import count
-from hpstudy.errors import HpstudyError, listed, shown
+from hpstudy.errors import HpstudyError, count, listed, shown
 from hpstudy.storage.findings import Findings
 from hpstudy.storage.netcheck import Built, Runs, check_certificate, check_ranking
 from hpstudy.storage.recordcheck import read_said

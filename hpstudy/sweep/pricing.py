@@ -5,7 +5,7 @@ from statistics import mean
 from typing import Any
 
 from hpstudy.config.study import DENSE, parse_variant
-from hpstudy.config.words import count
+from hpstudy.errors import count
 from hpstudy.networks.pruning import choose_channels, filter_scores
 from hpstudy.sweep.executors.base import Executor
 from hpstudy.sweep.executors.factory import open_executor

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
-from hpstudy.config.words import count
-from hpstudy.errors import HpstudyError
+from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.leases import claiming
 from hpstudy.sweep.arithmetic import decide_arithmetic
 from hpstudy.sweep.executors.base import Executor

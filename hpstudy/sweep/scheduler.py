@@ -9,15 +9,15 @@ from tqdm import tqdm
 
 from hpstudy.config.grid import Extent, Growth
 from hpstudy.config.study import RunSpec
-from hpstudy.config.words import count
+from hpstudy.errors import count
 from hpstudy.storage.database import Unwritable
 from hpstudy.storage.leases import BUSY, OURS, Claims
 from hpstudy.sweep.executors.base import Ended, Executor, Failure, Job
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.schedule import Task, tasks
 from hpstudy.training.checkpoint import discard
-from hpstudy.training.outcome import Outcome
 from hpstudy.training.say import say
+from hpstudy.training.state import RunOutcome
 
 # Machines that may go away under a run before the run is taken for the reason.
 LOSSES = 5
@@ -181,7 +181,7 @@ class Dispatch:
             return True
         return False
 
-    def _record(self, done: list[tuple[RunSpec, Outcome]]) -> None:
+    def _record(self, done: list[tuple[RunSpec, RunOutcome]]) -> None:
         """Record runs; where the store cannot be written they are held until it can."""
         if not done:
             return

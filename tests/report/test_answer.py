@@ -13,7 +13,8 @@ from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.study_analysis import StudyAnalysis, best_row
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.verdict import TOLERABLE, trainings, verdict
-from hpstudy.config.words import count, interval_text, list_text, loss_text, number_text, range_text
+from hpstudy.config.words import interval_text, list_text, loss_text, number_text, range_text
+from hpstudy.errors import count
 from hpstudy.report import answer, intervaltables
 from hpstudy.report.verdicttables import tally, verdicts
 

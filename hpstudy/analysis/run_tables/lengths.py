@@ -5,8 +5,7 @@ import pandas as pd
 
 from hpstudy.analysis.run_tables import names as names
 from hpstudy.analysis.run_tables.columns import Source
-from hpstudy.config.words import count
-from hpstudy.errors import HpstudyError
+from hpstudy.errors import HpstudyError, count
 
 # Steps are counted by what is logged, so that equally long runs differ by a few of them.
 _STEPS_EQUAL = 0.9

@@ -8,8 +8,8 @@ import pandas as pd
 from hpstudy.analysis.run_tables import names as names
 from hpstudy.analysis.run_tables.columns import Source
 from hpstudy.analysis.run_tables.settings import settings_of
-from hpstudy.config.words import count, list_text
-from hpstudy.errors import listed
+from hpstudy.config.words import list_text
+from hpstudy.errors import count, listed
 
 # Runs of which the shorter have this share of the longer's epochs are no shorter to speak of.
 _EQUAL = 0.9

@@ -10,12 +10,11 @@ from types import ModuleType
 from typing import Any
 
 from hpstudy.config.study import RunSpec
-from hpstudy.config.words import count
-from hpstudy.errors import HpstudyError, one_line
+from hpstudy.errors import HpstudyError, count, one_line
 from hpstudy.sweep.executors.base import Ended, Failure, Job
 from hpstudy.sweep.executors.connect import check_address, connected, load_ray
 from hpstudy.sweep.executors.node import check, measure, packed, train, versions
-from hpstudy.training.data import Dataset
+from hpstudy.training.datasets import Dataset
 from hpstudy.training.image_cache import Stored
 
 # Seconds: between two looks at the cluster; that its head may be silent (Ray ends the process
