@@ -9,8 +9,7 @@ import plotly.graph_objects as go
 from hpstudy.analysis.difference import Difference, difference
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import Metric, metric_of
-from hpstudy.analysis.study_results import variant_title
-from hpstudy.config.words import axis_title, real
+from hpstudy.plots.labels import axis_title, real, short_title, variant_title
 from hpstudy.plots.marks import DASHES, LINE, plain
 from hpstudy.plots.panelparts import colour_bar
 from hpstudy.plots.panels import Panels, outline
@@ -202,11 +201,6 @@ def _line(panel: DifferencePanel, plane: Plane, axes: dict) -> go.Scatter:
     placed = panel.points[panel.points[plane.across.name] > 0]
     x, y = plain(plane.x(placed)), plain(plane.y(placed, "difference"))
     return go.Scatter(x=x, y=y, hoverinfo="skip", **LINE, **axes)
-
-
-def short_title(variant: str) -> str:
-    """Title of a variant where there is little room: "Uniform, 60 %"."""
-    return variant_title(variant).removesuffix(" FLOPs")
 
 
 def difference_texts(panel: DifferencePanel) -> list[str]:

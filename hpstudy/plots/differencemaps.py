@@ -3,9 +3,9 @@
 import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.study_results import roi_title, variant_title
 from hpstudy.config.words import range_text
 from hpstudy.errors import HpstudyError
+from hpstudy.plots._layout import panel_figure
 from hpstudy.plots.difference import (
     DifferencePanel,
     difference_limit,
@@ -14,16 +14,16 @@ from hpstudy.plots.difference import (
     difference_scale,
     difference_traces,
 )
-from hpstudy.plots.drawing import panel_figure
+from hpstudy.plots.labels import roi_title, variant_title
 from hpstudy.plots.panelparts import lay_axes
-from hpstudy.plots.panels import landscape_panels
+from hpstudy.plots.panels import landscapes_data
 from hpstudy.plots.plane import plane_of
 
 # The differences are as strongly coloured as the better half of all points in a landscape.
 TOP = 0.5
 
 
-def difference_panels(
+def differences_data(
     landscapes: dict[str, Landscape], threshold: float
 ) -> tuple[tuple[DifferencePanel, ...], float]:
     """Difference of every pruned network from the unpruned one, for `plot_differences`.
@@ -52,7 +52,7 @@ def difference_panels(
     panels = [panel for panel in panels if panel.data.n]
     if not panels:
         raise HpstudyError("no pruned network has a setting in common with the unpruned one.")
-    limit = difference_limit(landscape_panels(landscapes, (threshold,), TOP, relative=True))
+    limit = difference_limit(landscapes_data(landscapes, (threshold,), TOP, relative=True))
     return tuple(panels), limit
 
 
@@ -64,7 +64,7 @@ def plot_differences(
     Parameters
     ----------
     landscapes : dict of str to Landscape
-        As for `difference_panels`.
+        As for `differences_data`.
     threshold : float
         The same.
     columns : int, default 3
@@ -80,9 +80,9 @@ def plot_differences(
     Raises
     ------
     HpstudyError
-        As `difference_panels`.
+        As `differences_data`.
     """
-    panels, limit = difference_panels(landscapes, threshold)
+    panels, limit = differences_data(landscapes, threshold)
     what = "ellipses" if len(panels[0].data.axes) == 2 else "regions"
     small = f"<span style='font-size:11px'>{what}: unpruned solid, pruned dashed</span>"
     titles = [f"<b>{variant_title(panel.data.other)}</b><br>{small}" for panel in panels]
@@ -98,7 +98,7 @@ def plot_differences(
 
 def difference_caption(landscapes: dict[str, Landscape], label: str, threshold: float) -> str:
     """Caption of `plot_differences`: what is subtracted, at how many points, and the marks."""
-    panels, limit = difference_panels(landscapes, threshold)
+    panels, limit = differences_data(landscapes, threshold)
     points = range_text([panel.data.n for panel in panels], digits=0)
     metric = panels[0].metric
     two = len(panels[0].data.axes) == 2

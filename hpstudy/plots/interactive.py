@@ -11,10 +11,11 @@ from html import escape
 import pandas as pd
 
 from hpstudy.analysis.landscape import Landscape, nine_digits
-from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults, variant_title
+from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults
 from hpstudy.errors import HpstudyError
+from hpstudy.plots.labels import variant_title
 from hpstudy.plots.marks import plain
-from hpstudy.plots.panels import landscape_panels
+from hpstudy.plots.panels import landscapes_data
 from hpstudy.plots.plane import drawn_axis
 
 INTERACTIVE_CLASS = "hpstudy-interactive"
@@ -138,7 +139,7 @@ def _metric(
 ) -> dict[str, object]:
     """Title of a metric and ends of its colour scales, which are those of all networks."""
     scales = {
-        name: landscape_panels(networks, thresholds, SPANNED, relative)
+        name: landscapes_data(networks, thresholds, SPANNED, relative)
         for name, relative in (("value", False), ("relative", True))
     }
     return {

@@ -6,8 +6,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import nine_digits
-from hpstudy.plots.difference import short_title
-from hpstudy.plots.drawing import axis_style, panel_figure, title_axes
+from hpstudy.plots._layout import axis_style, panel_figure, title_axes
+from hpstudy.plots.labels import short_title
 from hpstudy.plots.marks import plain
 
 # Hues that the colour-blind tell apart, on white and on black; the loss on test images is dashed.
@@ -15,7 +15,7 @@ HUES = ("#3a86c8", "#d55e00")
 SERIES = (("top1", "", "solid"), ("train_loss", "2", "solid"), ("loss", "2", "dash"))
 
 
-def curves_at(table: pd.DataFrame, variants: tuple[str, ...], at: dict[str, float]) -> pd.DataFrame:
+def learning_curves_data(table: pd.DataFrame, variants: tuple[str, ...], at: dict[str, float]) -> pd.DataFrame:
     """Learning curves of some networks at one setting.
 
     Parameters
@@ -54,13 +54,13 @@ def _read(text: str):
     return [(key, values) for key, values in json.loads(text).items() if isinstance(values, list)]
 
 
-def plot_curves(curves: pd.DataFrame, columns: int = 2) -> go.Figure:
+def plot_learning_curves(curves: pd.DataFrame, columns: int = 2) -> go.Figure:
     """Accuracy and losses over the epochs, one line a run.
 
     Parameters
     ----------
     curves : DataFrame
-        As `curves_at` returns them.
+        As `learning_curves_data` returns them.
     columns : int, default 2
         Panels beside each other.
 

@@ -7,9 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.levels import Metric
-from hpstudy.analysis.study_results import roi_title
-from hpstudy.config.words import axis_title, real
-from hpstudy.plots.drawing import INK
+from hpstudy.plots._layout import INK
+from hpstudy.plots.labels import axis_title, real, roi_title
 from hpstudy.plots.panels import Panel, Panels
 
 DASHES = ("solid", "dash", "dot")

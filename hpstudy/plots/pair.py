@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
+from hpstudy.plots._layout import panel_figure
 from hpstudy.plots.difference import (
     DifferencePanel,
     difference_limit,
@@ -17,13 +18,12 @@ from hpstudy.plots.difference import (
     difference_title,
     difference_traces,
     outline_place,
-    short_title,
 )
-from hpstudy.plots.drawing import panel_figure
-from hpstudy.plots.figures import COLOURS
+from hpstudy.plots.labels import short_title
+from hpstudy.plots.landscape import COLOURS
 from hpstudy.plots.marks import band, legend_traces, panel_traces, plain
 from hpstudy.plots.panelparts import LEGEND, lay_axes
-from hpstudy.plots.panels import Panels, landscape_panels, outline
+from hpstudy.plots.panels import Panels, landscapes_data, outline
 
 PANELS = 3
 AXES = ("x", "x2", "x3")
@@ -63,7 +63,7 @@ class Pair:
     chosen: dict[str, float]
 
 
-def landscape_pair(
+def pair_data(
     left: Landscape,
     right: Landscape,
     threshold: float,
@@ -94,7 +94,7 @@ def landscape_pair(
     Raises
     ------
     HpstudyError
-        As `landscape_panels` and `difference_panel`.
+        As `landscapes_data` and `difference_panel`.
     """
     data = _panels(left, right, relative)
     panels = tuple(
@@ -119,7 +119,7 @@ def landscape_pair(
 # A moved slider changes no surface: these are found once for a pair of landscapes.
 @lru_cache(maxsize=32)
 def _panels(left: Landscape, right: Landscape, relative: bool) -> Panels:
-    return landscape_panels({"left": left, "right": right}, (), relative=relative)
+    return landscapes_data({"left": left, "right": right}, (), relative=relative)
 
 
 @lru_cache(maxsize=32)
@@ -133,7 +133,7 @@ def plot_pair(pair: Pair, columns: int = PANELS) -> go.Figure:
     Parameters
     ----------
     pair : Pair
-        As `landscape_pair` prepares it.
+        As `pair_data` prepares it.
     columns : int, default 3
         Panels beside each other: 3, 2 or 1.
 

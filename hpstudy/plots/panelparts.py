@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.plots.drawing import INK, title_axes
+from hpstudy.plots._layout import INK, title_axes
 from hpstudy.plots.marks import plain
 from hpstudy.plots.plane import Plane
 
@@ -30,7 +30,7 @@ def lay_axes(
     Parameters
     ----------
     figure : plotly.graph_objects.Figure
-        Of `hpstudy.plots.drawing.panel_figure`; changed in place.
+        Of `hpstudy.plots._layout.panel_figure`; changed in place.
     number : int
         Of the panel, from 1.
     plane : Plane

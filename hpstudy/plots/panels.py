@@ -7,8 +7,8 @@ import pandas as pd
 
 from hpstudy.analysis.landscape import TOLERANCE, Landscape
 from hpstudy.analysis.levels import Metric, levels, metric_of
-from hpstudy.analysis.study_results import variant_title
 from hpstudy.errors import HpstudyError
+from hpstudy.plots.labels import variant_title
 from hpstudy.plots.plane import Plane, plane_of
 from hpstudy.plots.surface import surface
 
@@ -105,7 +105,7 @@ class Panels:
         return {"cmin": self.low, "cmax": self.high, **turned}
 
 
-def landscape_panels(
+def landscapes_data(
     landscapes: dict[str, Landscape],
     roi: tuple[float, ...] = (0.5, 1.0),
     top: float = TOP,

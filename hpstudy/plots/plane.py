@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hpstudy.config.words import axis_title
-from hpstudy.plots.drawing import axis_style, log_axis_style, log_ticks
+from hpstudy.plots._layout import axis_style, log_axis_style, log_ticks
+from hpstudy.plots.labels import axis_title
 
 # Beyond its end an axis of the metric has this share of its length free.
 MARGIN = 0.06

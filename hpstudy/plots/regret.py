@@ -7,11 +7,12 @@ import plotly.graph_objects as go
 from hpstudy.analysis.outcomes import Curve
 from hpstudy.analysis.regret import smallest_k
 from hpstudy.analysis.study_analysis import SEARCHED, StudyAnalysis, best_row
-from hpstudy.analysis.study_results import METRIC_TITLES, variant_title
+from hpstudy.analysis.study_results import METRIC_TITLES
 from hpstudy.analysis.surrogate import FEWEST
-from hpstudy.config.words import axis_title, list_text, real
+from hpstudy.config.words import list_text
 from hpstudy.errors import HpstudyError
-from hpstudy.plots.drawing import INK, axis_style, panel_figure, title_axes
+from hpstudy.plots._layout import INK, axis_style, panel_figure, title_axes
+from hpstudy.plots.labels import axis_title, real, variant_title
 from hpstudy.plots.marks import plain
 from hpstudy.plots.panelparts import LEGEND, entry
 
@@ -72,7 +73,7 @@ class RegretPanels:
     highest: float
 
 
-def regret_curves(analysis: StudyAnalysis) -> RegretPanels:
+def regret_data(analysis: StudyAnalysis) -> RegretPanels:
     """Regret curves of all pruned networks, for `plot_regret`.
 
     Parameters
@@ -123,7 +124,7 @@ def plot_regret(analysis: StudyAnalysis) -> go.Figure:
     Parameters
     ----------
     analysis : StudyAnalysis
-        As for `regret_curves`.
+        As for `regret_data`.
 
     Returns
     -------
@@ -134,9 +135,9 @@ def plot_regret(analysis: StudyAnalysis) -> go.Figure:
     Raises
     ------
     HpstudyError
-        As `regret_curves`.
+        As `regret_data`.
     """
-    data = regret_curves(analysis)
+    data = regret_data(analysis)
     titles = [f"<b>{panel.title}</b>" for panel in data.panels]
     figure = panel_figure(titles, 2, 220, {"t": 58, "b": 48, "l": 58, "r": 8}, panel_width=240)
     top = 1.04 * max(data.highest, 1.2 * max(TARGETS))
@@ -282,9 +283,9 @@ def regret_caption(analysis: StudyAnalysis, label: str) -> str:
     Raises
     ------
     HpstudyError
-        As `regret_curves`.
+        As `regret_data`.
     """
-    data = regret_curves(analysis)
+    data = regret_data(analysis)
     dense = analysis.landscapes[analysis.dense]
     at = dense.points.iloc[best_row(dense)]
     kept = list_text(f"{axis_title(axis)} {real(at[axis])}" for axis in dense.axes)

@@ -9,10 +9,10 @@ import pandas as pd
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import levels
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import variant_title
 from hpstudy.analysis.surrogate import FEWEST, Surrogate
 from hpstudy.errors import HpstudyError
-from hpstudy.plots.panels import landscape_panels
+from hpstudy.plots.labels import variant_title
+from hpstudy.plots.panels import landscapes_data
 
 CELLS = 25
 """Places along each axis at which the surface is drawn."""
@@ -43,8 +43,8 @@ class MembershipPanel:
     expected: float
 
 
-def membership_panels(analysis: StudyAnalysis, threshold: float) -> tuple[MembershipPanel, ...]:
-    """Membership of every point of all networks, for `plot_membership`.
+def roi_probability_data(analysis: StudyAnalysis, threshold: float) -> tuple[MembershipPanel, ...]:
+    """Membership of every point of all networks, for `plot_roi_probability`.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def membership_panels(analysis: StudyAnalysis, threshold: float) -> tuple[Member
     HpstudyError
         If no landscape has a value, or the threshold is negative or not finite.
     """
-    panels = landscape_panels(analysis.landscapes, (threshold,)).panels
+    panels = landscapes_data(analysis.landscapes, (threshold,)).panels
     found = []
     for panel, one in zip(panels, analysis.landscapes.values(), strict=True):
         probability = analysis.membership(one.variant, threshold)
@@ -119,7 +119,7 @@ class SurrogateSurface:
     replicates: tuple[float, int]
 
 
-def surrogate_surfaces(analysis: StudyAnalysis) -> tuple[SurrogateSurface, ...]:
+def surrogate_data(analysis: StudyAnalysis) -> tuple[SurrogateSurface, ...]:
     """Surfaces of all networks that have one, for `plot_surrogate`.
 
     Parameters

@@ -12,7 +12,8 @@ import pandas as pd
 
 from hpstudy.analysis import thesis_tables
 from hpstudy.analysis.grid_checks import finding_table, warnings
-from hpstudy.analysis.study_results import StudyResults, roi_title
+from hpstudy.analysis.study_results import StudyResults
+from hpstudy.plots.labels import roi_title
 
 KEYS = ["model", "variant"]
 THESIS_ROI = (0.5, 1.0)

@@ -8,11 +8,11 @@ from hpstudy.analysis.agreement import agreement, by_claim
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.surrogate import DRAWS
 from hpstudy.errors import HpstudyError
+from hpstudy.plots._layout import show
 from hpstudy.plots.differencemaps import difference_caption, plot_differences
-from hpstudy.plots.drawing import show
 from hpstudy.plots.interactive import show_interactive
 from hpstudy.plots.regret import plot_regret, regret_caption
-from hpstudy.plots.roi_probability import membership_caption, plot_membership
+from hpstudy.plots.roi_probability import plot_roi_probability, roi_probability_caption
 from hpstudy.plots.scaling import plot_scaling, scaling_caption
 from hpstudy.plots.surrogate import plot_surrogate, surrogate_caption
 from hpstudy.report import booktables, intervaltables, withstood
@@ -53,8 +53,8 @@ def show_membership(study: StudyResults) -> None:
     analysis, threshold = study.analysis(), max(study.thresholds)
     _figure(
         "Membership",
-        partial(plot_membership, analysis, threshold),
-        partial(membership_caption, analysis, threshold, study.label),
+        partial(plot_roi_probability, analysis, threshold),
+        partial(roi_probability_caption, analysis, threshold, study.label),
     )
 
 

@@ -7,9 +7,10 @@ from html import escape
 import pandas as pd
 
 from hpstudy.analysis.intervals import Interval, Loss
-from hpstudy.analysis.study_results import MODEL_TITLES, roi_title, variant_title
-from hpstudy.config.words import interval_text, loss_text, number_text, real
-from hpstudy.plots.drawing import spoken_name
+from hpstudy.analysis.study_results import MODEL_TITLES
+from hpstudy.config.words import interval_text, loss_text, number_text
+from hpstudy.plots._layout import spoken_name
+from hpstudy.plots.labels import real, roi_title, variant_title
 
 PUBLISHED = "published_"
 # Columns that say which row it is; the others belong to this book or to the thesis.

@@ -17,10 +17,11 @@ from hpstudy.analysis.study_results import (
     read_study,
 )
 from hpstudy.errors import HpstudyError
+from hpstudy.plots._layout import show
 from hpstudy.plots.captions import BIASED, grid_caption, landscapes_caption, risk_caption
-from hpstudy.plots.drawing import show
-from hpstudy.plots.figures import plot_grid, plot_landscapes, plot_risk
+from hpstudy.plots.landscape import plot_grid, plot_landscapes
 from hpstudy.plots.panels import TOP
+from hpstudy.plots.risk import plot_risk
 from hpstudy.report import booktables, costtables, recordtables
 from hpstudy.report.answer import strongest
 from hpstudy.report.htmltable import show_table

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from hpstudy.analysis.study_results import StudyResults, variant_title
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.config.words import list_text, number_text
+from hpstudy.plots.labels import variant_title
 
 # Facts of the machine that wrote the table, which need not be one that trained.
 _PUBLISHER = (

@@ -10,7 +10,7 @@ import pytest
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError
-from hpstudy.plots.regret import TARGETS, plot_regret, regret_caption, regret_curves
+from hpstudy.plots.regret import TARGETS, plot_regret, regret_caption, regret_data
 
 LRS, WEIGHT_DECAYS = (0.01, 0.1, 1.0), (1e-4, 1e-3)
 DENSE = [70.0, 71.0, 75.0, 72.0, 71.0, 70.0]
@@ -84,7 +84,7 @@ def test_marks_lie_at_the_smallest_k_that_brings_the_regret_to_each_target():
 
 
 def test_curves_end_where_all_of_them_are_flat():
-    data = regret_curves(noiseless(unpruned=DENSE, same=DENSE, moved=MOVED))
+    data = regret_data(noiseless(unpruned=DENSE, same=DENSE, moved=MOVED))
     curve = [by_enumeration(MOVED, kept=2, k=k) for k in range(6)]
     local = data.panels[1].curves["local"].estimate
     assert data.last == max(
@@ -110,7 +110,7 @@ def test_band_holds_the_middle_ninety_five_percent_of_the_draws():
         def draws(self, variant):
             return draws
 
-    data = regret_curves(Drawn(analysis.landscapes))
+    data = regret_data(Drawn(analysis.landscapes))
     curve = data.panels[0].curves["random"]
     assert (curve.low[0], curve.estimate[0], curve.high[0]) == pytest.approx((0.25, 5.0, 9.75))
     figure = plot_regret(Drawn(analysis.landscapes))
@@ -138,7 +138,7 @@ def test_searches_are_told_apart_without_colour():
 
 def test_network_without_a_regret_is_named_and_not_drawn():
     analysis = noiseless(unpruned=DENSE, moved=MOVED, broken=[*MOVED[:5], np.nan])
-    data = regret_curves(analysis)
+    data = regret_data(analysis)
     assert [panel.variant for panel in data.panels] == ["moved"] and data.without == ("broken",)
     assert plot_regret(analysis).layout.meta["panels"] == 1
     assert "Not drawn: broken" in regret_caption(analysis, "made up")

@@ -13,10 +13,11 @@ from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import risks
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
+from hpstudy.plots._layout import log_ticks, mimebundle
 from hpstudy.plots.captions import grid_caption, landscapes_caption, risk_caption
-from hpstudy.plots.drawing import log_ticks, mimebundle
-from hpstudy.plots.figures import grid_cells, plot_grid, plot_landscapes, plot_risk, risk_boxes
-from hpstudy.plots.panels import landscape_panels, surface
+from hpstudy.plots.landscape import grid_data, plot_grid, plot_landscapes
+from hpstudy.plots.panels import landscapes_data, surface
+from hpstudy.plots.risk import plot_risk, risk_data
 
 
 def runs(variant, values, lrs, weight_decays, seed=0, diverged=()):
@@ -78,7 +79,7 @@ def test_gap_between_measured_points_is_filled_on_their_plane_and_no_corner_is_m
 
 def test_single_learning_rate_has_points_but_no_surface():
     every = dense([[70.0, 71.0]], [0.1], [1e-4, 1e-3])
-    data = landscape_panels(every)
+    data = landscapes_data(every)
     assert np.isnan(data.panels[0].surface).all()
     assert len(data.panels[0].points) == 2
     assert plot_landscapes(every).data
@@ -90,14 +91,14 @@ def test_colour_scale_spans_the_top_fifteen_percent_of_all_variants_together():
     rows += runs(
         "uniform-0.6", [[float(v) for v in range(11, 21)]], [0.1], np.geomspace(1e-4, 1, 10)
     )
-    data = landscape_panels(landscapes(pd.DataFrame(rows)))
+    data = landscapes_data(landscapes(pd.DataFrame(rows)))
     assert (data.low, data.high) == (pytest.approx(17.15), 20.0)
 
 
 def test_relative_scale_ends_at_zero_for_every_network_whatever_its_accuracy():
     rows = runs("unpruned", [[90.0, 80.0]], [0.1], [1e-4, 1e-3])
     rows += runs("uniform-0.2", [[50.0, 45.0]], [0.1], [1e-4, 1e-3])
-    data = landscape_panels(landscapes(pd.DataFrame(rows)), relative=True)
+    data = landscapes_data(landscapes(pd.DataFrame(rows)), relative=True)
     assert data.high == 0
     assert [list(panel.points["colour"]) for panel in data.panels] == [[0, -10], [0, -5]]
     assert [panel.best for panel in data.panels] == [90, 50]
@@ -110,7 +111,7 @@ def test_diverged_points_stay_whether_or_not_they_have_a_value():
         [1e-4, 1e-3, 1e-2],
         diverged={(0.1, 1e-2)},
     )
-    panel = landscape_panels(every).panels[0]
+    panel = landscapes_data(every).panels[0]
     assert list(zip(panel.diverged["lr"], panel.diverged["weight_decay"], strict=True)) == [
         (0.01, 1e-2),
         (0.1, 1e-2),
@@ -124,7 +125,7 @@ def test_points_stopped_early_are_drawn_as_such_and_told_from_diverged_ones():
     rows = runs("unpruned", [[70.0, 72.0], [math.nan, math.nan]], [0.01, 0.1], [1e-4, 1e-3])
     table = pd.DataFrame(rows).assign(stopped=[False, False, True, False])
     every = landscapes(table.drop(columns="diverged"))
-    panel = landscape_panels(every).panels[0]
+    panel = landscapes_data(every).panels[0]
     assert panel.stopped["weight_decay"].tolist() == [1e-4]
     assert panel.diverged["weight_decay"].tolist() == [1e-3]
     figure = plot_landscapes(every)
@@ -140,9 +141,9 @@ def test_points_stopped_early_are_drawn_as_such_and_told_from_diverged_ones():
 
 def test_ellipse_is_drawn_from_five_points_on():
     flat = [[80.0, 80.0], [80.0, 80.0]]
-    few = landscape_panels(dense(flat, [0.01, 0.1], [1e-4, 1e-3])).panels[0]
+    few = landscapes_data(dense(flat, [0.01, 0.1], [1e-4, 1e-3])).panels[0]
     assert few.outlines == {0.5: None, 1.0: None}
-    more = landscape_panels(dense([*flat, [80.0, 70.0]], [0.01, 0.1, 1.0], [1e-4, 1e-3])).panels[0]
+    more = landscapes_data(dense([*flat, [80.0, 70.0]], [0.01, 0.1, 1.0], [1e-4, 1e-3])).panels[0]
     lr, weight_decay = more.outlines[0.5]
     # The centre is the mean of the five points in log10.
     assert np.log10(lr[:-1]).mean() == pytest.approx((-2 - 2 - 1 - 1 + 0) / 5)
@@ -244,9 +245,9 @@ def test_panels_wrap_into_rows_and_say_how_to_wrap_anew(study):
 
 def test_nothing_to_draw_is_refused():
     with pytest.raises(HpstudyError, match="value"):
-        landscape_panels(dense([[math.nan, math.nan]], [0.1], [1e-4, 1e-3]))
+        landscapes_data(dense([[math.nan, math.nan]], [0.1], [1e-4, 1e-3]))
     with pytest.raises(HpstudyError, match="metric"):
-        landscape_panels({})
+        landscapes_data({})
     with pytest.raises(HpstudyError, match="risk"):
         plot_risk({})
 
@@ -279,7 +280,7 @@ def test_grid_shows_values_crosses_and_the_prior():
         [1e-4, 1e-3],
         diverged={(0.1, 1e-4), (0.1, 1e-3)},
     )
-    cells = grid_cells(every["unpruned"], {"lr": 0.01, "weight_decay": 1e-3})
+    cells = grid_data(every["unpruned"], {"lr": 0.01, "weight_decay": 1e-3})
     assert cells.text == ("70.0", "72.0", "– ×", "10.0 ×")
     assert cells.prior == (False, True, False, False)
     figure = plot_grid(every["unpruned"], {"lr": 0.01, "weight_decay": 1e-3})
@@ -291,7 +292,7 @@ def test_boxes_hold_the_risk_of_every_point_of_the_dense_region():
     # The dense 0.5-ROI is the first and the third point; the pruned best, 80.0, is at the second.
     rows = runs("unpruned", [[90.0, 89.0, 89.5]], [0.1], [1e-4, 1e-3, 1e-2])
     rows += runs("uniform-0.6", [[78.0, 80.0, 76.0]], [0.1], [1e-4, 1e-3, 1e-2])
-    boxes = risk_boxes(risks(landscapes(pd.DataFrame(rows))))
+    boxes = risk_data(risks(landscapes(pd.DataFrame(rows))))
     assert [box.dense for box in boxes] == [True, False]
     assert boxes[0].absolute == pytest.approx((0.0, 0.5))
     assert boxes[1].absolute == pytest.approx((2.0, 4.0))
@@ -360,7 +361,7 @@ def test_minimized_metrics_are_drawn_in_their_own_unit_and_the_best_is_the_brigh
     assert "best 0.3<" in figure.layout.annotations[0].text
     (star,) = (t for t in figure.data if str(t.legendgroup).startswith("best") and t.xaxis and t.x)
     assert (star.x, star.y) == ((1e-4,), (0.1,))
-    away = landscape_panels(one, (0.05,), relative=True).panels[0].points["colour"]
+    away = landscapes_data(one, (0.05,), relative=True).panels[0].points["colour"]
     assert list(away) == pytest.approx([0.2123, 0.1, 0, 0.6])
     caption = landscapes_caption(one, "made up", (0.05,))
     assert "percent" not in caption and "higher values" in caption and "accuracies" not in caption
@@ -411,10 +412,10 @@ def test_over_one_axis_levels_go_up_with_regions_as_bands_and_single_runs():
     titles = [note.text for note in figure.layout.annotations]
     assert "learning rate" in titles and "val_loss" in titles
     assert figure.layout.xaxis.type == "log" and figure.layout.yaxis.type is None
-    wide = landscape_panels(one, (0.2,)).panels[0].outlines[0.2]
+    wide = landscapes_data(one, (0.2,)).panels[0].outlines[0.2]
     assert wide is None
     # The region of 3.0 holds all five: 2 deviations of the decades -3 to 1 are 2 sqrt(2.5).
-    level, ends = landscape_panels(one, (3.0,)).panels[0].outlines[3.0]
+    level, ends = landscapes_data(one, (3.0,)).panels[0].outlines[3.0]
     assert list(level) == pytest.approx([3.505] * 2)
     assert np.log10(ends) == pytest.approx([-1 - 2 * math.sqrt(2.5), -1 + 2 * math.sqrt(2.5)])
     assert list(plot_grid(one["unpruned"]).data[0].text) == [

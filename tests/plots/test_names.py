@@ -12,7 +12,7 @@ import tiny
 from hpstudy.analysis.comparison import compare, read_runs
 from hpstudy.analysis.study_results import read_results
 from hpstudy.config.study import Study
-from hpstudy.plots import drawing
+from hpstudy.plots import _layout as drawing
 from hpstudy.plots.interactive import interactive_html
 from hpstudy.report.comparetext import format_text
 from hpstudy.report.htmltable import show_table

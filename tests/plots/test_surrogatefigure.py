@@ -13,9 +13,9 @@ from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.regret import plot_regret
-from hpstudy.plots.roi_probability import membership_caption, plot_membership
+from hpstudy.plots.roi_probability import plot_roi_probability, roi_probability_caption
 from hpstudy.plots.surrogate import plot_surrogate, surrogate_caption
-from hpstudy.plots.surrogatepanels import membership_panels, surrogate_surfaces
+from hpstudy.plots.surrogatepanels import roi_probability_data, surrogate_data
 
 LRS, WEIGHT_DECAYS = np.geomspace(1e-3, 1, 6), np.geomspace(1e-5, 1e-2, 6)
 
@@ -66,7 +66,7 @@ def traces(figure, kind):
 
 
 def test_surface_of_a_plane_is_that_plane_below_its_best_corner():
-    (surface,) = surrogate_surfaces(analysis(table(plane)))
+    (surface,) = surrogate_data(analysis(table(plane)))
     y, x = np.meshgrid(*map(np.log10, surface.values), indexing="ij")
     assert surface.mean == pytest.approx(0.8 * y + 0.4 * (x + 2.0), abs=0.05)
     assert surface.mean.max() == 0 and surface.best == pytest.approx(80.0, abs=0.05)
@@ -76,7 +76,7 @@ def test_surface_of_a_plane_is_that_plane_below_its_best_corner():
 
 def test_measured_points_are_coloured_by_what_was_measured_on_the_scale_of_the_surface():
     one = analysis(table(plane))
-    (surface,) = surrogate_surfaces(one)
+    (surface,) = surrogate_data(one)
     figure = plot_surrogate(one, 0.5)
     measured = one.landscapes["unpruned"].points["value"].to_numpy()
     mean, _ = traces(figure, "contour")
@@ -88,7 +88,7 @@ def test_measured_points_are_coloured_by_what_was_measured_on_the_scale_of_the_s
 
 def test_points_beyond_a_cliff_are_in_the_model_and_beyond_the_end_of_the_scale():
     one = analysis(table(cliff))
-    (surface,) = surrogate_surfaces(one)
+    (surface,) = surrogate_data(one)
     y, x = np.meshgrid(*map(np.log10, surface.values), indexing="ij")
     failed = (y > -1.2) & (x > -3.2)
     assert np.isfinite(surface.mean).all() and len(surface.points) == 36
@@ -98,7 +98,7 @@ def test_points_beyond_a_cliff_are_in_the_model_and_beyond_the_end_of_the_scale(
 
 def test_model_is_less_sure_between_distant_points_than_at_them():
     rough = analysis(table(lambda x, y, seed: 80 - 3 * math.sin(3 * x) ** 2 - y**2 / 20))
-    (surface,) = surrogate_surfaces(rough)
+    (surface,) = surrogate_data(rough)
     at = [int(np.argmin(abs(np.log10(surface.values[0]) - np.log10(lr)))) for lr in LRS]
     between = [(low + high) // 2 for low, high in zip(at[:-1], at[1:], strict=True)]
     assert surface.deviation[between].mean() > surface.deviation[at].mean()
@@ -140,7 +140,7 @@ def test_caption_says_that_the_surface_is_no_data_and_where_its_noise_is_known_f
 def test_network_with_too_few_points_has_no_surface_and_is_named():
     few = table(plane, "uniform-0.6", lrs=LRS[:2], weight_decays=WEIGHT_DECAYS[:2])
     both = analysis(table(plane), few)
-    assert [one.variant for one in surrogate_surfaces(both)] == ["unpruned"]
+    assert [one.variant for one in surrogate_data(both)] == ["unpruned"]
     assert "Not drawn: Uniform, 60 % FLOPs" in surrogate_caption(both, 0.5, "made up")
 
 
@@ -152,7 +152,7 @@ def test_points_on_a_line_have_no_surface():
 @pytest.mark.parametrize("threshold", [-0.5, math.nan])
 def test_threshold_that_is_none_is_refused(threshold):
     one = analysis(table(plane))
-    for plot in (plot_surrogate, plot_membership):
+    for plot in (plot_surrogate, plot_roi_probability):
         with pytest.raises(HpstudyError, match=f"threshold of 0 or more: {threshold}"):
             plot(one, threshold)
 
@@ -185,7 +185,7 @@ def by_hand():
 
 
 def test_probability_is_the_share_of_draws_that_have_a_point_in_their_region():
-    (panel,) = membership_panels(by_hand(), 0.5)
+    (panel,) = roi_probability_data(by_hand(), 0.5)
     assert panel.points["probability"].tolist() == [0.75, 1.0, 0.5]
     assert panel.points["member"].tolist() == [True, True, False]
     assert panel.expected == 2.25
@@ -194,7 +194,7 @@ def test_probability_is_the_share_of_draws_that_have_a_point_in_their_region():
 
 
 def test_measured_members_have_a_ring_and_every_point_says_its_probability():
-    figure = plot_membership(by_hand(), 0.5)
+    figure = plot_roi_probability(by_hand(), 0.5)
     ring, points, crosses, dashes = traces(figure, "scatter")
     assert list(zip(ring.x, ring.y, strict=True)) == [(1e-4, 0.01), (1e-3, 0.01)]
     assert list(points.marker.color) == [0.75, 1.0, 0.5]
@@ -205,7 +205,7 @@ def test_measured_members_have_a_ring_and_every_point_says_its_probability():
 
 
 def test_membership_caption_counts_points_and_doubtful_members():
-    said = membership_caption(by_hand(), 0.4, "made up")
+    said = roi_probability_caption(by_hand(), 0.4, "made up")
     for words in (
         "0.4-ROI",
         "n = 3 points in 1 network",
@@ -220,11 +220,11 @@ def test_membership_caption_counts_points_and_doubtful_members():
 def test_network_with_too_few_points_is_grey_and_said_to_be():
     few = table(plane, "uniform-0.6", lrs=LRS[:2], weight_decays=WEIGHT_DECAYS[:2])
     both = analysis(table(plane), few)
-    grey = traces(plot_membership(both, 0.5), "scatter")[5]
+    grey = traces(plot_roi_probability(both, 0.5), "scatter")[5]
     assert isinstance(grey.marker.color, str) and len(grey.x) == 4
     assert "probability" not in grey.text[0]
     assert "Grey, because fewer than 6 points have a value: Uniform, 60 % FLOPs." in (
-        membership_caption(both, 0.5, "made up")
+        roi_probability_caption(both, 0.5, "made up")
     )
 
 
@@ -233,7 +233,7 @@ def test_network_with_too_few_points_is_grey_and_said_to_be():
 
 @pytest.mark.parametrize(
     "plot",
-    [plot_regret, lambda one: plot_membership(one, 0.5), lambda one: plot_surrogate(one, 0.5)],
+    [plot_regret, lambda one: plot_roi_probability(one, 0.5), lambda one: plot_surrogate(one, 0.5)],
     ids=["regret", "membership", "surrogate"],
 )
 def test_figures_of_five_networks_keep_a_page_small(study, plot):

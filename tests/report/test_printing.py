@@ -19,7 +19,7 @@ from browser import NAMES, chromium, served
 from pypdf import PdfReader
 
 from hpstudy.analysis.intervals import Interval
-from hpstudy.plots.drawing import mimebundle
+from hpstudy.plots._layout import mimebundle
 from hpstudy.report.build import print_book
 from hpstudy.report.htmltable import html_table
 from hpstudy.report.pdf import print_pdf

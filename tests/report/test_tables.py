@@ -8,10 +8,16 @@ import pandas as pd
 import pytest
 import synthetic
 
-from hpstudy.analysis.study_results import StudyResults, find_root, read_networks, read_results, read_study
-from hpstudy.plots.labels import roi_title, variant_title
+from hpstudy.analysis.study_results import (
+    StudyResults,
+    find_root,
+    read_networks,
+    read_results,
+    read_study,
+)
 from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
+from hpstudy.plots.labels import roi_title, variant_title
 from hpstudy.report import booktables, pages, recordtables
 from hpstudy.report.htmltable import html_table
 from hpstudy.report.rankings import rankings

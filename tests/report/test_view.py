@@ -12,9 +12,9 @@ import synthetic
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import risk
 from hpstudy.analysis.study_results import StudyResults
-from hpstudy.plots.explorable import hyperparameters
-from hpstudy.plots.learning_curves import curves_at, plot_curves
-from hpstudy.plots.pair import landscape_pair, move, plot_pair
+from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
+from hpstudy.plots.pair import move, pair_data, plot_pair
+from hpstudy.report.explorer_data import hyperparameters
 from hpstudy.report.explorerpage import file_name
 from hpstudy.report.view import (
     network_numbers,
@@ -42,17 +42,17 @@ def pair(study):
 
 
 def test_moving_the_ellipses_gives_the_figure_that_drawing_anew_gives(pair):
-    figure = plot_pair(landscape_pair(*pair, 0.5))
+    figure = plot_pair(pair_data(*pair, 0.5))
     chosen = pair[0].best_at
-    after = landscape_pair(*pair, 2.0, multiple=1.0, chosen=chosen)
+    after = pair_data(*pair, 2.0, multiple=1.0, chosen=chosen)
     move(figure, after)
     assert figure.to_plotly_json() == plot_pair(after).to_plotly_json()
-    assert figure.to_plotly_json() != plot_pair(landscape_pair(*pair, 0.5)).to_plotly_json()
+    assert figure.to_plotly_json() != plot_pair(pair_data(*pair, 0.5)).to_plotly_json()
 
 
 def test_panels_are_linked_and_each_marks_the_chosen_point(pair):
     at = pair[0].best_at
-    figure = plot_pair(landscape_pair(*pair, 1.0, chosen=at))
+    figure = plot_pair(pair_data(*pair, 1.0, chosen=at))
     assert {figure.layout.xaxis2.matches, figure.layout.xaxis3.matches} == {"x"}
     assert {figure.layout.yaxis2.matches, figure.layout.yaxis3.matches} == {"y"}
     marks = [trace for trace in figure.data if trace.legendgroup == "chosen"]
@@ -61,7 +61,7 @@ def test_panels_are_linked_and_each_marks_the_chosen_point(pair):
 
 
 def test_third_panel_has_a_scale_of_its_own_as_wide_as_that_of_the_landscapes(pair):
-    figure = plot_pair(landscape_pair(*pair, 1.0, relative=True))
+    figure = plot_pair(pair_data(*pair, 1.0, relative=True))
     landscape, difference = figure.layout.coloraxis, figure.layout.coloraxis2
     assert difference.cmax == pytest.approx(landscape.cmax - landscape.cmin)
     assert difference.cmin == -difference.cmax
@@ -74,7 +74,7 @@ def test_third_panel_has_a_scale_of_its_own_as_wide_as_that_of_the_landscapes(pa
 def test_curves_at_a_point_are_those_recorded_of_its_runs(study):
     row = study.table[study.table["variant"] == "uniform-0.2"].iloc[10]
     at = {"lr": row["lr"] * (1 + 1e-12), "weight_decay": row["weight_decay"]}
-    curves = curves_at(study.table, ("unpruned", "uniform-0.2", "unpruned"), at)
+    curves = learning_curves_data(study.table, ("unpruned", "uniform-0.2", "unpruned"), at)
     assert list(curves["variant"].unique()) == ["unpruned", "uniform-0.2"]
     run = curves[(curves["variant"] == "uniform-0.2") & (curves["seed"] == row["seed"])]
     recorded = json.loads(row["curve"])
@@ -85,8 +85,8 @@ def test_curves_at_a_point_are_those_recorded_of_its_runs(study):
 
 def test_there_is_a_line_for_each_run_and_series(study):
     at = study.landscapes()["unpruned"].best_at
-    curves = curves_at(study.table, ("unpruned", "uniform-0.2"), at)
-    figure = plot_curves(curves)
+    curves = learning_curves_data(study.table, ("unpruned", "uniform-0.2"), at)
+    figure = plot_learning_curves(curves)
     # Two networks with two seeds: accuracy, loss on training and on test images.
     assert len(figure.data) == 2 * 2 * 3
     assert [trace.name for trace in figure.data if trace.showlegend] == [
@@ -96,8 +96,8 @@ def test_there_is_a_line_for_each_run_and_series(study):
 
 
 def test_no_curve_where_no_run_has_one(study):
-    empty = curves_at(study.table.assign(curve=None), ("unpruned",), {"lr": 0.1})
-    assert empty.empty and len(plot_curves(empty).data) == 0
+    empty = learning_curves_data(study.table.assign(curve=None), ("unpruned",), {"lr": 0.1})
+    assert empty.empty and len(plot_learning_curves(empty).data) == 0
 
 
 # --- numbers and caption --------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_name_of_a_file_is_harmless(text, name):
 
 
 def test_pair_of_one_network_differs_nowhere(pair):
-    same = landscape_pair(pair[0], pair[0], 1.0)
+    same = pair_data(pair[0], pair[0], 1.0)
     assert (same.difference.data.points["difference"] == 0).all()
     assert math.isfinite(same.limit)
 
@@ -210,8 +210,8 @@ def test_view_of_a_minimized_metric_moves_as_it_is_drawn_and_is_in_its_own_unit(
         table = table[table["weight_decay"] == table["weight_decay"].iloc[0]]
     every = landscapes(table, "error", axes=axes, goal="minimize")
     left, right = every["unpruned"], every["uniform-0.2"]
-    figure = plot_pair(landscape_pair(left, right, 0.5))
-    after = landscape_pair(left, right, 4.0, chosen=left.best_at)
+    figure = plot_pair(pair_data(left, right, 0.5))
+    after = pair_data(left, right, 4.0, chosen=left.best_at)
     move(figure, after)
     assert figure.to_plotly_json() == plot_pair(after).to_plotly_json()
     mark = next(trace for trace in figure.data if trace.legendgroup == "chosen")

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from browser import chromium
 
-from hpstudy.analysis.study_results import read_study, variant_title
+from hpstudy.analysis.study_results import read_study
+from hpstudy.plots.labels import variant_title
 
 STUDY = "synthetic-resnet56"
 FIGURE = ".hpstudy-pair .js-plotly-plot"

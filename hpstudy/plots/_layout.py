@@ -8,7 +8,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from hpstudy.config.words import real
+from hpstudy.plots.labels import real
 
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 # One grey that is legible on white and on black; the book's script replaces it by the theme's ink.

@@ -11,13 +11,11 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import Metric, levels, metric_of
-from hpstudy.analysis.risk import Risk
-from hpstudy.analysis.study_results import variant_title
 from hpstudy.errors import HpstudyError
-from hpstudy.plots.drawing import axis_style, panel_figure
+from hpstudy.plots._layout import panel_figure
 from hpstudy.plots.marks import legend_traces, panel_traces, plain, point_texts
 from hpstudy.plots.panelparts import LEGEND, colour_bar, lay_axes
-from hpstudy.plots.panels import TOP, landscape_panels
+from hpstudy.plots.panels import TOP, landscapes_data
 from hpstudy.plots.plane import plane_of
 
 COLOURS = "Viridis"
@@ -59,13 +57,13 @@ def plot_landscapes(
     Raises
     ------
     HpstudyError
-        As `landscape_panels`.
+        As `landscapes_data`.
 
     References
     ----------
     Thesis, Figures 4.1, 4.2 and 4.3.
     """
-    data = landscape_panels(landscapes, roi, top, relative)
+    data = landscapes_data(landscapes, roi, top, relative)
     titles = [
         f"<b>{panel.title}</b><br>"
         f"<span style='font-size:11px'>best {data.metric.level(panel.best)}</span>"
@@ -111,7 +109,7 @@ class GridCells:
     prior: tuple[bool, ...]
 
 
-def grid_cells(landscape: Landscape, prior: dict[str, float] | None = None) -> GridCells:
+def grid_data(landscape: Landscape, prior: dict[str, float] | None = None) -> GridCells:
     """Points of a landscape with their texts, for `plot_grid`."""
     points, metric = levels(landscape), metric_of(landscape)
     at = tuple(points[list(landscape.axes)].itertuples(index=False, name=None))
@@ -155,7 +153,7 @@ def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go
     ----------
     Thesis, Figure 4.4.
     """
-    cells = grid_cells(landscape, prior)
+    cells = grid_data(landscape, prior)
     plane = plane_of([landscape.points], landscape.axes)
     one_row = plane.up is None
     rows = 1 if one_row else landscape.points[plane.up.name].nunique()
@@ -184,100 +182,3 @@ def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go
     if one_row:
         figure.update_layout(yaxis={"showgrid": False, "showticklabels": False, "ticks": ""})
     return figure
-
-
-@dataclass(frozen=True)
-class RiskBox:
-    """Distribution of one network's risk, ready to draw.
-
-    Attributes
-    ----------
-    title : str
-        Of the network.
-    dense : bool
-        Whether it is the unpruned network, measured against its own best.
-    absolute : tuple of float
-        Risks in percentage points, one a point of the dense network's region of interest.
-    relative : tuple of float
-        The same as fractions of the network's best value.
-    """
-
-    title: str
-    dense: bool
-    absolute: tuple[float, ...]
-    relative: tuple[float, ...]
-
-
-def risk_boxes(risks: dict[str, Risk]) -> tuple[RiskBox, ...]:
-    """One box a network, the dense one first, for `plot_risk`."""
-    if not risks:
-        raise HpstudyError("there is no risk to draw.")
-    return tuple(
-        RiskBox(
-            title=variant_title(name),
-            dense=number == 0,
-            absolute=tuple(one.points["risk"]),
-            relative=tuple(one.points["relative"]),
-        )
-        for number, (name, one) in enumerate(risks.items())
-    )
-
-
-def plot_risk(risks: dict[str, Risk]) -> go.Figure:
-    """Box plots of the risk of keeping the dense network's settings, absolute and relative.
-
-    Parameters
-    ----------
-    risks : dict of str to Risk
-        The dense network first, as `hpstudy.analysis.risk.risks` returns them.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        Two panels with one box a network and every point beside it; the dense network darker.
-
-    References
-    ----------
-    Thesis, section 3.3.2 and Figure 4.5.
-    """
-    boxes = risk_boxes(risks)
-    titles = ["<b>Risk</b>, percentage points", "<b>Relative risk</b>, share of the own best"]
-    figure = panel_figure(titles, 2, 260, {"t": 34, "b": 56, "l": 52, "r": 8}, panel_width=280)
-    for suffix, column, digits in (("", "absolute", ".2f"), ("2", "relative", ".4f")):
-        for place, box in enumerate(boxes):
-            fill, line = DENSE_BOX if box.dense else PRUNED_BOX
-            figure.add_trace(
-                go.Box(
-                    y=plain(getattr(box, column), 6),
-                    x=[place] * len(box.absolute),
-                    name=box.title,
-                    boxpoints="all",
-                    jitter=0.5,
-                    pointpos=0,
-                    marker={"size": 5, "color": "white", "line": {"width": 1, "color": "black"}},
-                    line={"width": 1.5, "color": line},
-                    fillcolor=fill,
-                    hovertemplate=f"%{{y:{digits}}}<extra>{box.title}</extra>",
-                    showlegend=False,
-                    xaxis=f"x{suffix}",
-                    yaxis=f"y{suffix}",
-                )
-            )
-        figure.update_layout(
-            {
-                f"xaxis{suffix}": {
-                    **axis_style(),
-                    "tickvals": list(range(len(boxes))),
-                    "ticktext": [_tick(box.title) for box in boxes],
-                    "range": [-0.6, len(boxes) - 0.4],
-                    "tickangle": 0,
-                },
-                f"yaxis{suffix}": {**axis_style(), "rangemode": "tozero", "showgrid": True},
-            }
-        )
-    return figure
-
-
-def _tick(title: str) -> str:
-    """Title of a variant in short lines: "Uniform" above "60 %"."""
-    return title.replace(" FLOPs", "").replace(", ", "<br>").replace("Non-", "Non-<br>")
