@@ -32,7 +32,7 @@ def measure(workers: int) -> dict:
     for model in ("resnet56", "mobilenetv2", "resnet50"):
         with tempfile.TemporaryDirectory() as folder, open_pool(workers) as pool:
             study = Study.load(ROOT / "params" / "thesis" / f"{model}.yaml")
-            plan = Plan(study, Store(Path(folder) / "store.sqlite"))
+            plan = Plan(study, Store.open(Path(folder) / "store.sqlite"))
             priced = price_on(pool, plan)
             decide_arithmetic(plan, pool, priced)
             studies[model] = {

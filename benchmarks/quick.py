@@ -38,7 +38,7 @@ from hpstudy.sweep.plan import Plan
 from hpstudy.storage.store import Store
 from hpstudy.config.study import Study
 imported = time.perf_counter()
-plan = Plan(Study.load(sys.argv[1]), Store(sys.argv[2]))
+plan = Plan(Study.load(sys.argv[1]), Store.open(sys.argv[2]))
 print(len(plan.missing()), time.perf_counter() - imported)
 """
 EXPLORER = """
@@ -83,10 +83,11 @@ def points_table(path: Path) -> None:
 def large_store(params: Path, path: Path, rows: int) -> None:
     """Fill a store with the first `rows` runs of a study."""
     from hpstudy.config.study import Study
-    from hpstudy.storage.store import RESULT_COLUMNS, Store, _insert
+    from hpstudy.storage.database import RESULT_COLUMNS
+    from hpstudy.storage.store import Store, _insert
     from hpstudy.sweep.plan import Plan
 
-    store = Store(path)
+    store = Store.open(path)
     curve = {name: [1.0] * 10 for name in ("train_loss", "loss", "top1")}
     row = {**dict.fromkeys(RESULT_COLUMNS, 1.0), "diverged": False, "curve": curve}
     missing = Plan(Study.load(params), store).missing()[:rows]

@@ -24,7 +24,7 @@ from common import machine, markdown, median_spread
 
 import hpstudy.sweep.scheduler
 from hpstudy.config.study import Study
-from hpstudy.storage.leases import claiming
+from hpstudy.storage.locks import leasing
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors.base import Ended, Failure, Job
 from hpstudy.sweep.plan import Plan
@@ -159,13 +159,13 @@ def study(runs: int) -> Study:
 def simulate(gpus: int, runs: int, seconds: float, submit: float) -> dict:
     """One sweep on so many GPUs."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(study(runs), Store(Path(folder) / "store.sqlite"))
+        plan = Plan(study(runs), Store.open(Path(folder) / "store.sqlite"))
         widths = plan.network.cost.widths
         scores = {layer: [float(k) for k in range(width)] for layer, width in widths.items()}
         cluster = Cluster(gpus, seconds, submit, {"weights_sha256": "0" * 64, "scores": scores})
         prices = dict.fromkeys(plan.study.variants, seconds)
-        with claiming(plan.store.path) as claims, _bar("", 1) as bar:
-            recorded = sum(Dispatch(plan, cluster, claims, bar, prices).run())
+        with leasing(plan.store.path) as leases, _bar("", 1) as bar:
+            recorded = sum(Dispatch(plan, cluster, leases, bar, prices).run())
         assert recorded == len(plan.store.recorded()) and not plan.missing()
     return {
         "gpus": gpus,
@@ -182,7 +182,7 @@ def simulate(gpus: int, runs: int, seconds: float, submit: float) -> dict:
 def store_rows(batch: int, seconds: float = 3.0) -> float:
     """Rows per second that a store takes in, so many in a transaction."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(study(5), Store(Path(folder) / "store.sqlite"))
+        plan = Plan(study(5), Store.open(Path(folder) / "store.sqlite"))
         outcome, number = made_up(Job(plan.prior), 1.0, {}), count()
         began, done = time.perf_counter(), 0
         while (passed := time.perf_counter() - began) < seconds:
@@ -201,7 +201,7 @@ def ray_seconds(tasks: int = 2000) -> float:
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         nothing = ray.remote(lambda job: None)
-        job = Job(Plan(study(5), Store(Path(tempfile.mkdtemp()) / "store.sqlite")).prior)
+        job = Job(Plan(study(5), Store.open(Path(tempfile.mkdtemp()) / "store.sqlite")).prior)
         ray.get([nothing.remote(job) for _ in range(100)])
         began = time.perf_counter()
         waiting = [nothing.remote(job) for _ in range(tasks)]

@@ -65,7 +65,7 @@ from hpstudy.sweep.executors.worker import prepare_process, run_on
 
 hpstudy.training.checkpoint.CHECKPOINT_SECONDS = 0.2
 prepare_process()
-plan = Plan(Study.load(sys.argv[1]), Store(sys.argv[2]))
+plan = Plan(Study.load(sys.argv[1]), Store.open(sys.argv[2]))
 data, path = load_dataset(plan.study.data), Path(sys.argv[3])
 print("begun", flush=True)
 outcome = run_on(plan.prior, data, torch.device("cpu"), True, None, path)
@@ -103,7 +103,7 @@ class Soak:
 
     def plan(self) -> Plan:
         """What there is of the study by now."""
-        return Plan(Study.load(self.params), Store(self.folder / "runs" / "store.sqlite"))
+        return Plan(Study.load(self.params), Store.open(self.folder / "runs" / "store.sqlite"))
 
     def episode(self, kills: int) -> None:
         """Sweep the study from nothing, killing up to so many times; note what came of it."""

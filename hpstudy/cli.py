@@ -211,7 +211,7 @@ def restore(
     from hpstudy.storage.store import Store
     from hpstudy.workspace import runs_folder
 
-    store = Store(runs_folder() / "store.sqlite")
+    store = Store.open(runs_folder() / "store.sqlite")
     said = [restore(path, store) for path in tables]
     if as_json:
         return _print_json(said)

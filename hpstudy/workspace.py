@@ -66,7 +66,7 @@ def open_plan(
         study = study.model_copy(update={"executor": executor})
     table = _own_results() / f"{study.name}.csv"
     there = _own_table(table)
-    store = Store(runs_folder() / "store.sqlite")
+    store = Store.open(runs_folder() / "store.sqlite")
     if there is not None:
         _regain(table, there.ids, store)
     plan = Plan(study, store, data_root, pruning)

@@ -31,14 +31,14 @@ def refused():
 @pytest.fixture(scope="session")
 def network():
     """A dense network by name, built once: `network("resnet56")` at the thesis's image size."""
-    from hpstudy.networks.dependency import Network
+    from hpstudy.networks.dependency import PrunableNetwork
 
     built = {}
 
     def network(name, classes=10, image_size=32):
         key = name, classes, image_size
         if key not in built:
-            built[key] = Network(*key)
+            built[key] = PrunableNetwork(*key)
         return built[key]
 
     return network
@@ -53,7 +53,7 @@ def swept(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("swept")
     params = tiny.write_study(folder / "tiny.yaml")
-    store = Store(folder / "runs" / "store.sqlite")
+    store = Store.open(folder / "runs" / "store.sqlite")
     plan = Plan(tiny.study(), store)
     trained = sweep(plan, workers=1)
     return SimpleNamespace(

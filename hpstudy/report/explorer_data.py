@@ -17,7 +17,7 @@ from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.plots.labels import axis_title, real
 from hpstudy.plots.plane import Plane
-from hpstudy.storage.store import TABLE_COLUMNS
+from hpstudy.storage.tables import TABLE_COLUMNS
 
 # In percentage points; of other metrics a quarter of the slider.
 LARGEST_THRESHOLD, USUAL_THRESHOLD = 5.0, 0.5

@@ -1,4 +1,4 @@
-"""The SQLite file of a store: made, migrated or refused, and what may go wrong with it said."""
+"""The SQLite file of a store: made, migrated, read without a change, or refused with a reason."""
 
 import sqlite3
 import time
@@ -11,7 +11,7 @@ from hpstudy.errors import HpstudyError
 
 # Of the tables, not of the runs in them: raised when a table is added or changed.
 VERSION = 3
-# Seconds that another process's transaction is waited for.
+# Seconds to wait for the transaction of another process.
 TIMEOUT = 60.0
 
 RESULT_COLUMNS = (
@@ -32,14 +32,12 @@ RESULT_COLUMNS = (
     "curve",
 )
 
-# Which tables a store has, by the version that added them.
+_RUN = f"run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {', '.join(RESULT_COLUMNS)}"
+# Tables of a store, by the schema version that added them.
 _ADDED = {
     2: {
-        "runs": f"run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {', '.join(RESULT_COLUMNS)}",
-        "stopped": (
-            f"run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {', '.join(RESULT_COLUMNS)}, "
-            "threshold REAL NOT NULL, verdict TEXT NOT NULL"
-        ),
+        "runs": _RUN,
+        "stopped": f"{_RUN}, threshold REAL NOT NULL, verdict TEXT NOT NULL",
         "rankings": "run_id TEXT PRIMARY KEY, weights_sha256 TEXT NOT NULL, scores TEXT NOT NULL",
         "arithmetics": "family TEXT PRIMARY KEY, arithmetic TEXT NOT NULL",
     },
@@ -51,101 +49,90 @@ _ADDED = {
 
 
 class Unwritable(HpstudyError):
-    """A store that cannot be written now, but may be later: its disk is full, or it is locked."""
+    """A store that cannot be written now, but may be later: the disk is full, or it is locked."""
 
 
 class Database:
-    """A store's file, opened once for many transactions, as closing it waits for the disk.
+    """An open store file. It stays open for many transactions: closing waits for the disk."""
 
-    Parameters
-    ----------
-    path : Path
-        Made if absent, and migrated to this version.
-    durable : bool, default True
-        Whether a transaction that has ended outlives a power cut, for which the disk is waited for.
-        Without, the last ones may be gone then; the file is whole in either case.
+    def __init__(self, path: Path, connection: sqlite3.Connection):
+        self.path, self.connection = path, connection
+        weakref.finalize(self, connection.close)
 
-    Raises
-    ------
-    HpstudyError
-        If it is no SQLite database, is damaged, cannot be opened, is another program's, or was
-        written under a schema whose runs this version does not know.
-    """
+    @classmethod
+    def open(cls, path: Path, durable: bool = True) -> "Database":
+        """Open a store; make it if absent, and migrate it to this version.
 
-    def __init__(self, path: Path, durable: bool = True):
-        self.path = path
-        with self._told():
-            self._connection = sqlite3.connect(path, timeout=TIMEOUT)
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        weakref.finalize(self, self._connection.close)
-        with self._told():
-            self._prepare()
+        Parameters
+        ----------
+        path : Path
+        durable : bool, default True
+            Whether a finished transaction survives a power cut, which takes a wait for the disk.
+            Without it the last ones may be lost; the file is whole in either case.
+
+        Raises
+        ------
+        HpstudyError
+            If the file is no SQLite database, is damaged, cannot be opened, belongs to another
+            program, or was written under a schema that this version does not know.
+        """
+        with _refusing(path):
+            database = cls(path, sqlite3.connect(path, timeout=TIMEOUT))
+            connection = database.connection
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            version = schema_of(connection, path)
+            if version < VERSION:
+                _use_write_ahead_log(connection)
+                connection.executescript(_migration(version))
+        return database
 
     @contextmanager
     def transaction(self, write: bool = False) -> Iterator[sqlite3.Connection]:
-        """The connection, whose changes are kept whole, or not at all on an error.
+        """Connection whose changes are kept whole, or not at all on an error.
 
         Parameters
         ----------
         write : bool, default False
-            Whether to keep others from writing from the beginning on.
+            Whether to keep other writers out from the beginning.
 
         Raises
         ------
         Unwritable
-            If the disk is full, or another process kept the file locked.
+            If the disk is full, or another process keeps the file locked.
         HpstudyError
-            For anything else that SQLite says.
+            For any other error of SQLite.
         """
-        with self._told(), self._connection as database:
-            database.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            yield database
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise _sentence(self.path, str(error)) from None
-
-    def _prepare(self) -> None:
-        """Make, migrate or refuse the file."""
-        database = self._connection
-        version = schema_of(database, self.path)
-        if version < VERSION:
-            _use_write_ahead_log(database)
-            database.executescript(_script(version))
+        with _refusing(self.path), self.connection as connection:
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield connection
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that changes nothing and sees one moment, whatever others write meanwhile.
+    """Connection that changes nothing and sees one moment, whatever others write meanwhile.
 
     Raises
     ------
     HpstudyError
-        For anything that SQLite says.
+        For any error of SQLite.
     """
     # SQLite would make two files beside a store that nobody has open, and leave them there.
     at_rest = not path.with_name(f"{path.name}-wal").exists()
     address = f"{path.resolve().as_uri()}?{'immutable=1' if at_rest else 'mode=ro'}"
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=TIMEOUT)) as database:
-            database.execute("BEGIN")
-            yield database
-    except sqlite3.Error as error:
-        raise _sentence(path, str(error)) from None
+    with _refusing(path), closing(sqlite3.connect(address, uri=True, timeout=TIMEOUT)) as database:
+        database.execute("BEGIN")
+        yield database
 
 
 def schema_of(database: sqlite3.Connection, path: Path) -> int:
-    """Version of the tables of a store, 0 before it has any.
+    """Schema version of a store; 0 before it has any table.
 
     Raises
     ------
     HpstudyError
-        If it is another program's, or was written under a schema that this version does not know.
+        If it belongs to another program, or its schema is unknown to this version.
     """
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
     names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     tables = {name for (name,) in names if not name.startswith("sqlite_")}
     if version not in (0, *_ADDED) and "runs" in tables:
@@ -162,12 +149,12 @@ def schema_of(database: sqlite3.Connection, path: Path) -> int:
 
 
 def tables_of(version: int) -> set[str]:
-    """Names of the tables of a store of some version."""
+    """Names of the tables of a store of a schema version."""
     return {name for number, added in _ADDED.items() if number <= version for name in added}
 
 
-def _script(version: int) -> str:
-    """What takes a store from an earlier version (0: none) to this one, whole or not at all."""
+def _migration(version: int) -> str:
+    """Script that takes a store from a version (0: no tables) to this one, whole or not at all."""
     tables = [
         f"CREATE TABLE IF NOT EXISTS {name} ({columns});"
         for number, added in _ADDED.items()
@@ -177,20 +164,30 @@ def _script(version: int) -> str:
     return "\n".join(["BEGIN IMMEDIATE;", *tables, f"PRAGMA user_version = {VERSION};", "COMMIT;"])
 
 
-def _sentence(path: Path, said: str) -> HpstudyError:
-    go_on = "what is recorded stays, and the same command goes on from there"
-    if "disk is full" in said:
-        return Unwritable(f"{path} cannot be written, because the disk is full; make room: {go_on}")
-    if "locked" in said:
-        return Unwritable(
-            f"{path} has been locked by another process for {TIMEOUT:.0f} s; end that one: {go_on}"
-        )
-    if "readonly" in said:
-        return HpstudyError(
-            f"{path} cannot be written, because it or its folder is read-only; make both writable, "
-            "or work in another folder"
-        )
-    return HpstudyError(f"{path} cannot be used as a store: {said}")
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn an error of SQLite into a sentence that says what to do."""
+    go_on = "recorded runs stay, and the same command continues from there"
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        reason = str(error)
+        if "disk is full" in reason:
+            refusal: HpstudyError = Unwritable(
+                f"{path} cannot be written, because the disk is full; make room: {go_on}"
+            )
+        elif "locked" in reason:
+            refusal = Unwritable(
+                f"{path} has been locked by another process for {TIMEOUT:.0f} s; end it: {go_on}"
+            )
+        elif "readonly" in reason:
+            refusal = HpstudyError(
+                f"{path} cannot be written, because it or its folder is read-only; make both "
+                "writable, or work in another folder"
+            )
+        else:
+            refusal = HpstudyError(f"{path} cannot be used as a store: {reason}")
+        raise refusal from None
 
 
 def _use_write_ahead_log(database: sqlite3.Connection) -> None:

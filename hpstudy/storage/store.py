@@ -1,7 +1,6 @@
 """The runs table: a SQLite file to which finished runs are added, and from which tables come."""
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,54 +11,39 @@ import pandas as pd
 from hpstudy.config.study import RunSpec
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.database import RESULT_COLUMNS, Database
-from hpstudy.training.outcome import Outcome
-
-TABLE_COLUMNS = (
-    "run_id",
-    "study",
-    "variant",
-    "model",
-    "dataset",
-    "method",
-    "flops_ratio",
-    "lr",
-    "weight_decay",
-    "seed",
-    *RESULT_COLUMNS[:7],
-    "stopped",
-    *RESULT_COLUMNS[7:],
-)
+from hpstudy.storage.tables import TABLE_COLUMNS
+from hpstudy.training.state import RunOutcome
 
 
 class Store:
-    """Finished runs, keyed by the hash of everything that can change their numbers.
+    """Finished runs, keyed by the hash of everything that can change their numbers."""
 
-    Parameters
-    ----------
-    path : path
-        Of the SQLite file, made with its folder if absent.
+    def __init__(self, database: Database):
+        self.path, self.database = database.path, database
 
-    Raises
-    ------
-    HpstudyError
-        If the file is no SQLite database, cannot be opened, is another program's, or was written
-        under another schema.
-    """
+    @classmethod
+    def open(cls, path: str | Path) -> "Store":
+        """Open the store in a SQLite file; make the file and its folder if absent.
 
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
+        Raises
+        ------
+        HpstudyError
+            If the file is no SQLite database, cannot be opened, belongs to another program, or was
+            written under a schema that this version does not know.
+        """
+        path = Path(path)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise HpstudyError(f"{self.path} cannot be used as a store: {error}") from None
-        self.database = Database(self.path)
+            raise HpstudyError(f"{path} cannot be used as a store: {error}") from None
+        return cls(Database.open(path))
 
     def checkpoint(self, run_id: str) -> Path:
         """Where a long training is kept while it goes on."""
         return self.path.parent / "checkpoints" / f"{run_id}.pt"
 
     def record(
-        self, runs: Iterable[tuple[RunSpec, Outcome]], threshold: float | None = None
+        self, runs: Iterable[tuple[RunSpec, RunOutcome]], threshold: float | None = None
     ) -> None:
         """Record runs with what they came to, all in one transaction.
 
@@ -69,7 +53,7 @@ class Store:
 
         Parameters
         ----------
-        runs : iterable of (RunSpec, Outcome)
+        runs : iterable of (RunSpec, RunOutcome)
             One that is there already stays as it was.
         threshold : float, optional
             Of the region of interest that runs were raced to, in percentage points.
@@ -127,7 +111,7 @@ class Store:
             return {run_id for (run_id,) in rows}
 
     def curves(self, run_ids: Iterable[str]) -> dict[str, dict[str, list[float]]]:
-        """Learning curves, as `hpstudy.training.trainer.Result` has them, of recorded runs by id."""
+        """Learning curves, as `hpstudy.training.state.RunResult` has them, of recorded runs by id."""
         wanted = set(run_ids)
         with self.database.transaction() as database:
             rows = database.execute("SELECT run_id, curve FROM runs")
@@ -234,37 +218,3 @@ def _insert(
 
 def _forget(database: sqlite3.Connection, table: str, run_id: str) -> None:
     database.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
-
-
-def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
-    """Write a study's table and record to `folder`, each whole or not at all.
-
-    Returns
-    -------
-    Path
-        Of the CSV file, `<study>.csv`; `<study>.json` lies beside it.
-
-    Raises
-    ------
-    HpstudyError
-        If they cannot be written; what lay there stays.
-    """
-    folder = Path(folder)
-    path = folder / f"{record['study']['name']}.csv"
-    _write(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
-    _write(path, table.to_csv(index=False, lineterminator="\n"))
-    return path
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise HpstudyError(
-            f"{path} cannot be written ({error.strerror}); all runs are in the store, and the same "
-            "command writes it from there"
-        ) from None

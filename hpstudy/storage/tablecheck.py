@@ -17,9 +17,8 @@ from hpstudy.storage.findings import Findings
 from hpstudy.storage.netcheck import Built, Runs, check_certificate, check_ranking
 from hpstudy.storage.recordcheck import read_said
 from hpstudy.storage.rowcheck import row_faults
-from hpstudy.storage.store import TABLE_COLUMNS
 from hpstudy.storage.storecheck import Recorded, hash_of
-from hpstudy.storage.tables import METRIC_TITLES, read_published
+from hpstudy.storage.tables import METRIC_TITLES, TABLE_COLUMNS, read_published
 from hpstudy.training.datasets import KNOWN
 
 _TEXT = ("run_id", "study", "variant", "model", "dataset", "method", "device", "torch", "curve")

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,23 @@ from hpstudy.config.grid import AXES
 from hpstudy.config.reading import read_text
 from hpstudy.config.study import is_study_name
 from hpstudy.errors import HpstudyError, shown
+from hpstudy.storage.database import RESULT_COLUMNS
+
+TABLE_COLUMNS = (
+    "run_id",
+    "study",
+    "variant",
+    "model",
+    "dataset",
+    "method",
+    "flops_ratio",
+    "lr",
+    "weight_decay",
+    "seed",
+    *RESULT_COLUMNS[:7],
+    "stopped",
+    *RESULT_COLUMNS[7:],
+)
 
 METRIC_TITLES = {
     "top1": "top-1 accuracy",
@@ -129,3 +148,37 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise HpstudyError(f"{path} is no JSON, or is cut short.") from None
+
+
+def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
+    """Write a study's table and record to `folder`, each whole or not at all.
+
+    Returns
+    -------
+    Path
+        Of the CSV file, `<study>.csv`; `<study>.json` lies beside it.
+
+    Raises
+    ------
+    HpstudyError
+        If they cannot be written; what lay there stays.
+    """
+    folder = Path(folder)
+    path = folder / f"{record['study']['name']}.csv"
+    _write(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    _write(path, table.to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HpstudyError(
+            f"{path} cannot be written ({error.strerror}); all runs are in the store, and the same "
+            "command writes it from there"
+        ) from None

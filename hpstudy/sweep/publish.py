@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hpstudy.config.grid import Extent
 from hpstudy.config.study import DENSE
-from hpstudy.storage.store import publish
+from hpstudy.storage.tables import publish
 from hpstudy.sweep.plan import Plan
 from hpstudy.training.device import environment
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tqdm import tqdm
 
 from hpstudy.errors import HpstudyError, count
-from hpstudy.storage.leases import claiming
+from hpstudy.storage.locks import leasing
 from hpstudy.sweep.arithmetic import decide_arithmetic
 from hpstudy.sweep.executors.base import Executor
 from hpstudy.sweep.executors.factory import open_executor
@@ -80,8 +80,8 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
     total = sum(entry["missing"] * seconds[name] for name, entry in priced["variants"].items())
     trained, due = 0, time.monotonic() + PUBLISH_SECONDS
     try:
-        with _bar(plan.study.name, total) as bar, claiming(plan.store.path) as claims:
-            for number in Dispatch(plan, executor, claims, bar, seconds).run():
+        with _bar(plan.study.name, total) as bar, leasing(plan.store.path) as leases:
+            for number in Dispatch(plan, executor, leases, bar, seconds).run():
                 trained += number
                 if number and time.monotonic() > due:
                     due = _publish_meanwhile(publish)

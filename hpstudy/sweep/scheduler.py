@@ -11,7 +11,7 @@ from hpstudy.config.grid import Extent, Growth
 from hpstudy.config.study import RunSpec
 from hpstudy.errors import count
 from hpstudy.storage.database import Unwritable
-from hpstudy.storage.leases import BUSY, OURS, Claims
+from hpstudy.storage.locks import BUSY, OURS, Leases
 from hpstudy.sweep.executors.base import Ended, Executor, Failure, Job
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.schedule import Task, tasks
@@ -36,7 +36,7 @@ class Dispatch:
     ----------
     plan : Plan
     executor : Executor
-    claims : Claims
+    leases : Leases
         Of this sweep on the plan's store.
     bar : tqdm
         In seconds of priced time.
@@ -48,11 +48,11 @@ class Dispatch:
         self,
         plan: Plan,
         executor: Executor,
-        claims: Claims,
+        leases: Leases,
         bar: tqdm,
         seconds: dict[str, float],
     ):
-        self.plan, self.executor, self.claims = plan, executor, claims
+        self.plan, self.executor, self.leases = plan, executor, leases
         self.bar, self.seconds = bar, seconds
         self._growths = plan.progress().growths
         self._prior = plan.prior.run_id
@@ -123,7 +123,7 @@ class Dispatch:
     def _claim(self, number: int) -> None:
         """Claim the first pending runs; those that other sweeps have are pending no more."""
         some = [self._pending.popleft() for _ in range(min(number, len(self._pending)))]
-        said = self.claims.take({task.run_id: self._ends(task) for task in some})
+        said = self.leases.take({task.run_id: self._ends(task) for task in some})
         ours = [task for task in some if said[task.run_id] == OURS]
         self._claimed.update(task.run_id for task in ours)
         self._pending.extendleft(reversed(ours))

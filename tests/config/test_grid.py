@@ -212,7 +212,7 @@ def test_a_pruned_networks_grid_starts_with_the_dense_ones():
 def plan(tmp_path):
     lr = {"points": 3, "step": 0.3, "extend": 2}
     changes = {"prior": {"lr": 0.01, "weight_decay": 0.01}, "grid.lr": lr, "seeds": [0, 1]}
-    return Plan(tiny.study(changes), Store(tmp_path / "store.sqlite"))
+    return Plan(tiny.study(changes), Store.open(tmp_path / "store.sqlite"))
 
 
 def train(plan, value):
@@ -257,7 +257,7 @@ def test_a_point_has_a_result_once_all_its_seeds_have(plan):
 def test_variants_take_turns_level_by_level_the_second_seed_after_the_first(tmp_path):
     lr = {"points": 5, "step": 0.3}
     changes = {"prior": {"lr": 0.01, "weight_decay": 0.01}, "grid.lr": lr, "seeds": [0, 1]}
-    plan = Plan(tiny.study(changes), Store(tmp_path / "store.sqlite"))
+    plan = Plan(tiny.study(changes), Store.open(tmp_path / "store.sqlite"))
     train(plan, lambda variant, steps: 90.0)
     order = [
         (spec.seed, labels["variant"], round(math.log10(spec.lr / 0.01) / 0.3))

@@ -18,7 +18,7 @@ from test_models import counted_flops
 import hpstudy
 from hpstudy.cli import main
 from hpstudy.config.study import Study
-from hpstudy.networks.pruning import rebuild
+from hpstudy.networks.pruning_report import PruningReport
 from hpstudy.storage.store import Store
 
 
@@ -179,7 +179,7 @@ def test_cost_is_given_per_variant_and_trains_nothing(hpstudy_command, studied, 
     for entry in said["variants"].values():
         assert (entry["total"], entry["done"], entry["missing"]) == (3, 2, 1)
         assert entry["seconds_per_run"] > 0 and entry["source"] == "calibrated"
-    assert len(Store(tmp_path / "runs" / "store.sqlite").recorded()) == 4
+    assert len(Store.open(tmp_path / "runs" / "store.sqlite").recorded()) == 4
     status, output, _ = hpstudy_command("cost", studied)
     assert status == 0 and "2 missing runs" in output and "uniform-0.2" in output
 
@@ -263,7 +263,7 @@ def test_pruning_prints_a_certificate_that_rebuilds_the_network(hpstudy_command,
     assert Study.model_fields.keys() >= {"model", "criterion"} <= said.keys()
     assert (said["model"], said["classes"], said["image_size"]) == ("resnet56", 3, 8)
     assert said["achieved"] == pytest.approx(0.6, abs=1e-3)
-    small = rebuild(said)
+    small = PruningReport(**said).rebuild()
     assert counted_flops(small, 8) == 2 * said["macs"]
     assert small(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
     status, words, _ = hpstudy_command(*arguments)

@@ -91,7 +91,7 @@ def test_published_results(ending, tmp_path):
 
 def test_store(tmp_path):
     path = tmp_path / "store.sqlite"
-    store, specs = Store(path), [tiny.spec({"seed": seed}) for seed in range(9)]
+    store, specs = Store.open(path), [tiny.spec({"seed": seed}) for seed in range(9)]
     labels = {"study": "tiny", "variant": DENSE, "method": DENSE, "flops_ratio": 1.0}
     for spec in specs:
         tiny.record(store, spec, tiny.result(), {"weights_sha256": "ab", "scores": {"a": [0.5]}})
@@ -100,7 +100,7 @@ def test_store(tmp_path):
         assert not path.with_name(path.name + beside).exists()
 
     def read():
-        store = Store(path)
+        store = Store.open(path)
         store.recorded(), store.ranking(specs[0])
         store.curves(spec.run_id for spec in specs)
         store.frame((labels, spec) for spec in specs)

@@ -120,7 +120,7 @@ def test_notebook_refuses_parameters_by_name_before_it_works(changes, fragments,
 
 
 def test_a_prior_that_diverged_ranks_no_filters(tmp_path, refused):
-    store = Store(tmp_path / "store.sqlite")
+    store = Store.open(tmp_path / "store.sqlite")
     prior = Plan(tiny.study(), store).prior
     scores = {"blocks.0.conv1": [float("nan")] * 16}
     tiny.record(store, prior, tiny.result(), {"weights_sha256": "ab" * 32, "scores": scores})

@@ -22,7 +22,7 @@ from hpstudy.storage.integrity import check_files, own_files
 from hpstudy.storage.store import Store
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.publish import publish_study
-from hpstudy.training.early_stopping import Verdict
+from hpstudy.training.early_stopping import StopReason
 
 STUDY = {
     "model": "resnet20",
@@ -30,7 +30,7 @@ STUDY = {
     "grid.weight_decay": [0.01, 0.02],
     "variants": ["uniform-0.3"],
 }
-VERDICT = Verdict(expected=40.0, deviation=2.0, needed=60.0)
+VERDICT = StopReason(expected=40.0, deviation=2.0, needed=60.0)
 PUBLISHED = Path(__file__).parents[2] / "book" / "results"
 
 
@@ -49,7 +49,7 @@ def ended(plan, spec, epochs=3, **changes):
 
 def sweep(path, **changes):
     """Plan of a study whose runs are recorded, though none has been trained."""
-    plan = Plan(tiny.study(STUDY | changes), Store(path))
+    plan = Plan(tiny.study(STUDY | changes), Store.open(path))
     scores = filter_scores(plan.network.model, plan.network.prunable)
     ranking = {"weights_sha256": "ab" * 32, "scores": scores}
     tiny.record(plan.store, plan.prior, ended(plan, plan.prior), ranking)
@@ -247,7 +247,7 @@ def test_a_store_of_schema_2_is_checked_as_it_is_then_migrated_with_all_its_rows
     (line,) = lines(path)
     assert line == f"{path}: whole, schema 2, will be migrated when it is next used, {counted}"
     assert path.read_bytes() == before
-    Store(path)
+    Store.open(path)
     database = sqlite3.connect(path)
     assert database.execute("SELECT * FROM runs").fetchall() == rows
     database.close()
@@ -332,7 +332,7 @@ def test_a_row_that_differs_from_the_stores_is_told_with_the_store_at_hand(copy)
 
 def test_many_faults_are_counted_and_the_first_are_printed(copy, made):
     specs = [made.plan.prior.model_copy(update={"seed": seed}) for seed in range(100, 130)]
-    store = Store(copy.store)
+    store = Store.open(copy.store)
     for spec in specs:
         tiny.record(store, spec, ended(made.plan, spec, top1=49.0))
     (findings,) = check_files([copy.store])

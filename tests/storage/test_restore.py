@@ -26,7 +26,7 @@ def table(swept, tmp_path):
 
 
 def test_a_sweep_goes_on_from_a_restored_table(swept, table, tmp_path):
-    store = Store(tmp_path / "again" / "store.sqlite")
+    store = Store.open(tmp_path / "again" / "store.sqlite")
     count = len(swept.plan.table())
     assert restore(table, store) == {
         "table": str(table),
@@ -45,7 +45,7 @@ def test_a_record_without_a_ranking_costs_one_training_more(swept, table, tmp_pa
     record = json.loads(table.with_suffix(".json").read_text())
     del record["ranking"]
     table.with_suffix(".json").write_text(json.dumps(record))
-    store = Store(tmp_path / "store.sqlite")
+    store = Store.open(tmp_path / "store.sqlite")
     restore(table, store)
     plan = Plan(swept.plan.study, store)
     assert [variant for variant, _ in plan.missing()] == [DENSE] and plan.needs_ranking
@@ -63,7 +63,7 @@ def test_scores_that_do_not_choose_the_channels_are_found(swept, table):
 
 
 def test_runs_that_are_known_stay_as_they_were(swept, table, tmp_path):
-    store = Store(tmp_path / "store.sqlite")
+    store = Store.open(tmp_path / "store.sqlite")
     restore(table, store)
     lines = table.read_text().splitlines()
     before = store.accuracies()
@@ -73,7 +73,7 @@ def test_runs_that_are_known_stay_as_they_were(swept, table, tmp_path):
 
 
 def test_only_a_table_that_is_whole_is_restored(table, tmp_path):
-    store = Store(tmp_path / "store.sqlite")
+    store = Store.open(tmp_path / "store.sqlite")
     text = table.read_text()
     run_id = text.splitlines()[1].partition(",")[0]
     table.write_text(text.replace(run_id, "0" * 16))
@@ -96,11 +96,11 @@ def test_the_command_says_what_it_restored(table, tmp_path, monkeypatch, capsys)
     count = len(table.read_text().splitlines()) - 1
     assert not end.value.code
     assert capsys.readouterr().out == f"theirs/tiny.csv: {count} runs restored, 0 known\n"
-    assert len(Store(tmp_path / "runs" / "store.sqlite").recorded()) == count
+    assert len(Store.open(tmp_path / "runs" / "store.sqlite").recorded()) == count
 
 
 def test_a_prior_that_was_a_grid_point_of_another_study_is_trained_for_its_ranking(tmp_path):
-    store = Store(tmp_path / "store.sqlite")
+    store = Store.open(tmp_path / "store.sqlite")
     first = Plan(tiny.study({"prior.lr": 0.02, "variants": []}), store)
     assert sweep(first, workers=1) == 2
     second = Plan(tiny.study(), store)
@@ -139,7 +139,7 @@ def test_a_table_that_the_store_lacks_and_that_is_not_whole_is_not_written_over(
 
 
 def test_a_check_of_store_and_table_says_how_many_rows_no_store_has(swept, table, tmp_path):
-    empty = Store(tmp_path / "store.sqlite").path
+    empty = Store.open(tmp_path / "store.sqlite").path
     count = len(table.read_text().splitlines()) - 1
     assert check_files([empty, table])[1].facts["in_no_store"] == count
     for paths in ([table], [swept.store.path, table]):
@@ -147,12 +147,12 @@ def test_a_check_of_store_and_table_says_how_many_rows_no_store_has(swept, table
 
 
 def test_tables_of_two_machines_with_a_variant_each_become_one(swept, table, tmp_path):
-    there = Store(tmp_path / "there" / "store.sqlite")
+    there = Store.open(tmp_path / "there" / "store.sqlite")
     study = tiny.study({"variants": ["nonuniform-0.2"]})
     other = Plan(study, there)
     sweep(other, workers=1)
     theirs = publish_study(other, tmp_path / "there", "hpstudy run tiny.yaml", 1)
-    store = Store(tmp_path / "store.sqlite")
+    store = Store.open(tmp_path / "store.sqlite")
     # The dense network was trained on both.
     assert restore(table, store)["known"] == 0 and restore(theirs, store)["known"] == 2
     whole = Plan(tiny.study({"variants": ["uniform-0.2", "nonuniform-0.2"]}), store)
@@ -161,7 +161,7 @@ def test_tables_of_two_machines_with_a_variant_each_become_one(swept, table, tmp
 
 def test_runs_without_weight_decay_are_trained_published_checked_and_restored(tmp_path, refused):
     study = tiny.study({"grid.weight_decay": [0, 0.01], "variants": []})
-    plan = Plan(study, Store(tmp_path / "store.sqlite"))
+    plan = Plan(study, Store.open(tmp_path / "store.sqlite"))
     assert sweep(plan, workers=1) == 4
     path = publish_study(plan, tmp_path, "hpstudy run tiny.yaml", 1)
     runs = pd.read_csv(path)
@@ -169,7 +169,7 @@ def test_runs_without_weight_decay_are_trained_published_checked_and_restored(tm
     # Nothing but the decay differs, and after two steps already it does.
     assert runs["loss"].nunique() == 4
     assert [findings.faults for findings in check_files([plan.store.path, path])] == [[], []]
-    again = Store(tmp_path / "again.sqlite")
+    again = Store.open(tmp_path / "again.sqlite")
     assert restore(path, again)["runs"] == 4 and not Plan(study, again).missing()
     for name, value in (("lr", "0.0"), ("weight_decay", "-0.01")):
         pd.read_csv(path, dtype=str).assign(**{name: value}).to_csv(path, index=False)

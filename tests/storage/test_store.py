@@ -16,8 +16,10 @@ import pytest
 import tiny
 
 from hpstudy.config.study import SCHEMA
-from hpstudy.storage.store import RESULT_COLUMNS, TABLE_COLUMNS, Store, publish
-from hpstudy.training.early_stopping import Verdict
+from hpstudy.storage.database import RESULT_COLUMNS
+from hpstudy.storage.store import Store
+from hpstudy.storage.tables import TABLE_COLUMNS, publish
+from hpstudy.training.early_stopping import StopReason
 
 DENSE = {"study": "tiny", "variant": "unpruned", "method": "unpruned", "flops_ratio": 1.0}
 PRUNED = {"study": "tiny", "variant": "uniform-0.2", "method": "uniform", "flops_ratio": 0.2}
@@ -25,7 +27,7 @@ PRUNED = {"study": "tiny", "variant": "uniform-0.2", "method": "uniform", "flops
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "runs" / "store.sqlite")
+    return Store.open(tmp_path / "runs" / "store.sqlite")
 
 
 # --- one process ----------------------------------------------------------------------------------
@@ -62,7 +64,7 @@ def test_recording_a_run_again_changes_nothing(store):
     assert store.recorded() == {tiny.spec().run_id}
 
 
-VERDICT = Verdict(expected=80.0, deviation=1.0, needed=93.0)
+VERDICT = StopReason(expected=80.0, deviation=1.0, needed=93.0)
 
 
 def test_a_stopped_run_is_told_apart_from_one_trained_to_the_end(store):
@@ -167,11 +169,11 @@ def database(path, *statements):
 def test_file_that_is_no_database_is_refused(tmp_path, refused):
     path = tmp_path / "store.sqlite"
     path.write_text("variant,lr\n" * 200)
-    words = refused(Store, path)
+    words = refused(Store.open, path)
     assert str(path) in words and "cannot be used as a store" in words
     assert path.read_text() == "variant,lr\n" * 200
-    assert "cannot be used" in refused(Store, tmp_path)
-    assert "cannot be used" in refused(Store, path / "below")
+    assert "cannot be used" in refused(Store.open, tmp_path)
+    assert "cannot be used" in refused(Store.open, path / "below")
 
 
 @pytest.mark.parametrize("version", [0, SCHEMA, 7])
@@ -179,7 +181,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(version, tmp_pat
     path = tmp_path / "photos.sqlite"
     database(path, "CREATE TABLE photos (a)", f"PRAGMA user_version = {version}")
     before = path.read_bytes()
-    words = refused(Store, path)
+    words = refused(Store.open, path)
     assert str(path) in words and "photos" in words
     assert path.read_bytes() == before
 
@@ -187,17 +189,17 @@ def test_another_programs_database_is_refused_and_left_as_it_is(version, tmp_pat
 def test_store_of_another_schema_is_refused_with_both_numbers(store, refused):
     tiny.record(store, tiny.spec(), tiny.result())
     database(store.path, "PRAGMA user_version = 1")
-    words = refused(Store, store.path)
+    words = refused(Store.open, store.path)
     assert "schema 1;" in words and "schema 2 and schema 3" in words
     database(store.path, "PRAGMA user_version = 3")
-    assert Store(store.path).recorded() == {tiny.spec().run_id}
+    assert Store.open(store.path).recorded() == {tiny.spec().run_id}
 
 
 def test_the_first_decision_on_the_arithmetic_of_a_study_stays(store):
     family = tiny.spec().family
     assert store.arithmetic(family) is None
     assert store.decide(family, "bfloat16-compiled") == "bfloat16-compiled"
-    assert Store(store.path).decide(family, "float32") == "bfloat16-compiled"
+    assert Store.open(store.path).decide(family, "float32") == "bfloat16-compiled"
     assert store.arithmetic(family) == "bfloat16-compiled"
     assert store.arithmetic(tiny.spec({"model": "resnet20"}).family) is None
 
@@ -210,13 +212,13 @@ def test_damage_is_said_in_one_sentence(store, tmp_path, refused):
     with damaged.open("r+b") as file:
         file.seek(100)
         file.write(b"\xff" * (size - 100))
-    assert "cannot be used as a store" in refused(lambda: Store(damaged).recorded())
+    assert "cannot be used as a store" in refused(lambda: Store.open(damaged).recorded())
 
 
 def test_a_read_only_store_is_said_in_one_sentence_and_stays_whole(store, refused):
     tiny.record(store, tiny.spec(), tiny.result())
     # What SQLite then says is what it says of a file that may not be written.
-    store.database._connection.execute("PRAGMA query_only = ON")
+    store.database.connection.execute("PRAGMA query_only = ON")
     words = refused(tiny.record, store, tiny.spec({"seed": 5}), tiny.result())
     assert "read-only; make both writable" in words
     assert store.recorded() == {tiny.spec().run_id}
@@ -229,7 +231,7 @@ WRITER = """
 import sys, tiny
 from hpstudy.storage.store import Store
 
-store, seed, count = Store(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+store, seed, count = Store.open(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 for k in range(count):
     curve = {"train_loss": [1.0] * 2000, "loss": [1.0], "top1": [1.0]}
     tiny.record(store, tiny.spec({"lr": (k + 1) / 1000, "seed": seed}), tiny.result(curve=curve),
@@ -254,8 +256,8 @@ def test_processes_that_make_and_fill_one_store_at_once_lose_nothing(tmp_path):
         (25, 0)
     ] * 3
     wanted = [tiny.spec({"lr": (k + 1) / 1000, "seed": s}) for k in range(25) for s in range(3)]
-    assert Store(path).recorded() == {spec.run_id for spec in wanted}
-    assert len(Store(path).recorded()) == 75
+    assert Store.open(path).recorded() == {spec.run_id for spec in wanted}
+    assert len(Store.open(path).recorded()) == 75
 
 
 def test_process_killed_while_it_writes_leaves_whole_rows(tmp_path):
@@ -266,7 +268,7 @@ def test_process_killed_while_it_writes_leaves_whole_rows(tmp_path):
             time.sleep(0.05 * seed)
             process.send_signal(signal.SIGKILL)
             said = max([said, *(int(line) for line in process.stdout.read().split())])
-        store = Store(path)
+        store = Store.open(path)
         specs = [tiny.spec({"lr": (k + 1) / 1000, "seed": seed}) for k in range(said + 3)]
         found = store.frame((DENSE, spec) for spec in specs)
         # All that was said to be recorded, and at most the one after it.

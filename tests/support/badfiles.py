@@ -37,7 +37,7 @@ def data(what: str, spoil: Callable[[], object], sentence: str, **spec: Any) -> 
 
     def act() -> None:
         from hpstudy.config.study import Data
-        from hpstudy.training.data import load_dataset
+        from hpstudy.training.datasets import load_dataset
 
         load_dataset(Data(**spec), Path())
 
@@ -143,9 +143,9 @@ def weights(what: str, save: Callable[[Any], object], sentence: str) -> Case:
         save(build_model("resnet20").state_dict())
 
     def act() -> None:
-        from hpstudy.networks.pruning_report import certify
+        from hpstudy.networks.pruning_report import prune
 
-        certify("resnet20", "uniform", 0.6, weights="dense.pt", image_size=8)
+        prune("resnet20", "uniform", 0.6, weights="dense.pt", image_size=8)
 
     return Case("weights", what, make, act, sentence)
 
@@ -241,7 +241,7 @@ def store(what: str, make: Callable[[], object], sentence: str) -> Case:
     def act() -> None:
         from hpstudy.storage.store import Store
 
-        Store("store.sqlite").recorded()
+        Store.open("store.sqlite").recorded()
 
     return Case("store", what, make, act, f"store.sqlite {sentence}")
 

@@ -5,13 +5,13 @@ import random
 
 import tiny
 
-from hpstudy.storage.leases import Claims
+from hpstudy.storage.locks import Leases
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors.base import Ended
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import _bar, run_on
 from hpstudy.sweep.scheduler import Dispatch
-from hpstudy.training.outcome import Outcome
+from hpstudy.training.state import RunOutcome
 
 EPOCHS = 6
 
@@ -34,7 +34,7 @@ def simulated(spec, keep_scores, race):
     accuracy = bowl(spec.lr, spec.weight_decay, best) + 0.05 * math.sin(1e4 * spec.lr + spec.seed)
     losses, verdict = curve(accuracy), None
     for epoch in range(1, EPOCHS):
-        verdict = race and race.verdict(spec.lr, spec.weight_decay, losses[:epoch])
+        verdict = race and race.stop_reason(spec.lr, spec.weight_decay, losses[:epoch])
         if verdict:
             losses = losses[:epoch]
             break
@@ -42,7 +42,7 @@ def simulated(spec, keep_scores, race):
         top1=accuracy, epochs=len(losses), curve={"train_loss": losses, "loss": [], "top1": []}
     )
     ranking = {"weights_sha256": "0" * 64, "scores": simulated.scores} if keep_scores else None
-    return Outcome(row, ranking, verdict)
+    return RunOutcome(row, ranking, verdict)
 
 
 class Simulated:
@@ -82,7 +82,7 @@ def simulated_plan(path, **changes):
         **{"grid.lr": axis, "grid.weight_decay": axis, "recipe.epochs": EPOCHS},
         **changes,
     }
-    return Plan(tiny.study(changes), Store(path))
+    return Plan(tiny.study(changes), Store.open(path))
 
 
 def swept(plan, workers=1, seed=0, lose_after=None, fails=lambda job: None):
@@ -103,5 +103,5 @@ def prepare(plan):
 
 
 def of_a_sweep(plan):
-    """What a dispatch needs besides: claims that are void at once, a bar and prices."""
-    return Claims(plan.store.path), _bar("", 1), dict.fromkeys(plan.study.variants, 1.0)
+    """What a dispatch needs besides: leases that are void at once, a bar and prices."""
+    return Leases.open(plan.store.path), _bar("", 1), dict.fromkeys(plan.study.variants, 1.0)

@@ -14,13 +14,14 @@ import pytest
 import tiny
 
 from hpstudy.errors import HpstudyError
-from hpstudy.storage.store import RESULT_COLUMNS, Store
+from hpstudy.storage.database import RESULT_COLUMNS
+from hpstudy.storage.store import Store
 from hpstudy.sweep.executors import node
 from hpstudy.sweep.executors.base import Job
 from hpstudy.sweep.executors.ray import open_cluster
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import run_on
-from hpstudy.training.data import load_dataset
+from hpstudy.training.datasets import load_dataset
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 CLOCK = ["seconds", "images_per_second"]
@@ -32,7 +33,7 @@ class Fate:
     def __init__(self, name):
         self.name = name
 
-    def verdict(self, *_):
+    def stop_reason(self, *_):
         getattr(self, self.name)()
 
     def killed(self):

@@ -130,7 +130,7 @@ def test_a_race_goes_on_beside_failed_runs(workers, tmp_path):
 
 def test_finished_runs_are_held_while_the_store_is_locked(plan, undisturbed, monkeypatch, capsys):
     monkeypatch.setattr(hpstudy.sweep.scheduler, "PAUSE", 0.05)
-    plan.store.database._connection.execute("PRAGMA busy_timeout = 50")
+    plan.store.database.connection.execute("PRAGMA busy_timeout = 50")
     record, locked = plan.store.record, []
 
     def record_locked(*rows):
@@ -168,7 +168,7 @@ def test_a_store_that_stays_full_ends_the_sweep_in_one_sentence_and_stays_whole(
     monkeypatch.setattr(hpstudy.sweep.scheduler, "PAUSE", 0.05)
     prepare(plan)
     # What SQLite then says is what it says of a full disk.
-    connection = plan.store.database._connection
+    connection = plan.store.database.connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
     words = refused(run_on, Simulated(), plan, lambda: None)

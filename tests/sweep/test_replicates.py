@@ -18,7 +18,7 @@ from hpstudy.sweep.publish import publish_study
 from hpstudy.sweep.replicates import points_to_repeat
 from hpstudy.sweep.run import sweep
 from hpstudy.sweep.schedule import tasks
-from hpstudy.training.early_stopping import Verdict
+from hpstudy.training.early_stopping import StopReason
 
 NAN = math.nan
 REPLICATES = {"seeds": [5, 6], "random": 3}
@@ -70,7 +70,7 @@ VALUES = {"unpruned": [80.0, 91.5, 92.0, 85.0], "uniform-0.2": [70.0, 80.0, 81.0
 
 def line(path, **changes):
     replicates = {"seeds": [5, 6], "random": 0}
-    return Plan(tiny.study({"grid.lr": LR, "replicates": replicates, **changes}), Store(path))
+    return Plan(tiny.study({"grid.lr": LR, "replicates": replicates, **changes}), Store.open(path))
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_replicates_do_not_depend_on_workers_order_or_interruption(
     workers, seed, left, repeated, tmp_path
 ):
     whole, table = repeated
-    plan = Plan(whole.study, Store(tmp_path / "store.sqlite"))
+    plan = Plan(whole.study, Store.open(tmp_path / "store.sqlite"))
     same = swept(plan, workers, seed, left and len(table) - left)
     pd.testing.assert_frame_equal(same, table, check_exact=True)
 
@@ -249,7 +249,7 @@ def test_what_another_studys_race_stopped_is_trained_to_its_end(tmp_path):
     plan = line(tmp_path / "store.sqlite", racing=True, variants=[])
     measure(plan)
     (first, *_) = [spec for _, spec in plan.missing()]
-    tiny.stop(plan.store, first, tiny.result(), 1.0, Verdict(80.0, 1.0, 90.0))
+    tiny.stop(plan.store, first, tiny.result(), 1.0, StopReason(80.0, 1.0, 90.0))
     assert first in [spec for _, spec in plan.missing()]
     assert first in [task.spec for task in tasks(plan) if task.race is None]
 

@@ -10,8 +10,9 @@ import torch
 
 import hpstudy.sweep.run
 from hpstudy.config.study import Study
-from hpstudy.networks.pruning import rebuild
-from hpstudy.storage.store import TABLE_COLUMNS, Store
+from hpstudy.networks.pruning_report import PruningReport
+from hpstudy.storage.store import Store
+from hpstudy.storage.tables import TABLE_COLUMNS
 from hpstudy.sweep.arithmetic import decide_arithmetic
 from hpstudy.sweep.executors.worker import ENVIRONMENT
 from hpstudy.sweep.plan import Plan
@@ -70,7 +71,7 @@ def test_pruned_network_is_ranked_on_the_dense_one_trained_at_the_prior(swept):
         values = ranking["scores"][layer]
         best = sorted(range(len(values)), key=values.__getitem__)[-len(channels) :]
         assert sorted(channels) == sorted(best)
-    assert sum(p.numel() for p in rebuild(said).parameters()) == said["params"]
+    assert sum(p.numel() for p in PruningReport(**said).rebuild().parameters()) == said["params"]
     # Only the run at the prior keeps its scores.
     others = [spec for _, spec in swept.plan.runs() if spec != swept.plan.prior]
     assert [swept.store.ranking(spec) for spec in others] == [None] * 3
@@ -82,7 +83,7 @@ def test_a_second_sweep_trains_nothing(swept, monkeypatch, capsys):
 
     monkeypatch.setattr(hpstudy.sweep.run, "open_executor", fail)
     assert sweep(swept.plan) == 0
-    assert sweep(Plan(tiny.study(), Store(swept.store.path))) == 0
+    assert sweep(Plan(tiny.study(), Store.open(swept.store.path))) == 0
     assert "nothing to train, complete" in capsys.readouterr().err
 
 
@@ -100,7 +101,7 @@ class Backwards(Plan):
 
 
 def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
-    plan = Backwards(tiny.study(), Store(tmp_path / "store.sqlite"))
+    plan = Backwards(tiny.study(), Store.open(tmp_path / "store.sqlite"))
     assert sweep(plan, workers=2) == 4
     pd.testing.assert_frame_equal(numbers(plan.table()), numbers(swept.table), check_exact=True)
     assert plan.certificates == swept.plan.certificates
@@ -111,7 +112,7 @@ def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
 
 def test_a_sweep_publishes_what_is_there_while_it_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(hpstudy.sweep.run, "PUBLISH_SECONDS", 0)
-    plan = Plan(tiny.study({"variants": []}), Store(tmp_path / "store.sqlite"))
+    plan = Plan(tiny.study({"variants": []}), Store.open(tmp_path / "store.sqlite"))
     seen = []
     assert sweep(plan, workers=1, publish=lambda: seen.append(len(plan.table()))) == 2
     assert seen == [1, 2, 2]
@@ -121,7 +122,7 @@ def test_a_sweep_extends_the_grid_and_says_so(tmp_path, capsys):
     """One point alone touches every end, and so does a second of the same accuracy."""
     lr = {"points": 1, "step": 0.3, "extend": 1}
     study = tiny.study({"grid.lr": lr, "variants": [], "roi": [100.0]})
-    plan = Plan(study, Store(tmp_path / "store.sqlite"))
+    plan = Plan(study, Store.open(tmp_path / "store.sqlite"))
     assert sweep(plan, workers=1) == 3
     assert plan.table()["lr"].tolist() == [0.00501187, 0.01, 0.0199526]
     said = capsys.readouterr().err
@@ -146,7 +147,7 @@ def test_missing_data_are_refused_before_training(tmp_path, monkeypatch, no_work
         raise OSError("no network")
 
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", offline)
-    store = Store(tmp_path / "store.sqlite")
+    store = Store.open(tmp_path / "store.sqlite")
     study = tiny.study({"data.name": "cifar10"})
     words = refused(sweep, Plan(study, store, tmp_path / "sets"), 1)
     assert "'cifar10'" in words and str(tmp_path / "sets") in words
@@ -158,23 +159,23 @@ def test_missing_data_are_refused_before_training(tmp_path, monkeypatch, no_work
 @pytest.mark.parametrize("variant", ["uniform-0.02", "nonuniform-0.01"])
 def test_pruning_out_of_reach_is_refused_before_training(variant, tmp_path, refused):
     study = tiny.study({"variants": ["uniform-0.6", variant]})
-    words = refused(Plan, study, Store(tmp_path / "store.sqlite"))
+    words = refused(Plan, study, Store.open(tmp_path / "store.sqlite"))
     assert variant.rpartition("-")[2] in words and "out of reach" in words
 
 
 def test_too_many_images_are_refused_before_training(tmp_path, refused):
     study = tiny.study({"data.train_images": 6001})
-    assert "6001 training" in refused(Plan, study, Store(tmp_path / "store.sqlite"))
+    assert "6001 training" in refused(Plan, study, Store.open(tmp_path / "store.sqlite"))
 
 
 def test_a_last_batch_of_one_image_is_refused_before_training(tmp_path, refused):
     study = tiny.study({"data.train_images": 41})
-    words = refused(Plan, study, Store(tmp_path / "store.sqlite"))
+    words = refused(Plan, study, Store.open(tmp_path / "store.sqlite"))
     assert "batch_size 20" in words and "41" in words
 
 
 def test_no_workers_are_refused(tmp_path, no_workers, refused):
-    plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
+    plan = Plan(tiny.study(), Store.open(tmp_path / "store.sqlite"))
     assert "workers must be 1 or more, not 0" in refused(sweep, plan, 0)
     words = refused(sweep, plan, 1, address="10.0.0.1:6379")
     assert "10.0.0.1:6379" in words and "executor ray" in words
@@ -194,7 +195,9 @@ def test_runs_of_one_study_share_a_family_and_no_other_has_it():
 
 def test_the_first_sweep_decides_the_arithmetic_and_says_why(swept, capsys, tmp_path):
     assert not swept.plan.undecided and swept.plan.arithmetic == "float32"
-    plan = Plan(tiny.study({"grid.lr": [0.01], "variants": []}), Store(tmp_path / "store.sqlite"))
+    plan = Plan(
+        tiny.study({"grid.lr": [0.01], "variants": []}), Store.open(tmp_path / "store.sqlite")
+    )
     assert plan.undecided
     assert sweep(plan, workers=1) == 1
     assert "float32, no other tried, because" in capsys.readouterr().err
@@ -203,7 +206,7 @@ def test_the_first_sweep_decides_the_arithmetic_and_says_why(swept, capsys, tmp_
 
 
 def test_a_decided_study_keeps_its_arithmetic_wherever_it_goes_on(tmp_path, monkeypatch):
-    store = Store(tmp_path / "store.sqlite")
+    store = Store.open(tmp_path / "store.sqlite")
     Plan(tiny.study(), store).decide("bfloat16-compiled")
     again = Plan(tiny.study({"seeds": [0, 1]}), store)
     again.decide("float32")
@@ -231,7 +234,7 @@ def test_long_work_takes_the_arithmetic_that_a_trial_finds_fastest(
     monkeypatch.setattr(
         "hpstudy.sweep.arithmetic.calibrated_seconds", lambda p, v, name, x: trial[name]
     )
-    plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
+    plan = Plan(tiny.study(), Store.open(tmp_path / "store.sqlite"))
     priced = priced_at(hours=12.0)
     decide_arithmetic(plan, None, priced)
     assert plan.arithmetic == decided and not plan.undecided
@@ -247,7 +250,7 @@ def test_an_arithmetic_that_fails_in_the_trial_is_said_and_left_out(tmp_path, mo
         return {"float32": 10.0, "bfloat16": 5.0}[arithmetic]
 
     monkeypatch.setattr("hpstudy.sweep.arithmetic.calibrated_seconds", trial)
-    plan = Plan(tiny.study(), Store(tmp_path / "store.sqlite"))
+    plan = Plan(tiny.study(), Store.open(tmp_path / "store.sqlite"))
     decide_arithmetic(plan, None, priced_at(hours=12.0))
     assert plan.arithmetic == "bfloat16"
     assert "float32-compiled fails (no working C++ compiler is here)" in capsys.readouterr().err
@@ -262,7 +265,7 @@ def priced_at(hours):
 def test_an_arithmetic_that_the_machine_lacks_is_refused_before_training(
     tmp_path, no_workers, refused
 ):
-    plan = Plan(tiny.study({"arithmetic": "tf32"}), Store(tmp_path / "store.sqlite"))
+    plan = Plan(tiny.study({"arithmetic": "tf32"}), Store.open(tmp_path / "store.sqlite"))
     words = refused(sweep, plan, 1)
     assert "tf32" in words and "bfloat16" in words
     assert words == refused(price, plan)
@@ -300,7 +303,7 @@ def test_price_counts_what_is_done_and_missing_per_variant(swept):
 
 
 def test_price_is_measured_where_three_runs_are_finished(swept, tmp_path):
-    store = Store(tmp_path / "store.sqlite")
+    store = Store.open(tmp_path / "store.sqlite")
     plan = Plan(tiny.study({"seeds": [0, 1], "variants": []}), store)
     specs = [spec for _, spec in plan.runs()]
     for spec, seconds in zip(specs, (10.0, 90.0, 30.0), strict=False):
@@ -367,7 +370,7 @@ def test_one_variant_is_planned_and_the_others_keep_their_rows(swept, tmp_path, 
 
 def test_a_prior_that_is_no_grid_point_is_trained_for_the_ranking_only(tmp_path):
     study = tiny.study({"prior.lr": 0.015})
-    plan = Plan(study, Store(tmp_path / "store.sqlite"))
+    plan = Plan(study, Store.open(tmp_path / "store.sqlite"))
     missing = plan.missing()
     assert missing[0] == ("unpruned", plan.prior) and plan.prior.lr == 0.015
     assert [spec.lr for _, spec in missing] == [0.015, 0.02, 0.01]
@@ -375,7 +378,9 @@ def test_a_prior_that_is_no_grid_point_is_trained_for_the_ranking_only(tmp_path)
 
 
 def test_a_dense_study_needs_no_ranking(tmp_path):
-    plan = Plan(tiny.study({"variants": [], "prior.lr": 0.015}), Store(tmp_path / "store.sqlite"))
+    plan = Plan(
+        tiny.study({"variants": [], "prior.lr": 0.015}), Store.open(tmp_path / "store.sqlite")
+    )
     assert not plan.needs_ranking
     assert [spec.lr for _, spec in plan.missing()] == [0.02, 0.01]
 

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import tiny
 
-from hpstudy.storage.store import RESULT_COLUMNS, Store
+from hpstudy.storage.database import RESULT_COLUMNS
+from hpstudy.storage.store import Store
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import sweep
 
@@ -77,7 +78,7 @@ def test_workers_end_with_the_process_that_started_them(killed):
 
 def test_killed_sweep_goes_on_from_what_was_recorded_and_ends_with_the_same_table(killed, swept):
     path, _ = killed
-    plan = Plan(tiny.study(), Store(path))
+    plan = Plan(tiny.study(), Store.open(path))
     before = plan.table()
     assert len(plan.store.recorded()) == len(before) == 2
     assert before[list(RESULT_COLUMNS)].drop(columns="top5").notna().all(axis=None)
