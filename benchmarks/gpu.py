@@ -39,7 +39,8 @@ from loops import turns
 from right import RECORDED, accuracy, correct
 from scale import CIFAR, EPOCHS, SMALL, Scale, built, has_cifar, images
 
-from hpstudy.config.study import DENSE, RunSpec
+from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import DENSE
 from hpstudy.sweep.executors.local import open_pool
 from hpstudy.training.step import set_precision
 from hpstudy.training.trainer import Trainer

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
-from hpstudy.config.study import DENSE, Data, Recipe, RunSpec, parse_variant
+from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import DENSE, Data, Recipe, parse_variant
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import initialise
 from hpstudy.networks.pruning import choose_channels, filter_scores
-from hpstudy.training.datasets import Dataset, load_dataset
-from hpstudy.training.datasets import Split
+from hpstudy.training.datasets import Dataset, Split, load_dataset
 
 LR, WEIGHT_DECAY, EPOCHS = 0.1, 1e-4, 180
 

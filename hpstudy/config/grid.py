@@ -3,31 +3,30 @@
 import math
 from collections.abc import Mapping
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationInfo, field_validator
 
-from hpstudy.config.kinds import integer, number
-from hpstudy.errors import shown
+from hpstudy.config.validation import Frozen
 
 AXES = ("lr", "weight_decay")
 """The thesis's hyperparameters: the one drawn upwards, then the one drawn across."""
 
-Positive = number("a finite number above 0", lambda value: value > 0)
-# -0.0 is refused, as it would give one setting two ids.
-Decay = number(
-    "0 or a finite number above it", lambda value: value >= 0 and math.copysign(1, value) > 0
-)
+
+def _not_negative_zero(value: float) -> float:
+    if math.copysign(1, value) < 0:
+        raise ValueError("must be 0 or above, because -0.0 would give one setting two ids")
+    return value
+
+
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Decay = Annotated[
+    float, Field(strict=True, ge=0, allow_inf_nan=False), AfterValidator(_not_negative_zero)
+]
 
 # Means over seeds that are equal on paper differ in the last bits; so does `best - threshold`.
 TOLERANCE = 1e-9
-
-
-class Frozen(BaseModel):
-    """Part of a params file: no other keys, no changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Point(Frozen):
@@ -44,23 +43,23 @@ class Prior(Point):
 
 
 class Axis(Frozen):
-    """Values around the prior, evenly spaced in log10; `step` is in decades (section 3.3).
+    """Values around the prior, evenly spaced in log10 (section 3.3).
 
-    `extend` is the number of steps that may be added on each side where the region of interest
-    touches it.
+    `step` is in decades. `extend` is the number of steps that may be added on each side where the
+    region of interest touches it.
     """
 
-    points: integer(1, 101)
-    step: number("a number from 0.001 to 10", lambda value: 0.001 <= value <= 10)
-    extend: integer(0, 50) = 0
+    points: Annotated[int, Field(strict=True, ge=1, le=101)]
+    step: Annotated[float, Field(strict=True, ge=0.001, le=10)]
+    extend: Annotated[int, Field(strict=True, ge=0, le=50)] = 0
 
     @property
     def reach(self) -> float:
-        """Decades from the prior to the furthest value that the axis may come to have."""
+        """Decades from the prior to the furthest value that the axis may grow to."""
         return self.step * ((self.points - 1) / 2 + self.extend)
 
 
-_VALUES = {
+_VALUES: dict[str, TypeAdapter[tuple[float, ...]]] = {
     "lr": TypeAdapter(tuple[Positive, ...]),
     "weight_decay": TypeAdapter(tuple[Decay, ...]),
 }
@@ -82,12 +81,12 @@ class Growth(NamedTuple):
     Attributes
     ----------
     extent : Extent
-        What has been added to its sides.
+        Steps added to its sides.
     settled : bool
-        Whether every point there has a result and none is to be added.
+        Whether every point has a result and none is to be added.
     touched : tuple of str
-        Of a settled grid, the ends that the region of interest touches all the same, because they
-        may not be extended further: "low lr", "high lr", "low weight_decay", "high weight_decay".
+        Ends of a settled grid that the region of interest touches, though they may not be extended
+        further: "low lr", "high lr", "low weight_decay", "high weight_decay".
     """
 
     extent: Extent
@@ -98,7 +97,7 @@ class Growth(NamedTuple):
 class Grid(Frozen):
     """Learning rates and weight decays whose every combination is trained (section 3.3).
 
-    A listed weight decay of 0 has no place on a logarithmic axis: it lies beside the others.
+    A weight decay of 0 may be listed, though it has no place on a logarithmic axis.
     """
 
     lr: Axis | tuple[Positive, ...]
@@ -107,46 +106,45 @@ class Grid(Frozen):
     @field_validator("lr", "weight_decay", mode="before")
     @classmethod
     def _values_or_axis(cls, value: Any, info: ValidationInfo) -> Any:
-        # Here, because pydantic would name the alternatives in words of its own.
+        # pydantic would report the faults of both alternatives.
         if isinstance(value, dict):
             return Axis.model_validate(value)
         if isinstance(value, list | tuple):
-            return _VALUES[info.field_name].validate_python(value)
+            return _VALUES[str(info.field_name)].validate_python(value)
         if not isinstance(value, Axis):
-            raise ValueError(f"must be a list of values, or points and step, not {shown(value)}")
+            raise ValueError("must be a list of values, or points and step")
         return value
 
     @field_validator("lr", "weight_decay")
     @classmethod
     def _distinct(cls, value: Axis | tuple[float, ...]) -> Axis | tuple[float, ...]:
         if isinstance(value, tuple) and len(set(map(setting_key, value))) != max(len(value), 1):
-            raise ValueError(f"must hold one or more distinct values, unlike {shown(list(value))}")
+            raise ValueError("must hold one or more distinct values")
         return value
 
     @property
     def limits(self) -> dict[str, int]:
-        """Most steps that may be added on each side of an axis, by its name."""
-        axes = {name: getattr(self, name) for name in Extent._fields}
-        return {n: axis.extend if isinstance(axis, Axis) else 0 for n, axis in axes.items()}
+        """Largest number of steps that may be added on each side, by axis."""
+        axes = {"lr": self.lr, "weight_decay": self.weight_decay}
+        return {name: axis.extend if isinstance(axis, Axis) else 0 for name, axis in axes.items()}
 
     def most_points(self) -> int:
-        """Points that the grid may come to have."""
-        sizes = [
+        """Number of points of the grid in its largest extent."""
+        return math.prod(
             axis.points + 2 * axis.extend if isinstance(axis, Axis) else len(axis)
             for axis in (self.lr, self.weight_decay)
-        ]
-        return sizes[0] * sizes[1]
+        )
 
     @property
     def largest(self) -> Extent:
-        """Extent that the grid may come to have."""
+        """Largest extent of the grid."""
         return Extent(*((limit, limit) for limit in self.limits.values()))
 
     def values(
         self, name: Literal["lr", "weight_decay"], prior: Point, extent: Extent = BASE
     ) -> tuple[float, ...]:
         """Values of one hyperparameter, increasing."""
-        axis = getattr(self, name)
+        axis: Axis | tuple[float, ...] = getattr(self, name)
         if not isinstance(axis, Axis):
             return tuple(sorted(axis))
         below, above = getattr(extent, name)
@@ -155,27 +153,27 @@ class Grid(Frozen):
         return tuple(grid_value(middle + step) for step in steps)
 
     def levels(self, prior: Point, extent: Extent = BASE) -> list[list[Point]]:
-        """Every point, coarse to fine, so that a part of them already spans the grid.
+        """Every point, coarse to fine, so that the first levels already span the grid.
 
-        Of a grid of 9 x 9 around the prior the first level holds every fourth value of both axes
-        (3 x 3 points), the second what completes every second (5 x 5), the third the rest. One
-        more level holds the points of the extension. A weight decay of 0 is as coarse as the
-        coarsest, so that its points stand in the level of their learning rate.
+        The first level of a grid of 9 x 9 around the prior holds every fourth value of both axes
+        (3 x 3 points), the second completes every second value (5 x 5), the third the rest. One
+        more level holds the points of the extension. A weight decay of 0 belongs to the coarsest
+        values, so that the level of its points is that of their learning rate.
 
         Returns
         -------
         list of lists of Point
-            As many levels for every extent; within one, the nearest to the prior (in decades)
-            first, and those without weight decay last.
+            The number of levels does not depend on the extent. Within a level, the nearest to the
+            prior (in decades) come first, and those without weight decay last.
         """
-        axes = [self._steps(name, prior) for name in Extent._fields]
+        axes = [self._steps("lr", prior), self._steps("weight_decay", prior)]
         reach = max(abs(step) for steps in axes for step in steps.values())
         deepest = max(reach, 1).bit_length() - 1
         levels: list[list[Point]] = [[] for _ in range(deepest + 2)]
-        for lr, weight_decay in product(*(self.values(n, prior, extent) for n in Extent._fields)):
+        for lr, weight_decay in self._settings(prior, extent):
             level = -1
             if lr in axes[0] and weight_decay in axes[1]:
-                # Divisible by 2 ** fineness, both of them; 0 is divisible by everything.
+                # The lowest bit set in either: both are divisible by it, as 0 is by everything.
                 steps = axes[0][lr] | axes[1][weight_decay] | 1 << deepest
                 level = deepest + 1 - (steps & -steps).bit_length()
             levels[level].append(Point(lr=lr, weight_decay=weight_decay))
@@ -183,8 +181,12 @@ class Grid(Frozen):
             points.sort(key=lambda point: (not point.weight_decay, _decades(point, prior)))
         return levels
 
-    def _steps(self, name: str, prior: Point) -> dict[float, int]:
-        """Steps of every value of an axis from the one that is nearest to the prior; 0 of 0."""
+    def _settings(self, prior: Point, extent: Extent) -> list[tuple[float, float]]:
+        values = self.values("lr", prior, extent), self.values("weight_decay", prior, extent)
+        return list(product(*values))
+
+    def _steps(self, name: Literal["lr", "weight_decay"], prior: Point) -> dict[float, int]:
+        """Steps from the value nearest to the prior, by value; 0 for a value of 0."""
         values, middle = self.values(name, prior), getattr(prior, name)
         steps = {value: 0 for value in values if not value}
         if above := [value for value in values if value]:
@@ -201,23 +203,19 @@ class Grid(Frozen):
     ) -> Growth:
         """Extend the grid on every side that the region of interest touches, until it is inside.
 
+        A side grows by one step once all points so far have a result, so that the growth does not
+        depend on the order in which results arrive. A weight decay of 0 is no end of the grid.
+
         Parameters
         ----------
         prior : Point
         results : mapping of (lr, weight_decay) to float
-            Accuracies in percent of the points that have been trained; NaN for one without a
-            value, which bounds the region as any point outside it does.
+            Accuracies in percent of the trained points; NaN for a point without a value, which
+            lies outside the region.
         threshold : float
-            Of the region of interest (equation 3.3), in percentage points.
+            Width of the region of interest (equation 3.3), in percentage points.
         start : Extent
-            To begin with.
-
-        Returns
-        -------
-        Growth
-            The same for the same results, in whatever order they came: a side grows by one step
-            once all points so far have a result, and on what those alone show. A weight decay of
-            0 is no end of the grid.
+            Extent to begin with.
 
         References
         ----------
@@ -225,23 +223,27 @@ class Grid(Frozen):
         """
         extent = start
         while True:
-            axes = {name: self.values(name, prior, extent) for name in Extent._fields}
-            here = list(product(*axes.values()))
-            if any(point not in results for point in here):
+            settings = self._settings(prior, extent)
+            if any(setting not in results for setting in settings):
                 return Growth(extent, False, ())
-            near_best = region({point: results[point] for point in here}, threshold)
-            grown, touched = {}, []
-            for name, inside in zip(axes, map(set, zip(*near_best, strict=True)), strict=False):
-                above = [value for value in axes[name] if value]
-                ends = {"low": above[:1], "high": above[-1:]}
-                ends = {end: not inside.isdisjoint(value) for end, value in ends.items()}
-                touched += [f"{end} {name}" for end, hit in ends.items() if hit]
-                steps = zip(getattr(extent, name), ends.values(), strict=True)
-                limit = self.limits[name]
-                grown[name] = tuple(max(old, min(old + hit, limit)) for old, hit in steps)
-            if extent._replace(**grown) == extent:
+            inside = region({setting: results[setting] for setting in settings}, threshold)
+            sides, touched = {}, []
+            for k, (name, limit) in enumerate(self.limits.items()):
+                above_zero = {setting[k] for setting in settings if setting[k]}
+                reached = {setting[k] for setting in inside}
+                ends = (min(above_zero, default=None), max(above_zero, default=None))
+                hits = [end in reached for end in ends]
+                touched += [
+                    f"{end} {name}" for end, hit in zip(("low", "high"), hits, strict=True) if hit
+                ]
+                sides[name] = tuple(
+                    max(steps, min(steps + hit, limit))
+                    for steps, hit in zip(getattr(extent, name), hits, strict=True)
+                )
+            grown = Extent(**sides)
+            if grown == extent:
                 return Growth(extent, True, tuple(touched))
-            extent = extent._replace(**grown)
+            extent = grown
 
 
 def region(
@@ -289,7 +291,7 @@ def grid_value(log10: float) -> float:
 
 
 def _decades(point: Point, other: Point) -> float:
-    """Distance on logarithmic axes; of a weight decay of 0, along the learning rate alone."""
+    """Distance on logarithmic axes; for a weight decay of 0, along the learning rate alone."""
     ratios = [point.lr / other.lr, point.weight_decay / other.weight_decay or 1]
-    # Values have six digits, which must not tell apart two that lie equally far.
+    # Values have six digits: four here make equal distances equal.
     return round(math.hypot(*map(math.log10, ratios)), 4)

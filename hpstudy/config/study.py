@@ -1,102 +1,106 @@
-"""What to run: a study as frozen, validated data, and the identity of each of its runs."""
+"""What to run: a study as its params file describes it."""
 
-import hashlib
-import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    TypeAdapter,
+    Field,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from hpstudy.config.faults import one_sentence
-from hpstudy.config.grid import Axis, Decay, Frozen, Grid, Positive, Prior
-from hpstudy.config.kinds import Truth, choice, integer, number, values, word
-from hpstudy.config.reading import read_mapping
-from hpstudy.errors import HpstudyError, listed, nearest, shown, unknown
+from hpstudy.config.grid import Axis, Grid, Prior
+from hpstudy.config.validation import Frozen, one_sentence, read_mapping
+from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
 
-# Raised when the meaning of a field or of the arithmetic changes, so that old rows are not reused.
-SCHEMA = 2
-
-DENSE = "unpruned"
-METHODS = ("uniform", "nonuniform")
-CRITERIA = ("l1", "l1-normalised")
+Model = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50"]
+Method = Literal["uniform", "nonuniform"]
+Criterion = Literal["l1", "l1-normalised"]
 # Precision of products; "-compiled" where torch.compile makes the kernels.
-PRECISIONS = ("float32", "tf32", "bfloat16")
-ARITHMETICS = (*PRECISIONS, *(f"{name}-compiled" for name in PRECISIONS))
+Arithmetic = Literal[
+    "float32", "tf32", "bfloat16", "float32-compiled", "tf32-compiled", "bfloat16-compiled"
+]
+Executor = Literal["local", "ray"]
+
+MODEL_NAMES: tuple[str, ...] = get_args(Model)
+METHODS: tuple[str, ...] = get_args(Method)
+CRITERIA: tuple[str, ...] = get_args(Criterion)
+ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
+EXECUTORS: tuple[str, ...] = get_args(Executor)
+LOCAL, RAY = EXECUTORS
 AUTO = "auto"
-LOCAL, RAY = EXECUTORS = ("local", "ray")
-EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
-MODEL_NAMES = ("resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50")
+DENSE = "unpruned"
+VARIANT_EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
+STUDY_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 
 # Plans hold all runs of a study in memory.
 MOST_RUNS = 1_000_000
 
-Count = integer(1, 1_000_000_000)
-# torch's generators take no more than 64 bits, the sign among them.
-Seed = integer(0, 2**63 - 1)
+Values = TypeVar("Values", bound=tuple[Hashable, ...])
 
 
-def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f"must hold one or more distinct values, unlike {shown(list(seeds))}")
-    return seeds
+def _distinct(values: Values) -> Values:
+    if not values or len(set(values)) != len(values):
+        raise ValueError("must hold one or more distinct values")
+    return values
 
 
-Seeds = Annotated[values(Seed, "[0, 1]"), AfterValidator(_distinct)]
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be text of printed characters")
+    return text
 
 
-def is_study_name(text: str) -> bool:
-    """Whether a study may be called so: its table, its page and its titles bear the name."""
-    return bool(re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", text))
+def _test_or_share(value: Any) -> Any:
+    if value != "test" and not (isinstance(value, float) and 0 < value <= 0.5):
+        raise ValueError("must be 'test', or the held-out share: above 0 and at most 0.5")
+    return value
 
 
-_SHARE = TypeAdapter(
-    number(
-        "'test', or the share of the training images that is held out: above 0 and at most 0.5",
-        lambda value: 0 < value <= 0.5,
-    )
-)
-Threshold = number("a number above 0 and at most 100", lambda value: 0 < value <= 100)
+def _variant(name: Any) -> Any:
+    parse_variant(name)
+    return name
+
+
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+# torch's generators take signed integers of 64 bits.
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+Seeds = Annotated[tuple[Seed, ...], AfterValidator(_distinct)]
+Threshold = Annotated[float, Field(strict=True, gt=0, le=100)]
+Variant = Annotated[str, BeforeValidator(_variant)]
 
 
 class Data(Frozen):
     """Images to train and to evaluate on (thesis, section 3.1.1)."""
 
-    name: word("text of printed characters", str.isprintable)
-    image_size: integer(8, 224)
+    name: Annotated[str, AfterValidator(_printable)]
+    image_size: Annotated[int, Field(strict=True, ge=8, le=224)]
     train_images: Count | None = None
     test_images: Count | None = None
-    holdout: str | float = "test"
-
-    @field_validator("holdout", mode="before")
-    @classmethod
-    def _test_or_share(cls, value: Any) -> str | float:
-        return value if value == "test" else _SHARE.validate_python(value)
+    holdout: Annotated[str | float, BeforeValidator(_test_or_share)] = "test"
 
 
 class Recipe(Frozen):
     """SGD with momentum and a step-wise learning rate (thesis, section 3.1.3 and Table 3.3)."""
 
     epochs: Count
-    batch_size: integer(2, 1_000_000_000)
-    momentum: number("a number from 0 to below 1", lambda value: 0 <= value < 1) = 0.9
-    lr_decay: number("a number above 0 and at most 1", lambda value: 0 < value <= 1) = 0.1
-    lr_decay_epochs: values(Count, "[30, 45]")
+    batch_size: Annotated[int, Field(strict=True, ge=2, le=1_000_000_000)]
+    momentum: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.9
+    lr_decay: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.1
+    lr_decay_epochs: tuple[Count, ...]
 
     @field_validator("lr_decay_epochs")
     @classmethod
     def _increasing(cls, epochs: tuple[int, ...]) -> tuple[int, ...]:
         if list(epochs) != sorted(set(epochs)):
-            raise ValueError(f"must increase, unlike {shown(list(epochs))}")
+            raise ValueError("must increase")
         return epochs
 
     @model_validator(mode="after")
@@ -110,47 +114,38 @@ class Recipe(Frozen):
 
 
 class Replicates(Frozen):
-    """Further seeds at the points where run-to-run noise matters (`hpstudy.sweep.replicates`).
+    """Further seeds at the points where run-to-run noise matters.
 
-    `random` is the number of points beside the regions of interest.
+    `random` is the number of points outside the regions of interest.
     """
 
     seeds: Seeds
-    random: integer(0, 1_000_000) = 4
-
-
-def _variant(name: Any) -> str:
-    parse_variant(name)
-    return name
+    random: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 4
 
 
 class Study(Frozen):
     """A model, its pruned variants and the grid on which each is trained from scratch."""
 
-    name: word(
-        "1 to 64 small letters, digits, dots, dashes and underlines, the first of them a letter or "
-        "digit",
-        is_study_name,
-    )
-    model: choice("model", MODEL_NAMES)
+    name: Annotated[str, StringConstraints(pattern=f"^{STUDY_NAME}$")]
+    model: Model
     data: Data
     recipe: Recipe
     prior: Prior
     grid: Grid
-    variants: values(Annotated[str, BeforeValidator(_variant)], "[uniform-0.6, nonuniform-0.6]")
-    criterion: choice("criterion", CRITERIA) = "l1-normalised"
+    variants: tuple[Variant, ...]
+    criterion: Criterion = "l1-normalised"
     seeds: Seeds = (0,)
     replicates: Replicates | None = None
-    roi: Annotated[values(Threshold, "[0.5, 1.0]"), AfterValidator(_distinct)] = (0.5, 1.0)
-    arithmetic: choice("arithmetic", (AUTO, *ARITHMETICS)) = AUTO
-    executor: choice("executor", EXECUTORS) = LOCAL
-    racing: Truth = False
+    roi: Annotated[tuple[Threshold, ...], AfterValidator(_distinct)] = (0.5, 1.0)
+    arithmetic: Literal["auto"] | Arithmetic = "auto"
+    executor: Executor = "local"
+    racing: Annotated[bool, Field(strict=True)] = False
 
     @field_validator("variants")
     @classmethod
     def _dense_first(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len({parse_variant(name) for name in names}) != len(names):
-            raise ValueError(f"must name each variant once, unlike {listed(names)}")
+            raise ValueError("must name each variant once")
         # Every comparison is against the dense network, so it is always part of the study.
         return (DENSE, *(name for name in names if name != DENSE))
 
@@ -159,21 +154,20 @@ class Study(Frozen):
         further = self.replicates.seeds if self.replicates else ()
         if both := sorted(set(further) & set(self.seeds)):
             raise ValueError(
-                f"replicates.seeds must be others than the seeds {shown(list(self.seeds))}, unlike "
-                f"{listed(both)}"
+                f"replicates.seeds must differ from the seeds {shown(list(self.seeds))}, but both "
+                f"have {listed(both)}"
             )
         return self
 
     @model_validator(mode="after")
     def _within_single_precision(self) -> "Study":
-        for name in ("lr", "weight_decay"):
-            axis, values = getattr(self.grid, name), [getattr(self.prior, name)]
-            reach = 0.0
-            if isinstance(axis, Axis):
-                reach = axis.reach
-            else:
-                values += axis
-            if max(abs(math.log10(value)) for value in values if value) + reach > 30:
+        axes = {
+            "lr": (self.grid.lr, self.prior.lr),
+            "weight_decay": (self.grid.weight_decay, self.prior.weight_decay),
+        }
+        for name, (axis, prior) in axes.items():
+            reach, values = (axis.reach, ()) if isinstance(axis, Axis) else (0.0, axis)
+            if max(abs(math.log10(value)) for value in (prior, *values) if value) + reach > 30:
                 raise ValueError(
                     f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
                 )
@@ -191,20 +185,18 @@ class Study(Frozen):
 
     @classmethod
     def load(cls, path: str | Path) -> "Study":
-        """Study described by the YAML file `path`.
+        """Study that a YAML file describes.
 
         Raises
         ------
         HpstudyError
-            If the file is missing or no plain YAML mapping, or a key, type or value is wrong; the
-            sentence names it and the nearest valid one.
+            If the file is missing or no YAML mapping, or a key, type or value is wrong; names the
+            nearest valid one.
         """
         try:
             content = read_mapping(path)
         except FileNotFoundError:
-            found = sorted(str(p) for p in Path("params").glob("*/*.yaml"))
-            close = nearest(str(path), found)
-            hint = f" (did you mean {close}?)" if close else ""
+            hint = did_you_mean(path, map(str, sorted(Path("params").glob("*/*.yaml"))))
             raise HpstudyError(f"no params file at {path}{hint}.") from None
         try:
             return cls.model_validate(content)
@@ -219,82 +211,40 @@ class Study(Frozen):
         return self.model_copy(update={"variants": tuple(dict.fromkeys((DENSE, pruning)))})
 
 
-class RunSpec(Frozen):
-    """Everything that can change the numbers of one training, and nothing else.
-
-    `widths` are the output channels of the pruned layers (None for the dense network): they, and
-    not the way they were chosen, decide what is trained. `fingerprint` stands for the content of
-    a data set that its name does not fix.
-    """
-
-    model: str
-    data: Data
-    fingerprint: str | None = None
-    recipe: Recipe
-    lr: Positive
-    weight_decay: Decay
-    seed: Seed
-    widths: dict[str, Count] | None = None
-    arithmetic: str
-    schema_version: int = SCHEMA
-
-    @property
-    def run_id(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of all fields as canonical JSON."""
-        return _digest(_canonical(self.model_dump(mode="json")))
-
-    def run_ids(self, settings: Iterable[tuple[float, float, int]]) -> list[str]:
-        """`run_id` of this run at other settings (lr, weight_decay, seed), without making each.
-
-        A store of 100,000 runs is compared with a study in a second in this way.
-        """
-        own = ("lr", "seed", "weight_decay")
-        marked = self.model_dump(mode="json") | {name: f"<{name}>" for name in own}
-        pieces = re.split(r'"<(?:lr|seed|weight_decay)>"', _canonical(marked))
-        a, b, c, d = pieces
-        return [
-            _digest(f"{a}{float(lr)!r}{b}{seed}{c}{float(weight_decay)!r}{d}")
-            for lr, weight_decay, seed in settings
-        ]
-
-    @property
-    def family(self) -> str:
-        """The same of the fields that all runs of a study share, the arithmetic left out."""
-        own = {"lr", "weight_decay", "seed", "widths", "arithmetic"}
-        return _digest(_canonical(self.model_dump(mode="json", exclude=own)))
+def is_study_name(text: str) -> bool:
+    """Whether a study may have this name, which its table and its page have too."""
+    return bool(re.fullmatch(STUDY_NAME, text))
 
 
 def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
     """Method and FLOPs ratio (the share that remains) of a variant's name.
 
+    Parameters
+    ----------
+    name : str
+        `unpruned`, or METHOD-RATIO such as `uniform-0.6`.
+    valid : tuple of str, optional
+        Names for the error to list.
+
     Returns
     -------
     tuple of (str, float)
-        ("unpruned", 1.0), or a method and a ratio in (0, 1), as ("uniform", 0.6).
+        ("unpruned", 1.0), or a method and a ratio in (0, 1).
 
     Raises
     ------
     HpstudyError
-        If the name is neither `unpruned` nor `METHOD-RATIO`.
+        For any other name.
     """
     if name == DENSE:
         return DENSE, 1.0
-    match = re.fullmatch(r"(uniform|nonuniform)-(0\.[0-9]{1,4})", str(name))
+    match = re.fullmatch(rf"({'|'.join(METHODS)})-(0\.[0-9]{{1,4}})", str(name))
     if match and float(match[2]) > 0:
         return match[1], float(match[2])
     if valid:
         raise unknown("pruning", name, valid)
-    close = nearest(str(name), EXAMPLES)
-    hint = f" (did you mean {close!r}?)" if close else ""
     raise HpstudyError(
-        f"unknown pruning {shown(str(name))}{hint}; valid: {DENSE}, or uniform or nonuniform with "
-        "the share of the FLOPs that remains, from uniform-0.0001 to nonuniform-0.9999."
+        f"unknown pruning {shown(str(name))}{did_you_mean(name, VARIANT_EXAMPLES)}; valid: "
+        f"{DENSE}, or uniform or nonuniform with the share of the FLOPs that remains, from "
+        "uniform-0.0001 to nonuniform-0.9999."
     )
-
-
-def _canonical(fields: dict[str, Any]) -> str:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

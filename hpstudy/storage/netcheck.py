@@ -5,21 +5,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, StringConstraints
 from torch import nn
 
-from hpstudy.config.grid import Frozen
-from hpstudy.config.kinds import choice, integer, number, word
-from hpstudy.config.study import (
-    CRITERIA,
-    METHODS,
-    MODEL_NAMES,
-    Count,
-    RunSpec,
-    Study,
-    parse_variant,
-)
+from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import Count, Criterion, Method, Model, Study, parse_variant
+from hpstudy.config.validation import Frozen
 from hpstudy.errors import HpstudyError, count, listed, shown
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.flops import output_positions
@@ -161,7 +154,7 @@ def check_ranking(
     if runs is None or runs.spec.widths is not None:
         findings.fault("it has a ranking, but is no recorded run of a dense network", run_id)
         return
-    if not _is_hash(ranking["weights_sha256"]):
+    if not re.fullmatch("[0-9a-f]{64}", str(ranking["weights_sha256"])):
         findings.fault(f"its ranking has the hash {shown(ranking['weights_sha256'])}", run_id)
     scores = ranking["scores"]
     widths = network(runs.spec.model, 10, runs.spec.data.image_size).cost.widths
@@ -179,28 +172,24 @@ def check_ranking(
             findings.fault(f"its ranking has a score of {layer} that is no L1 norm", run_id)
 
 
-def _is_hash(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value))
-
-
 class Certificate(Frozen):
     """What `hpstudy.networks.pruning_report.prune_network` says of a pruned network."""
 
-    model: choice("model", MODEL_NAMES)
-    classes: integer(2, MOST_CLASSES)
-    image_size: integer(8, 224)
-    method: choice("method", METHODS)
-    criterion: choice("criterion", CRITERIA)
+    model: Model
+    classes: Annotated[int, Field(strict=True, ge=2, le=MOST_CLASSES)]
+    image_size: Annotated[int, Field(strict=True, ge=8, le=224)]
+    method: Method
+    criterion: Criterion
     target: float
     achieved: float
-    achieved_torch_pruning: number("from 0 to 1", lambda value: 0 < value <= 1)
+    achieved_torch_pruning: Annotated[float, Field(strict=True, gt=0, le=1)]
     macs: Count
     macs_dense: Count
     params: Count
     params_dense: Count
     smallest: dict[str, str | int]
     ranked: str
-    weights_sha256: word("64 hexadecimal digits", _is_hash)
+    weights_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     widths: dict[str, Count]
     kept: dict[str, list[int]]
 

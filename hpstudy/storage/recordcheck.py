@@ -4,9 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from hpstudy.config.faults import one_sentence
-from hpstudy.config.kinds import choice
-from hpstudy.config.study import ARITHMETICS, Count, Study
+from hpstudy.config.study import Arithmetic, Count, Study
+from hpstudy.config.validation import one_sentence
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.findings import reasons
 from hpstudy.storage.netcheck import Certificate
@@ -23,7 +22,7 @@ class Counts(BaseModel):
     train_seconds: float
     images: int
     device: str
-    arithmetic: choice("arithmetic", ARITHMETICS)
+    arithmetic: Arithmetic
 
 
 class Images(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpstudy.config.study import RunSpec
+from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.database import RESULT_COLUMNS, Database
 from hpstudy.storage.tables import TABLE_COLUMNS

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from hpstudy.config.study import ARITHMETICS, RunSpec
+from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import ARITHMETICS
 from hpstudy.errors import HpstudyError, shown
 from hpstudy.networks.models import MODELS
 from hpstudy.storage.database import RESULT_COLUMNS, VERSION, reading, schema_of, tables_of

@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from hpstudy.config.reading import read_text
-from hpstudy.config.study import DENSE, RunSpec, Study, parse_variant
+from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import DENSE, Study, parse_variant
+from hpstudy.config.validation import read_text
 from hpstudy.errors import HpstudyError, count, listed, shown
 from hpstudy.storage.findings import Findings
 from hpstudy.storage.netcheck import Built, Runs, check_certificate, check_ranking

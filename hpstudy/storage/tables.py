@@ -1,7 +1,8 @@
-"""Published tables and records as they lie in their folder, checked before a page shows them."""
+"""Published tables and the records beside them: written whole, and checked when they are read."""
 
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -11,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.config.grid import AXES
-from hpstudy.config.reading import read_text
 from hpstudy.config.study import is_study_name
+from hpstudy.config.validation import read_text
 from hpstudy.errors import HpstudyError, shown
 from hpstudy.storage.database import RESULT_COLUMNS
 
@@ -37,8 +38,29 @@ METRIC_TITLES = {
     "best_top1": "top-1 accuracy of the best epoch",
     "top5": "top-5 accuracy",
 }
-# What every page reads of a record.
-_SAID = (
+
+# Least and largest value of a number, and whether a cell may be empty.
+_NUMBERS = {
+    **dict.fromkeys(AXES, (1e-30, 1e30, False)),
+    **dict.fromkeys(METRIC_TITLES, (0.0, 100.0, True)),
+    "seed": (-math.inf, math.inf, False),
+    **dict.fromkeys(
+        (
+            "flops_ratio",
+            "loss",
+            "best_epoch",
+            "train_loss",
+            "epochs",
+            "seconds",
+            "images_per_second",
+            "macs",
+            "params",
+        ),
+        (-math.inf, math.inf, True),
+    ),
+}
+# Keys of a record that the pages read.
+_RECORD_KEYS = (
     "study.model",
     "study.roi",
     "study.prior",
@@ -50,7 +72,39 @@ _SAID = (
     "certificates",
     "record",
 )
-_RANGES = {**dict.fromkeys(AXES, (1e-30, 1e30)), **dict.fromkeys(METRIC_TITLES, (0.0, 100.0))}
+
+
+def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
+    """Write a study's table and record to `folder`, each whole or not at all.
+
+    Returns
+    -------
+    Path
+        The CSV file, `<study>.csv`, with `<study>.json` beside it.
+
+    Raises
+    ------
+    HpstudyError
+        If they cannot be written; older files stay.
+    """
+    path = Path(folder) / f"{record['study']['name']}.csv"
+    _write(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    _write(path, table.to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HpstudyError(
+            f"{path} cannot be written ({error.strerror}); all runs are in the store, and the same "
+            "command writes it from there"
+        ) from None
 
 
 def read_published(path: Path) -> pd.DataFrame:
@@ -58,16 +112,18 @@ def read_published(path: Path) -> pd.DataFrame:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     HpstudyError
-        If it is no such table, or has a name that would be markup on a page, a formula in another
-        program or a path elsewhere; or a number that is none.
+        If it is no whole table; if a name would be markup on a page, a formula in a spreadsheet or
+        a path elsewhere; or if a cell holds no number, or one out of range.
     """
     # The page of a study bears the name of its table.
     if not is_study_name(path.stem):
         raise HpstudyError(f"{shown(path.name)} in {path.parent} cannot be the table of a study.")
     text = read_text(path)
     if not text.endswith("\n"):
-        # pandas would take what is missing of the last run for a run without values.
+        # pandas would read the missing cells of the last run as a run without values.
         raise HpstudyError(f"{path} is cut short: its last line has no end.")
     try:
         table = pd.read_csv(io.StringIO(text))
@@ -87,30 +143,42 @@ def read_published(path: Path) -> pd.DataFrame:
                     f"{path} has the {what} {shown(name)}, but a name on a page begins with a "
                     "letter or digit, and holds only such, blanks and ._-+/%()."
                 )
-    for name in _RANGES.keys() & set(table):
-        _check_numbers(path, table[name], *_RANGES[name])
+    for name in table:
+        if fault := _fault(table[name]):
+            row, what = fault
+            raise HpstudyError(
+                f"line {row + 2} of {path}: {name} is {shown(str(table[name][row]))}, but must be "
+                f"{what}."
+            )
     return table
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name is no markup on a page, and no formula in a program that reads tables."""
+    """Whether a name is no markup on a page, and no formula in a spreadsheet."""
     return bool(re.fullmatch(r"[^\W_][\w .+/%()-]{0,99}", name))
 
 
-def _check_numbers(path: Path, column: pd.Series, least: float, most: float) -> None:
-    values = pd.to_numeric(column, errors="coerce")
-    fits = values.between(least, most)
-    zero = column.name == "weight_decay"
-    if zero:
-        fits |= values == 0
-    if column.name in METRIC_TITLES:
-        fits |= column.isna()
-    if not fits.all():
-        row = fits.idxmin()
-        raise HpstudyError(
-            f"line {row + 2} of {path}: {column.name} is {shown(str(column[row]))}, but must be a "
-            f"number from {least:g} to {most:g}{', or 0' * zero}."
-        )
+def _fault(column: pd.Series) -> tuple[int, str] | None:
+    """First row of a column with a wrong cell, and what the cell must be; None if all are right."""
+    if column.name in _NUMBERS:
+        least, most, optional = _NUMBERS[column.name]
+        fits = pd.to_numeric(column, errors="coerce").between(least, most)
+        what = "a number"
+        if math.isfinite(most):
+            what += f" from {least:g} to {most:g}"
+        if column.name == "weight_decay":
+            fits |= column == 0
+            what += ", or 0"
+        if optional:
+            fits |= column.isna()
+    elif column.name in ("diverged", "stopped"):
+        fits, what = column.isin([True, False]), "True or False"
+    elif column.name in ("run_id", "curve"):
+        # Each run has both, and the curve is the last cell of a line.
+        fits, what = column.notna(), "there: the line is cut short"
+    else:
+        return None
+    return None if fits.all() else (int(fits.argmin()), what)
 
 
 def read_record(path: Path, table: Path) -> dict[str, Any]:
@@ -120,25 +188,25 @@ def read_record(path: Path, table: Path) -> dict[str, Any]:
     ----------
     path : Path
     table : Path
-        Of its table, beside which it lies.
+        Table beside the record.
 
     Raises
     ------
     HpstudyError
-        If it is not there, or lacks what the pages need.
+        If it is not there, or lacks a key that the pages need.
     """
     if not path.is_file():
         raise HpstudyError(f"the table {table} lacks its record {path.name} beside it.")
-    said = read_json(path)
-    for place in _SAID:
-        part, keys = said, place.split(".")
+    record: dict[str, Any] = read_json(path)
+    for place in _RECORD_KEYS:
+        part, keys = record, place.split(".")
         for depth, key in enumerate(keys, start=1):
             if not isinstance(part, dict) or key not in part:
                 raise HpstudyError(f"{path} lacks the key {'.'.join(keys[:depth])!r}.")
             part = part[key]
-    if not is_plain(str(said["study"]["model"])):
-        raise HpstudyError(f"{path} has the model {shown(said['study']['model'])}, which is none.")
-    return said
+    if not is_plain(str(record["study"]["model"])):
+        raise HpstudyError(f"{path} has an invalid model: {shown(record['study']['model'])}.")
+    return record
 
 
 def read_json(path: Path) -> Any:
@@ -148,37 +216,3 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise HpstudyError(f"{path} is no JSON, or is cut short.") from None
-
-
-def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
-    """Write a study's table and record to `folder`, each whole or not at all.
-
-    Returns
-    -------
-    Path
-        Of the CSV file, `<study>.csv`; `<study>.json` lies beside it.
-
-    Raises
-    ------
-    HpstudyError
-        If they cannot be written; what lay there stays.
-    """
-    folder = Path(folder)
-    path = folder / f"{record['study']['name']}.csv"
-    _write(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
-    _write(path, table.to_csv(index=False, lineterminator="\n"))
-    return path
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise HpstudyError(
-            f"{path} cannot be written ({error.strerror}); all runs are in the store, and the same "
-            "command writes it from there"
-        ) from None

@@ -9,16 +9,17 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.config.grid import Growth, Point
-from hpstudy.config.study import AUTO, DENSE, RunSpec, Study, parse_variant
+from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import AUTO, DENSE, Study, parse_variant
 from hpstudy.errors import HpstudyError
-from hpstudy.networks.dependency import Network
-from hpstudy.networks.pruning import choose_channels, prune
+from hpstudy.networks.dependency import PrunableNetwork
+from hpstudy.networks.pruning import choose_channels
+from hpstudy.networks.pruning_report import prune_network
 from hpstudy.storage.store import Store
 from hpstudy.sweep.growth import Progress, assess, points_of
 from hpstudy.training.augmentation import check_last_batch
-from hpstudy.training.data import dataset_size
 from hpstudy.training.datasets import data_root as resolve_root
-from hpstudy.training.datasets import fingerprint
+from hpstudy.training.datasets import dataset_size, fingerprint
 from hpstudy.training.device import default_arithmetic
 
 
@@ -33,7 +34,7 @@ class Plan:
     study : Study
     store : Store
     data_root : path, optional
-        See `hpstudy.training.data.data_root`.
+        See `hpstudy.training.datasets.data_root`.
     pruning : str
         The one pruned variant to plan for beside the dense network; "all" plans the whole study.
     """
@@ -50,7 +51,7 @@ class Plan:
         self.size = dataset_size(study.data, self.data_root)
         check_last_batch(self.size.train, study.recipe.batch_size)
         self.fingerprint = fingerprint(study.data, self.data_root)
-        self.network = Network(study.model, self.size.classes, study.data.image_size)
+        self.network = PrunableNetwork(study.model, self.size.classes, study.data.image_size)
         self.certificates: dict[str, dict[str, Any]] = {}
         self._made: dict[tuple[str, str], RunSpec] = {}
         # Refuses a ratio that is out of reach before anything is trained.
@@ -131,13 +132,16 @@ class Plan:
         for variant in self.study.variants:
             if variant != DENSE and variant not in self.certificates:
                 method, ratio = parse_variant(variant)
-                self.certificates[variant] = prune(
+                report = prune_network(
                     self.network,
-                    {**ranking, "ranked": ranked},
+                    ranking["scores"],
                     method,
                     ratio,
                     self.study.criterion,
+                    ranked=ranked,
+                    weights_sha256=ranking["weights_sha256"],
                 )
+                self.certificates[variant] = report.model_dump()
 
     def progress(self) -> Progress:
         """What has ended of the study, and what that says of the grids and of the replicates."""

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from hpstudy.config.grid import Point
-from hpstudy.config.study import RunSpec
+from hpstudy.config.runspec import RunSpec
 from hpstudy.sweep.growth import Progress
 from hpstudy.sweep.plan import Plan
 from hpstudy.training.early_stopping import Race

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from hpstudy.config.grid import Extent, Growth
-from hpstudy.config.study import RunSpec
+from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import count
 from hpstudy.storage.database import Unwritable
 from hpstudy.storage.locks import BUSY, OURS, Leases

@@ -9,7 +9,9 @@ import tiny
 import yaml
 from pydantic import BaseModel
 
-from hpstudy.config.study import SCHEMA, Data, Grid, Prior, Recipe, RunSpec, Study, parse_variant
+from hpstudy.config.grid import Grid, Prior
+from hpstudy.config.runspec import SCHEMA, RunSpec
+from hpstudy.config.study import Data, Recipe, Study, parse_variant
 
 ROOT = Path(__file__).parents[2]
 PARAMS = sorted(ROOT.glob("params/*/*.yaml"))
@@ -36,7 +38,7 @@ def test_file_that_is_no_yaml_mapping_is_refused(content, tmp_path, refused):
 def test_missing_file_is_refused_with_the_nearest_one(monkeypatch, refused):
     monkeypatch.chdir(ROOT)
     words = refused(Study.load, "params/thesis/resnt56.yaml")
-    assert "did you mean params/thesis/resnet56.yaml?" in words
+    assert "did you mean 'params/thesis/resnet56.yaml'?" in words
 
 
 def test_study_cannot_be_changed_after_it_is_read():
@@ -62,9 +64,11 @@ def test_an_even_number_of_points_lies_around_the_prior():
     assert study.grid.values("weight_decay", study.prior) == (1e-5, 1e-3)
 
 
-def test_listed_values_are_sorted_and_strings_of_exponents_are_numbers():
-    # YAML reads 1e-4 as a word.
-    study = tiny.study({"grid.weight_decay": [0.01, "1e-4"]})
+def test_listed_values_are_sorted_and_exponents_without_a_point_are_numbers(tmp_path):
+    # YAML 1.1 reads 1e-4 as text.
+    path = tiny.write_study(tmp_path / "s.yaml", {"grid.weight_decay": [0.01, "1e-4"]})
+    assert "- 1e-4\n" in path.read_text()
+    study = Study.load(path)
     assert study.grid.values("weight_decay", study.prior) == (1e-4, 0.01)
 
 
@@ -154,11 +158,11 @@ def test_a_weight_decay_of_0_may_be_listed_and_a_learning_rate_of_0_may_not(tmp_
     assert study.grid.values("weight_decay", study.prior) == (0.0, 1e-4, 1e-3)
     assert study.grid.most_points() == 6
     for changes, key in (
-        ({"grid.lr": [0, 0.1]}, "grid.lr.0 must be a finite number above 0, not 0"),
-        ({"prior.weight_decay": 0}, "prior.weight_decay must be a finite number above 0, not 0"),
-        ({"grid.weight_decay": [-1e-4]}, "grid.weight_decay.0 must be 0 or a finite number above"),
+        ({"grid.lr": [0, 0.1]}, "grid.lr.0 must be greater than 0, not 0"),
+        ({"prior.weight_decay": 0}, "prior.weight_decay must be greater than 0, not 0"),
+        ({"grid.weight_decay": [-1e-4]}, "grid.weight_decay.0 must be greater than or equal to 0"),
         # It would be one setting with two ids.
-        ({"grid.weight_decay": [-0.0]}, "grid.weight_decay.0 must be 0 or a finite number above"),
+        ({"grid.weight_decay": [-0.0]}, "grid.weight_decay.0 must be 0 or above"),
         ({"grid.weight_decay": [0, 0.0]}, "grid.weight_decay must hold one or more distinct"),
     ):
         tiny.write_study(path, changes)

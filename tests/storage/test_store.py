@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from hpstudy.config.study import SCHEMA
+from hpstudy.config.runspec import SCHEMA
 from hpstudy.storage.database import RESULT_COLUMNS
 from hpstudy.storage.store import Store
 from hpstudy.storage.tables import TABLE_COLUMNS, publish

@@ -89,7 +89,7 @@ SPEC = {
 
 def spec(changes: dict[str, Any] | None = None):
     """Run at the thesis's prior, dense ResNet-56 on CIFAR-10, with changes."""
-    from hpstudy.config.study import RunSpec
+    from hpstudy.config.runspec import RunSpec
 
     return RunSpec(**changed(SPEC, changes or {}))
 
@@ -124,16 +124,16 @@ def result(**changes: Any) -> dict[str, Any]:
 
 def record(store: Any, spec: Any, result: Any, ranking: Any = None) -> None:
     """Record one run that was trained to its end."""
-    from hpstudy.training.outcome import Outcome
+    from hpstudy.training.state import RunOutcome
 
-    store.record([(spec, Outcome(result, ranking, None))])
+    store.record([(spec, RunOutcome(result, ranking, None))])
 
 
 def stop(store: Any, spec: Any, result: Any, threshold: float, verdict: Any) -> None:
     """Record one run that was stopped early."""
-    from hpstudy.training.outcome import Outcome
+    from hpstudy.training.state import RunOutcome
 
-    store.record([(spec, Outcome(result, None, verdict))], threshold)
+    store.record([(spec, RunOutcome(result, None, verdict))], threshold)
 
 
 def random_images(
@@ -142,8 +142,7 @@ def random_images(
     """Random images of every class, as a data set ready to train on."""
     import torch
 
-    from hpstudy.training.data import Dataset
-    from hpstudy.training.datasets import Split
+    from hpstudy.training.datasets import Dataset, Split
 
     random = np.random.default_rng(7)
     stored = stored or size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hpstudy.config.reading import read_bytes
+from hpstudy.config.validation import read_bytes
 from hpstudy.errors import HpstudyError
 
 MOST_COLUMNS = 10_000

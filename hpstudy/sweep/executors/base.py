@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hpstudy.config.study import RunSpec
+from hpstudy.config.runspec import RunSpec
 from hpstudy.training.early_stopping import Race
-from hpstudy.training.outcome import Outcome
+from hpstudy.training.state import RunOutcome
 
 
 class Job(NamedTuple):
@@ -52,12 +52,12 @@ class Ended(NamedTuple):
     Attributes
     ----------
     job : Job
-    outcome : Outcome or None
+    outcome : RunOutcome or None
     failure : Failure or None
     """
 
     job: Job
-    outcome: Outcome | None = None
+    outcome: RunOutcome | None = None
     failure: Failure | None = None
 
 

@@ -10,7 +10,7 @@ from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
 
-from hpstudy.config.study import RunSpec
+from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError
 from hpstudy.sweep.executors.base import Ended, Failure, Job
 from hpstudy.sweep.executors.worker import ENVIRONMENT, serve

@@ -14,14 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpstudy.config.study import RunSpec
+from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError
 from hpstudy.sweep.executors.base import Job
 from hpstudy.sweep.executors.worker import calibrate, prepare_process, run_on
-from hpstudy.training.data import Dataset
-from hpstudy.training.datasets import Split
+from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.image_cache import Stored
-from hpstudy.training.outcome import Outcome
+from hpstudy.training.state import RunOutcome
 
 # How a line begins that is meant for the one who started the sweep.
 MARK = "hpstudy: "
@@ -79,7 +78,7 @@ def check(there: tuple[tuple[str, str], ...], paths: tuple[Path, ...]) -> str:
 _checked = cache(check)
 
 
-def train(job: Job, held: list[Any], there: tuple, paths: tuple[Path, ...]) -> Outcome:
+def train(job: Job, held: list[Any], there: tuple, paths: tuple[Path, ...]) -> RunOutcome:
     """Train one run on the data set that this process keeps from run to run.
 
     Parameters

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hpstudy.config.study import RunSpec
+from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, count, one_line
 from hpstudy.sweep.executors.base import Ended, Failure, Job
 from hpstudy.sweep.executors.connect import check_address, connected, load_ray

@@ -10,19 +10,19 @@ from typing import Any
 
 import torch
 
-from hpstudy.config.study import Recipe, RunSpec
+from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import Recipe
 from hpstudy.errors import HpstudyError, one_line
-from hpstudy.networks.dependency import Network
+from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import initialise
 from hpstudy.networks.pruning import filter_scores, weights_hash
 from hpstudy.sweep.executors.base import Job
 from hpstudy.training.checkpoint import Checkpoint
-from hpstudy.training.child import follow_parent
-from hpstudy.training.data import Dataset
-from hpstudy.training.datasets import Split
-from hpstudy.training.early_stopping import Race, Verdict
+from hpstudy.training.datasets import Dataset, Split
+from hpstudy.training.device import follow_parent
+from hpstudy.training.early_stopping import Race, StopReason
 from hpstudy.training.image_cache import Stored
-from hpstudy.training.outcome import Outcome
+from hpstudy.training.state import RunOutcome
 from hpstudy.training.trainer import EVALUATION_BATCH, Trainer
 
 # Read when a process starts: one thread per worker (more threads than free cores cost tenfold),
@@ -108,8 +108,8 @@ def prepare_process(device: torch.device | None = None) -> None:
 
 
 @cache
-def _network(model: str, classes: int, image_size: int) -> Network:
-    return Network(model, classes, image_size)
+def _network(model: str, classes: int, image_size: int) -> PrunableNetwork:
+    return PrunableNetwork(model, classes, image_size)
 
 
 @cache
@@ -139,7 +139,7 @@ def run_on(
     keep_scores: bool = False,
     race: Race | None = None,
     checkpoint: Path | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Train one run.
 
     Parameters
@@ -169,11 +169,11 @@ def run_on(
     torch.manual_seed(spec.seed)
     initialise(blank)
     trainer.model.load_state_dict(blank.state_dict())
-    verdict: Verdict | None = None
+    verdict: StopReason | None = None
 
     def stop(curve: dict[str, list[float]]) -> bool:
         nonlocal verdict
-        verdict = race and race.verdict(spec.lr, spec.weight_decay, curve["train_loss"])
+        verdict = race and race.stop_reason(spec.lr, spec.weight_decay, curve["train_loss"])
         return verdict is not None
 
     kept = Checkpoint(checkpoint, spec.run_id, device) if checkpoint else None
@@ -187,12 +187,12 @@ def run_on(
         "torch": torch.__version__,
     }
     if not keep_scores:
-        return Outcome(row, None, verdict)
+        return RunOutcome(row, None, verdict)
     ranking = {
         "scores": filter_scores(trainer.model, network.prunable),
         "weights_sha256": weights_hash(trainer.model),
     }
-    return Outcome(row, ranking, verdict)
+    return RunOutcome(row, ranking, verdict)
 
 
 def calibrate(

@@ -1,0 +1,67 @@
+"""The identity of one run: everything that can change its numbers."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from hpstudy.config.grid import Decay, Positive
+from hpstudy.config.study import Count, Data, Recipe, Seed
+from hpstudy.config.validation import Frozen
+
+# Raised when the meaning of a field or of the arithmetic changes, so that old rows are not reused.
+SCHEMA = 2
+
+
+class RunSpec(Frozen):
+    """Everything that can change the numbers of one training, and nothing else.
+
+    `widths` are the output channels of the pruned layers (None for the dense network); how they
+    were chosen does not matter. `fingerprint` is the hash of a data set whose name does not fix
+    its content.
+    """
+
+    model: str
+    data: Data
+    fingerprint: str | None = None
+    recipe: Recipe
+    lr: Positive
+    weight_decay: Decay
+    seed: Seed
+    widths: dict[str, Count] | None = None
+    arithmetic: str
+    schema_version: int = SCHEMA
+
+    @property
+    def run_id(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of all fields as canonical JSON."""
+        return _digest(_canonical(self.model_dump(mode="json")))
+
+    def run_ids(self, settings: Iterable[tuple[float, float, int]]) -> list[str]:
+        """`run_id` of this run at other settings (lr, weight_decay, seed).
+
+        A second for 100,000 of them, because no run is made.
+        """
+        names = ("lr", "weight_decay", "seed")
+        template = _canonical(self.model_dump(mode="json") | {name: f"<{name}>" for name in names})
+        ids = []
+        for lr, weight_decay, seed in settings:
+            text = template
+            for name, value in zip(names, (float(lr), float(weight_decay), seed), strict=True):
+                text = text.replace(f'"<{name}>"', repr(value))
+            ids.append(_digest(text))
+        return ids
+
+    @property
+    def family(self) -> str:
+        """Hash of the fields that all runs of a study share, the arithmetic excepted."""
+        own = {"lr", "weight_decay", "seed", "widths", "arithmetic"}
+        return _digest(_canonical(self.model_dump(mode="json", exclude=own)))
+
+
+def _canonical(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,163 @@
+"""Files of settings: read as text or YAML, checked by pydantic, refused in one sentence."""
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
+
+# A params file has about a thousand characters.
+MOST_BYTES = 65_536
+
+
+class Frozen(BaseModel):
+    """Part of a params file: no other keys, no changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def read_bytes(path: str | Path, most: int | None = None) -> bytes:
+    """Content of a file.
+
+    Parameters
+    ----------
+    path : path
+    most : int, optional
+        Largest number of bytes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file; the caller knows which ones there are.
+    HpstudyError
+        If it cannot be read, or is too large.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(-1 if most is None else most + 1)
+    except FileNotFoundError:
+        raise
+    except IsADirectoryError:
+        raise HpstudyError(f"{path} is a folder, not a file.") from None
+    except OSError as error:
+        raise HpstudyError(f"{shown(str(path))} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        # Python's answer to a name with a null byte.
+        raise HpstudyError(f"{path} cannot be the name of a file.") from None
+    if most is not None and len(content) > most:
+        raise HpstudyError(f"{path} has more than {most:,} bytes, which no such file needs.")
+    return content
+
+
+def read_text(path: str | Path, most: int | None = None) -> str:
+    """Text of a file in UTF-8; parameters and errors as of `read_bytes`."""
+    try:
+        return read_bytes(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise HpstudyError(f"{path} is not text in UTF-8.") from None
+
+
+def read_mapping(path: str | Path) -> dict[str, Any]:
+    """Keys and values of a YAML file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    HpstudyError
+        If it is no YAML mapping, or a key comes twice; names the line.
+    """
+    text = read_text(path, MOST_BYTES)
+    try:
+        values = yaml.load(text, _Loader)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"the character {chr(error.character)!r} is not allowed"
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1
+        problem = ", ".join(filter(None, (error.context, error.problem)))
+    except (RecursionError, ValueError, AttributeError):
+        raise HpstudyError(
+            f"{path} is not valid YAML: it is nested too deeply, or a value does not fit its tag."
+        ) from None
+    else:
+        if not isinstance(values, dict):
+            raise HpstudyError(f"{path} must hold keys and values, not {shown(values)}.")
+        return values
+    raise HpstudyError(f"line {line} of {path} is not valid YAML: {problem}.")
+
+
+_INTEGER, _FLOAT, _DATE = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with the numbers of its version 1.2, and every key once.
+
+    1e-4 is a number; 1:30, 0x10 and 2024-01-01 are text.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [pair for pair in pairs if pair[0] not in (_INTEGER, _FLOAT, _DATE)]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for k, (key, _) in enumerate(node.value):
+            if key.value in keys[:k]:
+                problem = f"the key {shown(key.value)} comes twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(_INTEGER, re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    _FLOAT,
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.inf$|\.nan$"),
+    list("-+.0123456789"),
+)
+
+
+def one_sentence(error: ValidationError, model: type[BaseModel]) -> str:
+    """Every fault of a mapping that is not a `model`, each with its key and its value."""
+    faults = dict.fromkeys(_fault(dict(fault), model) for fault in error.errors())
+    return "; ".join(fault.removesuffix(".") for fault in faults) + "."
+
+
+def _fault(fault: dict[str, Any], model: type[BaseModel]) -> str:
+    place = ".".join(map(str, fault["loc"]))
+    value, context = fault["input"], fault.get("ctx", {})
+    reason = context.get("error")
+    if isinstance(reason, HpstudyError):
+        return str(reason)
+    match fault["type"]:
+        case "missing":
+            return f"the key {place!r} is missing"
+        case "extra_forbidden":
+            keys = list(_model_at(model, fault["loc"][:-1]).model_fields)
+            hint = did_you_mean(fault["loc"][-1], keys)
+            return f"unknown key {shown(place)}{hint}; valid: {listed(keys)}"
+        case "model_type":
+            keys = list(_model_at(model, fault["loc"]).model_fields)
+            return f"{place} must have the keys {listed(keys)}, not {shown(value)}"
+        case "literal_error":
+            return str(unknown(place, value, re.findall("'(.+?)'", context["expected"])))
+    if reason is not None:
+        problem = str(reason)
+    else:
+        problem = re.sub(r"^\w+ should", "must", fault["msg"]).replace("valid tuple", "list")
+    # What is wrong with several keys together is said without their whole mapping.
+    found = "" if isinstance(value, dict) else f", not {shown(value)}"
+    return f"{place} {problem}{found}".strip()
+
+
+def _model_at(model: type[BaseModel], place: tuple[str | int, ...]) -> type[BaseModel]:
+    """Class of the mapping at a place in the values of a model."""
+    for part in place:
+        annotation = model.model_fields[str(part)].annotation
+        kinds = (annotation, *get_args(annotation))
+        model = next(kind for kind in kinds if hasattr(kind, "model_fields"))
+    return model
