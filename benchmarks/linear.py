@@ -15,8 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from hpstudy.config.study import Study
 from hpstudy.training.augmentation import Batches
-from hpstudy.training.datasets import Dataset, load_dataset
-from hpstudy.training.datasets import Split
+from hpstudy.training.datasets import Dataset, Split, load_dataset
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 

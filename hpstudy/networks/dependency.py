@@ -12,7 +12,7 @@ from hpstudy.networks.flops import Channels, CostModel, Layer, output_positions
 from hpstudy.networks.models import build_model, prunable_layers, zeros
 
 
-class Network:
+class PrunableNetwork:
     """A dense network and which of its channels go together.
 
     Parameters

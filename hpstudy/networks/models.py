@@ -236,6 +236,11 @@ def input_size(name: str) -> int:
     return MODELS[name][1]
 
 
+def default_classes(name: str) -> int:
+    """Number of classes of the data that the thesis trains `name` on (Table 3.2)."""
+    return 1000 if name == "resnet50" else 10
+
+
 def zeros(size: int) -> Tensor:
     """One black image (1, 3, size, size), to trace a network with."""
     if not SMALLEST_INPUT <= size <= LARGEST_INPUT:

@@ -1,19 +1,14 @@
-"""Score filters, choose channels at a FLOPs ratio, cut: a smaller network with a certificate."""
+"""Scores of filters, and the choice of channels that reaches a FLOPs ratio."""
 
-import copy
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 import torch
-import torch_pruning as tp
 from torch import Tensor, nn
 
 from hpstudy.config.study import CRITERIA, METHODS
 from hpstudy.errors import HpstudyError, unknown
-from hpstudy.networks.dependency import Network
 from hpstudy.networks.flops import CostModel
-from hpstudy.networks.models import build_model, zeros
 
 # A target counts as reached within this share of the dense network's FLOPs.
 TOLERANCE = 1e-3
@@ -154,86 +149,3 @@ def _widths_after(gone: list[tuple[str, int]], widths: Mapping[str, int]) -> dic
     for layer, _ in gone:
         left[layer] -= 1
     return left
-
-
-def prune(
-    network: Network,
-    ranking: Mapping[str, Any],
-    method: str,
-    flops_ratio: float,
-    criterion: str = "l1-normalised",
-) -> dict[str, Any]:
-    """Certificate of the network pruned to `flops_ratio`: what it is, and how to rebuild it.
-
-    Parameters
-    ----------
-    network : Network
-    ranking : mapping
-        `scores` (see `filter_scores`), `weights_sha256` of the network they were taken from, and
-        `ranked`, which says in words what that network is.
-    method, flops_ratio, criterion
-        See `choose_channels`.
-
-    Returns
-    -------
-    dict
-        Target and achieved FLOPs ratio, the latter also by torch-pruning's counter (which counts
-        normalisations and activation modules too); `macs`, `params` and those of the dense
-        network; `widths` and `kept` channels layer by layer; the `smallest` layer; what was
-        `ranked`, and the hash of its weights. Plain JSON: `rebuild` makes the network from it.
-
-    References
-    ----------
-    Thesis, section 3.2.
-    """
-    kept = choose_channels(network.cost, ranking["scores"], method, flops_ratio, criterion)
-    widths = {layer: len(channels) for layer, channels in kept.items()}
-    cost = network.cost
-    image = zeros(network.image_size)
-    pruned = network.cut(network.model, kept)
-    counted = [
-        tp.utils.count_ops_and_params(copy.deepcopy(model).eval(), image)[0]
-        for model in (pruned, network.model)
-    ]
-    smallest = min(widths, key=widths.__getitem__)
-    return {
-        "model": network.name,
-        "classes": network.classes,
-        "image_size": network.image_size,
-        "method": method,
-        "criterion": criterion,
-        "target": flops_ratio,
-        "achieved": cost.macs(widths) / cost.macs(),
-        "achieved_torch_pruning": counted[0] / counted[1],
-        "macs": cost.macs(widths),
-        "macs_dense": cost.macs(),
-        "params": cost.params(widths),
-        "params_dense": cost.params(),
-        "smallest": {"layer": smallest, "width": widths[smallest]},
-        "ranked": ranking["ranked"],
-        "weights_sha256": ranking["weights_sha256"],
-        "widths": widths,
-        "kept": kept,
-    }
-
-
-def rebuild(certificate: Mapping[str, Any], model: nn.Module | None = None) -> nn.Module:
-    """The network that a certificate describes.
-
-    With the dense `model` whose weights were ranked, its kept weights; without, fresh weights
-    from torch's global random generator.
-
-    Raises
-    ------
-    HpstudyError
-        If the weights of `model` are not the ranked ones.
-    """
-    network = Network(certificate["model"], certificate["classes"], certificate["image_size"])
-    if model is None:
-        return network.cut(build_model(network.name, network.classes), certificate["kept"])
-    if weights_hash(model) != certificate["weights_sha256"]:
-        given, ranked = weights_hash(model)[:16], certificate["weights_sha256"][:16]
-        raise HpstudyError(
-            f"the given weights (SHA-256 {given}...) are not those that were ranked ({ranked}...)"
-        )
-    return network.cut(model, certificate["kept"])

@@ -191,7 +191,9 @@ def prune(
     if model not in MODELS:
         raise unknown("model", model, MODELS)
     classes = default_classes(model) if classes is None else classes
-    network = PrunableNetwork(model, classes, input_size(model) if image_size is None else image_size)
+    network = PrunableNetwork(
+        model, classes, input_size(model) if image_size is None else image_size
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
         dense = build_model(model, classes)

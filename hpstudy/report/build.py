@@ -157,9 +157,11 @@ def _publish_results(own: Path, published: Path, tell: Progress) -> None:
     if not networks.is_file() and list(published.glob("*.csv")):
         tell("measuring the thesis's networks")
         # In a process of its own, because it needs torch and this module must not.
-        done = run_process(
-            [sys.executable, "-m", "hpstudy.networks.pruning_report"], published.parent.parent
+        code = (
+            "import json; from hpstudy.networks.pruning_report import network_sizes; "
+            "print(json.dumps(network_sizes(), indent=1))"
         )
+        done = run_process([sys.executable, "-c", code], published.parent.parent)
         if done.returncode:
             raise HpstudyError(f"the networks cannot be measured: {last_line(done.stderr)}")
         _made(networks.parent)

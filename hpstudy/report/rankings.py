@@ -7,7 +7,7 @@ import pandas as pd
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.config.study import CRITERIA
 from hpstudy.errors import HpstudyError
-from hpstudy.networks.dependency import Network
+from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.pruning import Scores, choose_channels
 
 
@@ -32,7 +32,7 @@ def rankings(studies: Iterable[StudyResults]) -> pd.DataFrame:
         for variant, made in one.record["certificates"].items() if ranking else ():
             if made["method"] != "nonuniform":
                 continue
-            network = Network(one.model, made["classes"], size)
+            network = PrunableNetwork(one.model, made["classes"], size)
             for criterion in reversed(CRITERIA):
                 left = _left(network, ranking["scores"], made["target"], criterion)
                 rows.append(
@@ -49,7 +49,7 @@ def rankings(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _left(network: Network, scores: Scores, target: float, criterion: str) -> list[int]:
+def _left(network: PrunableNetwork, scores: Scores, target: float, criterion: str) -> list[int]:
     try:
         kept = choose_channels(network.cost, scores, "nonuniform", target, criterion)
     except HpstudyError:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from hpstudy.training.say import say
-from hpstudy.training.state import Course
+from hpstudy.training.state import TrainingState
 
 # Work that a kill may cost; a training that is shorter writes no file.
 CHECKPOINT_SECONDS = 300
@@ -105,7 +105,7 @@ class Checkpoint:
         """Whether `CHECKPOINT_SECONDS` have passed since the start, or since the last writing."""
         return time.monotonic() - self._last >= CHECKPOINT_SECONDS
 
-    def write(self, state: State, course: Course) -> None:
+    def write(self, state: State, course: TrainingState) -> None:
         """Replace the file; where that fails, say so the first time, and the training goes on."""
         payload = io.BytesIO()
         torch.save(self._of | {"state": state.read(), "course": dict(course)}, payload)
@@ -131,7 +131,7 @@ class Checkpoint:
         # After a failure too: a full disk is tried again, but not at every step.
         self._last = time.monotonic()
 
-    def resume(self, state: State) -> Course | None:
+    def resume(self, state: State) -> TrainingState | None:
         """Put a training back to where its file has it.
 
         Parameters
@@ -141,14 +141,14 @@ class Checkpoint:
 
         Returns
         -------
-        Course or None
+        TrainingState or None
             None where there is no file, or one that cannot be gone on from, which is said.
         """
         if not os.path.lexists(self.path):
             return None
         try:
             kept = self._read()
-            course = Course.model_validate(kept["course"])
+            course = TrainingState.model_validate(kept["course"])
             if not state.fits(kept["state"]):
                 raise _RefusedError("its tensors are not those of this network and recipe")
         except ValidationError:

@@ -1,12 +1,16 @@
 """The machine at hand: what it is, and what it can train on."""
 
+import multiprocessing
 import os
 import platform
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from hpstudy.config.study import ARITHMETICS
 from hpstudy.errors import HpstudyError
@@ -21,6 +25,8 @@ def cores() -> int:
 
 def devices() -> list[str]:
     """Devices to train on, one worker each: every GPU, else "cpu" once per core."""
+    import torch
+
     if torch.cuda.is_available():
         return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     return ["cpu"] * cores()
@@ -28,6 +34,8 @@ def devices() -> list[str]:
 
 def default_arithmetic() -> str:
     """Precision for studies that leave it open: bfloat16 on a GPU, float32 on a CPU."""
+    import torch
+
     return "bfloat16" if torch.cuda.is_available() else "float32"
 
 
@@ -39,6 +47,8 @@ def check_arithmetic(arithmetic: str) -> None:
     HpstudyError
         For TF32 without a GPU.
     """
+    import torch
+
     if arithmetic.startswith("tf32") and not torch.cuda.is_available():
         raise HpstudyError(
             f"the arithmetic {arithmetic} needs a GPU and this machine has none; valid here: "
@@ -66,3 +76,30 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def follow_parent() -> None:
+    """Leave Ctrl-C to the process that started this one, and end when it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+@contextmanager
+def ended_with_block(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
+    """The pool, whose processes end with the block: at once where that fails."""
+    try:
+        yield pool
+    except BaseException:
+        # What they are at is lost either way; waiting for it would only delay the end.
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)

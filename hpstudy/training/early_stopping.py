@@ -24,7 +24,7 @@ _NATS = (0.15, 0.3, 0.6, 1.2)
 _NOISE = (0.01, 0.03, 0.1, 0.3)
 
 
-class Verdict(NamedTuple):
+class StopReason(NamedTuple):
     """Why a run was stopped.
 
     Attributes
@@ -77,7 +77,7 @@ class Race:
     accuracies: tuple[float, ...]
     threshold: float
 
-    def verdict(self, lr: float, weight_decay: float, losses: list[float]) -> Verdict | None:
+    def stop_reason(self, lr: float, weight_decay: float, losses: list[float]) -> StopReason | None:
         """Why to stop a run after these training losses; None while it may reach the region."""
         placed = sum(decay > 0 for _, decay in self.points)
         if weight_decay == 0 or placed < FEWEST or not math.isfinite(losses[-1]):
@@ -86,7 +86,7 @@ class Race:
         needed = max(self.accuracies) - self.threshold
         if expected + DEVIATIONS * deviation >= needed:
             return None
-        return Verdict(expected, deviation, needed)
+        return StopReason(expected, deviation, needed)
 
 
 class _Surface:

@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from hpstudy.errors import HpstudyError
-from hpstudy.training.child import ended_with_block, follow_parent
+from hpstudy.training.device import ended_with_block, follow_parent
 
 # Images that are decoded in one go: what is lost of each core's work when decoding is interrupted.
 CHUNK = 1024

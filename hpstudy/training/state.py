@@ -2,19 +2,19 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
-import torch
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr
-from torch import Tensor
+
+from hpstudy.training.early_stopping import StopReason
 
 Stop = Callable[[dict[str, list[float]]], bool]
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """Outcome of one training.
 
     Attributes
@@ -57,14 +57,20 @@ class Result:
     curve: dict[str, list[float]]
 
 
-def _generator_state(value: Tensor) -> Tensor:
-    fresh = torch.Generator().get_state()
-    if (value.shape, value.dtype) != (fresh.shape, fresh.dtype):
+def _new_generator_state() -> Any:
+    import torch
+
+    return torch.Generator().get_state()
+
+
+def _generator_state(value: Any) -> Any:
+    fresh = _new_generator_state()
+    if (getattr(value, "shape", None), getattr(value, "dtype", None)) != (fresh.shape, fresh.dtype):
         raise ValueError("must be the state of a generator")
     return value
 
 
-class Course(BaseModel, arbitrary_types_allowed=True, extra="forbid", strict=True):
+class TrainingState(BaseModel, arbitrary_types_allowed=True, extra="forbid", strict=True):
     """How far a training has come.
 
     Attributes
@@ -85,8 +91,8 @@ class Course(BaseModel, arbitrary_types_allowed=True, extra="forbid", strict=Tru
         Wall time of `training` and `evaluation`; what a kill lost does not count.
     """
 
-    order: Annotated[Tensor, AfterValidator(_generator_state)] = Field(
-        default_factory=lambda: torch.Generator().get_state()
+    order: Annotated[Any, AfterValidator(_generator_state)] = Field(
+        default_factory=_new_generator_state
     )
     steps: int = Field(0, ge=0)
     train_loss: float | None = None
@@ -123,7 +129,7 @@ class Course(BaseModel, arbitrary_types_allowed=True, extra="forbid", strict=Tru
             return True
         return stop is not None and stop(self.curve)
 
-    def result(self, images: int, first_loss: float) -> Result:
+    def result(self, images: int, first_loss: float) -> RunResult:
         """What the training came to.
 
         Parameters
@@ -134,7 +140,7 @@ class Course(BaseModel, arbitrary_types_allowed=True, extra="forbid", strict=Tru
             Of its first step.
         """
         best, train_loss = max(self.curve["top1"]), self.curve["train_loss"][-1]
-        return Result(
+        return RunResult(
             top1=self.curve["top1"][-1],
             top5=self.top5,
             loss=self.curve["loss"][-1],
@@ -147,3 +153,21 @@ class Course(BaseModel, arbitrary_types_allowed=True, extra="forbid", strict=Tru
             images_per_second=self.epochs * images / self.seconds["training"],
             curve=self.curve,
         )
+
+
+class RunOutcome(NamedTuple):
+    """What a run comes to.
+
+    Attributes
+    ----------
+    row : dict
+        The columns `hpstudy.storage.database.RESULT_COLUMNS`, as measured when it ended.
+    ranking : dict or None
+        For `hpstudy.storage.store.Store.record`.
+    stop_reason : StopReason or None
+        Why it was stopped early, if it was.
+    """
+
+    row: dict[str, Any]
+    ranking: Mapping[str, Any] | None
+    stop_reason: StopReason | None

@@ -10,7 +10,7 @@ from torch import Tensor
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
 
 
-class Program:
+class CapturedStep:
     """A function of tensors that is called many times with other values of the same shapes.
 
     On a CPU it is called. On a GPU its kernels are recorded once and replayed as one CUDA graph,

@@ -11,9 +11,16 @@ from torch import Tensor, nn
 from hpstudy.config.study import Recipe
 from hpstudy.training.augmentation import Batches, check_last_batch
 from hpstudy.training.checkpoint import Checkpoint, State
-from hpstudy.training.data import Dataset
-from hpstudy.training.state import Course, Result, Stop
-from hpstudy.training.step import Capture, Program, capture_for, casting, compiled, set_precision
+from hpstudy.training.datasets import Dataset
+from hpstudy.training.state import RunResult, Stop, TrainingState
+from hpstudy.training.step import (
+    Capture,
+    CapturedStep,
+    capture_for,
+    casting,
+    compiled,
+    set_precision,
+)
 
 EVALUATION_BATCH = 500
 
@@ -80,7 +87,7 @@ class Trainer:
         self._state = State(self.model, self.optimizer, others, self.device)
         self._compiled_loss = compiled(self._loss) if arithmetic.endswith("compiled") else None
         self._capture = capture or capture_for(self.device)
-        self._programs: dict[tuple[bool, int], Program] = {}
+        self._programs: dict[tuple[bool, int], CapturedStep] = {}
         if self._capture or self._compiled_loss:
             self._prepare()
 
@@ -91,7 +98,7 @@ class Trainer:
         seed: int,
         stop: Stop | None = None,
         checkpoint: Checkpoint | None = None,
-    ) -> Result:
+    ) -> RunResult:
         """Train the network from its present weights, and evaluate it after every epoch.
 
         Parameters
@@ -109,7 +116,7 @@ class Trainer:
 
         Returns
         -------
-        Result
+        RunResult
         """
         set_precision(self.arithmetic)
         for state in self.optimizer.state.values():
@@ -117,7 +124,7 @@ class Trainer:
         self.weight_decay.fill_(weight_decay)
         generator = torch.Generator().manual_seed(seed)
         course = checkpoint.resume(self._state) if checkpoint else None
-        course = course or Course(order=generator.get_state())
+        course = course or TrainingState(order=generator.get_state())
         while not course.over(self.recipe.epochs, stop):
             course.clock()
             if course.train_loss is None:
@@ -137,7 +144,10 @@ class Trainer:
         return course.result(len(self.data.train), self.first_loss.item())
 
     def train(
-        self, views: Tensor, course: Course | None = None, checkpoint: Checkpoint | None = None
+        self,
+        views: Tensor,
+        course: TrainingState | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> float:
         """Train on one epoch; its mean cross-entropy.
 
@@ -145,19 +155,19 @@ class Trainer:
         ----------
         views : Tensor of shape (4, images)
             As `Batches.random` draws them, or a part of them.
-        course : Course, optional
+        course : TrainingState, optional
             Its steps are not taken again.
         checkpoint : Checkpoint, optional
             Where the training is kept after a step, whenever that is due.
         """
         size = self.recipe.batch_size
-        totals = self._take(True, views, size, course or Course(), checkpoint)
+        totals = self._take(True, views, size, course or TrainingState(), checkpoint)
         return totals[0] / len(self.data.train)
 
     def evaluate(
         self,
         batch_size: int = EVALUATION_BATCH,
-        course: Course | None = None,
+        course: TrainingState | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> tuple[float, float | None, float]:
         """Top-1 and top-5 accuracy in percent and mean cross-entropy on the evaluation images.
@@ -176,7 +186,7 @@ class Trainer:
         Thesis, equations 3.1 and 3.2.
         """
         views = self.test_batches.centred()
-        totals = self._take(False, views, batch_size, course or Course(), checkpoint)
+        totals = self._take(False, views, batch_size, course or TrainingState(), checkpoint)
         top1, top5, loss = (total / len(self.data.test) for total in totals)
         return 100 * top1, 100 * top5 if self.data.classes > 10 else None, loss
 
@@ -185,7 +195,7 @@ class Trainer:
         training: bool,
         views: Tensor,
         batch_size: int,
-        course: Course,
+        course: TrainingState,
         checkpoint: Checkpoint | None,
     ) -> list[float]:
         """Take one step on each batch but those that were taken before; the totals over all."""
@@ -241,12 +251,12 @@ class Trainer:
             (False, self.test_batches, EVALUATION_BATCH),
         )
 
-    def _program(self, training: bool, count: int) -> Program:
+    def _program(self, training: bool, count: int) -> CapturedStep:
         """The step for batches of `count` images."""
         key = training, count
         if key not in self._programs:
             function = self._train_step if training else self._evaluation_step
-            self._programs[key] = Program(function, self._capture)
+            self._programs[key] = CapturedStep(function, self._capture)
         return self._programs[key]
 
     def _prepare(self) -> None:

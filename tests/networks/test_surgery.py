@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,18 +11,13 @@ from test_models import counted_flops
 from test_pruning import spread_weights
 from torch import nn
 
+from hpstudy.config.study import METHODS
+from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import MODELS, build_model
-from hpstudy.networks.pruning import (
-    METHODS,
-    Network,
-    choose_channels,
-    filter_scores,
-    prune,
-    rebuild,
-    weights_hash,
-)
-from hpstudy.networks.pruning_report import certify, format_certificate
+from hpstudy.networks.pruning import choose_channels, filter_scores, weights_hash
+from hpstudy.networks.pruning_report import PruningReport, prune, prune_network
 
+RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
 # The normalisations whose channels vanish with a pruned convolution; a batch norm behind a zeroed
 # filter would give back its shift.
 NORMALISED_BY = {
@@ -121,7 +117,7 @@ def test_building_a_network_draws_nothing_from_the_global_generator():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    Network("resnet56", 10, 8)
+    PrunableNetwork("resnet56", 10, 8)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -136,85 +132,100 @@ def test_hash_changes_with_any_weight_or_statistic(used):
     assert weights_hash(copy.deepcopy(model)) in hashes
 
 
-# --- certificates ---------------------------------------------------------------------------------
+# --- reports --------------------------------------------------------------------------------------
+
+
+def report_of(network, model, method, ratio, criterion="l1-normalised"):
+    return prune_network(
+        network,
+        filter_scores(model, network.prunable),
+        method,
+        ratio,
+        criterion,
+        ranked="prior",
+        weights_sha256=weights_hash(model),
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_certificate_rebuilds_the_very_same_network_through_plain_json(method, used):
+def test_report_rebuilds_the_same_network_through_json(method, used):
     network, model = used("mobilenetv2")
-    scores = filter_scores(model, network.prunable)
-    ranking = {"ranked": "test", "weights_sha256": weights_hash(model), "scores": scores}
-    certificate = prune(network, ranking, method, 0.4)
-    again = json.loads(json.dumps(certificate, allow_nan=False))
-    assert again == certificate
-    small = network.cut(model, certificate["kept"])
-    rebuilt = rebuild(again, model)
+    report = report_of(network, model, method, 0.4)
+    values = json.loads(json.dumps(report.model_dump(), allow_nan=False))
+    read = PruningReport(**values)
+    assert read == report
+    small = network.cut(model, report.kept)
+    rebuilt = read.rebuild(model)
     assert weights_hash(rebuilt) == weights_hash(small)
     images = torch.randn(2, 3, 32, 32)
     assert torch.equal(rebuilt.eval()(images), small.eval()(images))
-    fresh = rebuild(again)
+    fresh = read.rebuild()
     assert [p.shape for p in fresh.parameters()] == [p.shape for p in small.parameters()]
     assert weights_hash(fresh) != weights_hash(small)
 
 
-def test_certificate_says_what_the_network_is(used):
+def test_report_holds_the_costs_of_the_network(used):
     network, model = used("resnet56")
-    scores = filter_scores(model, network.prunable)
-    ranking = {"ranked": "prior", "weights_sha256": weights_hash(model), "scores": scores}
-    said = prune(network, ranking, "nonuniform", 0.2, "l1")
-    small = rebuild(said, model)
-    assert said["model"] == "resnet56" and said["classes"] == 10 and said["image_size"] == 32
-    assert (said["method"], said["criterion"], said["target"]) == ("nonuniform", "l1", 0.2)
-    assert 2 * said["macs"] == counted_flops(small, 32)
-    assert 2 * said["macs_dense"] == counted_flops(model, 32)
-    assert said["achieved"] == said["macs"] / said["macs_dense"]
-    assert said["params"] == sum(p.numel() for p in small.parameters())
-    assert said["params_dense"] == 853_018
-    assert said["widths"] == {layer: len(kept) for layer, kept in said["kept"].items()}
-    assert said["smallest"]["width"] == min(said["widths"].values())
-    assert said["widths"][said["smallest"]["layer"]] == said["smallest"]["width"]
-    assert said["ranked"] == "prior" and said["weights_sha256"] == weights_hash(model)
+    report = report_of(network, model, "nonuniform", 0.2, "l1")
+    small = report.rebuild(model)
+    assert (report.model, report.classes, report.image_size) == ("resnet56", 10, 32)
+    assert (report.method, report.criterion, report.target) == ("nonuniform", "l1", 0.2)
+    assert 2 * report.macs == counted_flops(small, 32)
+    assert 2 * report.macs_dense == counted_flops(model, 32)
+    assert report.achieved == report.macs / report.macs_dense
+    assert report.params == sum(p.numel() for p in small.parameters())
+    assert report.params_dense == 853_018
+    assert report.widths == {layer: len(kept) for layer, kept in report.kept.items()}
+    assert report.smallest["width"] == min(report.widths.values())
+    assert report.widths[report.smallest["layer"]] == report.smallest["width"]
+    assert report.ranked == "prior" and report.weights_sha256 == weights_hash(model)
 
 
-def test_certificate_by_the_other_counter_counts_normalisation_too(network):
+def test_keys_of_the_json_are_those_of_published_records():
+    record = json.loads((RESULTS / "cpu-resnet20.json").read_text())
+    for certificate in record["certificates"].values():
+        assert PruningReport(**certificate).model_dump() == certificate
+        assert list(PruningReport.model_fields) == list(certificate)
+
+
+def test_other_counter_counts_normalisation_too():
     # Worked out apart from this code: keeping 0.594 of the 16, 32 and 64 channels leaves 0.6 of the
     # multiply-accumulates, and 0.6016 where normalisations are counted too.
-    said = certify("resnet56", "uniform", 0.6)
-    assert set(said["widths"].values()) <= {9, 10, 19, 20, 37, 38, 39}
-    assert said["achieved_torch_pruning"] == pytest.approx(0.6016, abs=5e-4)
-    assert said["achieved_torch_pruning"] > said["achieved"]
+    report = prune("resnet56", "uniform", 0.6)
+    assert set(report.widths.values()) <= {9, 10, 19, 20, 37, 38, 39}
+    assert report.achieved_torch_pruning == pytest.approx(0.6016, abs=5e-4)
+    assert report.achieved_torch_pruning > report.achieved
 
 
 def test_other_weights_than_the_ranked_ones_are_refused(used, refused):
     _, model = used("resnet56")
-    certificate = certify("resnet56", "uniform", 0.6, image_size=8)
-    words = refused(rebuild, certificate, model)
-    assert weights_hash(model)[:16] in words and certificate["weights_sha256"][:16] in words
+    report = prune("resnet56", "uniform", 0.6, image_size=8)
+    words = refused(report.rebuild, model)
+    assert weights_hash(model)[:16] in words and report.weights_sha256[:16] in words
 
 
 def test_trained_weights_of_a_file_are_ranked(used, tmp_path, refused):
     _, model = used("resnet56")
     path = tmp_path / "trained.pt"
     torch.save(model.state_dict(), path)
-    said = certify("resnet56", "nonuniform", 0.2, weights=path, image_size=8)
-    assert said["ranked"] == "trained.pt" and said["weights_sha256"] == weights_hash(model)
-    for layer, channels in said["kept"].items():
+    report = prune("resnet56", "nonuniform", 0.2, weights=path, image_size=8)
+    assert report.ranked == "trained.pt" and report.weights_sha256 == weights_hash(model)
+    for layer, channels in report.kept.items():
         weight = model.get_submodule(layer).weight.detach().numpy()
         norms = np.abs(weight).sum((1, 2, 3))
         assert set(channels) == set(np.argsort(norms)[-len(channels) :])
-    untrained = certify("resnet56", "nonuniform", 0.2, image_size=8)
-    assert "untrained, seed 0" in untrained["ranked"]
-    assert untrained["kept"] != said["kept"]
-    words = refused(certify, "mobilenetv2", "uniform", 0.6, weights=path, image_size=8)
-    assert "trained.pt does not fit mobilenetv2 with 10 classes: it lacks 'blocks." in words
-    assert "it fits `hpstudy prune resnet56 --classes 10`" in words
+    untrained = prune("resnet56", "nonuniform", 0.2, image_size=8)
+    assert "untrained, seed 0" in untrained.ranked
+    assert untrained.kept != report.kept
+    words = refused(prune, "mobilenetv2", "uniform", 0.6, weights=path, image_size=8)
+    assert "trained.pt does not fit mobilenetv2 with 10 classes" in words and "'blocks." in words
+    assert "`hpstudy prune resnet56 --classes 10`" in words
     path.write_bytes(b"not a state dict")
-    assert "trained.pt" in refused(certify, "resnet56", "uniform", 0.6, weights=path)
+    assert "trained.pt" in refused(prune, "resnet56", "uniform", 0.6, weights=path)
 
 
-def test_certificate_as_text_holds_its_numbers():
-    said = certify("resnet56", "uniform", 0.6, image_size=8)
-    words = format_certificate(said)
-    for part in (f"{said['macs']:,}", f"{said['params']:,}", "0.6", said["weights_sha256"]):
-        assert part in words
-    assert all(layer in words for layer in said["widths"])
+def test_report_as_text_holds_its_numbers():
+    report = prune("resnet56", "uniform", 0.6, image_size=8)
+    for part in (f"{report.macs:,}", f"{report.params:,}", "0.6", report.weights_sha256):
+        assert part in str(report)
+    assert all(layer in str(report) for layer in report.widths)

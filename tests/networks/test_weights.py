@@ -7,10 +7,10 @@ import pytest
 import torch
 from torchvision.models import mobilenet_v2, resnet50
 
-from hpstudy.networks.dependency import Network
+from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import build_model
 from hpstudy.networks.pruning import filter_scores
-from hpstudy.networks.pruning_report import certify, format_certificate
+from hpstudy.networks.pruning_report import prune
 from hpstudy.networks.weights import read_weights
 
 
@@ -31,7 +31,7 @@ def scores_of(path, model, classes=10):
     """Filter scores of a network that has been given the weights of a file."""
     dense = build_model(model, classes)
     dense.load_state_dict(read_weights(path, model, dense).state)
-    return filter_scores(dense, Network(model, classes, 32).prunable)
+    return filter_scores(dense, PrunableNetwork(model, classes, 32).prunable)
 
 
 def akamaster(state):
@@ -148,11 +148,11 @@ def test_filters_of_a_checkpoint_are_ranked_as_those_of_the_network(what, nets, 
     model, change, said = READ[what]
     path = tmp_path / "dense.pt"
     torch.save(change(nets[model].state_dict()), path)
-    own = filter_scores(nets[model], Network(model, 10, 32).prunable)
+    own = filter_scores(nets[model], PrunableNetwork(model, 10, 32).prunable)
     assert scores_of(path, model) == own
-    certificate = certify(model, "uniform", 0.6, weights=path)
-    assert certificate["ranked"] == (f"dense.pt ({said})" if said else "dense.pt")
-    assert certificate["ranked"] in format_certificate(certificate)
+    report = prune(model, "uniform", 0.6, weights=path)
+    assert report.ranked == (f"dense.pt ({said})" if said else "dense.pt")
+    assert report.ranked in str(report)
 
 
 def test_torchvisions_own_resnet50_is_ours_and_its_filters_are_ranked(tmp_path):
@@ -171,8 +171,8 @@ def test_other_precisions_are_converted_and_it_is_said(kind, nets, tmp_path):
     scores = scores_of(tmp_path / "half.pt", "resnet20")
     weight = state["blocks.4.conv1.weight"].float().double()
     assert scores["blocks.4.conv1"] == weight.abs().sum((1, 2, 3)).tolist()
-    said = certify("resnet20", "nonuniform", 0.5, weights=tmp_path / "half.pt")["ranked"]
-    assert said == f"half.pt ({str(kind).removeprefix('torch.')} converted to float32)"
+    ranked = prune("resnet20", "nonuniform", 0.5, weights=tmp_path / "half.pt").ranked
+    assert ranked == f"half.pt ({str(kind).removeprefix('torch.')} converted to float32)"
 
 
 # --- what does not fit ----------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def refusal(nets, tmp_path, monkeypatch, refused):
     def refusal(change, model="resnet20", classes=10):
         monkeypatch.chdir(tmp_path)
         torch.save(change(nets["resnet20"].state_dict()), "dense.pt")
-        return refused(certify, model, "uniform", 0.6, weights="dense.pt", classes=classes)
+        return refused(prune, model, "uniform", 0.6, weights="dense.pt", classes=classes)
 
     return refusal
 

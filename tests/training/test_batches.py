@@ -8,8 +8,7 @@ from torch import nn
 
 from hpstudy.config.study import Recipe
 from hpstudy.training.augmentation import Batches
-from hpstudy.training.data import Dataset
-from hpstudy.training.datasets import Split
+from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.trainer import Trainer
 
 

@@ -28,7 +28,7 @@ import hpstudy.training.state
 from hpstudy.networks.models import build_model
 from hpstudy.sweep.executors.worker import _trainer, run_on
 from hpstudy.training.checkpoint import Checkpoint, discard
-from hpstudy.training.data import load_dataset
+from hpstudy.training.datasets import load_dataset
 from hpstudy.training.early_stopping import Race
 from hpstudy.training.trainer import Trainer
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-import hpstudy.training.data
+import hpstudy.training.datasets
 from hpstudy.config.study import Data
-from hpstudy.training.data import Dataset, dataset_size, load_dataset
-from hpstudy.training.datasets import NAMES, Split
+from hpstudy.training.datasets import NAMES, Dataset, Split, dataset_size, load_dataset
 
 
 def embedded(**options):
@@ -33,7 +32,7 @@ def numbered(monkeypatch):
         parts = numbers[:-tests], numbers[-tests:]
         train, test = (Split(pixels[part], labels[part]) for part in parts)
         monkeypatch.setattr(
-            hpstudy.training.data, "read_images", lambda spec, root: (train, test, 8)
+            hpstudy.training.datasets, "read_images", lambda spec, root: (train, test, 8)
         )
 
     return numbered
@@ -188,7 +187,9 @@ def test_more_images_than_there_are_is_refused_before_and_when_reading(options, 
 def test_one_class_is_refused(numbered, monkeypatch, refused):
     pixels = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
     alone = Split(pixels, torch.zeros(5, dtype=torch.int64))
-    monkeypatch.setattr(hpstudy.training.data, "read_images", lambda spec, root: (alone, alone, 8))
+    monkeypatch.setattr(
+        hpstudy.training.datasets, "read_images", lambda spec, root: (alone, alone, 8)
+    )
     words = refused(drawn)
     assert "'numbered'" in words and "one class" in words
 

@@ -21,7 +21,7 @@ from hpstudy.config.study import Data, Recipe
 from hpstudy.networks.models import build_model
 from hpstudy.sweep.executors.worker import _open_dataset, save_dataset
 from hpstudy.training.augmentation import AHEAD, Batches
-from hpstudy.training.data import load_dataset
+from hpstudy.training.datasets import load_dataset
 from hpstudy.training.image_cache import Stored
 from hpstudy.training.trainer import Trainer
 
@@ -169,7 +169,7 @@ def test_what_is_decoded_is_not_decoded_again(both, in_a_file, monkeypatch):
 KILLED = """
 import os, signal, sys
 import hpstudy.training.image_cache, hpstudy.training.datasets
-from hpstudy.training.data import load_dataset
+from hpstudy.training.datasets import load_dataset
 from hpstudy.config.study import Data
 
 class Killing(hpstudy.training.image_cache.tqdm):

@@ -7,7 +7,7 @@ import tiny
 import torch
 from test_training import recipe, same, small_network, weights
 
-from hpstudy.training.step import Program
+from hpstudy.training.step import CapturedStep
 from hpstudy.training.trainer import Trainer
 
 PLAN = recipe(epochs=3, batch_size=20, lr_decay=0.2, lr_decay_epochs=(2,))
@@ -45,7 +45,7 @@ def test_recorded_steps_are_the_plain_ones():
 
 def test_a_recorded_program_reads_its_inputs_anew_at_every_call():
     seen = []
-    program = Program(lambda x, y: seen.append((x.item(), y.item())), warmed)
+    program = CapturedStep(lambda x, y: seen.append((x.item(), y.item())), warmed)
     program.prepare(torch.tensor(1), torch.tensor(2))
     assert seen == [(1, 2)] * 3
     program(torch.tensor(3), torch.tensor(4))

@@ -80,17 +80,17 @@ def test_deviations_are_widened_by_what_leaving_one_run_out_shows(race):
 
 def test_a_run_that_cannot_reach_the_region_is_stopped_and_one_that_may_is_not(race):
     hopeless, hopeful = (0.06, 0.06), (0.02, 0.006)
-    verdict = race.verdict(*hopeless, curve(bowl(*hopeless))[:3])
+    verdict = race.stop_reason(*hopeless, curve(bowl(*hopeless))[:3])
     assert verdict.expected + racing.DEVIATIONS * verdict.deviation < verdict.needed
     assert verdict.needed == max(race.accuracies) - 1.0
-    assert race.verdict(*hopeful, curve(bowl(*hopeful))[:3]) is None
+    assert race.stop_reason(*hopeful, curve(bowl(*hopeful))[:3]) is None
 
 
 def test_nothing_is_told_from_few_runs_or_from_a_loss_that_is_no_number(race):
     few = FEWEST - 1
     fewer = Race(race.points[:few], race.losses[:few], race.accuracies[:few], 1.0)
-    assert fewer.verdict(0.06, 0.06, curve(50.0)[:3]) is None
-    assert race.verdict(0.06, 0.06, [2.0, math.nan]) is None
+    assert fewer.stop_reason(0.06, 0.06, curve(50.0)[:3]) is None
+    assert race.stop_reason(0.06, 0.06, [2.0, math.nan]) is None
 
 
 def test_runs_without_weight_decay_are_not_stopped_and_say_only_how_good_the_best_is(race):
@@ -101,11 +101,11 @@ def test_runs_without_weight_decay_are_not_stopped_and_say_only_how_good_the_bes
         threshold=1.0,
     )
     losses = curve(bowl(0.06, 0.06))[:3]
-    assert zero.verdict(0.06, 0, losses) is None
-    before, now = race.verdict(0.06, 0.06, losses), zero.verdict(0.06, 0.06, losses)
+    assert zero.stop_reason(0.06, 0, losses) is None
+    before, now = race.stop_reason(0.06, 0.06, losses), zero.stop_reason(0.06, 0.06, losses)
     assert now[:2] == before[:2] and now.needed == before.needed + 0.5
     few = Race(((0.01, 0),) * FEWEST, zero.losses[:FEWEST], zero.accuracies[:FEWEST], 1.0)
-    assert few.verdict(0.06, 0.06, losses) is None
+    assert few.stop_reason(0.06, 0.06, losses) is None
 
 
 # --- a sweep that races ---------------------------------------------------------------------------

@@ -14,8 +14,13 @@ from PIL import Image
 
 import hpstudy.training.datasets
 from hpstudy.config.study import Data
-from hpstudy.training.data import dataset_size, load_dataset
-from hpstudy.training.datasets import data_root, fingerprint, resident_limit
+from hpstudy.training.datasets import (
+    data_root,
+    dataset_size,
+    fingerprint,
+    load_dataset,
+    resident_limit,
+)
 
 RANDOM = np.random.default_rng(11)
 
