@@ -1,5 +1,6 @@
 """Where one's own runs lie, and how commands and notebooks open a study there."""
 
+import logging
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from hpstudy.storage.tables import read_published
 from hpstudy.sweep.executors.local import worker_count
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.publish import publish_study, whole_plan
-from hpstudy.training.say import say
+
+logger = logging.getLogger(__name__)
 
 # Parameters of notebooks/sweep.ipynb.
 PARAMETERS = {
@@ -143,7 +145,7 @@ def _regain(table: Path, ids: set[str], store: Store) -> None:
         ) from None
     if said["runs"]:
         runs = count(said["runs"], "run")
-        say(f"{table.stem}: {runs}, which the store lacked, restored from {table}")
+        logger.info(f"{table.stem}: {runs}, which the store lacked, restored from {table}")
 
 
 def publish_results(plan: Plan, command: str, workers: int | None) -> Path:

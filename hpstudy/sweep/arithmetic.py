@@ -1,5 +1,6 @@
 """The arithmetic of a study that leaves it open: decided by a trial where the work is long."""
 
+import logging
 from typing import Any
 
 from hpstudy.config.study import DENSE
@@ -7,7 +8,8 @@ from hpstudy.errors import HpstudyError
 from hpstudy.sweep.executors.base import Executor
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.pricing import calibrated_seconds, format_hours, hours_per_architecture
-from hpstudy.training.say import say
+
+logger = logging.getLogger(__name__)
 
 # Compiling takes about a minute for each network in each worker: of longer work it is little.
 TRIAL_HOURS = 0.5
@@ -26,7 +28,7 @@ def decide_arithmetic(plan: Plan, executor: Executor, priced: dict[str, Any]) ->
     name, chosen = plan.study.name, plan.arithmetic
     hours = hours_per_architecture(priced)
     if hours < TRIAL_HOURS:
-        say(
+        logger.info(
             f"{name}: {chosen}, no other tried, because {format_hours(hours)} of training per "
             f"network and worker are fewer than {format_hours(TRIAL_HOURS)}"
         )
@@ -43,7 +45,7 @@ def decide_arithmetic(plan: Plan, executor: Executor, priced: dict[str, Any]) ->
         said.append(f"{arithmetic} {seconds[plan.arithmetic] / seconds[arithmetic]:.2f}")
         if seconds[arithmetic] * TRIAL_GAIN < seconds[chosen]:
             chosen = arithmetic
-    say(f"{name}: {chosen}, after a trial of relative speed: {', '.join(said)}")
+    logger.info(f"{name}: {chosen}, after a trial of relative speed: {', '.join(said)}")
     gain = seconds[plan.arithmetic] / seconds[chosen]
     for entry in priced["variants"].values():
         entry["seconds_per_run"] /= gain

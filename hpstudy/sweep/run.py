@@ -1,5 +1,6 @@
 """Train what is missing: priced, by an executor, each run recorded at once."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from hpstudy.sweep.executors.factory import open_executor
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.pricing import format_hours, format_to_come, price_on
 from hpstudy.sweep.scheduler import Dispatch
-from hpstudy.training.say import say
+
+logger = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 60
 # A table is written so many times as rarely as writing it takes.
@@ -58,7 +60,7 @@ def sweep(
         recorded stays.
     """
     if not plan.missing():
-        say(f"{plan.study.name}: nothing to train{_failed(plan) or ', complete'}")
+        logger.info(f"{plan.study.name}: nothing to train{_failed(plan) or ', complete'}")
         return 0
     with open_executor(plan, workers, address) as executor:
         return run_on(executor, plan, publish or (lambda: None))
@@ -71,7 +73,7 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
     seconds = {name: entry["seconds_per_run"] for name, entry in priced["variants"].items()}
     runs = sum(entry["missing"] for entry in priced["variants"].values())
     bound = "at most" if plan.study.racing else "about"
-    say(
+    logger.info(
         f"{plan.study.name}: {count(runs, 'run')} to train, {bound} "
         f"{format_hours(priced['hours'])} with {count(priced['workers'], 'worker')} on "
         f"{priced['device']}, {plan.arithmetic}"
@@ -90,7 +92,7 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
             publish()
     _say_touched(plan)
     if said := _failed(plan):
-        say(f"{plan.study.name}: {count(trained, 'run')} trained{said}")
+        logger.info(f"{plan.study.name}: {count(trained, 'run')} trained{said}")
     return trained
 
 
@@ -100,7 +102,7 @@ def _publish_meanwhile(publish: Callable[[], object]) -> float:
     try:
         publish()
     except HpstudyError as error:
-        say(str(error))
+        logger.warning(str(error))
     now = time.monotonic()
     return now + max(PUBLISH_SECONDS, RARELY * (now - began))
 
@@ -129,7 +131,7 @@ def _say_touched(plan: Plan) -> None:
         region = f"{max(plan.study.roi):g}-ROI"
         for variant, growth in plan.progress().growths.items():
             if growth.touched:
-                say(
+                logger.info(
                     f"{plan.study.name}: the {region} of {variant} touches the grid's end at "
                     f"{' and '.join(growth.touched)}, as far as `extend` lets it grow"
                 )

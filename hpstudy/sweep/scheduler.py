@@ -1,5 +1,6 @@
 """Hand the missing runs of a study to an executor, and what they come to to its store."""
 
+import logging
 import sys
 import time
 from collections import Counter, deque
@@ -16,8 +17,9 @@ from hpstudy.sweep.executors.base import Ended, Executor, Failure, Job
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.schedule import Task, tasks
 from hpstudy.training.checkpoint import discard
-from hpstudy.training.say import say
 from hpstudy.training.state import RunOutcome
+
+logger = logging.getLogger(__name__)
 
 # Machines that may go away under a run before the run is taken for the reason.
 LOSSES = 5
@@ -171,13 +173,13 @@ class Dispatch:
         name = f"{self.plan.study.name}: {_named(task)}"
         if failure.lost and self._losses[run_id] < LOSSES:
             self._losses[run_id] += 1
-            say(f"{name} is begun anew elsewhere: {reason}")
+            logger.warning(f"{name} is begun anew elsewhere: {reason}")
         elif run_id not in self._again:
             self._again.add(run_id)
-            say(f"{name} is tried once more: {reason}")
+            logger.warning(f"{name} is tried once more: {reason}")
         else:
             self.plan.store.fail(task.spec, reason)
-            say(f"{name} has failed: {reason}")
+            logger.warning(f"{name} has failed: {reason}")
             return True
         return False
 
@@ -195,7 +197,7 @@ class Dispatch:
                 if time.monotonic() > given_up:
                     raise
                 if not said:
-                    say(
+                    logger.info(
                         f"{error} {count(len(done), 'finished run')} held for {PATIENCE:.0f} s, in "
                         "which it is tried again."
                     )
@@ -205,7 +207,7 @@ class Dispatch:
     def _say_waiting(self, busy: int) -> None:
         if busy and not self._waiting:
             name = self.plan.study.name
-            say(f"{name}: another sweep on {self.plan.store.path} trains some of the runs")
+            logger.info(f"{name}: another sweep on {self.plan.store.path} trains some of the runs")
             self._waiting = True
 
 
@@ -221,5 +223,7 @@ def _say_growths(plan: Plan, before: dict[str, Growth]) -> dict[str, Growth]:
         for name in Extent._fields:
             if getattr(growth.extent, name) != getattr(before[variant].extent, name):
                 low, *_, high = grid.values(name, prior, growth.extent)
-                say(f"{plan.study.name}: {name} of {variant} extended to {low:g} ... {high:g}")
+                logger.info(
+                    f"{plan.study.name}: {name} of {variant} extended to {low:g} ... {high:g}"
+                )
     return growths

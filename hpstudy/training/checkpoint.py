@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import os
 import time
 from contextlib import suppress
@@ -12,8 +13,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from hpstudy.training.say import say
 from hpstudy.training.state import TrainingState
+
+logger = logging.getLogger(__name__)
 
 # Work that a kill may cost; a training that is shorter writes no file.
 CHECKPOINT_SECONDS = 300
@@ -123,7 +125,7 @@ class Checkpoint:
         except OSError as error:
             _remove(part)
             if not self._said:
-                say(
+                logger.warning(
                     f"checkpoint {self.path} cannot be written ({error.strerror}): the training "
                     "goes on, and what it has come to is lost if it is interrupted"
                 )
@@ -160,7 +162,7 @@ class Checkpoint:
         return course
 
     def _refuse(self, reason: object) -> None:
-        say(f"checkpoint {self.path} is not used, and the training starts over: {reason}")
+        logger.warning(f"checkpoint {self.path} is not used, and the training starts over: {reason}")
 
     def _read(self) -> dict[str, Any]:
         """The content of a sound file of this run."""
