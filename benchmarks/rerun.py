@@ -17,7 +17,7 @@ from typing import Any
 from common import machine, markdown
 
 from hpstudy.storage.locks import scratch_folder
-from hpstudy.storage.tablecheck import TableCheck
+from hpstudy.storage.integrity import CheckedTable, check_table
 from hpstudy.sweep.executors.base import Job
 from hpstudy.sweep.executors.local import open_pool, worker_count
 from hpstudy.sweep.executors.worker import save_dataset
@@ -36,7 +36,7 @@ def main() -> None:
     given = parser.parse_args()
     rows = []
     for table in given.tables:
-        rows += rerun(TableCheck(table), given.rows, given.seed, given.data_root)
+        rows += rerun(check_table(table), given.rows, given.seed, given.data_root)
     print(machine(), "\n")
     print(markdown(rows))
     if given.output:
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def rerun(
-    checked: TableCheck, number: int, seed: int, data_root: str | None
+    checked: CheckedTable, number: int, seed: int, data_root: str | None
 ) -> list[dict[str, Any]]:
     """So many rows of one table beside what the same runs come to now."""
     whole = {row["run_id"]: row for row in checked.rows if not row["stopped"]}
@@ -64,7 +64,7 @@ def rerun(
     jobs = [Job(checked.spec(whole[run_id])) for run_id in chosen]
     again = {}
     with scratch_folder() as folder:
-        save_dataset(load_dataset(checked.study.data, data_root), folder / "data.pt")
+        save_dataset(load_dataset(checked.record.study.data, data_root), folder / "data.pt")
         with open_pool(worker_count(None), folder / "data.pt") as pool:
             while len(again) < len(chosen):
                 while jobs and pool.start(jobs[0]):

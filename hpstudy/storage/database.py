@@ -14,13 +14,10 @@ VERSION = 3
 # Seconds to wait for the transaction of another process.
 TIMEOUT = 60.0
 
+# Results that only a finished training has.
+FINAL_COLUMNS = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss")
 RESULT_COLUMNS = (
-    "top1",
-    "top5",
-    "loss",
-    "best_top1",
-    "best_epoch",
-    "train_loss",
+    *FINAL_COLUMNS,
     "diverged",
     "epochs",
     "seconds",

@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.config.runspec import RunSpec
-from hpstudy.errors import HpstudyError
+from hpstudy.config.study import DENSE
+from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.database import RESULT_COLUMNS, Database
+from hpstudy.storage.integrity import check_table
 from hpstudy.storage.tables import TABLE_COLUMNS
 from hpstudy.training.state import RunOutcome
 
@@ -111,7 +113,7 @@ class Store:
             return {run_id for (run_id,) in rows}
 
     def curves(self, run_ids: Iterable[str]) -> dict[str, dict[str, list[float]]]:
-        """Learning curves, as `hpstudy.training.state.RunResult` has them, of recorded runs by id."""
+        """Learning curves (`hpstudy.training.state.RunResult`) of recorded runs, by id."""
         wanted = set(run_ids)
         with self.database.transaction() as database:
             rows = database.execute("SELECT run_id, curve FROM runs")
@@ -218,3 +220,56 @@ def _insert(
 
 def _forget(database: sqlite3.Connection, table: str, run_id: str) -> None:
     database.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+
+
+def restore(path: Path, store: Store) -> dict[str, Any]:
+    """Put the runs of a published table into a store, so that a sweep goes on from them.
+
+    Only a whole table is restored (`hpstudy.storage.integrity`). Runs that were stopped early are
+    left out, since the table lacks the reason. Where the record has no ranking of filters, the
+    next sweep trains the dense network at the prior once more.
+
+    Returns
+    -------
+    dict
+        `table`; numbers of `runs` put into the store, `known` runs that stay as they were, and
+        runs `left_out`.
+
+    Raises
+    ------
+    HpstudyError
+        If the table or its record is not there or not whole, or does not identify its images.
+    """
+    if not path.is_file():
+        raise HpstudyError(f"there is no table {path}")
+    checked = check_table(path)
+    if faults := checked.findings.faults:
+        more = f" (and {count(len(faults) - 1, 'more fault')})" if len(faults) > 1 else ""
+        raise HpstudyError(
+            f"{checked.findings.lines()[0]}{more}; only a table that is whole is restored"
+        )
+    if not checked.identified:
+        raise HpstudyError(f"{path} cannot be restored: {checked.findings.facts['note']}")
+    record, rows = checked.record, [row for row in checked.rows if not row["stopped"]]
+    prior = record.run_spec(DENSE)
+    known = store.recorded() & {row["run_id"] for row in rows}
+    ranking = record.ranking.model_dump() if record.ranking else None
+    store.record(
+        (
+            checked.spec(row),
+            RunOutcome(
+                row | {"curve": json.loads(row["curve"])},
+                ranking if row["run_id"] == prior.run_id else None,
+                None,
+            ),
+        )
+        for row in rows
+    )
+    # A study that leaves its arithmetic open goes on with the one of the table.
+    store.decide(prior.family, record.record.arithmetic)
+    return {
+        "table": str(path),
+        "runs": len(rows) - len(known),
+        "known": len(known),
+        "left_out": len(checked.rows) - len(rows),
+    }

@@ -143,6 +143,11 @@ def read_published(path: Path) -> pd.DataFrame:
                     f"{path} has the {what} {shown(name)}, but a name on a page begins with a "
                     "letter or digit, and holds only such, blanks and ._-+/%()."
                 )
+    for name in ("run_id", "curve"):
+        # Every run has both, and the curve is the last cell of a line.
+        if name in table and table[name].isna().any():
+            line = int(table[name].isna().argmax()) + 2
+            raise HpstudyError(f"line {line} of {path} is cut short: it has no {name}.")
     for name in table:
         if fault := _fault(table[name]):
             row, what = fault
@@ -173,9 +178,6 @@ def _fault(column: pd.Series) -> tuple[int, str] | None:
             fits |= column.isna()
     elif column.name in ("diverged", "stopped"):
         fits, what = column.isin([True, False]), "True or False"
-    elif column.name in ("run_id", "curve"):
-        # Each run has both, and the curve is the last cell of a line.
-        fits, what = column.notna(), "there: the line is cut short"
     else:
         return None
     return None if fits.all() else (int(fits.argmin()), what)

@@ -17,8 +17,7 @@ from damage import STORES, TABLES, another_channel
 from hpstudy.cli import main
 from hpstudy.networks.pruning import filter_scores
 from hpstudy.storage.database import RESULT_COLUMNS
-from hpstudy.storage.findings import MOST_LINES
-from hpstudy.storage.integrity import check_files, own_files
+from hpstudy.storage.integrity import MOST_LINES, check_files, own_files
 from hpstudy.storage.store import Store
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.publish import publish_study

@@ -11,8 +11,7 @@ from hpstudy.cli import main
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.integrity import check_files
-from hpstudy.storage.restore import restore
-from hpstudy.storage.store import Store
+from hpstudy.storage.store import Store, restore
 from hpstudy.storage.tables import read_published
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.publish import publish_study

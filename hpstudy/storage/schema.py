@@ -1,0 +1,239 @@
+"""Shapes of what is kept: the rows of a store, and the record beside a published table."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    Json,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import DENSE, Arithmetic, Study
+from hpstudy.config.validation import one_sentence
+from hpstudy.errors import HpstudyError, count, shown
+from hpstudy.storage.database import FINAL_COLUMNS
+from hpstudy.storage.tables import read_record
+from hpstudy.training.early_stopping import DEVIATIONS, StopReason
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+# NaN or infinite once a training has diverged.
+Loss = Annotated[float, AfterValidator(_not_negative)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+class Curve(BaseModel, extra="forbid"):
+    """Learning curve: one value per epoch."""
+
+    train_loss: list[Loss]
+    loss: list[Loss]
+    top1: list[Percent]
+
+
+class SpecRow(BaseModel):
+    """A row that belongs to a run."""
+
+    run_id: str
+    spec: Json[RunSpec]
+
+    @model_validator(mode="after")
+    def _has_its_id(self) -> Self:
+        if self.spec.run_id != self.run_id:
+            raise ValueError(f"its settings have the id {self.spec.run_id}")
+        return self
+
+
+class FailureRow(SpecRow):
+    """Why a run came to nothing."""
+
+    reason: Text
+
+
+class RunRow(SpecRow):
+    """Results of a run; None for a missing number."""
+
+    top1: Percent | None
+    top5: Percent | None
+    loss: Loss | None
+    best_top1: Percent | None
+    best_epoch: PositiveInt | None
+    train_loss: Loss | None
+    diverged: bool
+    stopped: bool = False
+    epochs: PositiveInt
+    seconds: Positive
+    images_per_second: Positive
+    macs: PositiveInt
+    params: PositiveInt
+    device: Text
+    torch: Text
+    curve: Json[Curve]
+
+    @model_validator(mode="after")
+    def _ended_as_its_curve_says(self) -> Self:
+        curve = self.curve
+        for name, values in curve:
+            if len(values) != self.epochs:
+                words = f"its curve has {count(len(values), 'value')} of {name}"
+                raise ValueError(f"{words}, but epochs is {self.epochs}")
+        epochs, last = self.spec.recipe.epochs, curve.train_loss[-1]
+        ended = self.epochs == epochs or not math.isfinite(last)
+        if self.epochs > epochs or self.stopped == ended:
+            how = "was stopped" if self.stopped else "ended"
+            words = f"it {how} after {self.epochs} of {count(epochs, 'epoch')}"
+            raise ValueError(f"{words} with a loss of {last}")
+        expected: dict[str, Any] = dict.fromkeys(FINAL_COLUMNS) | {"diverged": False}
+        if not self.stopped:
+            best = max(curve.top1)
+            expected = {name: values[-1] for name, values in curve}
+            expected |= {"best_top1": best, "best_epoch": curve.top1.index(best) + 1}
+            if not math.isfinite(last):
+                expected["diverged"] = True
+        for name, value in expected.items():
+            own = getattr(self, name)
+            if own != value and not (own is None and math.isnan(value)):
+                raise ValueError(f"{name} is {own}, but must be {value}")
+        return self
+
+
+class StoppedRow(RunRow):
+    """Results of a run that was stopped early; `threshold` is in percentage points."""
+
+    stopped: bool = True
+    threshold: Annotated[float, Field(gt=0, le=100)]
+    verdict: Json[StopReason]
+
+    @model_validator(mode="after")
+    def _could_not_reach_the_region(self) -> Self:
+        expected, deviation, needed = self.verdict
+        if not expected + DEVIATIONS * deviation < needed:
+            raise ValueError(
+                f"it was stopped at an expected accuracy of {expected} with the deviation "
+                f"{deviation}, though {needed} was needed"
+            )
+        return self
+
+
+class Ranking(BaseModel):
+    """Scores of the filters of a dense network, by layer."""
+
+    weights_sha256: Sha256
+    scores: dict[str, list[Loss]]
+
+
+class RankingRow(SpecRow):
+    """Scores of the filters of a recorded run."""
+
+    weights_sha256: Sha256
+    scores: Json[dict[str, list[Loss]]]
+
+
+class DecisionRow(BaseModel):
+    """Arithmetic of the runs of a study."""
+
+    family: str
+    arithmetic: Arithmetic
+
+
+class Images(BaseModel):
+    """Number of images, and the hash of those that no name fixes."""
+
+    train: PositiveInt
+    test: PositiveInt
+    fingerprint: str | None = None
+
+
+class Counts(BaseModel):
+    """What a record counts in its table; `missing` by variant, `failed` by run id."""
+
+    runs: int
+    stopped: int
+    missing: dict[str, int]
+    failed: dict[str, str] = {}
+    train_seconds: float
+    images: int
+    device: str
+    arithmetic: Arithmetic
+
+
+class StudyRecord(BaseModel):
+    """Record beside the published table of a study."""
+
+    study: Study
+    images: Images
+    certificates: dict[str, dict[str, Any]]
+    ranking: Ranking | None = None
+    record: Counts
+
+    def run_spec(self, variant: str, **setting: Any) -> RunSpec:
+        """Run of a variant, at the prior unless lr, weight_decay and seed are given.
+
+        Raises
+        ------
+        KeyError
+            If the variant is pruned and has no certificate.
+        """
+        study, data = self.study, self.study.data
+        if data.name.startswith("folder:"):
+            # The fingerprint identifies the images, wherever they lie.
+            data = data.model_copy(update={"name": "folder"})
+        spec = RunSpec(
+            model=study.model,
+            data=data,
+            fingerprint=self.images.fingerprint,
+            recipe=study.recipe,
+            lr=study.prior.lr,
+            weight_decay=study.prior.weight_decay,
+            seed=study.seeds[0],
+            widths=None if variant == DENSE else self.certificates[variant]["widths"],
+            arithmetic=self.record.arithmetic,
+        )
+        return spec.model_copy(update=setting)
+
+
+def read_study_record(table: Path) -> StudyRecord:
+    """Record beside a published table.
+
+    Raises
+    ------
+    HpstudyError
+        If it is not there, or a key, type or value is wrong.
+    """
+    path = table.with_suffix(".json")
+    content = read_record(path, table)
+    data = content["study"]["data"]
+    images = {name: data.pop(name) for name in Images.model_fields if name in data}
+    try:
+        study = Study.model_validate(content["study"])
+    except ValidationError as error:
+        raise HpstudyError(f"{path}: {one_sentence(error, Study)}") from None
+    try:
+        return StudyRecord.model_validate(content | {"study": study, "images": images})
+    except ValidationError as error:
+        raise HpstudyError(f"{path} is no record of a table: {reasons(error)[0]}") from None
+
+
+def reasons(error: ValidationError) -> list[str]:
+    """What pydantic finds wrong, with the place and the value."""
+    return [
+        f"{'.'.join(map(str, fault['loc']))} is {shown(fault['input'])}: {fault['msg']}"
+        if fault["loc"]
+        else str(fault["ctx"]["error"])
+        for fault in error.errors()
+    ]
