@@ -28,21 +28,19 @@ def pooled(groups: Iterable[np.ndarray], scale: float = 0.3) -> Interval:
     Parameters
     ----------
     groups : iterable of ndarray of shape (n_draws, n_networks)
-        Draws of the quantity, one array a study; the networks of a study are paired by draw. A NaN
-        is left out of the means, and of the covariances of the pairs that it is in. Networks with
-        many NaN are left out by the caller, since the draws that remain are no sample of all.
+        Draws of the quantity, one array a study; the networks of a study are paired by draw. NaN
+        are left out of the means, and pair by pair of the covariances.
     scale : float, default 0.3
         Of the two half-normal priors, in the quantity's unit. The default is for shifts in decades:
-        it is a factor of two, the least that matters, and puts 95 % of either spread below 0.59
-        decades, a factor of four. With few studies it decides how much wider than a study's own
-        error the interval is.
+        a factor of two, the least that matters; 95 % of either spread is then below 0.59 decades.
+        With few studies it decides how much wider than a study's own error the interval is.
 
     Returns
     -------
     Interval
-        Median and central 95 % of mu. With one study mu is the mean of networks like that study's,
-        and phi is absent; with several it is the mean of networks of studies like these. UNKNOWN
-        for fewer than two networks: one says nothing of the spread between networks.
+        Median and central 95 % of mu: with one study the mean of networks like that study's, with
+        several that of networks of studies like these. UNKNOWN for fewer than two networks, which
+        say nothing of the spread between networks.
 
     References
     ----------

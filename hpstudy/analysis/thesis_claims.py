@@ -1,118 +1,304 @@
-"""Claims of the thesis: which networks each is made of, and what decides it."""
+"""Claims of the thesis, each of the networks that it makes them of, and what studies say of them.
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+`hpstudy/published/claims.csv` lists them. A claim limits a number, such as a shift in decades. A
+study agrees where the 95 % interval of the number lies within the limits, differs where it lies
+outside, and is inconclusive otherwise.
+"""
 
-from hpstudy.analysis.intervals import Interval
+import math
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from itertools import combinations, pairwise
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hpstudy.analysis.intervals import UNKNOWN, Interval, ellipses, interval, regions, risk_draws
+from hpstudy.analysis.outcomes import enough_points
+from hpstudy.analysis.risk import common_points
+from hpstudy.analysis.shift import FITTED, rank_correlations
+from hpstudy.analysis.study_analysis import StudyAnalysis, best_row
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
-from hpstudy.analysis.thesis_tables import RELATIVES
-from hpstudy.config.words import interval_text, list_text
+from hpstudy.analysis.thesis_tables import RELATIVES, claims
+from hpstudy.analysis.verdict import GRID
 
-AGREES, DIFFERS, INCONCLUSIVE = "agrees", "differs", "inconclusive"
+Agreement = Literal["agrees", "differs", "inconclusive"]
+VERDICTS: tuple[Agreement, ...] = ("agrees", "differs", "inconclusive")
+FAMILIES = {"mobilenetv2": "MobileNetV2", "resnet56": "ResNet", "resnet50": "ResNet"}
 
-EVERY = ("mobilenetv2", "resnet56", "resnet50")
-"""Networks of the thesis, in its order."""
 
-
-class Answer(NamedTuple):
-    """What one study says about a claim.
+class Measured(NamedTuple):
+    """Number that decides a claim.
 
     Attributes
     ----------
     variant : str
-        Network that the claim is held against, or in words the two that are compared.
+        Network that the claim is about.
+    against : str
+        Network that it is compared with; empty where the number is of one network.
     roi : float
         Threshold of the region of interest, in percentage points; NaN where there is none.
-    verdict : str
-        `AGREES`, `DIFFERS` or `INCONCLUSIVE`.
-    because : str
-        The number that decides, with its 95 % interval.
+    value : Interval
+        In the unit that the claim names.
+    lone : int
+        Settings in the region of one network that the other was not trained at. The centres of
+        the whole regions may then be apart although the common ones are not.
     """
 
     variant: str
+    against: str
     roi: float
-    verdict: str
-    because: str
+    value: Interval
+    lone: int
 
 
-class Claim(NamedTuple):
-    """One claim of the thesis.
+def decide(value: Interval, low: float, high: float) -> Agreement:
+    """Whether an interval lies within limits, wholly outside them, or neither.
 
-    Attributes
+    A NaN is no limit. The interval may touch two limits, but must lie clear of a single one.
+    """
+    above = low <= value.low if math.isfinite(high) else low < value.low
+    below = value.high <= high if math.isfinite(low) else value.high < high
+    if (above or math.isnan(low)) and (below or math.isnan(high)) and math.isfinite(value.estimate):
+        return "agrees"
+    return "differs" if value.high < low or value.low > high else "inconclusive"
+
+
+def asked_of(models: str, asked: str, model: str) -> str | None:
+    """Networks that a claim is made of, marked where `model` is another; None if it is not asked.
+
+    Parameters
     ----------
-    text : str
-        What it says, with the limit and the unit of the number that decides.
-    section : str
-        Where the thesis says it.
-    ask : callable
-        Results of a study -> answers, one a network or a pair of networks.
-    models : tuple of str
-        Networks that the thesis makes it of.
-    alone : bool
-        Whether it is asked of these networks only. Other claims are made of every network of the
-        thesis, and are asked of others too.
+    models : str
+        Networks of the thesis that it is made of, separated by blanks.
+    asked : str
+        "of it": of these only; "of relatives": of shallower networks of their families too; "of
+        all": of networks that the thesis lacks too.
+    model : str
+
+    Returns
+    -------
+    str or None
+        Such as "ResNet-56", "ResNet-56 (relative)" and "MobileNetV2, ResNet-56 (another network)".
     """
-
-    text: str
-    section: str
-    ask: Callable[[StudyResults], Iterator[Answer]]
-    models: tuple[str, ...] = EVERY
-    alone: bool = False
-
-    def of(self, model: str) -> str | None:
-        """Network that the claim is made of, and how `model` is related to it.
-
-        Returns
-        -------
-        str or None
-            "ResNet-56" for this network itself, "ResNet-56 (relative)" for a shallower one of its
-            family, "MobileNetV2, ResNet-56 and ResNet-50 (another network)" for any other; None
-            where the claim is not asked of `model`.
-        """
-        if model in self.models:
-            return MODEL_TITLES[model]
-        if self.alone:
-            return None
-        if RELATIVES.get(model) in self.models:
-            return f"{MODEL_TITLES[RELATIVES[model]]} (relative)"
-        return f"{list_text(MODEL_TITLES[name] for name in self.models)} (another network)"
+    names = models.split()
+    if model in names:
+        return MODEL_TITLES[model]
+    if asked != "of it" and RELATIVES.get(model) in names:
+        return f"{MODEL_TITLES[RELATIVES[model]]} (relative)"
+    if asked != "of all" or model in FAMILIES or model in RELATIVES:
+        return None
+    return f"{', '.join(MODEL_TITLES[name] for name in names)} (another network)"
 
 
-def within(value: Interval, low: float, high: float) -> str:
-    """Whether an interval lies inside a range, wholly outside it, or neither."""
-    if low <= value.low and value.high <= high:
-        return AGREES
-    return DIFFERS if value.low > high or value.high < low else INCONCLUSIVE
+def agreement(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Verdicts of studies on the claims of the thesis.
 
+    Returns
+    -------
+    DataFrame of shape (n_numbers, 10)
+        section, claim, of (as `asked_of`), study, the columns of `Measured`, and verdict:
+        "agrees", "differs" or "inconclusive".
 
-def above(value: Interval, border: float) -> str:
-    """Whether an interval lies above a border, below it, or on both sides."""
-    if value.low > border:
-        return AGREES
-    return DIFFERS if value.high < border else INCONCLUSIVE
-
-
-def decided(variant: str, roi: float, value: Interval, rule: Callable, *limits: float) -> Answer:
-    """Answer of a rule, `within` or `above`, with its number as two decimals; unknown is a dash."""
-    return Answer(variant, roi, rule(value, *limits), interval_text(value))
-
-
-def by_method(names: list[str]) -> dict[str, dict[float, str]]:
-    """Method -> share of FLOPs that remains -> variant, of variants such as "uniform-0.6".
-
-    Shares increase. Variants with other names are in none.
+    References
+    ----------
+    Thesis, sections 4.1.1, 4.1.2 and 4.2.
     """
-    found: dict[str, dict[float, str]] = {"uniform": {}, "nonuniform": {}}
-    for name in names:
+    studies, rows = list(studies), []
+    for claim in claims().itertuples():
+        if claim.measure == "families":
+            answers = (
+                (compared[0], f"{first.name} and {second.name}", compared[1])
+                for first, second in combinations(studies, 2)
+                if (compared := families(first, second)) is not None
+            )
+        else:
+            answers = (
+                (of, results.name, measured)
+                for results in studies
+                if (of := asked_of(claim.models, claim.asked, results.model)) is not None
+                for measured in measure(results, claim)
+            )
+        for of, study, measured in answers:
+            verdict = decide(measured.value, claim.low, claim.high)
+            verdict = "inconclusive" if measured.lone else verdict
+            rows.append((claim.section, claim.claim, of, study, *measured, verdict))
+    columns = ["section", "claim", "of", "study", *Measured._fields, "verdict"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def by_claim(table: pd.DataFrame) -> pd.DataFrame:
+    """Number of rows of an `agreement` table with each verdict, by section, claim and of."""
+    keys = ["section", "claim", "of"]
+    counts = table.groupby([*keys, "verdict"], sort=False).size().unstack(fill_value=0)
+    order = pd.MultiIndex.from_frame(table[keys].drop_duplicates())
+    counts = counts.reindex(index=order, columns=list(VERDICTS), fill_value=0)
+    return counts.rename_axis(columns=None).reset_index()
+
+
+def measure(results: StudyResults, claim: Any) -> Iterator[Measured]:
+    """Numbers of a study that decide a claim, which is a row of `claims`."""
+    analysis = results.analysis()
+    named = {"widest": max(results.thresholds), "risk": results.risk_threshold}
+    roi = named[claim.roi] if claim.roi in named else float(claim.roi)
+    if claim.measure == "metrics" and not {"top1", "top5"} <= set(results.metrics):
+        return
+    for variant, against in _networks(analysis, claim.networks):
+        value = _value(results, claim.measure, variant, against, roi)
+        lone = _lone(analysis, variant, roi) if claim.measure.startswith("shift") else 0
+        yield Measured(variant, against, roi, value, lone)
+
+
+def _networks(analysis: StudyAnalysis, networks: str) -> list[tuple[str, str]]:
+    """Networks that a claim is about, each with the one that it is compared with."""
+    if networks == "every":
+        return [(name, "") for name in analysis.landscapes]
+    if networks not in ("methods", "ratios"):
+        pruned = analysis.pruned
+        if networks != "pruned":
+            pruned = [name for name in pruned if networks in (name, name.partition("-")[0])]
+        return [(name, analysis.dense) for name in pruned]
+    # FLOPs ratio, increasing -> variant, of variants such as "uniform-0.6".
+    ratios: dict[str, dict[str, str]] = {"nonuniform": {}, "uniform": {}}
+    for name in sorted(analysis.pruned):
         method, _, ratio = name.partition("-")
-        if method in found and ratio.replace(".", "", 1).isdigit():
-            found[method][float(ratio)] = name
-    return {method: dict(sorted(ratios.items())) for method, ratios in found.items()}
+        if method in ratios and ratio.replace(".", "", 1).isdigit():
+            ratios[method][ratio] = name
+    if networks == "ratios":
+        return [pair for names in ratios.values() for pair in pairwise(names.values())]
+    nonuniform, uniform = ratios.values()
+    return [(name, uniform[ratio]) for ratio, name in nonuniform.items() if ratio in uniform]
 
 
-def both_methods(names: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Title, uniform and non-uniform variant of every ratio that has both."""
-    uniform, nonuniform = by_method(names).values()
-    for ratio in uniform.keys() & nonuniform.keys():
-        title = f"Non-uniform less uniform, {100 * ratio:.3g} %"
-        yield title, uniform[ratio], nonuniform[ratio]
+def _lone(analysis: StudyAnalysis, variant: str, roi: float) -> int:
+    pair = analysis.landscapes[analysis.dense], analysis.landscapes[variant]
+    return sum(
+        int(np.delete(landscape.inside(roi), shared).sum())
+        for landscape, shared in zip(pair, common_points(*pair), strict=True)
+    )
+
+
+def _value(
+    results: StudyResults, measured: str, variant: str, against: str, roi: float
+) -> Interval:
+    """Number that decides a claim, of one network or of two."""
+    analysis = results.analysis()
+    match measured:
+        case "slope":
+            shape = analysis.shape(variant, roi)
+            return shape.band.b if enough_points(shape) else UNKNOWN
+        case "shift of lr" | "shift of weight_decay":
+            movement = analysis.movement(variant, roi)
+            if movement is None or _regions(analysis, variant, roi) is None:
+                return UNKNOWN
+            return movement.shift.first if measured == "shift of lr" else movement.shift.second
+        case "length" | "width":
+            if (common := _regions(analysis, variant, roi)) is None:
+                return UNKNOWN
+            places, inside = common
+            dense, pruned = (getattr(ellipses(places, region), measured) for region in inside)
+            # Draws that have ellipses are no sample of all where many have none.
+            fitted = np.isfinite(pruned - dense).mean() >= FITTED
+            return interval(pruned - dense) if fitted else UNKNOWN
+        case "spearman":
+            movement = analysis.movement(variant, max(results.thresholds))
+            return movement.spearman_interval if movement else UNKNOWN
+        case "metrics":
+            metrics = [(results.analysis(metric), variant) for metric in ("top1", "top5")]
+            rows = _common_rows(metrics)
+            return UNKNOWN if rows is None else interval(rank_correlations(*rows))
+        case "best":
+            drawn = [(name, analysis.draws(name)) for name in (variant, against)]
+            best = [
+                draws[:, best_row(analysis.landscapes[name])]
+                for name, draws in drawn
+                if draws is not None
+            ]
+            return interval(best[0] - best[1]) if len(best) == 2 else UNKNOWN
+        case "extra risk":
+            return interval(analysis.extra_risk(variant, roi))
+        case "bounded share":
+            return analysis.bounded(variant, roi).scaled(100)
+        case "relative risk":
+            return analysis.risk(variant, roi).relative_mean.scaled(100)
+        case "difference of risk":
+            pairs = [analysis.pair(name) for name in (variant, against)]
+            means = [
+                risk_draws(pair.dense, pair.other, roi).mean
+                for pair in pairs
+                if pair is not None and pair.both.any()
+            ]
+            n = min(map(len, means), default=0)
+            return interval(means[0][:n] - means[1][:n]) if len(means) == 2 else UNKNOWN
+    raise ValueError(measured)
+
+
+def _regions(
+    analysis: StudyAnalysis, variant: str, roi: float
+) -> tuple[np.ndarray, list[np.ndarray]] | None:
+    """Common settings (log10), and in each draw which lie in either network's region.
+
+    None without draws, and where a region is larger than `GRID`.
+    """
+    pair = analysis.pair(variant)
+    if pair is None or not pair.both.any():
+        return None
+    inside = [regions(drawn[:, pair.both], roi) for drawn in (pair.dense, pair.other)]
+    return (pair.places[pair.both], inside) if max(x.mean() for x in inside) <= GRID else None
+
+
+def families(first: StudyResults, second: StudyResults) -> tuple[str, Measured] | None:
+    """How much less alike the landscapes of two families are than those of one family.
+
+    Over the settings that all networks of both studies have: mean rank correlation between the
+    dense network and the pruned ones of its study, less that of the two dense networks. What else
+    differs between the studies, such as the number of images, counts as the family's.
+
+    Returns
+    -------
+    tuple or None
+        Networks that the claim is made of, and the number. None where the claim is not asked: the
+        studies are of one family, of a family that the thesis lacks, or of different images.
+    """
+    studies = (first, second)
+    models = [RELATIVES.get(results.model, results.model) for results in studies]
+    names = {FAMILIES.get(model) for model in models}
+    data = [results.record["study"]["data"] for results in studies]
+    images = {(images["name"], images["image_size"]) for images in data}
+    if None in names or len(names) == 1 or len(images) > 1:
+        return None
+    titles = [
+        MODEL_TITLES[model] + (" (relative)" if model != results.model else "")
+        for model, results in zip(models, studies, strict=True)
+    ]
+    networks = [
+        [(results.analysis(), name) for name in results.landscapes()] for results in studies
+    ]
+    rows, value = _common_rows(networks[0] + networks[1]), UNKNOWN
+    if rows is not None:
+        # Draws of two studies come from the same random numbers; moved on by one they share none.
+        split = len(networks[0])
+        drawn = rows[:split], [np.roll(draws, 1, axis=0) for draws in rows[split:]]
+        within = [
+            np.mean([rank_correlations(study[0], pruned) for pruned in study[1:]], axis=0)
+            for study in drawn
+        ]
+        value = interval(np.mean(within, axis=0) - rank_correlations(drawn[0][0], drawn[1][0]))
+    return " and ".join(titles), Measured("unpruned", "unpruned", math.nan, value, 0)
+
+
+def _common_rows(networks: list[tuple[StudyAnalysis, str]]) -> list[np.ndarray] | None:
+    """Draws of networks at the settings that all have, each of shape (n_draws, n_common).
+
+    None where one has no draws, or where all have fewer than half of the settings of one.
+    """
+    drawn = [draws for analysis, name in networks if (draws := analysis.draws(name)) is not None]
+    landscapes = [analysis.landscapes[name] for analysis, name in networks]
+    pairs = [common_points(landscapes[0], landscape) for landscape in landscapes]
+    shared = reduce(np.intersect1d, [first for first, _ in pairs])
+    most = max(len(landscape.points) for landscape in landscapes)
+    if len(drawn) < len(networks) or 2 * len(shared) < most:
+        return None
+    rows = [own[np.isin(first, shared)] for first, own in pairs]
+    return [draws[:, at] for draws, at in zip(drawn, rows, strict=True)]

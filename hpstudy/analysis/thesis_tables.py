@@ -1,8 +1,8 @@
-"""The published tables of the thesis, as data, and the accuracies of others beside them.
+"""The published tables of the thesis, as data, and the accuracies of others on its network.
 
-Models are "resnet56", "mobilenetv2" (both on CIFAR-10) and "resnet50" (on ImageNet); variants are
-named as in this study, so that "nonuniform-0.4" is the thesis's "40% Non-uniform": the number is
-the share of FLOPs that remains. Values carry the digits that were printed.
+Models are "resnet56", "mobilenetv2" (both on CIFAR-10) and "resnet50" (on ImageNet). Variants have
+the names of this study: the thesis's "40% Non-uniform" is "nonuniform-0.4", and the number is the
+share of FLOPs that remains. Values carry the digits that were printed.
 """
 
 from importlib import resources
@@ -14,117 +14,97 @@ RELATIVES = {"resnet20": "resnet56", "mobilenetv2-shallow": "mobilenetv2"}
 
 
 def table_3_2() -> pd.DataFrame:
-    """Size of the dense networks.
+    """Sizes of the dense networks (Table 3.2).
 
     Returns
     -------
     DataFrame of shape (3, 4)
-        Columns model, input_shape (height x width x channels), params_millions, flops (of one
-        image, two per multiply-accumulate).
-
-    References
-    ----------
-    Thesis, section 3.1.2, Table 3.2.
+        model, input_shape (height x width x channels), params_millions, and flops of one image
+        (two per multiply-accumulate).
     """
     return _published("table_3_2")
 
 
 def table_3_4() -> pd.DataFrame:
-    """Prior hyperparameters, and the dense networks' accuracy there.
+    """Prior hyperparameters, and the dense networks' accuracy there (Table 3.4).
 
     Returns
     -------
     DataFrame of shape (3, 5)
-        Columns model, lr, weight_decay (not logarithms), top1, top5 (percent; NaN on CIFAR-10).
-
-    References
-    ----------
-    Thesis, section 3.3, Table 3.4.
+        model, lr, weight_decay (not logarithms), top1, top5 (percent; NaN on CIFAR-10).
     """
     return _published("table_3_4")
 
 
 def table_4_1() -> pd.DataFrame:
-    """Ellipses of two standard deviations around the regions of interest.
+    """Ellipses of two standard deviations around the regions of interest (Table 4.1).
 
     Returns
     -------
     DataFrame of shape (24, 7)
-        Columns model, variant, roi (threshold in percentage points: 0.5 or 1.0), length and width
-        (diameters in decades), weight_decay and lr (centre, log10). NaN where the region had fewer
-        than five points.
-
-    References
-    ----------
-    Thesis, section 4.1.2, Table 4.1.
+        model, variant, roi (threshold: 0.5 or 1.0 percentage points), length and width (decades),
+        weight_decay and lr (centre, log10). NaN where the region had fewer than five points.
     """
     return _published("table_4_1")
 
 
 def table_4_2() -> pd.DataFrame:
-    """Risk of keeping the dense network's hyperparameters, over its 0.5-ROI.
+    """Risk of keeping the dense network's settings, over its 0.5-ROI (Table 4.2).
 
     Returns
     -------
     DataFrame of shape (12, 6)
-        Columns model, variant, mean and std (percentage points), relative_mean and relative_std
-        (fractions of the variant's own best accuracy).
-
-    References
-    ----------
-    Thesis, section 4.2, Table 4.2.
+        model, variant, mean and std (percentage points), relative_mean and relative_std (fractions
+        of the variant's own best accuracy).
     """
     return _published("table_4_2")
 
 
 def best_accuracies() -> pd.DataFrame:
-    """Best accuracies over each network's grid, as the text quotes them.
+    """Best accuracies over each network's grid, as section 4.1.1 quotes them.
 
     Returns
     -------
     DataFrame of shape (12, 4)
-        Columns model, variant, top1, top5 (percent; top5 is NaN on CIFAR-10).
-
-    References
-    ----------
-    Thesis, section 4.1.1.
+        model, variant, top1, top5 (percent; top5 is NaN on CIFAR-10).
     """
     return _published("best_accuracies")
 
 
 def from_scratch() -> pd.DataFrame:
-    """Pruned networks that others trained from scratch on CIFAR-10, not this thesis's author.
+    """Pruned networks that other authors trained from scratch on CIFAR-10.
 
     Returns
     -------
     DataFrame of shape (8, 6)
-        Columns source (key of the book's bibliography), model, flops_ratio (share that remains),
-        top1 (percent, mean of several runs), sd (of the runs, percentage points), dense_top1 (of
-        the unpruned network, percent).
+        source (key of the book's bibliography), model, flops_ratio (share that remains), top1
+        (percent, mean of several runs), sd (of the runs, percentage points), dense_top1 (percent).
 
     References
     ----------
     Wang et al. (2023), Table 6, L1-pruned ResNet-56 with a step schedule; Liu et al. (2019),
-    ResNet-56-A and -B trained for as many epochs (first) or as many FLOPs (second) as the unpruned
+    ResNet-56-A and -B trained for as many epochs (first) or as many FLOPs (second) as the dense
     network.
     """
     return _published("from_scratch")
 
 
 def durations() -> pd.DataFrame:
-    """How long one training took.
+    """Hours of one training on the thesis's machines (section 3.2.2); NaN where it gives none."""
+    return _published("durations")
+
+
+def claims() -> pd.DataFrame:
+    """Claims of chapter 4, and the number that decides each.
 
     Returns
     -------
-    DataFrame of shape (3, 2)
-        Columns model, hours (of one run on the thesis's machines, as it words them "at most two
-        hours" and "roughly 2 days"; NaN where it says nothing).
-
-    References
-    ----------
-    Thesis, section 3.2.2.
+    DataFrame
+        section; measure (the number), networks (it is of) and roi ("widest" and "risk" are
+        thresholds of the study); low and high (limits of the number, NaN for none); models and
+        asked (as `hpstudy.analysis.thesis_claims.asked_of`); claim (in words).
     """
-    return _published("durations")
+    return _published("claims")
 
 
 def _published(name: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hpstudy.analysis.grid_checks import is_scattered
-from hpstudy.analysis.intervals import NO_LOSS, UNKNOWN, Interval, Loss, interval, loss, regions
+from hpstudy.analysis.intervals import NO_LOSS, Interval, Loss, interval, loss, regions
 from hpstudy.analysis.landscape import TOLERANCE
 from hpstudy.analysis.pooling import pooled
 from hpstudy.analysis.regret import smallest_k
@@ -28,23 +28,21 @@ GRID = 0.5
 MARGIN = 0.2
 """Share of the tolerable loss by which a grid's edge must be better to cast doubt on the grid."""
 TARGETS = (0.5, 0.25, 0.1)
-"""Expected regrets, in percentage points, for which the number of trainings is told."""
+"""Expected regrets, in percentage points, for which `trainings` counts the trainings."""
 
 Answer = Literal["keep", "retune", "inconclusive"]
 
 
-class Shift(NamedTuple):
-    """What one hyperparameter of one network asks for.
+class AxisVerdict(NamedTuple):
+    """Whether one pruned network may keep one hyperparameter.
 
     Attributes
     ----------
     answer : str
-        "keep" where the interval of the shift of the good region's centre lies within
-        `NEGLIGIBLE` of 0, "retune" where it lies wholly outside, "inconclusive" otherwise and
-        without an interval: where too few draws have an ellipse, or where the good region of
-        either network is so large (`GRID`) that its centre is the grid's.
+        As `answer` decides by the shift.
     shift : Interval
-        In decades along the axis.
+        Of the good region's centre, in decades. NaN where too few draws have an ellipse, and where
+        the good region of either network is so large (`GRID`) that its centre is the grid's.
     at_end : tuple of str
         Networks of the two whose good region reaches the end of the grid on this axis: it may go
         on there, and its centre with it.
@@ -65,19 +63,17 @@ class Verdict:
     Attributes
     ----------
     variant : str
-        The network.
     threshold : float
         Of the good regions: a setting is good within so much of its network's best.
-    axes : dict of str to Shift
+    axes : dict of str to AxisVerdict
         By hyperparameter.
     both : str
         "keep" where the loss at the dense network's measured optimum is at most `tolerable`,
-        "retune" where it is more, each by a one-sided 95 % bound; "inconclusive" otherwise,
-        without an interval, and in place of "keep" where the edge of the network's own grid is
-        better than its inside, by `MARGIN`, in half of the draws or more: the loss is then only
-        what this grid shows.
+        "retune" where it is more, each by a one-sided 95 % bound; "inconclusive" otherwise, without
+        draws, and in place of "keep" where `edge` holds.
     edge : bool
-        Whether that is so.
+        Whether the edge of the network's own grid is better than its inside, by `MARGIN`, in half
+        of the draws or more: the loss is then only what this grid shows.
     tolerable : float
         In the metric's unit.
     measured : float
@@ -93,7 +89,7 @@ class Verdict:
 
     variant: str
     threshold: float
-    axes: dict[str, Shift]
+    axes: dict[str, AxisVerdict]
     both: Answer
     edge: bool
     tolerable: float
@@ -112,9 +108,7 @@ def verdict(
     Parameters
     ----------
     analysis : StudyAnalysis
-        Of the dense network and this one.
     variant : str
-        The pruned network.
     threshold : float
         Of the good regions whose centres are compared, in the metric's unit.
     tolerable : float, default 0.5
@@ -124,64 +118,74 @@ def verdict(
     ----------
     Thesis, section 4.1.2 (shift) and 3.3.2 (risk); the rule goes beyond it.
     """
-    measured, _ = analysis.keeping(variant)
     edge = analysis.edge(variant, MARGIN * tolerable) >= 0.5
 
-    def of_loss(drawn: np.ndarray, errors: float) -> tuple[Answer, ...]:
-        sure = loss(*drawn.T, errors=errors)
-        if sure.at_least > tolerable:
+    def of_loss(drawn: np.ndarray, errors: float = ERRORS) -> tuple[Answer, ...]:
+        bounds = loss(drawn[:, 0], drawn[:, 1], errors)
+        if bounds.at_least > tolerable:
             return ("retune",)
-        return ("keep" if sure.at_most <= tolerable and not edge else "inconclusive",)
+        return ("keep" if bounds.at_most <= tolerable and not edge else "inconclusive",)
 
-    def of_shift(drawn: np.ndarray, errors: float) -> tuple[Answer, ...]:
-        return tuple(answer(interval(moved, errors)) for moved in drawn.T)
+    def losses(drawn: StudyAnalysis) -> np.ndarray | None:
+        pair = drawn.loss_draws(variant)
+        return None if pair is None else np.column_stack(pair)
 
-    gaps = _settled(analysis, lambda one: _gaps(one, variant), of_loss)
-    drawn, interpolated = shift_draws(analysis, variant, threshold)
-    pair = [analysis.landscapes[name] for name in (analysis.dense, variant)]
-    ends = [one.at_end(one.roi(threshold)) for one in pair]
-    number = len(pair[0].axes)
-    moved, answers = [UNKNOWN] * number, ("inconclusive",) * number
-    if drawn is not None:
-        drawn = _settled(
-            analysis, lambda one: shift_draws(one, variant, threshold)[0][:, :number], of_shift
-        )
-        moved, answers = [interval(one) for one in drawn.T], of_shift(drawn, ERRORS)
-    axes = {}
-    for axis, one, said in zip(pair[0].axes, moved, answers, strict=True):
-        at_end = [one.variant for one, found in zip(pair, ends, strict=True) if axis in found]
-        axes[axis] = Shift(said, one, tuple(at_end), interpolated)
-    here, there = common_points(*pair)
-    good = pair[0].inside(threshold)[here]
-    still = int(pair[1].inside(threshold)[there][good].sum())
+    dense, pruned = analysis.landscapes[analysis.dense], analysis.landscapes[variant]
+    gaps = _settled(analysis, losses, of_loss)
+    in_dense, in_pruned = common_points(dense, pruned)
+    good = dense.inside(threshold)[in_dense]
     return Verdict(
         variant=variant,
         threshold=threshold,
-        axes=axes,
-        both="inconclusive" if gaps is None else of_loss(gaps, ERRORS)[0],
+        axes=_axes(analysis, variant, threshold),
+        both="inconclusive" if gaps is None else of_loss(gaps)[0],
         edge=edge,
         tolerable=tolerable,
-        measured=measured,
+        measured=analysis.keeping(variant)[0],
         loss=NO_LOSS if gaps is None else loss(*gaps.T),
         second=analysis.lost(variant, 1),
         interpolated=analysis.interpolated(variant),
-        kept=(still, int(good.sum())),
+        kept=(int(pruned.inside(threshold)[in_pruned][good].sum()), int(good.sum())),
     )
 
 
 def answer(shift: Interval) -> Answer:
-    """What the interval of a shift says of one hyperparameter (`Shift.answer`)."""
+    """Verdict on one hyperparameter by the interval of its shift.
+
+    "keep" where it lies within `NEGLIGIBLE` of 0, "retune" where it lies wholly outside,
+    "inconclusive" otherwise and where it is NaN.
+    """
     # A step of the grid may be the limit itself.
-    if -NEGLIGIBLE - TOLERANCE <= shift.low and shift.high <= NEGLIGIBLE + TOLERANCE:
+    limit = NEGLIGIBLE + TOLERANCE
+    if -limit <= shift.low and shift.high <= limit:
         return "keep"
-    if shift.low > NEGLIGIBLE + TOLERANCE or shift.high < -NEGLIGIBLE - TOLERANCE:
-        return "retune"
-    return "inconclusive"
+    return "retune" if shift.low > limit or shift.high < -limit else "inconclusive"
 
 
-def _gaps(analysis: StudyAnalysis, variant: str) -> np.ndarray | None:
-    found = analysis.loss_draws(variant)
-    return None if found is None else np.column_stack(found)
+def _axes(analysis: StudyAnalysis, variant: str, threshold: float) -> dict[str, AxisVerdict]:
+    pair = [analysis.landscapes[name] for name in (analysis.dense, variant)]
+    ends = [landscape.at_end(landscape.roi(threshold)) for landscape in pair]
+    axes, interpolated = pair[0].axes, shift_draws(analysis, variant, threshold)[1]
+
+    def of_shift(drawn: np.ndarray, errors: float = ERRORS) -> tuple[Answer, ...]:
+        return tuple(answer(interval(shift, errors)) for shift in drawn.T)
+
+    def shifts_of(drawn: StudyAnalysis) -> np.ndarray | None:
+        found = shift_draws(drawn, variant, threshold)[0]
+        return None if found is None else found[:, : len(axes)]
+
+    drawn = _settled(analysis, shifts_of, of_shift)
+    if drawn is None:
+        drawn = np.full((1, len(axes)), np.nan)
+    return {
+        axis: AxisVerdict(
+            answer=of_shift(shift[:, None])[0],
+            shift=interval(shift),
+            at_end=tuple(net.variant for net, end in zip(pair, ends, strict=True) if axis in end),
+            interpolated=interpolated,
+        )
+        for axis, shift in zip(axes, drawn.T, strict=True)
+    }
 
 
 def _settled(
@@ -189,16 +193,16 @@ def _settled(
     draw: Callable[[StudyAnalysis], np.ndarray | None],
     answers: Callable[[np.ndarray, float], tuple[Answer, ...]],
 ) -> np.ndarray | None:
-    """Draws that settle what they answer: `BATCHES` times as many near a limit."""
+    """Draws that settle their answers: `BATCHES` times as many near a limit."""
     drawn = draw(analysis)
     if drawn is None or answers(drawn, ERRORS) == answers(drawn, -ERRORS):
         return drawn
     more = (draw(replace(analysis, batch=analysis.batch + k)) for k in range(1, BATCHES))
-    return np.concatenate([drawn, *(one for one in more if one is not None)])
+    return np.concatenate([drawn, *(batch for batch in more if batch is not None)])
 
 
 class Pooled(NamedTuple):
-    """What several networks say together.
+    """Verdict on several networks together.
 
     Attributes
     ----------
@@ -206,10 +210,10 @@ class Pooled(NamedTuple):
         Pruned networks with an interval of their shift.
     axes : dict of str to Interval
         Mean shift of networks like these, in decades (`hpstudy.analysis.pooling.pooled`).
-    answers : dict of str to Answer
-        By axis, by the rule of `Shift.answer`.
+    answers : dict of str to str
+        By axis, as `answer` decides.
     loss : Loss
-        Mean of the losses at the dense networks' measured optima; NaN where none is known.
+        Mean of the losses at the dense networks' measured optima; NaN where all are unknown.
     """
 
     networks: int
@@ -231,27 +235,27 @@ def pooled_verdict(studies: Iterable[tuple[StudyAnalysis, float]]) -> Pooled | N
     Pooled or None
         None where fewer than two networks have intervals.
     """
-    studies, shifts, gaps = list(studies), [], []
-    axes = next(iter(studies[0][0].landscapes.values())).axes
+    studies = list(studies)
+    groups: list[np.ndarray] = []
+    gaps: list[np.ndarray] = []
     for analysis, threshold in studies:
         drawn = [shift_draws(analysis, name, threshold)[0] for name in analysis.pruned]
-        drawn = [one for one in drawn if one is not None]
-        if drawn:
-            n = min(map(len, drawn))
-            shifts.append(np.stack([one[:n] for one in drawn], axis=-1))
-        found = (analysis.loss_draws(name) for name in analysis.pruned)
+        if known := [shift for shift in drawn if shift is not None]:
+            n = min(map(len, known))
+            groups.append(np.stack([shift[:n] for shift in known], axis=-1))
+        losses = (analysis.loss_draws(name) for name in analysis.pruned)
         # Draws of two studies come of the same random numbers, and are not to be paired.
-        gaps += [np.roll(gap, len(shifts), axis=1) for gap in found if gap is not None]
-    count = sum(one.shape[-1] for one in shifts)
+        gaps += [np.roll(pair, len(groups), axis=1) for pair in losses if pair is not None]
+    count = sum(group.shape[-1] for group in groups)
     if count < 2:
         return None
-    lost = NO_LOSS
+    mean_loss = NO_LOSS
     if gaps:
-        n = min(len(one[0]) for one in gaps)
-        lost = loss(*(np.mean([gap[k][:n] for gap in gaps], axis=0) for k in (0, 1)))
-    found = {axis: pooled(one[:, k] for one in shifts) for k, axis in enumerate(axes)}
-    answers = {axis: answer(one) for axis, one in found.items()}
-    return Pooled(count, found, answers, lost)
+        n = min(pair.shape[1] for pair in gaps)
+        mean_loss = loss(*np.mean([pair[:, :n] for pair in gaps], axis=0))
+    axes = next(iter(studies[0][0].landscapes.values())).axes
+    means = {axis: pooled(group[:, k] for group in groups) for k, axis in enumerate(axes)}
+    return Pooled(count, means, {axis: answer(mean) for axis, mean in means.items()}, mean_loss)
 
 
 def trainings(analysis: StudyAnalysis, variant: str) -> dict[str, dict[float, int | None]]:
@@ -260,22 +264,22 @@ def trainings(analysis: StudyAnalysis, variant: str) -> dict[str, dict[float, in
     Returns
     -------
     dict
-        "random" and "local" (`hpstudy.analysis.outcomes.Regret`) -> target -> trainings, None where no
-        number does; empty without a regret.
+        "random" and "local" (`hpstudy.analysis.outcomes.Regret`) -> target -> trainings, None where
+        no number does; empty without a regret.
     """
     regret = analysis.regret(variant)
     if regret is None:
         return {"random": {}, "local": {}}
     return {
-        way: {target: smallest_k(curve.estimate, target) for target in TARGETS}
-        for way, curve in regret._asdict().items()
+        search: {target: smallest_k(curve.estimate, target) for target in TARGETS}
+        for search, curve in regret._asdict().items()
     }
 
 
 def shift_draws(
     analysis: StudyAnalysis, variant: str, threshold: float
 ) -> tuple[np.ndarray | None, bool]:
-    """Shift of the good region's centre in each draw, where draws tell one.
+    """Shift of the good region's centre in each draw.
 
     The settings of a coarse grid may be too few for a region, and the centre of a region among
     random settings is partly theirs. Both surfaces are then interpolated to a lattice over the
@@ -284,19 +288,18 @@ def shift_draws(
     Returns
     -------
     drawn : ndarray of shape (n_draws, 2), or None
-        In decades along the axes (`hpstudy.analysis.shift.shifts`); None where nothing tells it
-        (`Shift.answer`).
+        In decades along the axes; None where it is unknown (`AxisVerdict.shift`).
     interpolated : bool
         Whether surfaces were interpolated.
     """
-    most = GRID ** (len(analysis.landscapes[variant].axes) / 2)
+    largest = GRID ** (len(analysis.landscapes[variant].axes) / 2)
     scattered = any(map(is_scattered, analysis.landscapes.values()))
     for lattice in (True,) if scattered else (False, True):
         if (pair := analysis.pair(variant, lattice)) is None or not pair.both.any():
             return None, False
         drawn = shifts(pair, threshold)
-        inside = [regions(one[:, pair.both], threshold) for one in (pair.dense, pair.other)]
-        if max(one.mean() for one in inside) > most:
+        inside = [regions(draws[:, pair.both], threshold) for draws in (pair.dense, pair.other)]
+        if max(region.mean() for region in inside) > largest:
             break
         if np.isfinite(drawn[:, 0]).mean() >= FITTED:
             return drawn, pair.interpolated

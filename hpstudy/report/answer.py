@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable
 
-from hpstudy.analysis import agreement, thesis_tables
+from hpstudy.analysis import thesis_tables
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import StudyResults
+from hpstudy.analysis.thesis_claims import VERDICTS, agreement
 from hpstudy.analysis.verdict import NEGLIGIBLE, TOLERABLE
 from hpstudy.config.words import interval_text, list_text, number_text, range_text
 from hpstudy.errors import count
@@ -106,7 +107,7 @@ def answer(studies: Iterable[StudyResults]) -> dict[str, str]:
     return {
         "left_out": _left_out(studies),
         "noise": number_text(_noise(analysis)),
-        "agreement": agreement.summary(told),
+        "agreement": _agreement(told),
         "telling": list_text(dict.fromkeys(one.title for one in told)),
         "risk_region": list_text(dict.fromkeys(roi_title(one.risk_threshold) for one in studies)),
         "risk_pruned": range_text(one.mean for name, one in risks if name != "unpruned"),
@@ -143,7 +144,7 @@ def facts(results: StudyResults) -> dict[str, str]:
         "corrected": interval_text(best.corrected),
         "noise": number_text(_noise(analysis)),
         "source": noise_source(analysis),
-        "agreement": agreement.summary([results]),
+        "agreement": _agreement([results]),
         "sampling": number_text(results.sampling_error()),
         "criterion": str(results.record["study"]["criterion"]),
         "points": f"{len(dense.points)}",
@@ -151,6 +152,12 @@ def facts(results: StudyResults) -> dict[str, str]:
         "replicates": f", and {len(replicates)} more near the best ones" if replicates else "",
         "warned": f"{warned} of {len(checks)}" if warned else "none",
     }
+
+
+def _agreement(studies: Iterable[StudyResults]) -> str:
+    counts = agreement(studies)["verdict"].value_counts()
+    agrees, differs, inconclusive = (counts.get(verdict, 0) for verdict in VERDICTS)
+    return f"agrees in {agrees}, differs in {differs} and is inconclusive in {inconclusive} cases"
 
 
 def noise_source(analysis: StudyAnalysis) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from hpstudy.analysis.agreement import agreement, by_claim
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.surrogate import DRAWS
+from hpstudy.analysis.thesis_claims import agreement, by_claim
 from hpstudy.errors import HpstudyError
 from hpstudy.plots._layout import show
 from hpstudy.plots.differencemaps import difference_caption, plot_differences
@@ -131,7 +131,7 @@ def show_claims(every: Iterable[StudyResults]) -> None:
     """Show of how many networks the intervals agree with each claim of the thesis, and which."""
     every = list(every)
     caption = "Networks of which a 95 % interval agrees with a claim of the thesis, or differs."
-    study_table(by_claim(every), caption, every, "Claims")
+    study_table(by_claim(agreement(every)), caption, every, "Claims")
     caption = f"The same, network by network. {VERDICTS}"
     study_table(agreement(every), caption, every, "Agreement")
 

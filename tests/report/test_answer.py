@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import synthetic
 
-from hpstudy.analysis import agreement
 from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.study_analysis import StudyAnalysis, best_row
@@ -272,7 +271,6 @@ def test_claims_are_held_against_the_studies_that_can_tell():
     once = study(name="once", rows=[row for row in rows(0.0) if row["seed"] == 1])
     told = answer.telling([still, once, elsewhere, moved])
     assert [one.name for one in told] == [still.name, "other"]
-    assert answer.answer(told)["agreement"] == agreement.summary(told)
 
 
 def test_first_page_shows_the_finished_studies_that_train_settings_several_times():

@@ -1,6 +1,5 @@
-"""Claims of the thesis are held against landscapes of known shape, each by the network it is of."""
+"""Claims of the thesis against landscapes of known shape, each by the network that it is of."""
 
-import re
 from functools import cache
 
 import numpy as np
@@ -9,20 +8,14 @@ import pytest
 import synthetic
 from scipy.stats import spearmanr
 
-from hpstudy.analysis import agreement
+from hpstudy.analysis import thesis_claims
 from hpstudy.analysis.intervals import Interval
-from hpstudy.analysis.region_claims import REGION_CLAIMS, families
-from hpstudy.analysis.risk_claims import RISK_CLAIMS
 from hpstudy.analysis.study_results import StudyResults
-from hpstudy.analysis.thesis_claims import (
-    AGREES,
-    DIFFERS,
-    INCONCLUSIVE,
-    above,
-    both_methods,
-    within,
-)
+from hpstudy.analysis.thesis_claims import VERDICTS, decide, families, measure
+from hpstudy.analysis.thesis_tables import claims
 
+AGREES, DIFFERS, INCONCLUSIVE = VERDICTS
+NAN = float("nan")
 STEPS = np.linspace(-1.0, 1.0, 9)
 X, Y = (side.ravel() for side in np.meshgrid(STEPS, STEPS, indexing="ij"))
 
@@ -61,37 +54,50 @@ def _study(model, name, scatter, roi, surfaces):
     return StudyResults(name, pd.DataFrame(rows), record)
 
 
-def claim(words):
-    """The one claim that has these words."""
-    (found,) = [one for one in (*REGION_CLAIMS, *RISK_CLAIMS) if words in one.text]
-    return found
+def asked(results):
+    """Rows of `claims` that are asked of a study, with whom each is made of."""
+    for claim in claims().itertuples():
+        if of := thesis_claims.asked_of(f"{claim.models}", claim.asked, results.model):
+            yield claim, of
 
 
 def verdicts(results, words):
-    """Variant -> verdict of that claim."""
-    return {one.variant: one.verdict for one in claim(words).ask(results)}
+    """Variant -> verdict of the one claim with these words that is asked of a study."""
+    (claim,) = [claim for claim, _ in asked(results) if words in claim.claim]
+    return {
+        measured.variant: decide(measured.value, claim.low, claim.high)
+        for measured in measure(results, claim)
+    }
 
 
 # --- rules ----------------------------------------------------------------------------------------
 
 
-def test_an_interval_decides_only_where_it_lies_wholly_on_one_side():
-    assert within(Interval(0.1, -0.3, 0.3), -0.3, 0.3) == AGREES
-    assert within(Interval(0.4, 0.31, 0.5), -0.3, 0.3) == DIFFERS
-    assert within(Interval(-0.4, -0.5, -0.31), -0.3, 0.3) == DIFFERS
-    assert within(Interval(0.2, 0.0, 0.31), -0.3, 0.3) == INCONCLUSIVE
-    assert above(Interval(0.2, 0.01, 0.4), 0) == AGREES
-    assert above(Interval(-0.2, -0.4, -0.01), 0) == DIFFERS
-    assert above(Interval(0.2, 0.0, 0.4), 0) == INCONCLUSIVE
-    unknown = Interval(*[float("nan")] * 3)
-    assert within(unknown, -1, 1) == above(unknown, 0) == INCONCLUSIVE
+@pytest.mark.parametrize(
+    ("low", "high", "limits", "expected"),
+    [
+        (-0.3, 0.3, (-0.3, 0.3), AGREES),
+        (0.31, 0.5, (-0.3, 0.3), DIFFERS),
+        (-0.5, -0.31, (-0.3, 0.3), DIFFERS),
+        (0.0, 0.31, (-0.3, 0.3), INCONCLUSIVE),
+        (0.01, 0.4, (0, NAN), AGREES),
+        (-0.4, -0.01, (0, NAN), DIFFERS),
+        (0.0, 0.4, (0, NAN), INCONCLUSIVE),
+        (-0.4, -0.01, (NAN, 0), AGREES),
+        (-0.4, 0.0, (NAN, 0), INCONCLUSIVE),
+        (NAN, NAN, (-1, 1), INCONCLUSIVE),
+        (NAN, NAN, (NAN, 1), INCONCLUSIVE),
+    ],
+)
+def test_interval_decides_only_where_it_lies_wholly_on_one_side(low, high, limits, expected):
+    assert decide(Interval((low + high) / 2, low, high), *limits) == expected
 
 
-def test_methods_are_compared_at_the_same_ratio():
-    names = ["uniform-0.6", "uniform-0.2", "nonuniform-0.2", "mine", "nonuniform-0.4"]
-    assert list(both_methods(names)) == [
-        ("Non-uniform less uniform, 20 %", "uniform-0.2", "nonuniform-0.2")
-    ]
+@pytest.mark.parametrize("claim", [*claims().itertuples()], ids=lambda claim: claim.measure)
+def test_limits_stand_in_the_words_of_a_claim(claim):
+    words = claim.claim.replace("Three quarters", "75").replace("Half", "50")
+    limits = {f"{abs(x):g}" for x in (claim.low, claim.high) if np.isfinite(x)} - {"0"}
+    assert limits <= set(words.split())
 
 
 # --- whose claim it is ----------------------------------------------------------------------------
@@ -106,16 +112,17 @@ def test_methods_are_compared_at_the_same_ratio():
         ("after uniform than", "mobilenetv2", ("mobilenetv2-shallow", "resnet56", "my-network")),
     ],
 )
-def test_a_claim_of_one_network_is_asked_of_this_network_only(words, model, others):
-    assert claim(words).of(model) is not None
-    assert [claim(words).of(other) for other in others] == [None] * len(others)
+def test_claim_of_one_network_is_asked_of_this_network_only(words, model, others):
+    (claim,) = [row for row in claims().itertuples() if words in row.claim]
+    assert thesis_claims.asked_of(claim.models, claim.asked, model) is not None
+    assert not any(thesis_claims.asked_of(claim.models, claim.asked, name) for name in others)
 
 
-def test_the_outlier_is_not_asked_of_a_resnet20_whose_variant_has_its_name():
+def test_outlier_is_not_asked_of_a_resnet20_whose_variant_has_its_name():
     same = bowl(along=0.5)
-    found = agreement.agreement([study("resnet20", nonuniform_02=same)])
-    assert not found["claim"].str.contains("outlier").any()
-    shifts = found[found["claim"].str.contains("centre shifts")]
+    table = thesis_claims.agreement([study("resnet20", nonuniform_02=same)])
+    assert not table["claim"].str.contains("outlier").any()
+    shifts = table[table["claim"].str.contains("centre shifts")]
     assert set(shifts["of"]) == {"ResNet-56 (relative)"} and len(shifts) == 2
 
 
@@ -125,11 +132,11 @@ def test_the_outlier_is_not_asked_of_a_resnet20_whose_variant_has_its_name():
         ("resnet56", "ResNet-56"),
         ("resnet20", "ResNet-56 (relative)"),
         ("mobilenetv2-shallow", "MobileNetV2 (relative)"),
-        ("my-network", "MobileNetV2, ResNet-56 and ResNet-50 (another network)"),
+        ("my-network", "MobileNetV2, ResNet-56, ResNet-50 (another network)"),
     ],
 )
-def test_a_claim_of_all_networks_is_asked_of_others_that_are_marked(model, of):
-    assert claim("The learning rate of").of(model) == of
+def test_claim_of_all_networks_is_asked_of_others_that_are_marked(model, of):
+    assert thesis_claims.asked_of("mobilenetv2 resnet56 resnet50", "of all", model) == of
 
 
 # --- section 4.1 ----------------------------------------------------------------------------------
@@ -144,7 +151,7 @@ def test_a_claim_of_all_networks_is_asked_of_others_that_are_marked(model, of):
         (0.25, 0.25, (AGREES, AGREES)),
     ],
 )
-def test_the_two_hyperparameters_shift_separately(lr, weight_decay, expected):
+def test_two_hyperparameters_shift_separately(lr, weight_decay, expected):
     # Steep on both sides, so that the region ends within the grid.
     round_ = {"along": 5.0, "across": 5.0}
     moved = study(unpruned=bowl(**round_), uniform_06=bowl(lr, weight_decay, **round_))
@@ -152,7 +159,7 @@ def test_the_two_hyperparameters_shift_separately(lr, weight_decay, expected):
     assert [one["uniform-0.6"] for one in found] == list(expected)
 
 
-def test_a_region_as_large_as_the_grid_has_no_place_of_its_own():
+def test_region_as_large_as_the_grid_has_no_place_of_its_own():
     # Both networks are best far apart, but all settings lie within 20 points of the best.
     wide = study(roi=(0.5, 20.0), uniform_06=bowl(0.75, -0.75))
     for words in ("The learning rate of", "The weight decay of", "length changes", "width changes"):
@@ -162,8 +169,9 @@ def test_a_region_as_large_as_the_grid_has_no_place_of_its_own():
 def test_settings_of_one_network_only_leave_a_shift_open():
     whole = study(uniform_06=bowl())
     cut = whole.table[(whole.table["variant"] != "unpruned") | (whole.table["weight_decay"] > 7e-4)]
-    (said,) = claim("The weight decay of").ask(StudyResults("cut", cut, whole.record))
-    assert said.verdict == INCONCLUSIVE and "lone settings" in said.because
+    table = thesis_claims.agreement([StudyResults("cut", cut, whole.record)])
+    (row,) = table[table["claim"].str.contains("weight decay of")].itertuples()
+    assert row.lone > 0 and row.verdict == INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -208,18 +216,19 @@ def test_families_are_less_alike_than_the_networks_of_one():
     same = study("mobilenetv2-shallow", "same", **networks)
     moved = dict.fromkeys(networks, bowl(0.5, 0.5))
     far = study("mobilenetv2-shallow", "far", **moved)
-    assert families(one, far)[1].verdict == AGREES
-    assert families(one, same)[1].verdict == INCONCLUSIVE
+    assert families(one, far)[1].value.low > 0
+    assert families(one, same)[1].value.low <= 0
     assert families(one, study("resnet56", "deeper", **networks)) is None
-    (row,) = agreement.agreement([one, far]).query("study == 'one and far'").to_dict("records")
-    assert row["of"] == "ResNet-56 (relative) and MobileNetV2 (relative)"
+    table = thesis_claims.agreement([one, far])
+    (row,) = table[table["study"] == "one and far"].itertuples()
+    assert row.of == "ResNet-56 (relative) and MobileNetV2 (relative)" and row.verdict == AGREES
 
 
 def test_top5_is_asked_where_a_table_has_it():
-    assert verdicts(study(uniform_06=bowl()), "top-5") == {}
+    assert verdicts(study("resnet50", uniform_06=bowl()), "top-5") == {}
     # Top-5 accuracies whose order is that of the top-1 accuracies, or of another landscape.
     for other, verdict in ((bowl(), AGREES), (bowl(0.5, 0.5), DIFFERS)):
-        whole = study(uniform_06=bowl())
+        whole = study("resnet50", uniform_06=bowl())
         both = whole.table.assign(top5=95 + (np.tile(np.repeat(other, 2), 2) - 90) / 10)
         found = verdicts(StudyResults("both", both, whole.record), "top-5")
         assert found == {"unpruned": verdict, "uniform-0.6": verdict}
@@ -228,7 +237,7 @@ def test_top5_is_asked_where_a_table_has_it():
 @pytest.mark.parametrize(("lower", "verdict"), [(0.0, AGREES), (2.0, DIFFERS), (-2.0, DIFFERS)])
 def test_methods_cost_the_same_accuracy(lower, verdict):
     found = study(uniform_02=bowl(top=85.0), nonuniform_02=bowl(top=85.0 - lower))
-    assert verdicts(found, "same accuracy") == {"Non-uniform less uniform, 20 %": verdict}
+    assert verdicts(found, "same accuracy") == {"nonuniform-0.2": verdict}
 
 
 # --- section 4.2 ----------------------------------------------------------------------------------
@@ -259,37 +268,32 @@ def test_relative_risk_lies_between_the_thesis_values():
 def test_risk_of_mobilenetv2_is_less_after_uniform_pruning():
     words, far = "after uniform than", bowl(0.4, 0.4)
     found = study("mobilenetv2", uniform_06=bowl(), nonuniform_06=far)
-    assert verdicts(found, words) == {"Non-uniform less uniform, 60 %": AGREES}
+    assert verdicts(found, words) == {"nonuniform-0.6": AGREES}
     found = study("mobilenetv2", uniform_06=far, nonuniform_06=bowl())
-    assert verdicts(found, words) == {"Non-uniform less uniform, 60 %": DIFFERS}
+    assert verdicts(found, words) == {"nonuniform-0.6": DIFFERS}
 
 
 def test_risk_depends_on_neither_the_ratio_nor_the_method():
     far = bowl(0.4, 0.4)
     found = study(uniform_06=bowl(), uniform_02=far, nonuniform_06=far, nonuniform_02=far)
     assert verdicts(found, "on the ratio") == {
-        "Uniform, 20 % less 60 %": DIFFERS,
-        "Non-uniform, 20 % less 60 %": AGREES,
+        "uniform-0.2": DIFFERS,
+        "nonuniform-0.2": AGREES,
     }
     assert verdicts(found, "on the method") == {
-        "Non-uniform less uniform, 60 %": DIFFERS,
-        "Non-uniform less uniform, 20 %": AGREES,
+        "nonuniform-0.6": DIFFERS,
+        "nonuniform-0.2": AGREES,
     }
 
 
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def test_the_tables_count_what_was_found():
-    studies = [study(uniform_06=bowl()), study(name="other", uniform_06=bowl(0.5, 0.5))]
-    found, counted = agreement.agreement(studies), agreement.by_claim(studies)
-    assert list(counted) == ["claim", "section", "of", AGREES, DIFFERS, INCONCLUSIVE]
-    assert counted[[AGREES, DIFFERS, INCONCLUSIVE]].to_numpy().sum() == len(found)
-    assert counted["claim"].tolist() == found["claim"].drop_duplicates().tolist()
-    totals = found["verdict"].value_counts()
-    assert agreement.summary(studies) == (
-        f"agrees in {totals[AGREES]} cases, differs in {totals[DIFFERS]} and is inconclusive in "
-        f"{totals[INCONCLUSIVE]}"
+def test_counts_are_those_of_the_rows():
+    table = thesis_claims.agreement(
+        [study(uniform_06=bowl()), study(name="other", uniform_06=bowl(0.5, 0.5))]
     )
-    number = r"[−\d.]+ \([−\d.]+ to [−\d.]+\)|–"
-    assert all(re.fullmatch(number, cell) for cell in found["because"])
+    counts = thesis_claims.by_claim(table)
+    assert list(counts) == ["section", "claim", "of", *VERDICTS]
+    assert counts[list(VERDICTS)].sum().to_dict() == table["verdict"].value_counts().to_dict()
+    assert counts["claim"].tolist() == table["claim"].drop_duplicates().tolist()
