@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 from common import machine, markdown
 
-from hpstudy.analysis.intervals import ellipses, regions
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.study_analysis import StudyAnalysis, best_row
+from hpstudy.analysis.regions import fit_ellipses, roi
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.training.device import cores
 
 SHIFTS = (0.0, 0.2, 0.5)
@@ -162,35 +162,35 @@ def simulate(number: int, setting: Setting, threshold: float = THRESHOLD) -> Ite
     pair = world(setting, np.random.default_rng([number, *map(ord, str(setting))]))
     analysis = StudyAnalysis(landscapes(pair.table))
     dense, other = analysis.landscapes.values()
-    true = [truth(one.places) for truth, one in zip(pair.truths, (dense, other), strict=True)]
+    true = [truth(one.logs) for truth, one in zip(pair.truths, (dense, other), strict=True)]
     drawn = analysis.draws(dense.variant)
     ends = np.quantile(drawn, (0.025, 0.975), axis=0)
     yield row(
         "every point", np.mean((ends[0] <= true[0]) & (true[0] <= ends[1])), *np.nan * ends[:, 0]
     )
 
-    kept = best_row(dense)
+    kept = dense.best_row
     yield row("value at the measured best", true[0][kept], *ends[:, kept])
-    lost = analysis.lost(other.variant)
-    at_kept = float(pair.truths[1](dense.places[[kept]])[0])
+    lost = analysis.transfer_regret(other.variant)
+    at_kept = float(pair.truths[1](dense.logs[[kept]])[0])
     yield row("loss of keeping, at most", max(true[1].max() - at_kept, 0), 0.0, lost.at_most)
     yield row("loss of keeping, at least", max(true[1].max() - at_kept, 0), lost.at_least, np.inf)
 
     shape = analysis.shape(dense.variant, threshold)
-    exact = ellipses(dense.places, regions(true[0][None], threshold))
+    exact = fit_ellipses(dense.logs, roi(true[0][None], threshold))
     yield row("length", exact.length[0], *shape.length[1:])
     yield row("width", exact.width[0], *shape.width[1:])
     yield row("centre, lr", exact.first[0], *shape.first[1:])
     yield row("centre, weight decay", exact.second[0], *shape.second[1:])
 
     both = analysis.pair(other.variant)
-    here, there = (truth(both.places) for truth in pair.truths)
-    centres = [ellipses(both.places, regions(one[None], threshold)) for one in (here, there)]
-    shift = analysis.movement(other.variant, threshold).shift
+    here, there = (truth(both.logs) for truth in pair.truths)
+    centres = [fit_ellipses(both.logs, roi(one[None], threshold)) for one in (here, there)]
+    shift = analysis.shift(other.variant, threshold).shift
     yield row("shift, lr", centres[1].first[0] - centres[0].first[0], *shift.first[1:])
     wd = centres[1].second[0] - centres[0].second[0]
     yield row("shift, weight decay", wd, *shift.second[1:])
-    inside = regions(here[None], threshold)[0]
+    inside = roi(here[None], threshold)[0]
     mean = float((there.max() - there[inside]).mean())
     risk = analysis.risk(other.variant, threshold).mean
     yield row("mean risk, at most", mean, 0.0, risk.high)

@@ -41,7 +41,7 @@ def held_out(whole: Landscape, out: tuple[int, ...], runs: pd.DataFrame) -> Iter
         if at not in place or values.isna().any():
             continue
         row = place[at]
-        deviation = surrogate.noise * surrogate.runs.scale[row] / len(values) ** 0.5
+        deviation = surrogate.noise * surrogate.noise_model.scale[row] / len(values) ** 0.5
         predicted = drawn[:, row] + effect + deviation * generator.standard_normal(DRAWS)
         low, high = np.quantile(predicted, (0.025, 0.975))
         yield {

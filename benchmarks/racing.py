@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from common import machine, markdown
 
-from hpstudy.analysis.ellipse import confidence_ellipse
+from hpstudy.analysis.regions import fit_ellipse
 from hpstudy.config.grid import Grid, Point
 from hpstudy.training import early_stopping as racing
 from hpstudy.training.early_stopping import Race
@@ -119,7 +119,7 @@ def compare(table: pd.DataFrame, prior: Point, threshold: float, rule: Rule) -> 
             true, found = region(full, width), region(left, width)
             row[f"{width}-ROI"] = f"{len(true)}, {len(true - found)} lost, {len(found - true)} new"
             row[f"same, {width}"] = 1 - len(true ^ found) / len(one)
-        ends = [confidence_ellipse(*zip(*region(v, 1.0), strict=True)) for v in (full, left)]
+        ends = [fit_ellipse(np.log10(list(region(v, 1.0)))) for v in (full, left)]
         row["centre moved"] = math.dist(ends[0].centre, ends[1].centre) if all(ends) else math.nan
         inside = list(region(dense, 0.5))
         risks = [v.max() - v.reindex(inside).mean() for v in (full, left)]

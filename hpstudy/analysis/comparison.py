@@ -5,14 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hpstudy.analysis.grid_checks import warnings
+from hpstudy.analysis.grid_checks import GridWarning, Kind, grid_warnings
 from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.levels import metric_of
 from hpstudy.analysis.risk import risks
 from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.run_tables.options import parse_axes, parse_columns
-from hpstudy.analysis.shift import Movement
+from hpstudy.analysis.shift import LandscapeShift
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.verdict import TOLERABLE, Pooled, Verdict, pooled_verdict, trainings, verdict
 from hpstudy.errors import HpstudyError
@@ -115,7 +114,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
             for name, one in risks(found, tolerable).items()
         },
         "movement": {
-            name: {str(float(x)): _movement(analysis.movement(name, x), runs.axes) for x in roi}
+            name: {str(float(x)): _movement(analysis.shift(name, x), runs.axes) for x in roi}
             for name in analysis.pruned
         },
         "regret": {name: _regret(analysis, name) for name in analysis.pruned},
@@ -127,7 +126,6 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
 def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> dict:
     """Entry of one network under "landscapes"."""
     landscape, best = analysis.landscapes[name], analysis.best(name)
-    metric = metric_of(landscape)
     surrogate = analysis.surrogates.get(name)
     deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
     return {
@@ -137,24 +135,24 @@ def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> di
         "best": _finite(landscape.sign * landscape.best),
         "best_at": {axis: _finite(at) for axis, at in landscape.best_at.items()},
         "ties": landscape.ties,
-        "best_corrected": _interval(metric.levels(best.corrected)),
+        "best_corrected": _interval(best.corrected.scaled(landscape.sign)),
         "best_bias": _finite(best.bias),
         "on_edge": landscape.on_edge,
         "noise": {
             "std": surrogate and _finite(surrogate.noise),
             "replicates_std": _finite(deviation),
             "replicates_degrees": degrees,
-            "growth": surrogate and list(surrogate.runs.growth),
-            "shared_by_seeds": surrogate and _finite(surrogate.runs.shared),
+            "growth": surrogate and list(surrogate.noise_model.growth),
+            "shared_by_seeds": surrogate and _finite(surrogate.noise_model.shared),
         },
         "roi": {str(float(threshold)): _region(analysis, name, threshold) for threshold in roi},
         "warnings": [
             {
                 "kind": one.kind,
-                "sentence": one.sentence,
+                "sentence": warning_sentence(one),
                 "cells": one.cells.to_dict(orient="records"),
             }
-            for one in warnings(landscape, roi)
+            for one in grid_warnings(landscape, roi)
         ],
     }
 
@@ -188,7 +186,7 @@ def _region(analysis: StudyAnalysis, name: str, threshold: float) -> dict:
     }
 
 
-def _movement(moved: Movement | None, axes: tuple[str, ...]) -> dict | None:
+def _movement(moved: LandscapeShift | None, axes: tuple[str, ...]) -> dict | None:
     """Entry of one threshold under "movement"."""
     if moved is None:
         return None
@@ -201,12 +199,12 @@ def _movement(moved: Movement | None, axes: tuple[str, ...]) -> dict | None:
         "jaccard": _finite(moved.overlap.measured),
         "jaccard_by_noise": _interval(moved.overlap.expected),
         "jaccard_p": _finite(moved.overlap.p),
-        "shift": _finite(moved.shift.measured),
-        "shift_interval": _interval(moved.shift.distance),
+        "shift": _finite(moved.centre.measured),
+        "shift_interval": _interval(moved.centre.distance),
         "shift_components": [
-            _interval(side) for side in (moved.shift.first, moved.shift.second)[: len(axes)]
+            _interval(side) for side in (moved.centre.first, moved.centre.second)[: len(axes)]
         ],
-        "shift_p": _finite(moved.shift.p),
+        "shift_p": _finite(moved.centre.p),
         "ellipse_overlap": _interval(moved.ellipse_overlap),
     }
 
@@ -268,3 +266,38 @@ def _interval(value: Interval) -> list[float] | None:
 def _finite(value: float) -> float | None:
     """Value itself, or None for NaN, which JSON has no word for."""
     return value if math.isfinite(value) else None
+
+
+_SENTENCES = {
+    Kind.NO_VALUE: "No setting has a value, so there is neither an optimum nor a region.",
+    Kind.OPTIMUM_ON_EDGE: "The best setting has {ends} that was tried: a better one may lie "
+    "beyond.",
+    Kind.REGION_ON_EDGE: "The region within {threshold:g} of the best reaches {ends} that was "
+    "tried: it may go on beyond.",
+    Kind.FEW_POINTS: "The region within {threshold:g} of the best has too few settings for an "
+    "ellipse: {points}, and {at_zero} at a value of 0.",
+    Kind.COARSE: "The region within {threshold:g} of the best is {width:.2g} decades wide, less "
+    "than two steps of the grid ({step:.2g} each): its ellipse may show the grid.",
+    Kind.DIVERGED: "{runs} of {all_runs} runs diverged{where}.",
+    Kind.STOPPED: "At {points} of {all_points} settings runs were stopped early, as they could not "
+    "reach the region of interest; these settings have no value.",
+    Kind.MISSING: "The grid has gaps: {cells} settings without a result among those that have one.",
+    Kind.FOR_ZERO: "The lowest {axis} ({value:.3g}) lies {decades:.2g} decades below the next one "
+    "({next:.3g}), more than two steps of the grid: if it stands for 0, write 0.",
+    Kind.SCATTERED: "Most of the {points} settings are scattered instead of on a grid: edges are "
+    "those of the tried range, and no settings to add are proposed.",
+}
+
+
+def warning_sentence(warning: GridWarning) -> str:
+    """Sentence of a warning, under "sentence" of `hpstudy compare --json`."""
+    numbers = {**warning.numbers, "cells": len(warning.cells)}
+    if ends := numbers.get("ends"):
+        numbers["ends"] = " and ".join(f"the {side} {axis} ({at:.3g})" for axis, side, at in ends)
+    if ranges := numbers.get("range"):
+        numbers["where"] = "".join(
+            f", {axis} {'from' if high is None else 'up to'} {low if high is None else high:.3g}"
+            for axis, (low, high) in ranges.items()
+            if (low, high) != (None, None)
+        )
+    return _SENTENCES[warning.kind].format_map({"where": "", **numbers})

@@ -1,4 +1,4 @@
-"""A table of runs as landscapes over one or two hyperparameters: optimum, region of interest."""
+"""A table of runs as landscapes over one or two hyperparameters: settings, optimum, region."""
 
 import math
 from dataclasses import dataclass
@@ -7,18 +7,17 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from hpstudy.analysis.ellipse import Ellipse, confidence_ellipse
-from hpstudy.config.grid import AXES
+from hpstudy.analysis.intervals import Array, Mask, Rows
+from hpstudy.analysis.regions import Ellipse, fit_ellipse, roi
+from hpstudy.config.grid import AXES, TOLERANCE, setting_key
 from hpstudy.errors import HpstudyError, unknown
 
-# Means over seeds that are equal on paper differ in the last bits; so does `best - threshold`.
-TOLERANCE = 1e-9
-# Columns of `Landscape.points` beside its axes.
+# Columns of `Landscape.points` in addition to its axes.
 FIELDS = ("value", "std", "seeds", "diverged", "stopped")
 GOALS = ("maximize", "minimize")
 # Metrics of this project's own tables, which are in percent.
 PERCENTAGES = ("top1", "best_top1", "top5")
-# Columns of tables that are no hyperparameters.
+# Columns of tables that are not hyperparameters.
 RESERVED = ("variant", "seed", "state", "top1", "top5", "best_top1", *FIELDS)
 
 
@@ -30,26 +29,23 @@ class Landscape:
     Attributes
     ----------
     variant : str
-        The network: "unpruned", "uniform-0.6", ...
+        Name of the network: "unpruned", "uniform-0.6", ...
     metric : str
-        Column the values come from.
-    points : DataFrame of shape (n_points, 5 + n_axes)
-        The axes and value, std, seeds, diverged, stopped. One row per setting, sorted by the
-        first axis, then the second. `value` is the mean over seeds, in the metric's unit, and
-        oriented so that larger is better: minus the metric where the goal is to minimize it. It is
-        NaN where any seed has none. `std` is the sample standard deviation (n - 1) over seeds; NaN
-        for a single seed. `seeds` counts the runs; `diverged` and `stopped` are the shares of
-        them, in [0, 1], that diverged and that were stopped early because they could not reach
-        the region of interest.
-    axes : tuple of str, default ("lr", "weight_decay")
-        Columns of the hyperparameters, one or two, all logarithmic: the one drawn upwards, then
-        the one drawn across. A value may be 0, which has no place on the axis.
-    goal : str, optional
-        "maximize" or "minimize": which values of the metric are better. If not given it is
-        maximized, unless its name says that it is a loss.
-    ceiling : float, optional
-        Best value that the metric can have, oriented as `value` is: 100 for accuracies in
-        percent, 0 for errors; infinite where there is none.
+        Column that the values come from.
+    points : DataFrame of shape (n_points, n_axes + 5)
+        One row per setting, sorted by the axes: the axes and value, std, seeds, diverged, stopped.
+        `value` is the mean over seeds in the metric's unit, negated where the goal is to minimize
+        it, so that larger is better; NaN where any seed has none. `std` is the sample standard
+        deviation over seeds; NaN for a single seed. `seeds` counts the runs; `diverged` and
+        `stopped` are the shares of them, in [0, 1], that diverged and that were stopped early.
+    axes : tuple of str
+        One or two hyperparameters: the one drawn upwards, then the one drawn across. Axes are
+        logarithmic; a value of 0 has no place on them.
+    goal : str
+        "maximize" or "minimize".
+    ceiling : float
+        Best possible value, oriented as `value` is: 100 for accuracies in percent, 0 for errors;
+        infinite where there is none.
     singles : DataFrame of shape (n_runs, 3), optional
         The runs behind the means: point (row of `points`), seed, and value, oriented alike. None
         where only means are known.
@@ -65,11 +61,28 @@ class Landscape:
 
     @property
     def sign(self) -> int:
-        """What turns `value` into the metric itself: 1, or -1 where the goal is to minimize."""
+        """Factor from `value` to the metric: 1, or -1 where the goal is to minimize."""
         return -1 if self.goal == "minimize" else 1
 
+    @property
+    def percent(self) -> bool:
+        """Whether the metric is in percent."""
+        return self.metric in PERCENTAGES or self.ceiling == 100.0
+
+    @property
+    def levels(self) -> pd.DataFrame:
+        """Copy of `points` with `value` in the metric's own unit and direction."""
+        # Adding 0.0 makes a zero of a negative zero.
+        return self.points.assign(value=self.sign * self.points["value"] + 0.0)
+
     @cached_property
-    def places(self) -> np.ndarray:
+    def values(self) -> Array:
+        """Column `value` of the points, of shape (n_points,)."""
+        values: Array = self.points["value"].to_numpy(float)
+        return values
+
+    @cached_property
+    def logs(self) -> Array:
         """Settings as log10, of shape (n_points, 2).
 
         NaN where a value is 0; the second column is 0 throughout where there is one axis.
@@ -79,30 +92,40 @@ class Landscape:
         return np.column_stack([logs, np.zeros((len(logs), 2 - logs.shape[1]))])
 
     @cached_property
-    def placed(self) -> np.ndarray:
-        """Which points have a place on all axes, of shape (n_points,): no value is 0."""
-        return np.isfinite(self.places).all(axis=1)
+    def placed(self) -> Mask:
+        """Which points have a place on all axes: no value is 0; of shape (n_points,)."""
+        return np.isfinite(self.logs).all(axis=1)
 
-    @property
-    def ties(self) -> int:
-        """Settings that measured exactly as well as the best one, which is not counted."""
-        return max(int((self.points["value"] >= self.best - TOLERANCE).sum()) - 1, 0)
-
-    @property
+    @cached_property
     def best(self) -> float:
         """Highest value f(theta*) of equation 3.3; NaN where no point has a value."""
         return float(self.points["value"].max())
 
     @property
+    def ties(self) -> int:
+        """Number of further settings that measured exactly as well as the best one."""
+        return max(int((self.values >= self.best - TOLERANCE).sum()) - 1, 0)
+
+    @property
     def best_at(self) -> dict[str, float]:
-        """Axis -> its value there; of ties the smallest on the first axis, then on the second.
+        """Values of the axes at the best; of ties the smallest on the first axis, then the second.
 
         NaN where no point has a value.
         """
-        top = self.points[self.points["value"] >= self.best - TOLERANCE]
-        if top.empty:
+        if math.isnan(self.best):
             return dict.fromkeys(self.axes, math.nan)
-        return {axis: float(top.iloc[0][axis]) for axis in self.axes}
+        return {axis: float(self.points[axis].iloc[self.best_row]) for axis in self.axes}
+
+    @property
+    def best_row(self) -> int:
+        """Row of `best_at` among the points."""
+        return int(np.flatnonzero(self.values >= self.best - TOLERANCE)[0])
+
+    def ranked_row(self, rank: int) -> int:
+        """Row of the point that measured best (rank 0), second best (1) and so on."""
+        others = self.points["value"].drop(index=self.points.index[self.best_row])
+        order = others.sort_values(ascending=False, kind="stable").index
+        return self.best_row if rank == 0 else int(self.points.index.get_loc(order[rank - 1]))
 
     @property
     def on_edge(self) -> bool:
@@ -122,26 +145,25 @@ class Landscape:
         settings : DataFrame
             Rows with the axes as columns, such as `roi` returns them.
         """
-        found = []
-        for axis in self.axes:
-            tried = self.points[axis]
-            ends = {tried.min(), tried.max()} - {0.0}
-            if settings[axis].isin(ends).any():
-                found.append(axis)
-        return found
+        return [axis for axis in self.axes if settings[axis].isin(self.ends(axis)).any()]
+
+    def ends(self, axis: str) -> set[float]:
+        """Least and greatest value of an axis; a least value of 0 is no end."""
+        tried = self.points[axis]
+        return {tried.min(), tried.max()} - {0.0}
 
     @property
     def runs(self) -> int:
-        """Runs of all points together."""
+        """Number of runs of all points together."""
         return int(self.points["seeds"].sum())
 
     @property
     def seeds(self) -> int:
-        """Most seeds at any point."""
+        """Greatest number of seeds at any point."""
         return int(self.points["seeds"].max())
 
-    def inside(self, threshold: float) -> np.ndarray:
-        """Which points lie in the region of interest: at most `threshold` below the best.
+    def in_roi(self, threshold: float) -> Mask:
+        """Which points lie in the region of interest (`hpstudy.config.grid.roi`).
 
         Parameters
         ----------
@@ -151,7 +173,6 @@ class Landscape:
         Returns
         -------
         ndarray of bool, shape (n_points,)
-            In the order of `points`; a point without a value is never in it.
 
         Raises
         ------
@@ -164,48 +185,69 @@ class Landscape:
         """
         if not (math.isfinite(threshold) and threshold >= 0):
             raise HpstudyError(f"a region of interest needs a threshold of 0 or more: {threshold}.")
-        return self.points["value"].to_numpy(float) >= self.best - threshold - TOLERANCE
+        return roi(self.values, threshold)
 
     def roi(self, threshold: float) -> pd.DataFrame:
-        """Region of interest (equation 3.3): the rows of `points` that are `inside`."""
-        return self.points[self.inside(threshold)].reset_index(drop=True)
+        """Rows of `points` in the region of interest."""
+        return self.points[self.in_roi(threshold)].reset_index(drop=True)
 
     def ellipse(self, threshold: float, multiple: float = 2.0) -> Ellipse | None:
         """Ellipse of the region of interest (section 3.3.1), or None below five points.
 
         Settings with a value of 0 are left out. With one axis its width is 0.
         """
-        inside = self.inside(threshold) & self.placed
-        return confidence_ellipse(*(10.0 ** self.places[inside]).T, multiple)
+        return fit_ellipse(self.logs[self.in_roi(threshold) & self.placed], multiple)
 
-    def grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def grid(self) -> tuple[Array, Array, Array]:
         """Values as a matrix for contour plots.
 
         Returns
         -------
-        first : ndarray of shape (n_first,)
-            Values of the first axis, increasing.
-        second : ndarray of shape (n_second,)
-            Values of the second axis, increasing.
+        first, second : ndarray of shape (n_first,), (n_second,)
+            Values of the axes, increasing.
         values : ndarray of shape (n_second, n_first)
-            Values in the metric's unit; NaN where not measured or without a value.
+            Values in the metric's unit; NaN where there is none.
         """
         square = self.points.pivot(index=self.axes[1], columns=self.axes[0], values="value")
         first, second = square.columns, square.index
         return first.to_numpy(float), second.to_numpy(float), square.to_numpy(float)
 
 
-def grid_values(values: pd.Series) -> pd.Series:
-    """Values, each replaced by the first one with its nine leading digits.
+def setting_keys(values: pd.Series) -> pd.Series:
+    """Keys of values of one axis (`hpstudy.config.grid.setting_key`)."""
+    return values.map(setting_key)
 
-    So 0.1 and 0.1000000001 are one grid point, and keep a value that the table holds.
+
+def unify_settings(values: pd.Series) -> pd.Series:
+    """Values of one axis, each replaced by the first that is the same but for rounding."""
+    return values.groupby(setting_keys(values)).transform("first")
+
+
+def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
+    """Rows of two landscapes' points that are one setting at which both have a value.
+
+    Returns
+    -------
+    dense_rows, rows : ndarray of int, shape (n_common,)
+        In the order of the first landscape's points.
+
+    Raises
+    ------
+    HpstudyError
+        If the two have different axes.
     """
-    return values.groupby(nine_digits(values)).transform("first")
-
-
-def nine_digits(values: pd.Series) -> pd.Series:
-    """Text of nine significant digits, equal for values that only floats make differ."""
-    return values.map(lambda value: f"{value:.9g}")
+    if dense.axes != landscape.axes:
+        raise HpstudyError(
+            f"{dense.variant!r} lies over {' x '.join(dense.axes)}, {landscape.variant!r} over "
+            f"{' x '.join(landscape.axes)}; only landscapes over the same axes are compared."
+        )
+    keys = [
+        pd.MultiIndex.from_arrays([setting_keys(one.points[axis]) for axis in one.axes])
+        for one in (dense, landscape)
+    ]
+    rows = keys[1].get_indexer(keys[0])
+    both = ~np.isnan(dense.values) & ~np.isnan(landscape.values[rows]) & (rows >= 0)
+    return np.flatnonzero(both), rows[both]
 
 
 def landscapes(
@@ -230,13 +272,13 @@ def landscapes(
     dense : str, default "unpruned"
         Variant of the dense network.
     axes : tuple of str, default ("lr", "weight_decay")
-        Columns of one or two hyperparameters, as `Landscape.axes`; 0 or positive, and finite.
+        Columns of one or two hyperparameters, finite and at least 0.
     goal : str, optional
-        "maximize" or "minimize": which values of the metric are better. If not given it is
-        maximized, unless its name says that it is a loss.
+        "maximize" or "minimize". If not given the metric is maximized, unless its name says that
+        it is a loss.
     ceiling : float, optional
-        Best value that the metric can have, in the metric's own unit: 100 for accuracies in
-        percent, 0 for an error. If not given there is none, but for top1, best_top1 and top5.
+        Best possible value in the metric's own unit: 100 for accuracies in percent, 0 for an
+        error. If not given there is none, except for top1, best_top1 and top5.
 
     Returns
     -------
@@ -246,8 +288,8 @@ def landscapes(
     Raises
     ------
     HpstudyError
-        If a column or the dense network is missing, the goal is none, or is not given for a loss,
-        or a value of an axis is negative or not finite.
+        If a column or the dense network is missing, the goal is invalid, or is not given for a
+        loss, or a value of an axis is negative or not finite.
 
     References
     ----------
@@ -265,16 +307,16 @@ def landscapes(
     sign = -1.0 if goal == "minimize" else 1.0
     if ceiling is None:
         ceiling = 100.0 if metric in PERCENTAGES else sign * math.inf
-    variants = [str(name) for name in table["variant"].unique()]
-    if dense not in variants:
-        raise unknown("variant for the dense network", dense, variants)
+    names = table["variant"].astype(str)
+    if dense not in set(names):
+        raise unknown("variant for the dense network", dense, names.unique())
     value = sign * table[metric].astype(float)
-    stopped = _truths(table, "stopped", pd.Series(False, index=table.index))
-    diverged = _truths(table, "diverged", value.isna() & ~stopped)
+    stopped = _flags(table, "stopped", pd.Series(False, index=table.index))
+    diverged = _flags(table, "diverged", value.isna() & ~stopped)
     runs = pd.DataFrame(
         {
-            "variant": table["variant"].astype(str),
-            **{axis: grid_values(_checked(table[axis].astype(float))) for axis in axes},
+            "variant": names,
+            **{axis: unify_settings(_hyperparameter(table[axis])) for axis in axes},
             "seed": table["seed"] if "seed" in table else 0,
             "value": value,
             "diverged": diverged.astype(float),
@@ -284,18 +326,17 @@ def landscapes(
     means = {"std", "runs"} <= set(table.columns)
     if means:
         runs = runs.assign(std=table["std"].astype(float), runs=table["runs"].astype(int))
-    order = [dense] + [name for name in variants if name != dense]
-    networks = {name: runs[runs["variant"] == name] for name in order}
-    found = {}
-    for name, one in networks.items():
-        points = _means(one, axes) if means else _points(one, axes)
-        singles = None if means or "seed" not in table else _singles(one, points, axes)
-        found[name] = Landscape(name, metric, points, axes, goal, sign * ceiling, singles)
-    return found
+    result = {}
+    for name in dict.fromkeys([dense, *names]):
+        own = runs[runs["variant"] == name]
+        points = _from_means(own, axes) if means else _from_runs(own, axes)
+        singles = None if means or "seed" not in table else _singles(own, points, axes)
+        result[name] = Landscape(name, metric, points, axes, goal, sign * ceiling, singles)
+    return result
 
 
 def check_axes(axes: tuple[str, ...]) -> None:
-    """Refuse axes that are not one or two columns, or that bear the name of no hyperparameter.
+    """Refuse axes that are not one or two columns, or that cannot be hyperparameters.
 
     Raises
     ------
@@ -309,20 +350,21 @@ def check_axes(axes: tuple[str, ...]) -> None:
     for axis in axes:
         if not axis or not axis.isprintable() or axis in RESERVED:
             raise HpstudyError(
-                f"the axis {axis!r} is none: an axis is a hyperparameter, called otherwise than "
-                f"{', '.join(RESERVED)}."
+                f"{axis!r} cannot be an axis: name the column of a hyperparameter, which none of "
+                f"{', '.join(RESERVED)} is."
             )
 
 
-def _checked(values: pd.Series) -> pd.Series:
-    """Values themselves, if they are hyperparameters: 0, or with a place on a logarithmic axis."""
+def _hyperparameter(column: pd.Series) -> pd.Series:
+    """Column as floats, each finite and at least 0."""
+    values = column.astype(float)
     bad = values[~(np.isfinite(values) & (values >= 0))]
     if len(bad):
         raise HpstudyError(f"{values.name} is {bad.iloc[0]:g}, but must be finite, and 0 or more.")
     return values
 
 
-def _truths(table: pd.DataFrame, column: str, otherwise: pd.Series) -> pd.Series:
+def _flags(table: pd.DataFrame, column: str, otherwise: pd.Series) -> pd.Series:
     """Column of truth values; `otherwise` where the table has none."""
     if column not in table.columns:
         return otherwise
@@ -330,8 +372,8 @@ def _truths(table: pd.DataFrame, column: str, otherwise: pd.Series) -> pd.Series
     return table[column].astype(str).str.lower().isin(["true", "1", "1.0"])
 
 
-def _points(runs: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
-    """Grid points of one network's runs, as `Landscape.points` describes them."""
+def _from_runs(runs: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
+    """`Landscape.points` of one network's runs."""
     points = runs.groupby(list(axes), as_index=False).agg(
         value=("value", "mean"),
         std=("value", "std"),
@@ -345,8 +387,8 @@ def _points(runs: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
     return points.drop(columns="measured")
 
 
-def _means(rows: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
-    """Grid points of one network whose rows are means."""
+def _from_means(rows: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
+    """`Landscape.points` of one network whose rows are means."""
     again = rows.duplicated(list(axes))
     if again.any():
         at = ", ".join(f"{axis} {rows.loc[again.idxmax(), axis]:g}" for axis in axes)
@@ -357,8 +399,8 @@ def _means(rows: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _singles(runs: pd.DataFrame, points: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
-    """Runs of the points that have a value, as `Landscape.singles` describes them."""
-    place = pd.MultiIndex.from_frame(points[list(axes)])
-    at = place.get_indexer(pd.MultiIndex.from_frame(runs[list(axes)]))
-    found = runs.assign(point=at)[["point", "seed", "value"]]
-    return found[points["value"].notna().to_numpy()[at]].reset_index(drop=True)
+    """`Landscape.singles`: runs of the points that have a value."""
+    settings = pd.MultiIndex.from_frame(points[list(axes)])
+    rows = settings.get_indexer(pd.MultiIndex.from_frame(runs[list(axes)]))
+    singles = runs.assign(point=rows)[["point", "seed", "value"]]
+    return singles[points["value"].notna().to_numpy()[rows]].reset_index(drop=True)

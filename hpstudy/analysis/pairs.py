@@ -1,72 +1,86 @@
-"""Draws of the dense network's landscape and of another's at the same settings.
-
-Where the two were trained at the same settings these are taken as they are. Where they share fewer
-than half of either's, as two random searches do, both surfaces are interpolated to all settings of
-both that lie within the range of each. Over one axis they are interpolated to a lattice of
-settings, as the few on one line place a region's ends only roughly.
-"""
+"""Draws of two networks' landscapes at the same settings."""
 
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
-from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.risk import common_points
+from hpstudy.analysis.intervals import Array, Mask, Rows
+from hpstudy.analysis.landscape import Landscape, common_points
+from hpstudy.analysis.regions import Ellipses, fit_ellipses, roi
 from hpstudy.analysis.surrogate import DRAWS, Surrogate
 
 COMMON = 0.5
 """Share of either network's settings that both must have before surfaces are not interpolated."""
-
 RUNGS = {1: 61, 2: 13}
 """Values of each axis of a lattice, by the number of axes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two networks' draws at the same settings.
+    """Draws of the dense network's landscape and of another's at the same settings.
 
     Attributes
     ----------
     dense, other : ndarray of shape (n_draws, n_points)
         -inf where a network has no value.
-    places : ndarray of shape (n_points, 2)
-        As `hpstudy.analysis.landscape.Landscape.places`.
+    logs : ndarray of shape (n_points, 2)
+        log10 of the two axes.
     both : ndarray of bool, shape (n_points,)
-        At which both networks have a value.
-    here, there : ndarray of int
-        Rows of the two landscapes' points that are one setting with two values
-        (`hpstudy.analysis.risk.common_points`).
+        Where both networks have a value.
+    dense_rows, other_rows : ndarray of int
+        Rows of the two landscapes' points that are one setting (`common_points`).
     interpolated : bool
-        Whether values at settings that only one network was trained at come from the surface of
-        the other.
+        Whether values come from the surfaces between the settings.
     """
 
-    dense: np.ndarray
-    other: np.ndarray
-    places: np.ndarray
-    both: np.ndarray
-    here: np.ndarray
-    there: np.ndarray
+    dense: Array
+    other: Array
+    logs: Array
+    both: Mask
+    dense_rows: Rows
+    other_rows: Rows
     interpolated: bool
+
+    @property
+    def shared(self) -> tuple[Array, Array]:
+        """Draws of the two networks where both have a value."""
+        return self.dense[:, self.both], self.other[:, self.both]
+
+    def rois(self, threshold: float) -> tuple[Mask, Mask]:
+        """Regions of interest of the two networks among the `shared` settings."""
+        dense, other = self.shared
+        return roi(dense, threshold), roi(other, threshold)
+
+    def ellipses(self, threshold: float) -> tuple[Ellipses, Ellipses] | None:
+        """Ellipses of `rois`; None where the networks share no setting."""
+        if not self.both.any():
+            return None
+        dense, other = self.rois(threshold)
+        logs = self.logs[self.both]
+        return fit_ellipses(logs, dense), fit_ellipses(logs, other)
 
 
 def pair_up(
-    one: Surrogate,
+    dense: Surrogate,
     other: Surrogate,
-    draws: tuple[np.ndarray, np.ndarray],
     seeds: tuple[int, int],
+    draws: tuple[Array, Array],
 ) -> Pair:
     """Draws of two networks at the same settings.
 
+    Where the networks share fewer than half of either's settings, as two random searches do, both
+    surfaces are interpolated to all settings of both that lie within the range of each. Over one
+    axis they are interpolated to a lattice, as the few settings on one line place a region's ends
+    only roughly.
+
     Parameters
     ----------
-    one, other : Surrogate
-        Of the dense network and of another.
-    draws : tuple of ndarray of shape (n_draws, n_points)
-        Of the two at their own settings.
+    dense, other : Surrogate
     seeds : tuple of int
-        Of the generators of these draws.
+        Seeds of the draws of the two.
+    draws : tuple of ndarray of shape (n_draws, n_points)
+        Draws of the two at their own settings.
 
     Returns
     -------
@@ -74,60 +88,52 @@ def pair_up(
         At all settings of the other network; or, interpolated, of both within common ranges, the
         dense network's first.
     """
-    here, there = common_points(one.landscape, other.landscape)
-    pair = one.landscape, other.landscape
-    if len(one.landscape.axes) == 1:
-        return on_a_lattice(one, other, seeds)
-    fewer = min(x.points["value"].notna().sum() for x in pair)
-    if len(here) >= COMMON * fewer:
+    landscapes = dense.landscape, other.landscape
+    if len(landscapes[0].axes) == 1:
+        return on_a_lattice(dense, other, seeds)
+    rows = common_points(*landscapes)
+    fewer = min((~np.isnan(landscape.values)).sum() for landscape in landscapes)
+    if len(rows[0]) >= COMMON * fewer:
         n = min(map(len, draws))
         aligned = np.full((n, draws[1].shape[1]), -np.inf)
-        aligned[:, there] = draws[0][:n][:, here]
-        both = np.isin(np.arange(aligned.shape[1]), there)
-        return Pair(aligned, draws[1][:n], other.landscape.places, both, here, there, False)
-    rows = [within(x, y) for x, y in (pair, pair[::-1])]
+        aligned[:, rows[1]] = draws[0][:n][:, rows[0]]
+        both = np.isin(np.arange(aligned.shape[1]), rows[1])
+        return Pair(aligned, draws[1][:n], landscapes[1].logs, both, *rows, interpolated=False)
+    kept = within(*landscapes), within(*landscapes[::-1])
     # A setting of both is one setting.
-    rows[1][there[np.isin(here, np.flatnonzero(rows[0]))]] = False
-    places = [x.places[kept] for x, kept in zip(pair, rows, strict=True)]
-    drawn = []
-    for surrogate, seed, place in zip((one, other), seeds, places[::-1], strict=True):
-        drawn.append(surrogate.draws(DRAWS, seed, place))
-    n, counts = min(map(len, drawn)), [len(x.points) for x in pair]
-    dense = np.hstack([drawn[0][:n, : counts[0]][:, rows[0]], drawn[0][:n, counts[0] :]])
-    pruned = np.hstack([drawn[1][:n, counts[1] :], drawn[1][:n, : counts[1]][:, rows[1]]])
-    both = np.isfinite(dense[0]) & np.isfinite(pruned[0])
-    return Pair(dense, pruned, np.vstack(places), both, here, there, True)
+    kept[1][rows[1][np.isin(rows[0], np.flatnonzero(kept[0]))]] = False
+    logs = [landscape.logs[inside] for landscape, inside in zip(landscapes, kept, strict=True)]
+    first = dense.draws(DRAWS, seeds[0], logs[1])
+    second = other.draws(DRAWS, seeds[1], logs[0])
+    n, counts = min(len(first), len(second)), [len(landscape.points) for landscape in landscapes]
+    first = np.hstack([first[:n, : counts[0]][:, kept[0]], first[:n, counts[0] :]])
+    second = np.hstack([second[:n, counts[1] :], second[:n, : counts[1]][:, kept[1]]])
+    both = np.isfinite(first[0]) & np.isfinite(second[0])
+    return Pair(first, second, np.vstack(logs), both, *rows, interpolated=True)
 
 
-def on_a_lattice(one: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
-    """Draws of two networks' surfaces on an even lattice over the range that both span.
-
-    Parameters
-    ----------
-    one, other, seeds
-        As for `pair_up`.
-    """
-    logs = [x.landscape.places[x.inside] for x in (one, other)]
-    low = np.max([x.min(axis=0) for x in logs], axis=0)
-    high = np.min([x.max(axis=0) for x in logs], axis=0)
-    number = len(one.landscape.axes)
-    rungs = RUNGS[number] if (low < high)[:number].all() else 0
-    ticks = [np.linspace(*ends, rungs) for ends in zip(low[:number], high[:number], strict=True)]
+def on_a_lattice(dense: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
+    """Draws of two networks' surfaces on an even lattice over the range that both span."""
+    pair, number = (dense, other), len(dense.landscape.axes)
+    logs = [surrogate.landscape.logs[surrogate.used] for surrogate in pair]
+    low = np.max([place.min(axis=0) for place in logs], axis=0)[:number]
+    high = np.min([place.max(axis=0) for place in logs], axis=0)[:number]
+    rungs = RUNGS[number] if (low < high).all() else 0
+    ticks = [np.linspace(*ends, rungs) for ends in zip(low, high, strict=True)]
     lattice = np.array(list(product(*ticks, *[[0.0]] * (2 - number)))).reshape(-1, 2)
     drawn = [
-        x.draws(DRAWS, seed, lattice)[:, len(x.landscape.points) :]
-        for x, seed in zip((one, other), seeds, strict=True)
+        surrogate.draws(DRAWS, seed, lattice)[:, len(surrogate.landscape.points) :]
+        for surrogate, seed in zip(pair, seeds, strict=True)
     ]
     n = min(map(len, drawn))
-    rows = common_points(one.landscape, other.landscape)
-    both = np.ones(len(lattice), bool)
-    return Pair(drawn[0][:n], drawn[1][:n], lattice, both, *rows, True)
+    rows, both = common_points(dense.landscape, other.landscape), np.ones(len(lattice), bool)
+    return Pair(drawn[0][:n], drawn[1][:n], lattice, both, *rows, interpolated=True)
 
 
-def within(landscape: Landscape, other: Landscape) -> np.ndarray:
-    """Which points of a landscape lie in the range that another's measured points span."""
-    known = other.places[other.placed & other.points["value"].notna().to_numpy()]
-    places, slack = landscape.places, 1e-9
+def within(landscape: Landscape, other: Landscape) -> Mask:
+    """Which measured points of a landscape lie in the range that another's measured points span."""
+    span = other.logs[other.placed & ~np.isnan(other.values)]
     with np.errstate(invalid="ignore"):
-        inside = (places >= known.min(axis=0) - slack) & (places <= known.max(axis=0) + slack)
-    return inside.all(axis=1) & landscape.placed & landscape.points["value"].notna().to_numpy()
+        above = landscape.logs >= span.min(axis=0) - 1e-9
+        below = landscape.logs <= span.max(axis=0) + 1e-9
+    return (above & below).all(axis=1) & landscape.placed & ~np.isnan(landscape.values)

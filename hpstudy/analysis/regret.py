@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from hpstudy.analysis.landscape import TOLERANCE
+from hpstudy.config.grid import TOLERANCE
 from hpstudy.errors import HpstudyError
 
 

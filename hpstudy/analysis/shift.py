@@ -1,31 +1,107 @@
-"""Whether pruning moved a landscape: differences, correlations, overlaps, shifts, bands."""
+"""Shift of a landscape from the dense network's: as measured, and without noise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+from scipy.stats import kendalltau, spearmanr
 
-from hpstudy.analysis.difference import difference
 from hpstudy.analysis.intervals import (
     LEVEL,
     UNKNOWN,
-    Ellipses,
+    Array,
     Interval,
     distance_interval,
-    ellipses,
     interval,
-    regions,
 )
-from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.overlap import ellipse_overlaps, jaccard
+from hpstudy.analysis.landscape import Landscape, common_points
 from hpstudy.analysis.pairs import Pair
+from hpstudy.analysis.regions import Ellipses, ellipse_overlap, fit_ellipses, jaccard, roi
 
 FITTED = 0.9
-"""Share of the draws that must have an ellipse before anything is said of it."""
-SOME = 2000
-"""Draws whose ranks and overlaps are compared: all of them would take most of the time."""
-PERMUTATIONS = 1999
-"""Exchanges of the permutation test; its smallest p-value is then 0.0005."""
+"""Share of the draws that must have an ellipse before a shift is known."""
+# Draws whose ranks and overlaps are compared: all of them would take most of the time.
+_COMPARED = 2000
+# Exchanges of the permutation test; its smallest p-value is then 0.0005.
+_PERMUTATIONS = 1999
+
+# --- as measured ----------------------------------------------------------------------------------
+
+
+# DataFrames do not compare to one truth value, hence eq=False.
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """Difference landscape of two networks, each relative to its own best.
+
+    Attributes
+    ----------
+    dense, other : str
+        Variants that are compared.
+    axes : tuple of str
+        Hyperparameters of both.
+    points : DataFrame of shape (n, n_axes + 3)
+        The axes; `dense` and `other`, each network's value minus the best of its whole landscape
+        (at most 0); and `difference`, `other` minus `dense`: positive where the other network is
+        closer to its best. In the metric's unit. Only settings at which both have a value.
+    spearman, kendall : float
+        Rank correlations of the two networks' values there (Kendall's tau-b), in [-1, 1]; NaN
+        below two points, and where one of the two is constant.
+    """
+
+    dense: str
+    other: str
+    axes: tuple[str, ...]
+    points: pd.DataFrame
+    spearman: float
+    kendall: float
+
+    @property
+    def n(self) -> int:
+        """Number of settings at which both networks have a value."""
+        return len(self.points)
+
+
+def difference(dense: Landscape, other: Landscape) -> Difference:
+    """Distance of each setting from the best for one network, less the same for another.
+
+    Raises
+    ------
+    HpstudyError
+        If the two have different axes.
+
+    References
+    ----------
+    Goes beyond the thesis, which compares landscapes by eye (section 4.1).
+    """
+    dense_rows, rows = common_points(dense, other)
+    points = dense.points.loc[dense_rows, list(dense.axes)].reset_index(drop=True)
+    points["dense"] = dense.values[dense_rows] - dense.best
+    points["other"] = other.values[rows] - other.best
+    points["difference"] = points["other"] - points["dense"]
+    correlations = (_correlation(statistic, points) for statistic in (spearmanr, kendalltau))
+    return Difference(dense.variant, other.variant, dense.axes, points, *correlations)
+
+
+def roi_overlap(dense: Landscape, other: Landscape, threshold: float) -> float:
+    """Jaccard index of two networks' regions of interest over the settings that both have.
+
+    NaN where none of these is in a region.
+    """
+    dense_rows, rows = common_points(dense, other)
+    inside = dense.in_roi(threshold)[dense_rows], other.in_roi(threshold)[rows]
+    return float(jaccard(*inside))
+
+
+def _correlation(statistic: Callable[..., Any], points: pd.DataFrame) -> float:
+    pair = points["dense"].to_numpy(float), points["other"].to_numpy(float)
+    if len(points) < 2 or min(np.ptp(values) for values in pair) == 0:
+        return float("nan")
+    return float(statistic(*pair).statistic)
+
+
+# --- without noise --------------------------------------------------------------------------------
 
 
 class Overlap(NamedTuple):
@@ -34,9 +110,9 @@ class Overlap(NamedTuple):
     Attributes
     ----------
     measured : float
-        Jaccard index: points in both regions over points in either, in [0, 1]; NaN without any.
+        Jaccard index of the measured regions; NaN without any.
     expected : Interval
-        The same of two noisy measurements of one landscape, the unpruned network's.
+        Jaccard index of two noisy measurements of the dense network's landscape.
     p : float
         Share of those that overlap as little as the measured regions, or less.
     """
@@ -46,24 +122,24 @@ class Overlap(NamedTuple):
     p: float
 
 
-class Shift(NamedTuple):
-    """Shift of a region's centre from the unpruned network's, in decades.
+class CentreShift(NamedTuple):
+    """Shift of a region's centre from the dense network's, in decades.
 
-    Both regions are those among the same settings (`hpstudy.analysis.pairs.Pair`): a grid that grew further
-    would move its centre by that alone. NaN throughout where fewer than nine in ten draws have an
-    ellipse of both regions.
+    Both regions are those among the same settings (`Pair`): a grid that grew further would move
+    its centre by that alone. NaN throughout where fewer than nine in ten draws have an ellipse of
+    both regions.
 
     Attributes
     ----------
     measured : float
         Distance between the measured centres; NaN where a region has too few points.
     first, second : Interval
-        Its components along the two axes, of the noise-free landscapes.
+        Components along the two axes, of the noise-free landscapes.
     distance : Interval
-        Its length; it begins at 0 where no shift at all is within the 95 % region.
+        Length; it begins at 0 where no shift at all is within the 95 % region.
     p : float
-        Of the permutation test: how often landscapes whose values were exchanged at random point by
-        point have centres that are as far apart.
+        Share of landscapes, with values exchanged at random point by point, whose centres are as
+        far apart.
     """
 
     measured: float
@@ -73,29 +149,28 @@ class Shift(NamedTuple):
     p: float
 
     @property
-    def told(self) -> bool:
-        """Whether it is more than noise explains: whether its interval lies above 0."""
+    def significant(self) -> bool:
+        """Whether the interval of the distance lies above 0."""
         return self.distance.low > 0
 
 
-UNTOLD = Shift(float("nan"), UNKNOWN, UNKNOWN, UNKNOWN, float("nan"))
+NO_SHIFT = CentreShift(float("nan"), UNKNOWN, UNKNOWN, UNKNOWN, float("nan"))
 
 
 @dataclass(frozen=True, eq=False)
-class Movement:
-    """How one network's landscape differs from the unpruned network's.
+class LandscapeShift:
+    """Comparison of one network's landscape with the dense network's.
 
     Attributes
     ----------
     variant : str
         The other network.
     threshold : float
-        Of both regions of interest, in percentage points.
+        Of both regions of interest, in the metric's unit.
     n : int
-        Settings at which both networks have a value; all that is measured is over these.
+        Number of settings at which both networks have a value; all that is measured is over these.
     interpolated : bool
-        Whether what carries an interval goes by surfaces between the settings of the two networks
-        (`hpstudy.analysis.pairs`).
+        Whether what carries an interval goes by surfaces between the settings of the two networks.
     spearman, kendall : float
         Rank correlations of the measured values, in [-1, 1]; NaN where one is constant.
     spearman_interval : Interval
@@ -103,14 +178,10 @@ class Movement:
         may be one landscape.
     overlap : Overlap
         Of the two regions.
-    shift : Shift
-        Between their centres.
+    centre : CentreShift
+        Between the centres of the two regions.
     ellipse_overlap : Interval
         Area common to both ellipses over the area of either, in [0, 1].
-    lengths : tuple of Interval
-        Of the ellipses of the unpruned and of the other network, in decades.
-    longer : Interval
-        By how much the other network's is longer, in decades.
     """
 
     variant: str
@@ -121,118 +192,88 @@ class Movement:
     kendall: float
     spearman_interval: Interval
     overlap: Overlap
-    shift: Shift
+    centre: CentreShift
     ellipse_overlap: Interval
-    lengths: tuple[Interval, Interval]
-    longer: Interval
 
 
-def movement(
+def landscape_shift(
     dense: Landscape,
     other: Landscape,
     pair: Pair,
-    spread: list[np.ndarray],
+    spread: tuple[Array, Array],
     threshold: float,
     seed: int = 0,
-) -> Movement:
-    """Compare a pruned network's landscape with the unpruned network's.
+) -> LandscapeShift:
+    """Compare a pruned network's landscape with the dense network's.
 
     Parameters
     ----------
     dense, other : Landscape
-        Over the same axes.
     pair : Pair
         Their draws at the same settings.
-    spread : list of two ndarray of shape (n_common,)
+    spread : tuple of two ndarray of shape (n_common,)
         Standard deviation of each network's measured values at the settings that both have.
     threshold : float
         Of the regions of interest, in the metric's unit.
     seed : int, default 0
-        Of the generator of exchanges and of noise.
+        Seed of the exchanges and of the noise.
 
     Returns
     -------
-    Movement
+    LandscapeShift
         NaN where the two have too little in common.
-
-    Raises
-    ------
-    HpstudyError
-        If the axes differ or the threshold is negative.
 
     References
     ----------
     Thesis, sections 2.3.1 and 4.1.2; the comparisons themselves go beyond it.
     """
     generator = np.random.default_rng(seed)
-    rows = (dense, pair.here), (other, pair.there)
-    values = [one.points["value"].to_numpy(float)[at] for one, at in rows]
-    measured = difference(dense, other)
-    drawn = pair.dense[:, pair.both], pair.other[:, pair.both]
-    shapes = _shapes(pair, threshold)
-    told = bool(shapes) and min(np.isfinite(one.length).mean() for one in shapes) >= FITTED
-    length, other_length = [one.length for one in shapes] if told else np.full((2, 1), np.nan)
-    shared = [pair.dense, pair.other] if pair.interpolated else list(drawn)
-    return Movement(
+    values = dense.values[pair.dense_rows], other.values[pair.other_rows]
+    measured, shapes = difference(dense, other), pair.ellipses(threshold)
+    ranked = (pair.dense, pair.other) if pair.interpolated else pair.shared
+    overlap = _overlap(values, pair, spread, threshold, generator)
+    centre, areas = NO_SHIFT, UNKNOWN
+    if shapes is not None and min(shape.fitted.mean() for shape in shapes) >= FITTED:
+        centre = _centre_shift(shapes, values, dense.logs[pair.dense_rows], threshold, generator)
+        first = slice(_COMPARED)
+        areas = interval(ellipse_overlap(shapes[0].select(first), shapes[1].select(first)))
+    return LandscapeShift(
         variant=other.variant,
         threshold=threshold,
-        n=len(pair.here),
+        n=len(pair.dense_rows),
         interpolated=pair.interpolated,
         spearman=measured.spearman,
         kendall=measured.kendall,
-        spearman_interval=_spearman(*(one[:SOME] for one in shared)),
-        overlap=_overlap(values, pair, spread, threshold, generator),
-        shift=_shift(shapes, values, dense.places[pair.here], threshold, generator)
-        if told
-        else UNTOLD,
-        ellipse_overlap=interval(ellipse_overlaps(*(_first(one) for one in shapes)))
-        if told
-        else UNKNOWN,
-        lengths=(interval(length), interval(other_length)),
-        longer=interval(other_length - length),
+        spearman_interval=_spearman(ranked[0][:_COMPARED], ranked[1][:_COMPARED]),
+        overlap=overlap,
+        centre=centre,
+        ellipse_overlap=areas,
     )
 
 
-def shifts(pair: Pair, threshold: float) -> np.ndarray:
+def centre_shifts(pair: Pair, threshold: float) -> Array:
     """Shift of the region's centre from the dense network's in each draw.
-
-    Parameters
-    ----------
-    pair : Pair
-    threshold : float
-        Of both regions, in the metric's unit.
 
     Returns
     -------
     ndarray of shape (n_draws, 2)
-        In decades along the first and the second axis; NaN in draws where either region has too
-        few points for an ellipse.
+        In decades along the two axes; NaN in draws where either region has too few points for an
+        ellipse.
     """
-    shapes = _shapes(pair, threshold)
-    if not shapes:
-        return np.full((len(pair.dense), 2), np.nan)
-    one, other = shapes
-    moved = np.column_stack([other.first - one.first, other.second - one.second])
+    shapes = pair.ellipses(threshold)
+    return np.full((len(pair.dense), 2), np.nan) if shapes is None else _between(*shapes)
+
+
+def _between(dense: Ellipses, other: Ellipses) -> Array:
+    """Vectors between the centres, of shape (n_draws, 2)."""
+    vectors = np.column_stack([other.first - dense.first, other.second - dense.second])
     # A centre counts where there is an ellipse, as in Table 4.1.
-    moved[~(np.isfinite(one.length) & np.isfinite(other.length))] = np.nan
-    return moved
-
-
-def _first(shapes: Ellipses) -> Ellipses:
-    return Ellipses(*(values[:SOME] for values in shapes))
-
-
-def _shapes(pair: Pair, threshold: float) -> list[Ellipses]:
-    """Ellipses of both networks' regions among the settings at which both have draws."""
-    if not pair.both.any():
-        return []
-    places = pair.places[pair.both]
-    drawn = pair.dense[:, pair.both], pair.other[:, pair.both]
-    return [ellipses(places, regions(one, threshold)) for one in drawn]
+    vectors[~(dense.fitted & other.fitted)] = np.nan
+    return vectors
 
 
 def permutation_test(
-    one: np.ndarray, other: np.ndarray, places: np.ndarray, threshold: float, seed: int = 0
+    values: Array, other: Array, logs: Array, threshold: float, seed: int = 0
 ) -> float:
     """Probability of centres as far apart if the two landscapes differ by noise alone.
 
@@ -241,14 +282,14 @@ def permutation_test(
 
     Parameters
     ----------
-    one, other : ndarray of shape (n_points,)
+    values, other : ndarray of shape (n_points,)
         Values at the same points, in the metric's unit; of equal noise.
-    places : ndarray of shape (n_points, 2)
+    logs : ndarray of shape (n_points, 2)
         log10 of the two axes.
     threshold : float
         Of the regions of interest.
     seed : int, default 0
-        Of the exchanges.
+        Seed of the exchanges.
 
     Returns
     -------
@@ -256,83 +297,76 @@ def permutation_test(
         (1 + exchanges with a distance at least the measured one) / (1 + exchanges); in (0, 1].
     """
     generator = np.random.default_rng(seed)
-    one, other = one - one.max(), other - other.max()
-    exchanged = generator.random((PERMUTATIONS, len(one))) < 0.5
-    measured = _distance(one[None], other[None], places, threshold)[0]
-    by_chance = _distance(
-        np.where(exchanged, other, one), np.where(exchanged, one, other), places, threshold
-    )
-    return float((1 + (by_chance >= measured - 1e-9).sum()) / (1 + PERMUTATIONS))
+    values, other = values - values.max(), other - other.max()
+    exchanged = generator.random((_PERMUTATIONS, len(values))) < 0.5
+    measured = _distance(values[None], other[None], logs, threshold)[0]
+    pair = np.where(exchanged, other, values), np.where(exchanged, values, other)
+    by_chance = _distance(*pair, logs, threshold)
+    return float((1 + (by_chance >= measured - 1e-9).sum()) / (1 + _PERMUTATIONS))
 
 
-def _spearman(one: np.ndarray, other: np.ndarray) -> Interval:
+def _distance(values: Array, other: Array, logs: Array, threshold: float) -> Array:
+    """Distances between the mean settings of two regions, of shape (n_draws,)."""
+    centres = []
+    for inside in (roi(values, threshold), roi(other, threshold)):
+        centres.append(inside @ logs / inside.sum(axis=1, keepdims=True))
+    return np.hypot(*(centres[1] - centres[0]).T)
+
+
+def _spearman(dense: Array, other: Array) -> Interval:
     """Rank correlation of each draw's two landscapes, up to 1 where they may be one landscape."""
-    if one.shape[1] < 2:
+    if dense.shape[1] < 2:
         return UNKNOWN
-    found = interval(rank_correlations(one, other))
+    correlation = interval(rank_correlations(dense, other))
     # What is not known of two landscapes only ever lowers their correlation. So much as here is
     # what two measurements of the first would leave: of each an error, and the draws around it.
-    errors = [drawn - drawn.mean(axis=0) for drawn in (one, other)]
-    twice = [one.mean(axis=0) + error + np.roll(error, 1, axis=0) for error in errors]
-    alike = found.estimate >= np.quantile(rank_correlations(*twice), 1 - LEVEL)
-    return found._replace(high=1.0) if alike else found
+    errors = [drawn - drawn.mean(axis=0) for drawn in (dense, other)]
+    twice = [dense.mean(axis=0) + error + np.roll(error, 1, axis=0) for error in errors]
+    alike = correlation.estimate >= np.quantile(rank_correlations(*twice), 1 - LEVEL)
+    return correlation._replace(high=1.0) if alike else correlation
 
 
-def rank_correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def rank_correlations(dense: Array, other: Array) -> Array:
     """Spearman's correlation of each row of two arrays; draws have no ties."""
-    ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (one, other)]
-    apart = ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
-    n = one.shape[1]
-    return 1 - 6 * apart / (n * (n**2 - 1))
+    ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (dense, other)]
+    squares: Array = ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
+    n = dense.shape[1]
+    return 1 - 6 * squares / (n * (n**2 - 1))
 
 
 def _overlap(
-    values: list[np.ndarray],
+    values: tuple[Array, Array],
     pair: Pair,
-    spread: list[np.ndarray],
+    spread: tuple[Array, Array],
     threshold: float,
     generator: np.random.Generator,
 ) -> Overlap:
     if pair.interpolated or values[0].size == 0:
         return Overlap(float("nan"), UNKNOWN, float("nan"))
-    measured = jaccard(*(regions(one[None], threshold) for one in values))[0]
+    measured = float(jaccard(roi(values[0], threshold), roi(values[1], threshold)))
     # In the order of the other network's points, which is that of the pair.
-    drawn, order = pair.dense[:SOME, pair.both], np.argsort(pair.there)
-    noisy = [drawn + sd[order] * generator.standard_normal(drawn.shape) for sd in spread]
-    by_chance = jaccard(*(regions(one, threshold) for one in noisy))
-    return Overlap(
-        float(measured), interval(by_chance), float((by_chance <= measured + 1e-9).mean())
-    )
+    drawn, order = pair.dense[:_COMPARED, pair.both], np.argsort(pair.other_rows)
+    noisy = [
+        drawn + deviation[order] * generator.standard_normal(drawn.shape) for deviation in spread
+    ]
+    by_chance = jaccard(roi(noisy[0], threshold), roi(noisy[1], threshold))
+    return Overlap(measured, interval(by_chance), float((by_chance <= measured + 1e-9).mean()))
 
 
-def _shift(
-    shapes: list[Ellipses],
-    values: list[np.ndarray],
-    places: np.ndarray,
+def _centre_shift(
+    shapes: tuple[Ellipses, Ellipses],
+    values: tuple[Array, Array],
+    logs: Array,
     threshold: float,
     generator: np.random.Generator,
-) -> Shift:
-    distance = float("nan")
-    # A region of too few points has no ellipse, and its length is NaN.
+) -> CentreShift:
+    distance = p = float("nan")
     if values[0].size and all(
-        np.isfinite(ellipses(places, regions(one[None], threshold)).length[0]) for one in values
+        fit_ellipses(logs, roi(network[None], threshold)).fitted[0] for network in values
     ):
-        distance = float(_distance(values[0][None], values[1][None], places, threshold)[0])
-    # A centre counts where there is an ellipse, as in Table 4.1.
-    known = np.isfinite(shapes[0].length) & np.isfinite(shapes[1].length)
-    first = (shapes[1].first - shapes[0].first)[known]
-    second = (shapes[1].second - shapes[0].second)[known]
-    p = float("nan")
-    if np.isfinite(distance) and len(places) > 1:
-        p = permutation_test(*values, places, threshold, int(generator.integers(2**31)))
-    return Shift(distance, interval(first), interval(second), distance_interval(first, second), p)
-
-
-def _distance(
-    one: np.ndarray, other: np.ndarray, places: np.ndarray, threshold: float
-) -> np.ndarray:
-    centres = []
-    for values in (one, other):
-        inside = regions(values, threshold).astype(float)
-        centres.append(inside @ places / inside.sum(axis=1, keepdims=True))
-    return np.hypot(*(centres[1] - centres[0]).T)
+        distance = float(_distance(values[0][None], values[1][None], logs, threshold)[0])
+        p = permutation_test(*values, logs, threshold, int(generator.integers(2**31)))
+    first, second = _between(*shapes).T
+    return CentreShift(
+        distance, interval(first), interval(second), distance_interval(first, second), p
+    )

@@ -1,39 +1,30 @@
-"""All landscapes of one table with the noise in them: what each number is, and how sure.
-
-One surrogate and one set of draws a network, made when first asked for; everything here is then
-arithmetic on arrays.
-"""
+"""All landscapes of one table with the noise in them: quantities with their intervals."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, wraps
-from typing import TypeVar
+from functools import cached_property, wraps
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
 from hpstudy.analysis.intervals import (
     NO_LOSS,
     UNKNOWN,
-    Ellipses,
+    Array,
     Interval,
     Loss,
     axis_interval,
-    bounded_share,
-    ellipses,
     interval,
     loss,
     loss_draws,
-    regions,
-    risk_draws,
 )
-from hpstudy.analysis.landscape import TOLERANCE, Landscape
-from hpstudy.analysis.outcomes import Best, Curve, Regret, RiskInterval, Shape
-from hpstudy.analysis.overlap import Band, band
+from hpstudy.analysis.landscape import Landscape, common_points
 from hpstudy.analysis.pairs import Pair, on_a_lattice, pair_up, within
+from hpstudy.analysis.regions import NO_BAND, Band, band, fit_ellipses, roi
 from hpstudy.analysis.regret import local_search, random_search
-from hpstudy.analysis.risk import common_points
-from hpstudy.analysis.shift import FITTED, Movement, movement
-from hpstudy.analysis.surrogate import DRAWS, FEWEST, Surrogate
+from hpstudy.analysis.risk import risk_draws, share_within_bound
+from hpstudy.analysis.shift import FITTED, LandscapeShift, landscape_shift
+from hpstudy.analysis.surrogate import DRAWS, FEWEST, Surrogate, surrogate_of
 
 # Trainings times points of all searches on one landscape's draws: about a second's work, which
 # only tables larger than a grid reach.
@@ -42,21 +33,121 @@ _FEWEST_CLIMBS = 50
 SEARCHED = 2000
 """Draws whose expected regrets are averaged; fewer are climbed on tables larger than a grid."""
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-Result = TypeVar("Result")
 
-
-def _remembered(method: Callable[..., Result]) -> Callable[..., Result]:
+def _remembered(
+    method: Callable[Concatenate["StudyAnalysis", P], R],
+) -> Callable[Concatenate["StudyAnalysis", P], R]:
     """Method whose results its object keeps, by its arguments."""
 
     @wraps(method)
-    def remembering(self: "StudyAnalysis", *arguments: Hashable) -> Result:
-        kept = self.__dict__.setdefault(f"_{method.__name__}", {})
-        if arguments not in kept:
-            kept[arguments] = method(self, *arguments)
-        return kept[arguments]
+    def remembering(self: "StudyAnalysis", *args: P.args, **kwargs: P.kwargs) -> R:
+        results: dict[Hashable, R] = self.__dict__.setdefault(f"_{method.__name__}", {})
+        key = (args, *kwargs.items())
+        if key not in results:
+            results[key] = method(self, *args, **kwargs)
+        return results[key]
 
     return remembering
+
+
+class Best(NamedTuple):
+    """Best of a landscape.
+
+    Attributes
+    ----------
+    measured : float
+        Highest mean over seeds: the best of many noisy values.
+    corrected : Interval
+        Noise-free value at that same setting.
+    bias : float
+        measured - corrected.estimate.
+    """
+
+    measured: float
+    corrected: Interval
+    bias: float
+
+
+class Shape(NamedTuple):
+    """Region of interest of the noise-free landscape.
+
+    Attributes
+    ----------
+    n : Interval
+        Number of points in it.
+    length, width : Interval
+        Diameters of its ellipse, in decades; NaN where fewer than nine in ten draws have one.
+    first, second : Interval
+        Centre of the ellipse: log10 of the two axes.
+    angle : Interval
+        Angle between the long axis and the first axis, in radians.
+    band : Band
+        Line along it.
+    fitted : float
+        Share of the draws whose region has enough points for an ellipse, in [0, 1].
+    """
+
+    n: Interval = UNKNOWN
+    length: Interval = UNKNOWN
+    width: Interval = UNKNOWN
+    first: Interval = UNKNOWN
+    second: Interval = UNKNOWN
+    angle: Interval = UNKNOWN
+    band: Band = NO_BAND
+    fitted: float = float("nan")
+
+    @property
+    def has_ellipse(self) -> bool:
+        """Whether the ellipse has intervals."""
+        return self.fitted >= FITTED
+
+
+class RiskInterval(NamedTuple):
+    """Risk over the dense network's region of interest, of the noise-free landscapes.
+
+    Attributes
+    ----------
+    mean, std : Interval
+        d_mean and d_std (equation 3.5), in the metric's unit; the mean has the one-sided bounds of
+        a loss (`hpstudy.analysis.intervals.Loss`).
+    relative_mean, relative_std : Interval
+        Relative risk (equation 3.6), as fractions.
+    """
+
+    mean: Interval
+    std: Interval
+    relative_mean: Interval
+    relative_std: Interval
+
+
+class Curve(NamedTuple):
+    """Expected regret after k trainings in addition to that at the kept setting, k = 0, 1, ...
+
+    Attributes
+    ----------
+    estimate, low, high : ndarray of shape (n,)
+        Mean over the draws, and the ends between which 95 % of them lie, in the metric's unit.
+    """
+
+    estimate: Array
+    low: Array
+    high: Array
+
+
+class Regret(NamedTuple):
+    """Regret of a network that keeps the dense optimum and is then tuned again k times.
+
+    Attributes
+    ----------
+    random, local : Curve
+        By random choice without replacement, and by climbing from the kept setting.
+    """
+
+    random: Curve
+    local: Curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +159,7 @@ class StudyAnalysis:
     landscapes : dict of str to Landscape
         The dense network first, as `hpstudy.analysis.landscape.landscapes` returns them.
     batch : int, default 0
-        Number of the draws: another one draws anew from the same surrogates.
+        Number of the batch of draws; each is drawn anew from the same surrogates.
     """
 
     landscapes: dict[str, Landscape]
@@ -86,15 +177,17 @@ class StudyAnalysis:
 
     @cached_property
     def surrogates(self) -> dict[str, Surrogate]:
-        """Surrogate of every landscape that has enough points with a value to say anything."""
+        """Surrogates of the landscapes that have enough points with a value."""
         return {
-            name: _surrogate(one)
-            for name, one in self.landscapes.items()
-            if (one.points["value"].notna() & one.placed).sum() >= FEWEST
+            name: surrogate_of(landscape)
+            for name, landscape in self.landscapes.items()
+            if (~np.isnan(landscape.values) & landscape.placed).sum() >= FEWEST
         }
 
+    # --- one network ------------------------------------------------------------------------------
+
     @_remembered
-    def draws(self, variant: str) -> np.ndarray | None:
+    def draws(self, variant: str) -> Array | None:
         """Noise-free landscapes of one network (`Surrogate.draws`); None where it has none.
 
         Each network's draws are independent of the others', as its runs are.
@@ -103,156 +196,140 @@ class StudyAnalysis:
             return None
         return self.surrogates[variant].draws(DRAWS, self._seed(variant))
 
-    def membership(self, variant: str, threshold: float) -> np.ndarray:
-        """Probability that each point of a network lies in its region of interest.
+    def roi_probability(self, variant: str, threshold: float) -> Array:
+        """Probability that each point lies in the network's region of interest; NaN without draws.
 
         Returns
         -------
         ndarray of shape (n_points,)
-            In [0, 1], in the order of the landscape's points; NaN without draws.
+            In the order of the landscape's points.
         """
         drawn = self.draws(variant)
         if drawn is None:
             return np.full(len(self.landscapes[variant].points), np.nan)
-        return regions(drawn, threshold).mean(axis=0)
+        return np.asarray(roi(drawn, threshold).mean(axis=0))
 
-    def edge(self, variant: str, margin: float = 0.0) -> float:
+    def edge_probability(self, variant: str, margin: float = 0.0) -> float:
         """Share of the draws that are best on the edge of the network's grid; NaN without any.
 
         Parameters
         ----------
         variant : str
         margin : float, default 0
-            By how much the best of the edge must exceed the best inside, in the metric's unit.
+            Amount by which the best of the edge must exceed the best inside, in the metric's unit.
         """
-        drawn = self.draws(variant)
+        drawn, landscape = self.draws(variant), self.landscapes[variant]
         if drawn is None:
             return float("nan")
-        landscape = self.landscapes[variant]
-        outer = np.zeros(len(landscape.points), bool)
+        edge = np.zeros(len(landscape.points), bool)
         for axis in landscape.axes:
-            values = landscape.points[axis]
-            # Nothing lies below a weight decay of 0.
-            outer |= values.isin({values.min(), values.max()} - {0.0}).to_numpy()
-        if outer.all() or not outer.any():
-            return float(outer.all())
-        return float((drawn[:, outer].max(axis=1) > drawn[:, ~outer].max(axis=1) + margin).mean())
+            edge |= landscape.points[axis].isin(landscape.ends(axis)).to_numpy()
+        if edge.all() or not edge.any():
+            return float(edge.all())
+        return float((drawn[:, edge].max(axis=1) > drawn[:, ~edge].max(axis=1) + margin).mean())
 
     def best(self, variant: str) -> Best:
-        """Best of one network, as measured and without the luck in it."""
+        """Best of one network, as measured and without noise."""
         landscape, drawn = self.landscapes[variant], self.draws(variant)
         if drawn is None:
             return Best(landscape.best, UNKNOWN, float("nan"))
-        corrected = interval(drawn[:, best_row(landscape)])
+        corrected = interval(drawn[:, landscape.best_row])
         return Best(landscape.best, corrected, landscape.best - corrected.estimate)
 
-    def given_up(self, variant: str) -> Interval:
-        """Points of accuracy that pruning costs: the dense network's best less another's.
-
-        Both at their measured optima, of the noise-free landscapes.
-        """
-        pair = [self.draws(name) for name in (self.dense, variant)]
-        if any(drawn is None for drawn in pair):
-            return UNKNOWN
-        one, other = (
-            drawn[:, best_row(self.landscapes[name])]
-            for name, drawn in zip((self.dense, variant), pair, strict=True)
-        )
-        return interval(one - other)
-
+    @_remembered
     def shape(self, variant: str, threshold: float) -> Shape:
         """Size, place and direction of one network's region of interest."""
-        drawn = self.draws(variant)
+        drawn, landscape = self.draws(variant), self.landscapes[variant]
         if drawn is None:
-            return Shape(*[UNKNOWN] * 6, Band(UNKNOWN, UNKNOWN), float("nan"))
-        inside = regions(drawn, threshold)
-        n = interval(inside.sum(axis=1))
-        landscape = self.landscapes[variant]
-        found = ellipses(landscape.places, inside)
-        fitted = np.isfinite(found.length)
-        share = float(fitted.mean())
-        if share < FITTED:
-            # Those that have one are no sample of the draws: their regions are the largest.
-            return Shape(n, *[UNKNOWN] * 5, Band(UNKNOWN, UNKNOWN), share)
-        kept = Ellipses(*(values[fitted] for values in found))
+            return Shape()
+        inside = roi(drawn, threshold)
+        n, ellipses = interval(inside.sum(axis=1)), fit_ellipses(landscape.logs, inside)
+        fitted = float(ellipses.fitted.mean())
+        if fitted < FITTED:
+            # Draws that have an ellipse are no sample: their regions are the largest.
+            return Shape(n, fitted=fitted)
+        ellipses = ellipses.select(ellipses.fitted)
         return Shape(
             n=n,
-            length=interval(kept.length),
-            width=interval(kept.width),
-            first=interval(kept.first),
-            second=interval(kept.second),
-            angle=axis_interval(kept.angle),
+            length=interval(ellipses.length),
+            width=interval(ellipses.width),
+            first=interval(ellipses.first),
+            second=interval(ellipses.second),
+            angle=axis_interval(ellipses.angle),
             # A region on one axis has no direction.
-            band=band(kept.first, kept.second, kept.angle)
-            if len(landscape.axes) == 2
-            else Band(UNKNOWN, UNKNOWN),
-            fitted=share,
+            band=band(ellipses) if len(landscape.axes) == 2 else NO_BAND,
+            fitted=fitted,
         )
+
+    # --- a network and the dense one --------------------------------------------------------------
 
     @_remembered
     def pair(self, variant: str, lattice: bool = False) -> Pair | None:
         """Draws of the dense network and of another at the same settings; None without both.
 
-        Parameters
-        ----------
-        variant : str
-        lattice : bool, default False
-            Whether both surfaces are interpolated to an even lattice (`pairs.on_a_lattice`).
+        With `lattice` both surfaces are interpolated to an even lattice (`pairs.on_a_lattice`).
         """
-        if self.dense not in self.surrogates or variant not in self.surrogates:
+        if not {self.dense, variant} <= set(self.surrogates):
             return None
-        pair = (self.dense, variant)
-        surrogates = [self.surrogates[name] for name in pair]
+        dense, other = self.surrogates[self.dense], self.surrogates[variant]
         seeds = self._seed(self.dense), self._seed(variant)
         if lattice:
-            return on_a_lattice(*surrogates, seeds)
-        return pair_up(*surrogates, tuple(self.draws(name) for name in pair), seeds)
+            return on_a_lattice(dense, other, seeds)
+        return pair_up(dense, other, seeds, (self.draws(self.dense), self.draws(variant)))
 
     @_remembered
-    def movement(self, variant: str, threshold: float) -> Movement | None:
-        """How one network's landscape differs from the dense one's; None without draws of both."""
-        if (pair := self.pair(variant)) is None:
-            return None
-        names, rows = (self.dense, variant), (pair.here, pair.there)
-        spread = []
-        for name, some in zip(names, rows, strict=True):
-            surrogate = self.surrogates[name]
-            spread.append((surrogate.noise * surrogate.run_scale)[some])
-        landscapes = (self.landscapes[name] for name in names)
-        return movement(*landscapes, pair, spread, threshold)
+    def shift(self, variant: str, threshold: float) -> LandscapeShift | None:
+        """Comparison of one network's landscape with the dense one's; None without draws of both.
 
-    def risk(self, variant: str, threshold: float) -> RiskInterval:
-        """Risk of one network over the dense network's region of interest.
-
-        Means are losses, with one-sided bounds (`hpstudy.analysis.intervals.Loss`).
+        Raises
+        ------
+        HpstudyError
+            If the threshold is negative or not finite.
         """
+        pair = self.pair(variant)
+        if pair is None:
+            return None
+        dense, other = self.surrogates[self.dense], self.surrogates[variant]
+        spread = (
+            (dense.noise * dense.run_scale)[pair.dense_rows],
+            (other.noise * other.run_scale)[pair.other_rows],
+        )
+        return landscape_shift(dense.landscape, other.landscape, pair, spread, threshold)
+
+    def accuracy_drop(self, variant: str) -> Interval:
+        """Dense network's best less another's, both noise-free at their measured optima."""
+        dense, other = self.draws(self.dense), self.draws(variant)
+        if dense is None or other is None:
+            return UNKNOWN
+        rows = [self.landscapes[name].best_row for name in (self.dense, variant)]
+        return interval(dense[:, rows[0]] - other[:, rows[1]])
+
+    @_remembered
+    def risk(self, variant: str, threshold: float) -> RiskInterval:
+        """Risk of one network over the dense network's region of interest."""
         pair = self._common(variant)
         if pair is None:
             return RiskInterval(*[UNKNOWN] * 4)
-        dense, other = pair
-        found = risk_draws(dense, other, threshold)
-        best = other.max(axis=1)
-        mean = loss(*loss_draws(other, best - found.mean))
-        share = float(np.abs(np.median(best)))
-        relative = Interval(*(x / share for x in mean.interval)) if share else UNKNOWN
-        return RiskInterval(
-            mean.interval, interval(found.std), relative, interval(found.relative_std)
-        )
+        drawn, best = risk_draws(*pair, threshold), pair[1].max(axis=1)
+        mean = loss(*loss_draws(pair[1], best - drawn.mean)).interval
+        scale = float(np.abs(np.median(best)))
+        relative = Interval(*(end / scale for end in mean)) if scale else UNKNOWN
+        return RiskInterval(mean, interval(drawn.std), relative, interval(drawn.relative_std))
 
-    def extra_risk(self, variant: str, threshold: float) -> np.ndarray:
+    def extra_risk(self, variant: str, threshold: float) -> Array:
         """Mean risk of one network over the dense one's region, less `uncertain_risk`, by draw.
 
         Returns
         -------
         ndarray of shape (n_draws,)
-            In percentage points; empty without draws of both.
+            In the metric's unit; empty without draws of both.
         """
         pair = self._common(variant)
         if pair is None:
             return np.array([])
         return risk_draws(*pair, threshold).mean - self.uncertain_risk(variant, threshold)
 
-    def uncertain_risk(self, variant: str, threshold: float) -> np.ndarray:
+    def uncertain_risk(self, variant: str, threshold: float) -> Array:
         """Mean risk of the dense network where its region is as uncertain as it is to another's.
 
         A draw loses no more than the threshold over its own region, while what is not known of
@@ -262,126 +339,90 @@ class StudyAnalysis:
         Returns
         -------
         ndarray of shape (n_draws,)
-            Over the points common to `variant`, in percentage points; empty without draws of both.
+            Over the points common to `variant`, in the metric's unit; empty without draws of both.
         """
         pair = self._common(variant)
         if pair is None:
             return np.array([])
         return risk_draws(pair[0], np.roll(pair[0], 1, axis=0), threshold).mean
 
-    def bounded(self, variant: str, threshold: float) -> Interval:
+    def share_within_bound(self, variant: str, threshold: float) -> Interval:
         """Share of the dense network's region where another loses at most twice its bound.
 
-        In [0, 1] (`hpstudy.analysis.intervals.bounded_share`).
+        In [0, 1] (`hpstudy.analysis.risk.share_within_bound`).
         """
         pair = self._common(variant)
-        return UNKNOWN if pair is None else interval(bounded_share(*pair, threshold))
+        return UNKNOWN if pair is None else interval(share_within_bound(*pair, threshold))
 
-    def keeping(self, variant: str, rank: int = 0) -> tuple[float, Interval]:
-        """Risk of keeping the dense network's measured optimum, that one setting.
+    def measured_transfer_regret(self, variant: str, rank: int = 0) -> float:
+        """Risk d_theta (equation 3.4) at the dense network's measured optimum.
 
-        Parameters
-        ----------
-        variant : str
-        rank : int, default 0
-            1 for the setting that measured second best in its place, and so on.
-
-        Returns
-        -------
-        measured : float
-            d_theta there (equation 3.4) in the metric's unit; NaN where the network has no value.
-        corrected : Interval
-            Of the noise-free landscape, with the one-sided bounds of `lost`.
+        In the metric's unit; NaN where the network has no value there. `rank` is 1 for the setting
+        that measured second best, and so on.
         """
-        row = self._kept_row(variant, rank)
-        measured = float("nan")
-        if row is not None:
-            landscape = self.landscapes[variant]
-            measured = landscape.best - float(landscape.points["value"].iloc[row])
-        return measured, self.lost(variant, rank).interval
+        row, landscape = self._transferred_row(variant, rank), self.landscapes[variant]
+        return float("nan") if row is None else float(landscape.best - landscape.values[row])
 
-    def lost(self, variant: str, rank: int = 0) -> Loss:
-        """Loss of keeping the dense network's measured optimum (`hpstudy.analysis.intervals.Loss`).
+    def transfer_regret(self, variant: str, rank: int = 0) -> Loss:
+        """Loss of keeping the dense network's measured optimum.
 
         Where the network was not trained there the loss is taken from its surface, if the setting
         lies within its range; NaN otherwise, and without draws.
         """
-        found = self.loss_draws(variant, rank)
-        return NO_LOSS if found is None else loss(*found)
+        drawn = self.transfer_regret_draws(variant, rank)
+        return NO_LOSS if drawn is None else loss(*drawn)
 
     @_remembered
-    def loss_draws(self, variant: str, rank: int = 0) -> tuple[np.ndarray, np.ndarray] | None:
-        """The draws behind `lost` (`hpstudy.analysis.intervals.loss_draws`); None where there are none."""
-        drawn, row = self.draws(variant), self._kept_row(variant, rank)
+    def transfer_regret_draws(self, variant: str, rank: int = 0) -> tuple[Array, Array] | None:
+        """Draws behind `transfer_regret` (`hpstudy.analysis.intervals.loss_draws`)."""
+        drawn, row = self.draws(variant), self._transferred_row(variant, rank)
         dense = self.landscapes[self.dense]
-        if drawn is None or dense.points["value"].notna().sum() <= rank:
+        if drawn is None or (~np.isnan(dense.values)).sum() <= rank:
             return None
         if row is None:
-            at = ranked_row(dense, rank)
-            if not within(dense, self.landscapes[variant])[at]:
+            setting = dense.ranked_row(rank)
+            if not within(dense, self.landscapes[variant])[setting]:
                 return None
-            place = dense.places[[at]]
-            drawn = self.surrogates[variant].draws(DRAWS, self._seed(variant), place)
-            row = -1
+            place = dense.logs[[setting]]
+            drawn, row = self.surrogates[variant].draws(DRAWS, self._seed(variant), place), -1
         return loss_draws(drawn, drawn[:, row])
 
     def interpolated(self, variant: str) -> bool:
         """Whether a network was not trained at the dense network's measured optimum."""
-        return self._kept_row(variant) is None
+        return self._transferred_row(variant) is None
 
     @_remembered
     def regret(self, variant: str) -> Regret | None:
         """Regret curves of one network; None without draws or a value at the kept setting."""
-        row, drawn = self._kept_row(variant), self.draws(variant)
+        row, drawn = self._transferred_row(variant), self.draws(variant)
         if row is None or drawn is None:
             return None
-        points = self.landscapes[variant].places
+        logs = self.landscapes[variant].logs
         # A value of 0 is one more step below the least positive one.
-        points = np.where(np.isfinite(points), points, np.nanmin(points, axis=0) - 1.0)
-        climbs = max(_FEWEST_CLIMBS, min(SEARCHED, _CLIMBING // len(points) ** 2))
-        climbed = local_search(drawn[:climbs], points, row, 1, np.random.default_rng(0))
+        logs = np.where(np.isfinite(logs), logs, np.nanmin(logs, axis=0) - 1.0)
+        climbs = max(_FEWEST_CLIMBS, min(SEARCHED, _CLIMBING // len(logs) ** 2))
+        climbed = local_search(drawn[:climbs], logs, row, 1, np.random.default_rng(0))
         return Regret(_curve(random_search(drawn[:SEARCHED], row)), _curve(climbed))
 
     def _seed(self, variant: str) -> int:
-        """Seed of a network's draws, which are independent of the others'."""
         return list(self.landscapes).index(variant) + 1000 * self.batch
 
-    def _common(self, variant: str) -> tuple[np.ndarray, np.ndarray] | None:
+    def _common(self, variant: str) -> tuple[Array, Array] | None:
         """Draws of the dense network and of another at the settings that both have."""
         pair = self.pair(variant)
         # All of the other's points stay: its best may lie where the dense network has none.
         return (pair.dense, pair.other) if pair is not None and pair.both.any() else None
 
-    def _kept_row(self, variant: str, rank: int = 0) -> int | None:
-        """Row of the dense optimum, or what comes after it, among the points of another network."""
+    def _transferred_row(self, variant: str, rank: int = 0) -> int | None:
+        """Row of the dense optimum among the points of another network."""
         dense = self.landscapes[self.dense]
-        here, there = common_points(dense, self.landscapes[variant])
-        if dense.points["value"].notna().sum() <= rank:
+        dense_rows, rows = common_points(dense, self.landscapes[variant])
+        if (~np.isnan(dense.values)).sum() <= rank:
             return None
-        found = there[here == ranked_row(dense, rank)]
-        return int(found[0]) if len(found) else None
+        match = rows[dense_rows == dense.ranked_row(rank)]
+        return int(match[0]) if len(match) else None
 
 
-def ranked_row(landscape: Landscape, rank: int) -> int:
-    """Row of the point that measured best (rank 0), second best (1) and so on."""
-    best = best_row(landscape)
-    rows = landscape.points["value"].drop(index=landscape.points.index[best])
-    order = rows.sort_values(ascending=False, kind="stable").index
-    return best if rank == 0 else landscape.points.index.get_loc(order[rank - 1])
-
-
-def best_row(landscape: Landscape) -> int:
-    """Row of `Landscape.best_at` among the points."""
-    best = landscape.points["value"] >= landscape.best - TOLERANCE
-    return int(np.flatnonzero(best)[0])
-
-
-def _curve(curves: np.ndarray) -> Curve:
+def _curve(curves: Array) -> Curve:
     low, high = np.quantile(curves, (0.025, 0.975), axis=0)
     return Curve(curves.mean(axis=0), low, high)
-
-
-@lru_cache(maxsize=16)
-def _surrogate(landscape: Landscape) -> Surrogate:
-    # The same landscape is analysed again beside others, and the process is what takes the time.
-    return Surrogate(landscape)

@@ -5,27 +5,25 @@ measured values: a region, an ellipse, a risk. What the draws disagree on is wha
 runs leaves open.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import chi2
 from threadpoolctl import ThreadpoolController
 
+from hpstudy.analysis.intervals import Array, Mask, Rows
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.noise import Noise
 
 DRAWS = 10_000
 """Landscapes drawn; the ends of a 95 % interval then have 250 draws beyond them."""
 FEWEST = 6
-"""Fewest measured points of which a surface is made; fewer tell nothing of its smoothness."""
-
-# Matrices of a hundred rows gain nothing from threads, and lose twentyfold to them where another
-# process has the core.
-_single_threaded = ThreadpoolController().wrap(limits=1, user_api="blas")
+"""Fewest measured points for a surface; fewer show nothing of its smoothness."""
 
 # Choices over which the surface is averaged, each weighed by its marginal likelihood. Lengths are
 # shares of the grid's span; the rest multiplies the values' deviation. Smaller amplitudes would
@@ -49,16 +47,31 @@ _DEEPEST = 100.0
 # Added to variances of the kernel, 1 each, so that their matrices have inverses and roots.
 _JITTER, _LEFT = 1e-8, 1e-6
 
+P = ParamSpec("P")
+R = TypeVar("R")
+_threads = ThreadpoolController()
 
-class _Choice(NamedTuple):
-    """One kernel, diagonalised: everything about it is then arithmetic on vectors."""
 
+def _single_threaded(method: Callable[P, R]) -> Callable[P, R]:
+    # Matrices of a hundred rows gain nothing from threads, and lose twentyfold to them where
+    # another process has the core.
+    wrapped: Callable[P, R] = _threads.wrap(limits=1, user_api="blas")(method)
+    return wrapped
+
+
+class _Kernel(NamedTuple):
     rotated: bool
     smooth: bool
     lengths: tuple[float, float]
-    eigenvalues: np.ndarray
-    vectors: np.ndarray
-    values: np.ndarray
+
+
+class _Choice(NamedTuple):
+    """A kernel, diagonalised: everything about it is then arithmetic on vectors."""
+
+    kernel: _Kernel
+    eigenvalues: Array
+    vectors: Array
+    values: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +80,8 @@ class Surrogate:
 
     The covariance of the noise-free values is a^2 (k + 100), with k the squared exponential or the
     Matern 5/2 kernel, over the log10 axes as they are or, of two, turned by 45 degrees, along and
-    across the inverse band; a run adds independent noise of deviation sigma g, with g as
-    `hpstudy.analysis.noise.Noise` finds it. All choices of kernel, lengths, a and sigma are averaged by
+    across the inverse band; a run adds independent noise of deviation sigma g, with g from
+    `hpstudy.analysis.noise.Noise`. All choices of kernel, lengths, a and sigma are averaged by
     their marginal likelihood times that of the scatter between seeds, so that sigma is known from
     both: replicates where there are any, and otherwise from how smooth the surface is. All points
     with a value and a place on the axes take part, whatever they measured; depths below the best
@@ -88,21 +101,21 @@ class Surrogate:
     landscape: Landscape
 
     @cached_property
-    def runs(self) -> Noise:
+    def noise_model(self) -> Noise:
         """Noise of the runs as far as replicates show it."""
         return Noise(self.landscape)
 
     @cached_property
-    def inside(self) -> np.ndarray:
-        """Which rows of the landscape's points the surface goes through, of shape (n_points,)."""
-        return self.landscape.points["value"].notna().to_numpy() & self.landscape.placed
+    def used(self) -> Mask:
+        """Which of the landscape's points the surface goes through, of shape (n_points,)."""
+        return ~np.isnan(self.landscape.values) & self.landscape.placed
 
     @property
     def replicates(self) -> tuple[float, int]:
         """Deviation of runs that differ by seed alone and its degrees (`Noise.replicates`)."""
-        return self.runs.replicates
+        return self.noise_model.replicates
 
-    @property
+    @cached_property
     def noise(self) -> float:
         """Standard deviation of one run about the noise-free landscape, at the best point.
 
@@ -113,9 +126,14 @@ class Surrogate:
         middle = np.interp(0.5, weights.cumsum() - weights / 2, np.log(self._noises[0]))
         return self._spread * float(np.exp(middle))
 
-    def draws(
-        self, number: int = DRAWS, seed: int = 0, also: np.ndarray | None = None
-    ) -> np.ndarray:
+    @property
+    def run_scale(self) -> Array:
+        """Deviation of each point's mean over that of one run at the best point."""
+        seeds: Array = self.landscape.points["seeds"].to_numpy(float)
+        return self.noise_model.scale / np.sqrt(seeds)
+
+    @_single_threaded
+    def draws(self, number: int = DRAWS, seed: int = 0, also: Array | None = None) -> Array:
         """Plausible noise-free values at the landscape's points, and elsewhere.
 
         Parameters
@@ -123,9 +141,9 @@ class Surrogate:
         number : int, default 10,000
             Landscapes to draw; fewer by 100 over the points where these are more.
         seed : int, default 0
-            Of the generator; the same gives the same draws.
+            Seed of the generator.
         also : ndarray of shape (n_also, 2), optional
-            Places elsewhere, as `Landscape.places` has them; the surface is interpolated there.
+            Further places, as log10 of the axes; the surface is interpolated there.
 
         Returns
         -------
@@ -134,18 +152,15 @@ class Surrogate:
             without a value, which are then never the best and never near it. Never better than the
             landscape's ceiling.
         """
-        return self._drawn(number, seed, np.empty((0, 2)) if also is None else also)
-
-    @_single_threaded
-    def _drawn(self, number: int, seed: int, also: np.ndarray) -> np.ndarray:
+        also = np.empty((0, 2)) if also is None else also
         # Values elsewhere leave those at the points as they are.
         generator, elsewhere = np.random.default_rng(seed), np.random.default_rng([seed, 1])
-        number = max(number * _MANY // max(len(self.inside), _MANY), 1)
-        here, count = self.inside, len(self.inside)
-        depth = np.empty((number, here.sum() + len(also)))
+        used, count = self.used, len(self.used)
+        number = max(number * _MANY // max(count, _MANY), 1)
+        depth = np.empty((number, used.sum() + len(also)))
         choices, weights = self._weighed
-        some = generator.choice(weights.size, number, p=weights.ravel())
-        kernel, amplitude, noise = np.unravel_index(some, weights.shape)
+        picked = generator.choice(weights.size, number, p=weights.ravel())
+        kernel, amplitude, noise = np.unravel_index(picked, weights.shape)
         for k in np.unique(kernel):
             rows = np.flatnonzero(kernel == k)
             choice, scales = choices[k], _AMPLITUDES[amplitude[rows], None]
@@ -155,37 +170,33 @@ class Surrogate:
             scatter = generator.standard_normal(share.shape) * deviation * np.sqrt(share)
             drawn = (share * choice.values + scatter) @ choice.vectors.T / self._roots
             if len(also):
-                pull, root = self._between(choice, also)
+                pull, root = self._interpolation(choice.kernel, also)
                 rest = elsewhere.standard_normal((len(rows), len(also))) @ root.T
                 drawn = np.hstack([drawn, drawn @ pull.T + scales * rest])
             depth[rows] = self._middle + self._spread * drawn
-        found = np.full((number, count + len(also)), -np.inf)
-        at = np.r_[here, np.ones(len(also), bool)]
-        found[:, at] = self._top - _stretched(depth, self._bound)
-        others = ~here & self.landscape.points["value"].notna().to_numpy()
-        if others.any():
-            scatter = generator.standard_normal((number, others.sum()))
-            found[:, np.flatnonzero(others)] = self.runs.values[others] + scatter * (
-                self.noise * self.run_scale[others]
+        values = np.full((number, count + len(also)), -np.inf)
+        values[:, np.r_[used, np.ones(len(also), bool)]] = self._top - _stretched(
+            depth, self._bound
+        )
+        unplaced = ~used & ~np.isnan(self.landscape.values)
+        if unplaced.any():
+            scatter = generator.standard_normal((number, unplaced.sum()))
+            values[:, np.flatnonzero(unplaced)] = self.noise_model.values[unplaced] + scatter * (
+                self.noise * self.run_scale[unplaced]
             )
-        levels = self.runs.levels(generator, number)
-        found[:, :count] += levels
-        found[:, count:] += levels.mean(axis=1, keepdims=True)
-        return np.minimum(found, self.landscape.ceiling)
-
-    @property
-    def run_scale(self) -> np.ndarray:
-        """Deviation of each point's mean over that of one run at the best point."""
-        return self.runs.scale / np.sqrt(self.landscape.points["seeds"].to_numpy(float))
+        levels = self.noise_model.levels(generator, number)
+        values[:, :count] += levels
+        values[:, count:] += levels.mean(axis=1, keepdims=True)
+        return np.minimum(values, self.landscape.ceiling)
 
     @_single_threaded
-    def predict(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, first: Array, second: Array) -> tuple[Array, Array]:
         """Surface between the measured points.
 
         Parameters
         ----------
         first, second : array-like of shape (n,)
-            Places on the landscape's two axes; real values, not logarithms.
+            Values of the two axes, not logarithms.
 
         Returns
         -------
@@ -200,8 +211,8 @@ class Surrogate:
         kept /= kept.sum()
         for k in np.flatnonzero(kept.sum(axis=(1, 2))):
             choice = choices[k]
-            old = self._places[choice.rotated]
-            across = _covariance(new[choice.rotated], old, choice.lengths, choice.smooth)
+            old = self._places[choice.kernel.rotated]
+            across = _covariance(new[choice.kernel.rotated], old, choice.kernel)
             turned = (across * self._roots) @ choice.vectors
             for a, s in np.argwhere(kept[k]):
                 variance = _AMPLITUDES[a] ** 2
@@ -220,16 +231,16 @@ class Surrogate:
 
     @cached_property
     def _top(self) -> float:
-        return float(np.nanmax(self.runs.values[self.inside]))
+        return float(np.nanmax(self.noise_model.values[self.used]))
 
     @cached_property
-    def _depth(self) -> np.ndarray:
-        return self._top - self.runs.values[self.inside]
+    def _depth(self) -> Array:
+        return self._top - self.noise_model.values[self.used]
 
     @cached_property
     def _bound(self) -> float:
         """Depth up to which values are taken as they are."""
-        logs = self.landscape.places[self.inside]
+        logs = self.landscape.logs[self.used]
         span = np.maximum(np.ptp(logs, axis=0), 1e-9)
         apart = (((logs[:, None] - logs[None]) / span) ** 2).sum(axis=-1)
         np.fill_diagonal(apart, np.inf)
@@ -240,7 +251,7 @@ class Surrogate:
         return max(float(np.median(self._depth)), _DEEP * rough, least)
 
     @cached_property
-    def _squeezed(self) -> np.ndarray:
+    def _squeezed(self) -> Array:
         deep = np.maximum(self._depth / self._bound, 1.0)
         return np.where(self._depth > self._bound, self._bound * (1 + np.log(deep)), self._depth)
 
@@ -253,17 +264,17 @@ class Surrogate:
         return max(float(self._squeezed.std()), 1e-6)
 
     @cached_property
-    def _roots(self) -> np.ndarray:
+    def _roots(self) -> Array:
         """Reciprocals of the deviations of the points' means, in those of one run at the best."""
         slope = np.minimum(self._bound / np.maximum(self._depth, 1e-9), 1.0)
-        return 1.0 / (self.run_scale[self.inside] * slope)
+        return np.reciprocal(self.run_scale[self.used] * slope)
 
     @cached_property
-    def _noises(self) -> tuple[np.ndarray, np.ndarray]:
+    def _noises(self) -> tuple[Array, Array]:
         """Deviations of a run in spreads of the means, and the logarithms of their weights.
 
         The noise of single runs can make all of the means' spread, which is then smaller by the
-        root of their number; and replicates tell it as finely as their degrees allow.
+        root of their number; and replicates show it as finely as their degrees allow.
         """
         least, most, count = _NOISES
         nodes = np.geomspace(least * np.median(self._roots), most * self._roots.max(), count)
@@ -277,86 +288,91 @@ class Surrogate:
     # --- kernels ----------------------------------------------------------------------------------
 
     @cached_property
-    def _kernels(self) -> list[tuple[bool, bool, tuple[float, float]]]:
-        """Whether the axes are turned, whether it is the squared exponential, both lengths."""
-        if np.ptp(self.landscape.places[self.inside][:, 1]) == 0:
+    def _kernels(self) -> list[_Kernel]:
+        flags = (False, True)
+        if np.ptp(self.landscape.logs[self.used][:, 1]) == 0:
             lines = [(length, 1.0) for length in _LENGTHS]
-            return list(product((False,), (False, True), lines))
-        return list(product((False, True), (False, True), product(_LENGTHS, _LENGTHS)))
+            return [_Kernel(*choice) for choice in product((False,), flags, lines)]
+        lengths = product(_LENGTHS, _LENGTHS)
+        return [_Kernel(*choice) for choice in product(flags, flags, lengths)]
 
     @cached_property
-    @_single_threaded
-    def _weighed(self) -> tuple[list[_Choice], np.ndarray]:
+    def _weighed(self) -> tuple[list[_Choice], Array]:
         """Every choice, and the weights of shape (n_choices, n_amplitudes, n_noises)."""
         number, kernels = len(self._depth), self._kernels
         if number > _SAMPLE:
-            some = np.random.default_rng(0).choice(number, _SAMPLE, replace=False)
-            choices, weights = self._weigh(np.sort(some), kernels)
+            sample = np.random.default_rng(0).choice(number, _SAMPLE, replace=False)
+            choices, weights = self._weigh(np.sort(sample), kernels)
             kept = max(_KEPT * 300 // max(number, 300), 2)
-            best = np.argsort(-weights.sum(axis=(1, 2)))[:kept]
-            kernels = [choices[k][:3] for k in best]
+            kernels = [choices[k].kernel for k in np.argsort(-weights.sum(axis=(1, 2)))[:kept]]
         return self._weigh(np.arange(number), kernels)
 
-    def _weigh(
-        self, rows: np.ndarray, kernels: list[tuple[bool, bool, tuple[float, float]]]
-    ) -> tuple[list[_Choice], np.ndarray]:
+    @_single_threaded
+    def _weigh(self, rows: Rows, kernels: list[_Kernel]) -> tuple[list[_Choice], Array]:
         """`_weighed` of some rows of the measured points and some kernels."""
         values = (self._squeezed[rows] - self._middle) / self._spread
         # With the runs' noise made equal one diagonalisation serves every amplitude and noise.
         root, choices, logs = self._roots[rows], [], []
         nodes, widths = self._noises
-        for rotated, smooth, lengths in kernels:
-            places = self._places[rotated][rows]
-            prior = _covariance(places, places, lengths, smooth)
+        for kernel in kernels:
+            places = self._places[kernel.rotated][rows]
+            prior = _covariance(places, places, kernel)
             eigenvalues, vectors = np.linalg.eigh(root[:, None] * prior * root)
             eigenvalues = eigenvalues.clip(0.0)
             turned = vectors.T @ (root * values)
-            choices.append(_Choice(rotated, smooth, lengths, eigenvalues, vectors, turned))
+            choices.append(_Choice(kernel, eigenvalues, vectors, turned))
             variance = _AMPLITUDES[:, None, None] ** 2 * eigenvalues + nodes[None, :, None] ** 2
             logs.append(-0.5 * (turned**2 / variance + np.log(variance)).sum(axis=-1))
-        logs = np.stack(logs) + widths
+        likelihood = np.stack(logs) + widths
         deviation, degrees = self.replicates
         if degrees:
             scatter = degrees * (deviation / self._spread) ** 2
-            logs = logs - degrees * np.log(nodes) - scatter / (2 * nodes**2)
-        weights = np.exp(logs - logsumexp(logs))
+            likelihood = likelihood - degrees * np.log(nodes) - scatter / (2 * nodes**2)
+        weights: Array = np.exp(likelihood - logsumexp(likelihood))
         # Of what has no weight to speak of nothing is kept.
         kept = np.flatnonzero(weights.sum(axis=(1, 2)) > 1e-5)
         weights = weights[kept]
         return [choices[k] for k in kept], weights / weights.sum()
 
-    def _between(self, choice: _Choice, also: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What values elsewhere take from those at the points, and a root of what is left."""
-        old, new = self._places[choice.rotated], self._turned(also)[choice.rotated]
-        kernel = choice.lengths, choice.smooth
-        prior = _covariance(old, old, *kernel) + _JITTER * np.eye(len(old))
-        across = _covariance(new, old, *kernel)
+    def _interpolation(self, kernel: _Kernel, also: Array) -> tuple[Array, Array]:
+        """Weights of the points' values in those elsewhere, and a root of what is left open."""
+        old, new = self._places[kernel.rotated], self._turned(also)[kernel.rotated]
+        prior = _covariance(old, old, kernel) + _JITTER * np.eye(len(old))
+        across = _covariance(new, old, kernel)
         pull = np.linalg.solve(prior, across.T).T
-        left = _covariance(new, new, *kernel) - pull @ across.T
+        left = _covariance(new, new, kernel) - pull @ across.T
         return pull, np.linalg.cholesky((left + left.T) / 2 + _LEFT * np.eye(len(new)))
 
     @cached_property
-    def _places(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._turned(self.landscape.places[self.inside])
+    def _places(self) -> tuple[Array, Array]:
+        return self._turned(self.landscape.logs[self.used])
 
-    def _turned(self, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _turned(self, logs: Array) -> tuple[Array, Array]:
         """Places in spans of the grid, as they are and turned by 45 degrees; shape (n, 2) each."""
-        own = self.landscape.places[self.inside]
+        own = self.landscape.logs[self.used]
         straight = (logs - own.min(axis=0)) / np.maximum(np.ptp(own, axis=0), 1e-9)
         turned = np.column_stack([straight.sum(axis=1), straight[:, 0] - straight[:, 1]])
         return straight, turned / np.sqrt(2)
 
 
-def _stretched(depth: np.ndarray, bound: float) -> np.ndarray:
+def surrogate_of(landscape: Landscape) -> Surrogate:
+    """Surrogate of a landscape, made once and kept by it.
+
+    The landscape is analysed again in other tables, and the process is what takes the time.
+    """
+    surrogate: Surrogate = landscape.__dict__.setdefault("_surrogate", Surrogate(landscape))
+    return surrogate
+
+
+def _stretched(depth: Array, bound: float) -> Array:
     """Depths of squeezed ones."""
     return np.where(depth > bound, bound * np.exp((depth / bound - 1).clip(0.0, 50.0)), depth)
 
 
-def _covariance(
-    some: np.ndarray, others: np.ndarray, lengths: tuple[float, float], smooth: bool
-) -> np.ndarray:
-    apart = np.sqrt((((some[:, None] - others[None]) / np.array(lengths)) ** 2).sum(axis=-1))
-    if smooth:
+def _covariance(places: Array, others: Array, kernel: _Kernel) -> Array:
+    squares = ((places[:, None] - others[None]) / np.array(kernel.lengths)) ** 2
+    apart: Array = np.sqrt(squares.sum(axis=-1))
+    if kernel.smooth:
         return np.exp(-0.5 * apart**2) + _LEVEL
     apart = np.sqrt(5.0) * apart
     return (1.0 + apart + apart**2 / 3.0) * np.exp(-apart) + _LEVEL

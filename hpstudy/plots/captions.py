@@ -4,9 +4,9 @@ import math
 
 import pandas as pd
 
-from hpstudy.analysis.ellipse import confidence_level
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.levels import Metric, metric_of
+from hpstudy.analysis.regions import confidence_level
 from hpstudy.analysis.risk import Risk
 from hpstudy.config.words import list_text
 from hpstudy.errors import count

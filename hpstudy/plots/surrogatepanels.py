@@ -66,8 +66,8 @@ def roi_probability_data(analysis: StudyAnalysis, threshold: float) -> tuple[Mem
     panels = landscapes_data(analysis.landscapes, (threshold,)).panels
     found = []
     for panel, one in zip(panels, analysis.landscapes.values(), strict=True):
-        probability = analysis.membership(one.variant, threshold)
-        points = levels(one).assign(probability=probability, member=one.inside(threshold))
+        probability = analysis.roi_probability(one.variant, threshold)
+        points = levels(one).assign(probability=probability, member=one.in_roi(threshold))
         found.append(
             MembershipPanel(
                 title=panel.title,
@@ -160,7 +160,7 @@ def _spans_an_area(landscape: Landscape) -> bool:
 @lru_cache(maxsize=64)
 def _surface(surrogate: Surrogate) -> SurrogateSurface:
     landscape = surrogate.landscape
-    known = landscape.points[surrogate.inside]
+    known = landscape.points[surrogate.used]
     values = tuple(
         np.geomspace(known[axis].min(), known[axis].max(), CELLS) for axis in landscape.axes
     )

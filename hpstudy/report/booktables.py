@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hpstudy.analysis import thesis_tables
-from hpstudy.analysis.grid_checks import finding_table, warnings
+from hpstudy.analysis.grid_checks import grid_warnings
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.plots.labels import roi_title
 
@@ -216,21 +216,20 @@ def checks(results: StudyResults) -> pd.DataFrame:
                 ),
                 **regions,
                 "missing": results.missing.get(name, 0),
-                "warnings": len(warnings(landscape, results.thresholds)),
+                "warnings": len(grid_warnings(landscape, results.thresholds)),
             }
         )
     return pd.DataFrame(rows)
 
 
 def warnings_table(results: StudyResults) -> pd.DataFrame:
-    """What is wrong with the grids of a study, and how many cells to add against it.
-
-    Returns
-    -------
-    DataFrame of shape (n_warnings, 4)
-        As `hpstudy.analysis.grid_checks.finding_table` makes it: variant, kind, sentence, cells.
-    """
-    return finding_table(results.landscapes(), results.thresholds)
+    """Warnings of the grids of a study: variant, kind and the number of settings to add."""
+    rows = [
+        (name, warning.kind, len(warning.cells))
+        for name, landscape in results.landscapes().items()
+        for warning in grid_warnings(landscape, results.thresholds)
+    ]
+    return pd.DataFrame(rows, columns=["variant", "kind", "cells"])
 
 
 def _beside(

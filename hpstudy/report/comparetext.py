@@ -3,11 +3,10 @@
 import re
 import textwrap
 
-from hpstudy.analysis.ellipse import MINIMUM_POINTS
-from hpstudy.analysis.levels import Metric
+from hpstudy.analysis.regions import MINIMUM_POINTS
 from hpstudy.analysis.verdict import NEGLIGIBLE
 from hpstudy.errors import count
-from hpstudy.plots.labels import axis_title
+from hpstudy.plots.labels import Metric, axis_title
 
 WIDTH = 100
 """Columns of a line."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hpstudy.analysis.landscape import Landscape, landscapes, nine_digits
+from hpstudy.analysis.landscape import Landscape, landscapes, setting_keys
 from hpstudy.analysis.run_tables import RunTable
 from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults, read_results
 from hpstudy.config.grid import AXES
@@ -170,4 +170,4 @@ def _is_axis(values: pd.Series) -> bool:
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return False
     numbers = values.to_numpy(float)
-    return bool((np.isfinite(numbers) & (numbers >= 0)).all() and nine_digits(values).nunique() > 1)
+    return bool((np.isfinite(numbers) & (numbers >= 0)).all() and setting_keys(values).nunique() > 1)

@@ -94,7 +94,7 @@ def movements(studies: Iterable[StudyResults]) -> pd.DataFrame:
     rows = []
     for results, analysis, name in _networks(studies, pruned=True):
         for threshold in reversed(results.thresholds):
-            if (moved := analysis.movement(name, threshold)) is None:
+            if (moved := analysis.shift(name, threshold)) is None:
                 continue
             rows.append(
                 {
@@ -107,8 +107,8 @@ def movements(studies: Iterable[StudyResults]) -> pd.DataFrame:
                     "jaccard": moved.overlap.measured,
                     "jaccard_by_noise": moved.overlap.expected,
                     "jaccard_p": moved.overlap.p,
-                    "shift": moved.shift.distance,
-                    "shift_p": moved.shift.p,
+                    "shift": moved.centre.distance,
+                    "shift_p": moved.centre.p,
                     "ellipse_overlap": moved.ellipse_overlap,
                 }
             )
@@ -147,7 +147,7 @@ def keepings(studies: Iterable[StudyResults]) -> pd.DataFrame:
     rows = []
     for results, analysis, name in _networks(studies, pruned=True):
         measured, _ = analysis.keeping(name)
-        row = {**_keys(results, name), "kept": measured, "loss_kept": analysis.lost(name)}
+        row = {**_keys(results, name), "kept": measured, "loss_kept": analysis.transfer_regret(name)}
         for way, known in trainings(analysis, name).items():
             row |= {f"{way}_{target:g}": known.get(target) for target in TARGETS}
         rows.append(row)
@@ -211,7 +211,7 @@ def given_up(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for results, analysis, name in _networks(studies, pruned=True):
         best = [analysis.landscapes[one].best for one in (analysis.dense, name)]
         source, ratio = _source(results.name, name)
-        rows.append((source, results.model, ratio, *best, analysis.given_up(name)))
+        rows.append((source, results.model, ratio, *best, analysis.accuracy_drop(name)))
     published = thesis_tables.best_accuracies().set_index(["model", "variant"])["top1"]
     for (model, name), top1 in published.items():
         if name != DENSE:

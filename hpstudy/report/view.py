@@ -7,19 +7,16 @@ from html import escape
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.analysis.difference import difference, jaccard
-from hpstudy.analysis.ellipse import confidence_level
 from hpstudy.analysis.intervals import UNKNOWN
-from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.levels import levels, metric_of
-from hpstudy.analysis.risk import common_points, risk
+from hpstudy.analysis.landscape import Landscape, common_points
+from hpstudy.analysis.regions import confidence_level
+from hpstudy.analysis.risk import risk
+from hpstudy.analysis.shift import difference, roi_overlap
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.config.words import interval_text, list_text, number_text
 from hpstudy.errors import count
-from hpstudy.plots.captions import biased
-from hpstudy.plots.labels import axis_title, real, roi_title, variant_title
+from hpstudy.plots.labels import axis_title, metric_of, real, roi_title, variant_title
 from hpstudy.report.controls import CONFIG
-from hpstudy.report.htmltable import html_table
+from hpstudy.report.formats import html_table, interval_text, number_text
 
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 1em 3em; line-height: 1.5"
 
@@ -91,7 +88,7 @@ def _without_noise(
     metric = metric_of(analysis.landscapes[name])
     unit = ", %" if metric.percent else ""
     return {
-        f"without noise: best{unit}": metric.interval(metric.levels(analysis.best(name).corrected)),
+        f"without noise: best{unit}": metric.interval(analysis.best(name).corrected.scaled(metric.sign)),
         "without noise: points in the region": interval_text(shape.n, 0),
         "without noise: ellipse length": interval_text(shape.length.scaled(multiple / 2)),
         "without noise: mean risk": metric.interval(analysis.risk(name, threshold).mean),
@@ -124,19 +121,19 @@ def pair_numbers(
     compared = difference(left, right)
     shapes = [one.ellipse(threshold, multiple) for one in (left, right)]
     shift = math.dist(shapes[0].centre, shapes[1].centre) if all(shapes) else math.nan
-    moved = _together(left, right).movement("right", threshold)
+    moved = _together(left, right).shift("right", threshold)
     return [
         ("settings that both have", str(compared.n)),
         ("rank correlation, Spearman", number_text(compared.spearman)),
         ("rank correlation, Kendall", number_text(compared.kendall)),
         (
             f"overlap of the {roi_title(threshold)}s, Jaccard",
-            number_text(jaccard(left, right, threshold)),
+            number_text(roi_overlap(left, right, threshold)),
         ),
         ("centres of the ellipses apart, decades", number_text(shift)),
         ("without noise: Spearman", interval_text(moved.spearman_interval if moved else UNKNOWN)),
-        ("without noise: centres apart", interval_text(moved.shift.distance if moved else UNKNOWN)),
-        ("permutation test of that, p", number_text(moved.shift.p if moved else math.nan, 3)),
+        ("without noise: centres apart", interval_text(moved.centre.distance if moved else UNKNOWN)),
+        ("permutation test of that, p", number_text(moved.centre.p if moved else math.nan, 3)),
     ]
 
 
@@ -188,7 +185,7 @@ def view_caption(
     two = len(left.axes) == 2
     sizes = list(dict.fromkeys((len(left.points), len(right.points))))
     sentences = [
-        f"{metric.heading}: {label}.",
+        f"{metric.title}: {label}.",
         f"Mean of n = {each} {'run' if runs == [1] else 'runs'} at each of "
         f"{' and '.join(map(str, sizes))} points.",
         f"Standard deviation over runs: median {metric.text(spread.median())}"
@@ -208,10 +205,10 @@ def view_caption(
         if two
         else f"Lines: {multiple:g} standard deviations to both sides of the mean setting of the "
         f"{roi_title(threshold)}, from five points on.",
-        biased(metric),
+        "The best of many noisy values is biased.",
     ]
     if others:
-        sentences.insert(2, f"The mean is also over the values of {list_text(others)}.")
+        sentences.insert(2, f"The mean is also over the values of {', '.join(others)}.")
     return " ".join(sentences)
 
 
@@ -235,12 +232,12 @@ def view_table(left: Landscape, right: Landscape, threshold: float) -> pd.DataFr
     """
     frames = []
     for side, one in (("left", left), ("right", right)):
-        frame = levels(one).reset_index(drop=True)
+        frame = one.levels.reset_index(drop=True)
         frame.insert(0, "metric", one.metric)
         frame.insert(0, "variant", one.variant)
         frame.insert(0, "side", side)
         frame["from_best"] = one.sign * (one.points["value"] - one.best) + 0.0
-        frame["in_region"] = one.inside(threshold)
+        frame["in_region"] = one.in_roi(threshold)
         frame["difference"] = math.nan
         frames.append(frame)
     _, there = common_points(left, right)

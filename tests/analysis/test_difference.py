@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from hpstudy.analysis.difference import difference, jaccard
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.levels import Metric
+from hpstudy.analysis.shift import difference, roi_overlap
 from hpstudy.plots.difference import difference_panel, signed
 from hpstudy.plots.differencemaps import difference_caption, plot_differences
+from hpstudy.plots.labels import Metric
 
 LRS, WEIGHT_DECAYS = [0.01, 0.1, 1.0], [1e-4, 1e-3]
 # Rows are learning rates. The dense best is 80, the pruned one's 70; one pruned point is missing.
@@ -68,7 +68,7 @@ def test_difference_of_a_landscape_with_itself_is_nothing():
     same = difference(dense, dense)
     assert (same.points["difference"] == 0).all()
     assert same.spearman == pytest.approx(1) and same.kendall == pytest.approx(1)
-    assert jaccard(dense, dense, 1.0) == 1
+    assert roi_overlap(dense, dense, 1.0) == 1
 
 
 def test_spearman_is_that_of_the_ranks_and_kendall_that_of_the_pairs(noisy):
@@ -95,17 +95,17 @@ def test_no_correlation_is_told_of_a_flat_landscape_or_a_single_setting():
 def test_overlap_is_points_in_both_regions_over_points_in_either():
     # Within 1 point: dense (0.1, 1e-4), (0.1, 1e-3), pruned (0.01, both), (0.1, 1e-4); the
     # setting at which the pruned network has no value is not compared.
-    assert jaccard(*pair(), 1.0) == pytest.approx(1 / 3)
-    assert jaccard(*pair(), 0.0) == 0
-    assert jaccard(*pair(), 100.0) == 1
+    assert roi_overlap(*pair(), 1.0) == pytest.approx(1 / 3)
+    assert roi_overlap(*pair(), 0.0) == 0
+    assert roi_overlap(*pair(), 100.0) == 1
 
 
 def test_overlap_is_unknown_where_no_common_setting_is_in_a_region():
     lone = [[None, 10.0], [None, None], [None, None]]
     everywhere = pair(pruned=lone)
-    assert jaccard(*everywhere, 0.0) == 0
+    assert roi_overlap(*everywhere, 0.0) == 0
     dense = [[76.0, None], [80.0, 79.5], [71.0, 60.0]]
-    assert math.isnan(jaccard(*pair(dense=dense, pruned=lone), 0.0))
+    assert math.isnan(roi_overlap(*pair(dense=dense, pruned=lone), 0.0))
 
 
 def test_landscapes_over_different_axes_are_not_compared(refused):

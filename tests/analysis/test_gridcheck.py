@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.analysis.grid_checks import finding_table, warnings
+from hpstudy.analysis.grid_checks import grid_warning_table, warnings
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.errors import HpstudyError
 
@@ -40,11 +40,11 @@ def marked(picture, **other):
 
 
 def kinds(one, *thresholds):
-    return [found.kind for found in warnings(one, thresholds or (0.5,))]
+    return [found.kind for found in grid_warnings(one, thresholds or (0.5,))]
 
 
 def the(kind, one, threshold=0.5):
-    (found,) = [each for each in warnings(one, [threshold]) if each.kind == kind]
+    (found,) = [each for each in grid_warnings(one, [threshold]) if each.kind == kind]
     return found
 
 
@@ -60,8 +60,8 @@ CLEAN = marked([".....", ".XXX.", ".X*X.", ".XXX.", "....."])
 
 
 def test_nothing_is_said_of_a_region_inside_the_grid_and_wide_enough():
-    assert warnings(CLEAN, [0.5, 1.0]) == []
-    assert finding_table({"unpruned": CLEAN}, [0.5]).empty
+    assert grid_warnings(CLEAN, [0.5, 1.0]) == []
+    assert grid_warning_table({"unpruned": CLEAN}, [0.5]).empty
 
 
 # --- edges ----------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def scattered():
 
 
 def test_scattered_points_are_called_so_and_get_no_columns():
-    found = warnings(scattered(), [0.5])
+    found = grid_warnings(scattered(), [0.5])
     assert found[-1].kind == "scattered"
     assert "coarse" not in [one.kind for one in found]
     assert sum(len(one.cells) for one in found) == 0
@@ -406,7 +406,7 @@ def test_on_one_axis_only_points_without_a_result_are_missing():
 
 def test_the_table_has_one_row_for_every_finding_of_every_network():
     edge = marked([".....", ".XXXX", ".X*XX", ".XXX.", "....."])
-    table = finding_table({"unpruned": CLEAN, "uniform-0.6": edge}, iter([0.5, 1.0]))
+    table = grid_warning_table({"unpruned": CLEAN, "uniform-0.6": edge}, iter([0.5, 1.0]))
     assert table.columns.tolist() == ["variant", "kind", "sentence", "cells"]
     # Both regions reach the same edge, which is said once.
     assert table["variant"].tolist() == ["uniform-0.6"]
@@ -417,4 +417,4 @@ def test_the_table_has_one_row_for_every_finding_of_every_network():
 
 def test_a_threshold_below_zero_is_refused():
     with pytest.raises(HpstudyError, match="-0.5"):
-        warnings(CLEAN, [-0.5])
+        grid_warnings(CLEAN, [-0.5])

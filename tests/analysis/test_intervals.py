@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.analysis.ellipse import confidence_ellipse
+from hpstudy.analysis.regions import confidence_ellipse
 from hpstudy.analysis.intervals import (
     Interval,
     axis_interval,
-    bounded_share,
+    share_within_bound,
     distance_interval,
     ellipses,
     interval,
@@ -103,7 +103,7 @@ def test_the_region_of_a_distance_follows_the_correlation_of_its_components(rand
 
 def test_regions_and_the_probability_of_belonging_to_one():
     draws = np.array([[90.0, 89.5, 89.4, -np.inf], [88.0, 90.0, 89.5, -np.inf]])
-    inside = regions(draws, 0.5)
+    inside = roi(draws, 0.5)
     assert inside.tolist() == [[True, True, False, False], [False, True, True, False]]
     assert inside.mean(axis=0).tolist() == [0.5, 1.0, 0.5, 0.0]
 
@@ -112,7 +112,7 @@ def test_ellipses_are_those_of_each_region(random, logs):
     inside = random.random((200, len(logs))) < random.uniform(0.15, 1.0, (200, 1))
     inside[~inside.any(axis=1), 0] = True
     inside[0], inside[1] = logs[:, 0] == logs[0, 0], logs[:, 1] == logs[0, 1]
-    found, fitted = ellipses(logs, inside), 0
+    found, fitted = fit_ellipses(logs, inside), 0
     for k, row in enumerate(inside):
         one = confidence_ellipse(*(10 ** logs[row]).T)
         if one is None:
@@ -130,7 +130,7 @@ def test_ellipses_are_those_of_each_region(random, logs):
 def test_a_region_too_small_for_an_ellipse_has_a_centre_all_the_same(logs):
     inside = np.zeros((1, len(logs)), bool)
     inside[0, [0, 1, 4]] = True
-    found = ellipses(logs, inside)
+    found = fit_ellipses(logs, inside)
     assert math.isnan(found.length[0])
     assert (found.first[0], found.second[0]) == pytest.approx(logs[[0, 1, 4]].mean(axis=0))
 
@@ -159,10 +159,10 @@ def test_share_of_the_good_settings_that_lose_at_most_twice_the_bound():
     # is 0, 0.02, 0.025 and 0.03) three are within. The fifth point is not the dense network's.
     dense = np.array([[80.0, 79.5, 79.2, 79.0, 70.0]])
     other = np.array([[60.0, 58.8, 58.5, 58.2, 59.9]])
-    assert bounded_share(dense, other, 1.0).tolist() == [0.75]
+    assert share_within_bound(dense, other, 1.0).tolist() == [0.75]
     # Points at which the other has no value are left out: two of three are within.
     unknown = np.array([[60.0, 58.8, -np.inf, 58.2, 1.0]])
-    assert bounded_share(dense, unknown, 1.0) == pytest.approx([2 / 3])
+    assert share_within_bound(dense, unknown, 1.0) == pytest.approx([2 / 3])
 
 
 # --- coverage -------------------------------------------------------------------------------------

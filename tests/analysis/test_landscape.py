@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from hpstudy.analysis.ellipse import MINIMUM_POINTS, confidence_ellipse, confidence_level
+from hpstudy.analysis.regions import MINIMUM_POINTS, confidence_ellipse, confidence_level
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.errors import HpstudyError
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from hpstudy.analysis.ellipse import confidence_ellipse
+from hpstudy.analysis.regions import confidence_ellipse
 from hpstudy.analysis.intervals import Ellipses
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.overlap import band, ellipse_overlaps, jaccard
+from hpstudy.analysis.regions import band, ellipse_overlap, jaccard
 from hpstudy.analysis.pairs import Pair
 from hpstudy.analysis.risk import common_points
 from hpstudy.analysis.shift import movement, permutation_test
@@ -38,17 +38,17 @@ def landscape(logs, values, variant="unpruned", axes=("lr", "weight_decay")):
 
 
 def compare(one, other, draws, noise, threshold):
-    """Movement between two landscapes of these draws, at the settings of the other."""
+    """LandscapeShift between two landscapes of these draws, at the settings of the other."""
     here, there = common_points(one, other)
     dense = np.full(draws[1].shape, -np.inf)
     dense[:, there] = draws[0][:, here]
     both = np.isin(np.arange(len(other.points)), there)
-    pair = Pair(dense, draws[1], other.places, both, here, there, False)
+    pair = Pair(dense, draws[1], other.logs, both, here, there, False)
     return movement(one, other, pair, [np.full(len(here), noise)] * 2, threshold)
 
 
 def compared(logs, one, other, noise=0.0, threshold=1.0):
-    """Movement between two landscapes, of which draws are the values with noise of that size."""
+    """LandscapeShift between two landscapes, of which draws are the values with noise of that size."""
     random = np.random.default_rng(8)
     values = [np.asarray(values, float) for values in (one, other)]
     known = [np.where(np.isnan(value), -np.inf, value) for value in values]
@@ -74,7 +74,7 @@ def shapes(*rows):
 def test_the_same_ellipse_overlaps_wholly_and_a_distant_one_not_at_all():
     some = shapes([2, 0.5, 1, -3, 0.7], [2, 0.5, 1, -3, 0.7], [2, 1, 0, 0, 0.2])
     others = shapes([2, 0.5, 1, -3, 0.7], [2, 0.5, 5, -3, 0.7], [2, 1, 0, 0, 0.2 - math.pi])
-    np.testing.assert_allclose(ellipse_overlaps(some, others), [1, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(ellipse_overlap(some, others), [1, 0, 1], atol=1e-12)
 
 
 @pytest.mark.parametrize("apart", [0.3, 1.0, 1.9])
@@ -83,12 +83,12 @@ def test_two_circles_overlap_in_a_lens(apart):
     lens = 2 * math.acos(apart / 2) - apart / 2 * math.sqrt(4 - apart**2)
     for turn in (0, 0.6, math.pi / 2):
         other = shapes([2, 2, apart * math.cos(turn), apart * math.sin(turn), 0])
-        found = ellipse_overlaps(shapes([2, 2, 0, 0, 0]), other)[0]
+        found = ellipse_overlap(shapes([2, 2, 0, 0, 0]), other)[0]
         assert found == pytest.approx(lens / (2 * math.pi - lens), abs=2e-3)
 
 
 def test_of_an_ellipse_within_another_the_areas_are_compared():
-    found = ellipse_overlaps(shapes([2, 1, 0, 0, 0.4]), shapes([0.6, 0.5, 0.1, 0, -0.9]))
+    found = ellipse_overlap(shapes([2, 1, 0, 0, 0.4]), shapes([0.6, 0.5, 0.1, 0, -0.9]))
     assert found[0] == pytest.approx(0.6 * 0.5 / (2 * 1), abs=2e-3)
 
 
@@ -104,7 +104,7 @@ def test_turned_ellipses_overlap_as_counted_on_a_fine_raster():
         along = (x - first) * math.cos(angle) + (y - second) * math.sin(angle)
         across = (y - second) * math.cos(angle) - (x - first) * math.sin(angle)
         inside.append((2 * along / length) ** 2 + (2 * across / width) ** 2 <= 1)
-    found = ellipse_overlaps(shapes(*rows[::2]), shapes(*rows[1::2]))
+    found = ellipse_overlap(shapes(*rows[::2]), shapes(*rows[1::2]))
     expected = [
         (one & other).sum() / (one | other).sum()
         for one, other in zip(inside[::2], inside[1::2], strict=True)
@@ -114,7 +114,7 @@ def test_turned_ellipses_overlap_as_counted_on_a_fine_raster():
 
 def test_a_missing_ellipse_overlaps_with_nothing_that_is_known():
     missing = shapes([NAN, NAN, 0, 0, NAN])
-    assert np.isnan(ellipse_overlaps(missing, shapes([2, 1, 0, 0, 0])))
+    assert np.isnan(ellipse_overlap(missing, shapes([2, 1, 0, 0, 0])))
 
 
 # --- the band -------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_regions_of_a_moved_landscape_overlap_less_than_by_noise():
     moved = compared(logs, bowl(logs) + noise[0], bowl(logs, 0.5, -0.5) + noise[1], noise=0.2)
     assert same.overlap.p > 0.05 and moved.overlap.p < 0.01
     assert moved.overlap.measured < moved.overlap.expected.low
-    assert same.shift.p > 0.05 and moved.shift.p < 0.01
+    assert same.centre.p > 0.05 and moved.centre.p < 0.01
 
 
 def test_the_shift_of_a_landscape_is_found():
@@ -271,8 +271,8 @@ def test_a_grid_that_grew_further_is_no_shift_and_no_longer_region():
     draws = tuple(row + 0.05 * random.standard_normal((400, len(row))) for row in values)
     found = compare(*pair, draws, 0.05, 0.9)
     assert found.n == len(logs) and found.overlap.measured == 1
-    assert found.shift.measured == 0 and found.shift.distance.low == 0
-    assert found.shift.distance.high < 0.1 and found.shift.p == 1
+    assert found.centre.measured == 0 and found.centre.distance.low == 0
+    assert found.centre.distance.high < 0.1 and found.centre.p == 1
     assert found.lengths[0].estimate == pytest.approx(found.lengths[1].estimate, abs=0.02)
     assert found.ellipse_overlap.estimate > 0.9
 
@@ -281,8 +281,8 @@ def test_where_one_region_is_too_small_for_an_ellipse_no_shift_is_told():
     logs = decades(5)
     peak = np.where((logs == 0).all(axis=1), 99.0, 90.0 + logs.sum(axis=1) / 10)
     found = compared(logs, bowl(logs), peak, noise=0.01)
-    assert math.isnan(found.shift.measured) and math.isnan(found.shift.p)
-    assert np.isnan(found.shift.distance).all() and np.isnan(found.ellipse_overlap).all()
+    assert math.isnan(found.centre.measured) and math.isnan(found.centre.p)
+    assert np.isnan(found.centre.distance).all() and np.isnan(found.ellipse_overlap).all()
 
 
 def test_ellipses_of_one_landscape_overlap_and_of_a_moved_one_do_not():

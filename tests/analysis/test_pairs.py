@@ -25,9 +25,9 @@ def test_where_settings_are_shared_draws_are_taken_as_they_are():
     other = pd.concat([other, other.iloc[[0]].assign(lr=20.0)])
     found = sweeps.analysed(one, other)
     pair = found.pair("b")
-    assert not pair.interpolated and pair.both.sum() == len(pair.here) == 20
+    assert not pair.interpolated and pair.both.sum() == len(pair.dense_rows) == 20
     np.testing.assert_array_equal(pair.other, found.draws("b"))
-    np.testing.assert_array_equal(pair.dense[:, pair.there], found.draws("a")[:, pair.here])
+    np.testing.assert_array_equal(pair.dense[:, pair.other_rows], found.draws("a")[:, pair.dense_rows])
     assert (pair.dense[:, ~pair.both] == -np.inf).all()
 
 
@@ -43,7 +43,7 @@ def test_surfaces_are_interpolated_where_fewer_than_half_of_the_settings_are_sha
         for name, logs in (("a", here), ("b", there))
     )
     pair = sweeps.analysed(one, other).pair("b")
-    assert pair.interpolated == interpolated and len(pair.here) == shared
+    assert pair.interpolated == interpolated and len(pair.dense_rows) == shared
 
 
 def test_of_two_random_searches_each_setting_is_there_once_and_the_truth_is_held():
@@ -58,13 +58,13 @@ def test_of_two_random_searches_each_setting_is_there_once_and_the_truth_is_held
         found = sweeps.analysed(one, other)
         pair = found.pair("b")
         assert pair.interpolated and pair.both.all()
-        assert len(np.unique(pair.places.round(9), axis=0)) == len(pair.places) <= 72
+        assert len(np.unique(pair.logs.round(9), axis=0)) == len(pair.logs) <= 72
         # None lies beyond what either network was trained at.
         for logs in (here, there):
-            assert (pair.places >= logs.min(axis=0) - 1e-6).all()
-            assert (pair.places <= logs.max(axis=0) + 1e-6).all()
-        shares.append(held(sweeps.parabola(pair.places, 0.0), pair.dense))
-        shares.append(held(sweeps.parabola(pair.places, 0.3), pair.other))
+            assert (pair.logs >= logs.min(axis=0) - 1e-6).all()
+            assert (pair.logs <= logs.max(axis=0) + 1e-6).all()
+        shares.append(held(sweeps.parabola(pair.logs, 0.0), pair.dense))
+        shares.append(held(sweeps.parabola(pair.logs, 0.3), pair.other))
     assert np.mean(shares) > 0.9
 
 
@@ -101,12 +101,12 @@ def lines(generator, moved, points=15, sigma=0.2):
 def test_over_one_axis_both_surfaces_are_read_off_a_ladder():
     found, truths = lines(np.random.default_rng(5), 0.3)
     pair = found.pair("thin")
-    ranges = [one.places[:, 0] for one in found.landscapes.values()]
+    ranges = [one.logs[:, 0] for one in found.landscapes.values()]
     ends = max(x.min() for x in ranges), min(x.max() for x in ranges)
-    np.testing.assert_allclose(pair.places[:, 0], np.linspace(*ends, RUNGS[1]), atol=1e-12)
-    assert pair.interpolated and (pair.places[:, 1] == 0).all()
+    np.testing.assert_allclose(pair.logs[:, 0], np.linspace(*ends, RUNGS[1]), atol=1e-12)
+    assert pair.interpolated and (pair.logs[:, 1] == 0).all()
     for truth, drawn in zip(truths, (pair.dense, pair.other), strict=True):
-        np.testing.assert_allclose(drawn.mean(axis=0), truth(pair.places[:, :1]), atol=0.4)
+        np.testing.assert_allclose(drawn.mean(axis=0), truth(pair.logs[:, :1]), atol=0.4)
 
 
 def test_over_one_axis_loss_and_shift_of_unshared_searches_are_held():
@@ -115,11 +115,11 @@ def test_over_one_axis_loss_and_shift_of_unshared_searches_are_held():
         found, (_, truth) = lines(generator, 0.4)
         kept = math.log10(found.landscapes["unpruned"].best_at["lr"])
         # The other's best setting among its own.
-        best = truth(found.landscapes["thin"].places[:, :1]).max()
-        lost = found.lost("thin")
+        best = truth(found.landscapes["thin"].logs[:, :1]).max()
+        lost = found.transfer_regret("thin")
         true = max(best - truth(np.array([[kept]]))[0], 0)
-        shift = found.movement("thin", 1.0).shift.first
-        places = found.pair("thin").places[:, :1]
+        shift = found.shift("thin", 1.0).shift.first
+        places = found.pair("thin").logs[:, :1]
         centres = [
             places[one >= one.max() - 1].mean()
             for one in (sweeps.parabola(places, 0.0, 4.0), sweeps.parabola(places, 0.4, 4.0))
@@ -142,8 +142,8 @@ def test_searches_without_a_common_range_have_no_pair_of_settings():
         tables.append(sweeps.sweep(name, logs, sweeps.parabola(logs, centre), 0.2, generator))
     found = sweeps.analysed(*tables)
     assert found.pair("thin").dense.shape[1] == 0
-    assert math.isnan(found.lost("thin").estimate) and found.interpolated("thin")
-    assert math.isnan(found.movement("thin", 1.0).shift.distance.estimate)
+    assert math.isnan(found.transfer_regret("thin").estimate) and found.interpolated("thin")
+    assert math.isnan(found.shift("thin", 1.0).shift.distance.estimate)
     assert math.isnan(found.risk("thin", 1.0).mean.estimate)
 
 
@@ -155,9 +155,9 @@ def test_on_a_lattice_surfaces_cover_the_range_of_both_networks():
     # The other network was not trained at the lowest learning rates.
     found = sweeps.analysed(one, other[other["lr"] > 0.15])
     pair = found.pair("b", True)
-    assert pair.interpolated and pair.both.all() and len(pair.here) == 20
-    assert len(np.unique(pair.places, axis=0)) == RUNGS[2] ** 2
-    np.testing.assert_allclose(pair.places.min(axis=0), [-0.5, -1], atol=1e-12)
-    np.testing.assert_allclose(pair.places.max(axis=0), [1, 1], atol=1e-12)
+    assert pair.interpolated and pair.both.all() and len(pair.dense_rows) == 20
+    assert len(np.unique(pair.logs, axis=0)) == RUNGS[2] ** 2
+    np.testing.assert_allclose(pair.logs.min(axis=0), [-0.5, -1], atol=1e-12)
+    np.testing.assert_allclose(pair.logs.max(axis=0), [1, 1], atol=1e-12)
     for drawn in (pair.dense, pair.other):
-        assert held(sweeps.parabola(pair.places), drawn) > 0.85
+        assert held(sweeps.parabola(pair.logs), drawn) > 0.85

@@ -170,14 +170,14 @@ def test_region_holds_the_best_point_and_every_tie(values, threshold):
 @FEW
 def test_region_does_not_depend_on_how_good_all_of_it_is(values, threshold, move):
     one, moved = square(values), square([value + move for value in values])
-    assert one.inside(threshold).tolist() == moved.inside(threshold).tolist()
+    assert one.in_roi(threshold).tolist() == moved.in_roi(threshold).tolist()
 
 
 @given(accuracies, thresholds, st.sampled_from([0.5, 2.0, 4.0]))
 @FEW
 def test_region_scales_with_the_unit_of_its_threshold(values, threshold, unit):
     one, scaled = square(values), square([value * unit for value in values])
-    assert one.inside(threshold).tolist() == scaled.inside(threshold * unit).tolist()
+    assert one.in_roi(threshold).tolist() == scaled.in_roi(threshold * unit).tolist()
 
 
 @given(accuracies, accuracies, thresholds, moves, moves)

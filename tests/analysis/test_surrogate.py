@@ -238,7 +238,7 @@ def test_a_cliff_leaves_the_region_beside_it_alone():
         Surrogate(measured(logs, one.mean(axis=0), 3, one.std(axis=0, ddof=1)))
         for one in (runs, fallen)
     ]
-    shapes = [ellipses(logs, regions(one.draws(4000), 1.0)) for one in both]
+    shapes = [fit_ellipses(logs, regions(one.draws(4000), 1.0)) for one in both]
     # A surface that had to follow the cliff would know nothing of the band.
     assert both[1].noise == pytest.approx(both[0].noise, rel=0.15)
     for end in ("length", "width", "first", "second"):
@@ -267,7 +267,7 @@ def test_half_of_the_points_may_tie_with_the_best_above_a_cliff():
 def test_the_surface_goes_through_all_points_whatever_they_measured():
     deep = np.array([90.0, 84.1, 83.9, 84.0, 88.0, 10.0, NAN, 86.0, 85.0])
     found = Surrogate(measured(decades(3), deep))
-    assert found.inside.tolist() == np.isfinite(deep).tolist()
+    assert found.used.tolist() == np.isfinite(deep).tolist()
 
 
 def test_300_noisy_random_settings_are_held_as_often_as_others():
@@ -292,9 +292,9 @@ def test_what_a_seed_adds_to_every_setting_changes_levels_and_nothing_else():
         for one in (table, moved)
     )
     assert lucky.noise == pytest.approx(plain.noise, rel=0.05)
-    assert lucky.runs.shared > 0.9 > plain.runs.shared
+    assert lucky.noise_model.shared > 0.9 > plain.noise_model.shared
     drawn = [one.draws() for one in (plain, lucky)]
-    sizes = [interval(regions(one, 1.0).sum(axis=1)) for one in drawn]
+    sizes = [interval(roi(one, 1.0).sum(axis=1)) for one in drawn]
     assert sizes[0] == pytest.approx(sizes[1], abs=1)
     losses = [interval(one.max(axis=1) - one[:, 7]) for one in drawn]
     assert losses[0] == pytest.approx(losses[1], abs=0.05)
@@ -321,7 +321,7 @@ def test_a_value_of_0_keeps_what_it_measured_and_leaves_the_others_alone():
     both = pd.concat([points, none], ignore_index=True)
     found = Surrogate(Landscape("unpruned", "top1", both))
     drawn = found.draws(4000)
-    assert found.inside.sum() == 25 and (drawn[:, 27] == -np.inf).all()
+    assert found.used.sum() == 25 and (drawn[:, 27] == -np.inf).all()
     assert drawn[:, 25:27].mean(axis=0) == pytest.approx([88, 89], abs=5 * found.noise / 4000**0.5)
     assert drawn[:, 25:27].std(axis=0) == pytest.approx(found.noise, rel=0.1)
     assert (drawn[:, :25] == Surrogate(measured(logs, values)).draws(4000)).all()

@@ -107,14 +107,14 @@ def test_a_region_that_is_most_of_the_grid_tells_no_shift():
 def test_settings_are_kept_where_the_edge_is_better_only_by_noise():
     # A flat landscape: the edge has more settings than the inside, and its best is there by luck.
     one = pair(np.random.default_rng(7), steep=0.0, seeds=10)
-    assert one.edge("thin") > 0.1 and one.edge("thin", 0.1) < 0.5
+    assert one.edge_probability("thin") > 0.1 and one.edge_probability("thin", 0.1) < 0.5
     assert verdict(one, "thin", 1.0).both == "keep"
 
 
 def test_settings_are_not_kept_where_the_edge_is_better():
     one = pair(np.random.default_rng(8), (1.3, 0.0), sigma=0.05, steep=1.0)
     same = replace(one, landscapes={**one.landscapes, "unpruned": one.landscapes["thin"]})
-    assert same.lost("thin").at_most <= 0.5 and verdict(same, "thin", 1.0).both == "inconclusive"
+    assert same.transfer_regret("thin").at_most <= 0.5 and verdict(same, "thin", 1.0).both == "inconclusive"
 
 
 # --- many seeds -----------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_near_a_limit_more_draws_decide_and_within_three_errors_of_these_nothing
     # they are 207: 4,900 of 100,000 are near still, 4,700 are not.
     for beyond, said in ((490, "inconclusive"), (470, "keep"), (440, "keep")):
         gaps = np.r_[np.full(10_000 - beyond, 0.4), np.full(beyond, 0.6)]
-        monkeypatch.setattr(StudyAnalysis, "loss_draws", lambda *_, gaps=gaps: (gaps, gaps))
+        monkeypatch.setattr(StudyAnalysis, "transfer_regret_draws", lambda *_, gaps=gaps: (gaps, gaps))
         found = verdict(replace(one), "thin", 1.0)
         assert found.both == said and found.loss.at_most == pytest.approx(0.4, abs=0.02)
 
@@ -206,7 +206,7 @@ def test_networks_that_never_had_the_dense_networks_best_are_pooled_without_a_lo
     ]
     none = tables[0].iloc[:7].assign(weight_decay=0.0, top1=90.2, lr=10.0 ** np.linspace(-1, 1, 7))
     found = sweeps.analysed(pd.concat([tables[0], none]), *tables[1:])
-    assert math.isnan(found.lost("thin").estimate)
+    assert math.isnan(found.transfer_regret("thin").estimate)
     pooled = pooled_verdict([(found, 1.0)])
     assert pooled.networks == 2 and math.isnan(pooled.loss.estimate)
     assert verdict(found, "thin", 1.0).both == "inconclusive"

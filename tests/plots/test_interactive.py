@@ -319,7 +319,7 @@ def test_browser_computes_what_python_does_to_nine_digits(opened, published):
 
 
 def test_ellipse_of_collinear_and_coinciding_points_is_as_in_python(opened):
-    from hpstudy.analysis.ellipse import confidence_ellipse
+    from hpstudy.analysis.regions import fit_ellipse
 
     tab = opened()
     line, point = np.linspace(-3, -1, 6), np.full(5, -2.0)

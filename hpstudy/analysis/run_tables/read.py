@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hpstudy.analysis.landscape import GOALS, check_axes, grid_values
+from hpstudy.analysis.landscape import GOALS, check_axes, unify_settings
 from hpstudy.analysis.run_tables.columns import (
     Source,
     check_said,
@@ -253,7 +253,7 @@ def _ended(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _varying(table: pd.DataFrame, axes: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
     """Axes without one that has a single value, and what is said of that."""
-    single = [axis for axis in axes if grid_values(table[axis]).nunique() == 1]
+    single = [axis for axis in axes if unify_settings(table[axis]).nunique() == 1]
     if len(axes) == 1 or not single:
         return axes, []
     # Of one setting nothing varies, and it keeps its first axis.

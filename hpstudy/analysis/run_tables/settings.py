@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from hpstudy.analysis.landscape import grid_values
+from hpstudy.analysis.landscape import unify_settings
 from hpstudy.analysis.run_tables import names as names
 from hpstudy.errors import HpstudyError, listed, shown
 
@@ -15,7 +15,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d+ days|\d+:\d\d")
 
 def settings_of(table: pd.DataFrame, axes: tuple[str, ...]) -> pd.Series:
     """Number of the variant and grid point of each run, equal where only floats differ."""
-    keys = [table["variant"], *(grid_values(table[axis]) for axis in axes)]
+    keys = [table["variant"], *(unify_settings(table[axis]) for axis in axes)]
     return table.groupby([key.to_numpy() for key in keys]).ngroup()
 
 
@@ -147,7 +147,7 @@ def _one_to_one(given: pd.Series, seeds: pd.Series) -> bool:
 def _tied(given: pd.Series, table: pd.DataFrame, axes: tuple[str, ...]) -> bool:
     """Whether a column goes with an axis, as a batch size that grows with the learning rate."""
     for axis in axes:
-        at = grid_values(table.loc[given.index, axis])
+        at = unify_settings(table.loc[given.index, axis])
         if at.nunique() <= len(at) / 2 and given.groupby(at).nunique().max() == 1:
             return True
     return False
