@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hpstudy.config.grid import Decay, Positive
-from hpstudy.config.study import Count, Data, Recipe, Seed
+from hpstudy.config.study import Count, Data, Recipe, Seed, Study
 from hpstudy.config.validation import Frozen
 
 # Raised when the meaning of a field or of the arithmetic changes, so that old rows are not reused.
@@ -31,6 +31,31 @@ class RunSpec(Frozen):
     widths: dict[str, Count] | None = None
     arithmetic: str
     schema_version: int = SCHEMA
+
+    @classmethod
+    def at_prior(
+        cls,
+        study: Study,
+        fingerprint: str | None,
+        widths: Mapping[str, int] | None,
+        arithmetic: str,
+    ) -> "RunSpec":
+        """Run of a network of a study at the prior, with the first seed."""
+        data = study.data
+        if data.name.startswith("folder:"):
+            # The fingerprint identifies the images, wherever they lie.
+            data = data.model_copy(update={"name": "folder"})
+        return cls(
+            model=study.model,
+            data=data,
+            fingerprint=fingerprint,
+            recipe=study.recipe,
+            lr=study.prior.lr,
+            weight_decay=study.prior.weight_decay,
+            seed=study.seeds[0],
+            widths=None if widths is None else dict(widths),
+            arithmetic=arithmetic,
+        )
 
     @property
     def run_id(self) -> str:

@@ -189,21 +189,8 @@ class StudyRecord(BaseModel):
         KeyError
             If the variant is pruned and has no certificate.
         """
-        study, data = self.study, self.study.data
-        if data.name.startswith("folder:"):
-            # The fingerprint identifies the images, wherever they lie.
-            data = data.model_copy(update={"name": "folder"})
-        spec = RunSpec(
-            model=study.model,
-            data=data,
-            fingerprint=self.images.fingerprint,
-            recipe=study.recipe,
-            lr=study.prior.lr,
-            weight_decay=study.prior.weight_decay,
-            seed=study.seeds[0],
-            widths=None if variant == DENSE else self.certificates[variant]["widths"],
-            arithmetic=self.record.arithmetic,
-        )
+        widths = None if variant == DENSE else self.certificates[variant]["widths"]
+        spec = RunSpec.at_prior(self.study, self.images.fingerprint, widths, self.record.arithmetic)
         return spec.model_copy(update=setting)
 
 

@@ -1,4 +1,4 @@
-"""The runs table: a SQLite file to which finished runs are added, and from which tables come."""
+"""The runs table: a SQLite file that takes up finished runs, and from which tables are made."""
 
 import json
 import sqlite3
@@ -11,7 +11,7 @@ import pandas as pd
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
-from hpstudy.storage.database import RESULT_COLUMNS, Database
+from hpstudy.storage.database import FINAL_COLUMNS, RESULT_COLUMNS, Database
 from hpstudy.storage.integrity import check_table
 from hpstudy.storage.tables import TABLE_COLUMNS
 from hpstudy.training.state import RunOutcome
@@ -41,33 +41,29 @@ class Store:
         return cls(Database.open(path))
 
     def checkpoint(self, run_id: str) -> Path:
-        """Where a long training is kept while it goes on."""
+        """File for the state of a long training."""
         return self.path.parent / "checkpoints" / f"{run_id}.pt"
 
     def record(
         self, runs: Iterable[tuple[RunSpec, RunOutcome]], threshold: float | None = None
     ) -> None:
-        """Record runs with what they came to, all in one transaction.
+        """Record runs with their outcomes, all in one transaction; recorded runs do not change.
 
-        Of one that was stopped early the accuracies are those of an unfinished network, which no
-        analysis may take for a result: they stay in its curve and are not kept besides. Nor had
-        it diverged, which only its end would have shown.
+        The accuracies of a run that was stopped early are those of an unfinished network, which no
+        analysis may read as a result: they are kept in its curve alone.
 
         Parameters
         ----------
         runs : iterable of (RunSpec, RunOutcome)
-            One that is there already stays as it was.
         threshold : float, optional
-            Of the region of interest that runs were raced to, in percentage points.
+            Threshold of the region of interest for early stopping, in percentage points.
         """
-        unknown = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss")
         with self.database.transaction(write=True) as database:
-            for spec, (row, ranking, verdict) in runs:
+            for spec, (row, ranking, reason) in runs:
                 _forget(database, "claims", spec.run_id)
-                if verdict is not None:
-                    row = {**row, **dict.fromkeys(unknown), "diverged": False}
-                    said = json.dumps(verdict._asdict())
-                    _insert(database, "stopped", spec, row, threshold, said)
+                if reason is not None:
+                    row = row | dict.fromkeys(FINAL_COLUMNS) | {"diverged": False}
+                    _insert(database, "stopped", spec, row, threshold, json.dumps(reason._asdict()))
                     continue
                 _insert(database, "runs", spec, row)
                 _forget(database, "failures", spec.run_id)
@@ -78,7 +74,7 @@ class Store:
                     )
 
     def fail(self, spec: RunSpec, reason: str) -> None:
-        """Record that a run came to nothing, and why; it is not trained again unless forgiven."""
+        """Record why a run failed; it is not trained again unless forgiven."""
         with self.database.transaction(write=True) as database:
             _forget(database, "claims", spec.run_id)
             database.execute(
@@ -87,9 +83,8 @@ class Store:
             )
 
     def failures(self) -> dict[str, str]:
-        """Why runs came to nothing that have not been trained since, by their ids."""
-        with self.database.transaction() as database:
-            return dict(database.execute("SELECT run_id, reason FROM failures"))
+        """Reasons of failed runs that have not been trained since, by run id."""
+        return dict(self._select("SELECT run_id, reason FROM failures"))
 
     def forgive(self, run_ids: Iterable[str]) -> None:
         """Forget that runs failed, so that they are trained again."""
@@ -98,58 +93,41 @@ class Store:
                 _forget(database, "failures", run_id)
 
     def recorded(self) -> set[str]:
-        """Ids of all runs in the store that were trained to the end."""
+        """Ids of all runs that were trained to the end."""
         return set(self.accuracies())
 
     def accuracies(self) -> dict[str, float]:
-        """Top-1 accuracy in percent of every run that was trained to the end, by its id."""
-        with self.database.transaction() as database:
-            return dict(database.execute("SELECT run_id, top1 FROM runs"))
+        """Top-1 accuracy in percent of each run that was trained to the end, by run id."""
+        return dict(self._select("SELECT run_id, top1 FROM runs"))
 
     def stopped(self, threshold: float) -> set[str]:
-        """Ids of the runs that were found unable to reach a region of interest this wide."""
-        with self.database.transaction() as database:
-            rows = database.execute("SELECT run_id FROM stopped WHERE threshold >= ?", (threshold,))
-            return {run_id for (run_id,) in rows}
+        """Ids of the runs that cannot reach a region of interest of this threshold."""
+        rows = self._select("SELECT run_id FROM stopped WHERE threshold >= ?", threshold)
+        return {run_id for (run_id,) in rows}
 
     def curves(self, run_ids: Iterable[str]) -> dict[str, dict[str, list[float]]]:
-        """Learning curves (`hpstudy.training.state.RunResult`) of recorded runs, by id."""
+        """Learning curves (`hpstudy.training.state.RunResult`) of recorded runs, by run id."""
         wanted = set(run_ids)
-        with self.database.transaction() as database:
-            rows = database.execute("SELECT run_id, curve FROM runs")
-            return {run_id: self._decoded(curve) for run_id, curve in rows if run_id in wanted}
+        rows = self._select("SELECT run_id, curve FROM runs")
+        return {run_id: self._decoded(curve) for run_id, curve in rows if run_id in wanted}
 
     def ranking(self, spec: RunSpec) -> dict[str, Any] | None:
         """Filter scores kept with a run: `scores` and `weights_sha256`; None if there are none."""
-        with self.database.transaction() as database:
-            row = database.execute(
-                "SELECT weights_sha256, scores FROM rankings WHERE run_id = ?", (spec.run_id,)
-            ).fetchone()
-        return row and {"weights_sha256": row[0], "scores": self._decoded(row[1])}
+        query = "SELECT weights_sha256, scores FROM rankings WHERE run_id = ?"
+        for sha256, scores in self._select(query, spec.run_id):
+            return {"weights_sha256": sha256, "scores": self._decoded(scores)}
+        return None
 
-    def _decoded(self, text: str) -> Any:
-        try:
-            return json.loads(text)
-        except (TypeError, ValueError):
-            raise HpstudyError(
-                f"{self.path} is damaged: what it keeps of a run cannot be read"
-            ) from None
+    def precision(self, family: str) -> str | None:
+        """Precision decided for the runs of a study (`RunSpec.family`); None if undecided."""
+        rows = self._select("SELECT arithmetic FROM arithmetics WHERE family = ?", family)
+        return rows[0][0] if rows else None
 
-    def arithmetic(self, family: str) -> str | None:
-        """Arithmetic decided for the runs of a study (`RunSpec.family`); None if not yet."""
-        with self.database.transaction() as database:
-            row = database.execute(
-                "SELECT arithmetic FROM arithmetics WHERE family = ?", (family,)
-            ).fetchone()
-        return row and row[0]
-
-    def decide(self, family: str, arithmetic: str) -> str:
-        """Record the arithmetic of a study's runs and return it; one decided before stays."""
-        with self.database.transaction() as database:
-            database.execute(
-                "INSERT OR IGNORE INTO arithmetics VALUES (?, ?)", (family, arithmetic)
-            )
-        return self.arithmetic(family)
+    def decide_precision(self, family: str, precision: str) -> str:
+        """Record the precision of a study's runs and return it; an earlier decision stays."""
+        with self.database.transaction(write=True) as database:
+            database.execute("INSERT OR IGNORE INTO arithmetics VALUES (?, ?)", (family, precision))
+        return self.precision(family) or precision
 
     def frame(
         self,
@@ -161,49 +139,45 @@ class Store:
         Parameters
         ----------
         runs : iterable of (labels, RunSpec)
-            `labels` are the columns that a run's identity does not hold: study, variant, method
-            and flops_ratio.
+            `labels` are study, variant, method and flops_ratio, which are no part of the run id.
         stopped_at : float, optional
-            Threshold of the region of interest that runs were raced to; without it none that was
-            stopped early is among the rows.
+            Threshold of the region of interest for early stopping; by default, runs that were
+            stopped early are left out.
 
         Returns
         -------
         DataFrame with the columns TABLE_COLUMNS
-            Runs that are not in the store are left out. Sorted by the order of the variants, then
-            lr, weight_decay and seed. A run that was stopped early has `stopped` set, no
-            accuracies, and the epochs and the curve as far as it came.
+            Sorted by the order of the variants, then lr, weight_decay and seed. A run that was
+            stopped early has `stopped` set, no accuracies, and the epochs and curve until then.
         """
-        with self.database.transaction() as database:
-            rows = database.cursor()
-            rows.row_factory = sqlite3.Row
-            early = rows.execute("SELECT * FROM stopped WHERE threshold >= ?", (stopped_at,))
-            found = {row["run_id"]: row for row in early}
-            whole = {row["run_id"]: row for row in rows.execute("SELECT * FROM runs")}
-        stopped = found.keys() - whole.keys()
-        found |= whole
-        rows, order = [], {}
+        columns = ("run_id", *RESULT_COLUMNS)
+        query = f"SELECT {', '.join(columns)} FROM"
+        early = self._select(f"{query} stopped WHERE threshold >= ?", stopped_at)
+        results = {row[0]: (row, True) for row in early}
+        results |= {row[0]: (row, False) for row in self._select(f"{query} runs")}
+        rows: list[dict[str, Any]] = []
+        order: dict[str, int] = {}
         for labels, spec in runs:
-            run_id = spec.run_id
-            row = found.get(run_id)
-            if row is None:
+            if (run_id := spec.run_id) not in results:
                 continue
+            values, stopped = results[run_id]
+            row = dict(zip(columns, values, strict=True))
             order.setdefault(labels["variant"], len(order))
-            rows.append(
-                {
-                    **{name: row[name] for name in ("run_id", *RESULT_COLUMNS)},
-                    **labels,
-                    "model": spec.model,
-                    "dataset": spec.data.name,
-                    "lr": spec.lr,
-                    "weight_decay": spec.weight_decay,
-                    "seed": spec.seed,
-                    "diverged": bool(row["diverged"]),
-                    "stopped": run_id in stopped,
-                }
-            )
+            setting = {name: getattr(spec, name) for name in ("lr", "weight_decay", "seed")}
+            own = {"model": spec.model, "dataset": spec.data.name, "stopped": stopped}
+            rows.append(row | {"diverged": bool(row["diverged"]), **labels, **setting, **own})
         rows.sort(key=lambda r: (order[r["variant"]], r["lr"], r["weight_decay"], r["seed"]))
         return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+    def _select(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.database.transaction() as database:
+            return database.execute(query, values).fetchall()
+
+    def _decoded(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (TypeError, ValueError):
+            raise HpstudyError(f"{self.path} is damaged: a run in it cannot be read") from None
 
 
 def _insert(
@@ -232,8 +206,8 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
     Returns
     -------
     dict
-        `table`; numbers of `runs` put into the store, `known` runs that stay as they were, and
-        runs `left_out`.
+        `table`; numbers of `runs` put into the store, of `known` runs that stay as they were, and
+        of runs `left_out`.
 
     Raises
     ------
@@ -251,22 +225,20 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
     if not checked.identified:
         raise HpstudyError(f"{path} cannot be restored: {checked.findings.facts['note']}")
     record, rows = checked.record, [row for row in checked.rows if not row["stopped"]]
-    prior = record.run_spec(DENSE)
     known = store.recorded() & {row["run_id"] for row in rows}
-    ranking = record.ranking.model_dump() if record.ranking else None
+    prior = record.run_spec(DENSE)
+    rankings = {prior.run_id: record.ranking.model_dump()} if record.ranking else {}
     store.record(
         (
             checked.spec(row),
             RunOutcome(
-                row | {"curve": json.loads(row["curve"])},
-                ranking if row["run_id"] == prior.run_id else None,
-                None,
+                row | {"curve": json.loads(row["curve"])}, rankings.get(row["run_id"]), None
             ),
         )
         for row in rows
     )
-    # A study that leaves its arithmetic open goes on with the one of the table.
-    store.decide(prior.family, record.record.arithmetic)
+    # A study that leaves its precision open goes on with that of the table.
+    store.decide_precision(prior.family, record.record.arithmetic)
     return {
         "table": str(path),
         "runs": len(rows) - len(known),

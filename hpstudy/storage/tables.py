@@ -74,7 +74,7 @@ _RECORD_KEYS = (
 )
 
 
-def publish(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
+def write_table(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
     """Write a study's table and record to `folder`, each whole or not at all.
 
     Returns

@@ -18,7 +18,7 @@ import tiny
 from hpstudy.config.runspec import SCHEMA
 from hpstudy.storage.database import RESULT_COLUMNS
 from hpstudy.storage.store import Store
-from hpstudy.storage.tables import TABLE_COLUMNS, publish
+from hpstudy.storage.tables import TABLE_COLUMNS, write_table
 from hpstudy.training.early_stopping import StopReason
 
 DENSE = {"study": "tiny", "variant": "unpruned", "method": "unpruned", "flops_ratio": 1.0}
@@ -197,11 +197,11 @@ def test_store_of_another_schema_is_refused_with_both_numbers(store, refused):
 
 def test_the_first_decision_on_the_arithmetic_of_a_study_stays(store):
     family = tiny.spec().family
-    assert store.arithmetic(family) is None
-    assert store.decide(family, "bfloat16-compiled") == "bfloat16-compiled"
-    assert Store.open(store.path).decide(family, "float32") == "bfloat16-compiled"
-    assert store.arithmetic(family) == "bfloat16-compiled"
-    assert store.arithmetic(tiny.spec({"model": "resnet20"}).family) is None
+    assert store.precision(family) is None
+    assert store.decide_precision(family, "bfloat16-compiled") == "bfloat16-compiled"
+    assert Store.open(store.path).decide_precision(family, "float32") == "bfloat16-compiled"
+    assert store.precision(family) == "bfloat16-compiled"
+    assert store.precision(tiny.spec({"model": "resnet20"}).family) is None
 
 
 def test_damage_is_said_in_one_sentence(store, tmp_path, refused):
@@ -287,8 +287,8 @@ def test_same_table_is_published_as_the_same_bytes(store, tmp_path):
     for spec in specs:
         tiny.record(store, spec, tiny.result())
     record = {"study": {"name": "tiny"}, "certificates": {}}
-    first = publish(store.frame((DENSE, s) for s in specs), record, tmp_path / "a" / "results")
-    second = publish(store.frame((DENSE, s) for s in reversed(specs)), record, tmp_path / "b")
+    first = write_table(store.frame((DENSE, s) for s in specs), record, tmp_path / "a" / "results")
+    second = write_table(store.frame((DENSE, s) for s in reversed(specs)), record, tmp_path / "b")
     assert first == tmp_path / "a" / "results" / "tiny.csv"
     assert first.read_bytes() == second.read_bytes()
     json_bytes = first.with_suffix(".json").read_bytes()
@@ -301,7 +301,7 @@ def test_same_table_is_published_as_the_same_bytes(store, tmp_path):
 def test_published_numbers_are_read_back_to_the_last_digit(store, tmp_path):
     spec = tiny.spec({"lr": 0.1 + 0.2, "weight_decay": 1 / 3})
     tiny.record(store, spec, tiny.result(top1=100 / 3, loss=1e-17))
-    path = publish(store.frame([(DENSE, spec)]), {"study": {"name": "tiny"}}, tmp_path)
+    path = write_table(store.frame([(DENSE, spec)]), {"study": {"name": "tiny"}}, tmp_path)
     with path.open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert tuple(row) == TABLE_COLUMNS
@@ -314,7 +314,7 @@ def test_publishing_that_fails_leaves_the_table_that_was_there(
     store, tmp_path, monkeypatch, refused
 ):
     record = {"study": {"name": "tiny"}}
-    path = publish(store.frame([]), record, tmp_path)
+    path = write_table(store.frame([]), record, tmp_path)
     before = path.read_bytes()
     tiny.record(store, tiny.spec(), tiny.result())
     written = Path.write_text
@@ -326,7 +326,7 @@ def test_publishing_that_fails_leaves_the_table_that_was_there(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", disk_full)
-    words = refused(publish, store.frame([(DENSE, tiny.spec())]), record, tmp_path)
+    words = refused(write_table, store.frame([(DENSE, tiny.spec())]), record, tmp_path)
     assert words.startswith(f"{path} cannot be written (No space left on device); all runs are in")
     assert path.read_bytes() == before
     assert sorted(one.name for one in tmp_path.iterdir()) == ["runs", "tiny.csv", "tiny.json"]
