@@ -1,10 +1,8 @@
-/* How an interactive landscape is drawn: traces, axes and what is said of a point.
+/* Traces, axes and shapes of an interactive landscape, from numbers that Python computed.
    Axes are logarithms with real values as labels, so that cells end halfway between points. */
 const hpstudyPanels = (() => {
   "use strict";
 
-  const { measured, placed } = hpstudyWords;
-  const VALUES = "Viridis";
   /* ColorBrewer's PuOr: the left network is ahead where it is orange, the right where purple. */
   const DIFFERENCES = "b35806 e08214 fdb863 fee0b6 f7f7f7 d8daeb b2abd2 8073ac 542788"
     .split(" ")
@@ -19,51 +17,40 @@ const hpstudyPanels = (() => {
   /* Radii of rings and squares around points, in grid steps. */
   const RING = 0.32;
   const SQUARE = 0.44;
+  const CORNERS = 60;
   const FAMILY = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
 
-  const log = (values) => values.map(Math.log10);
-  const pick = (values, points) => points.map((k) => values[k]);
+  const runsAt = ({ runs }, point) => [...runs.point.keys()].filter((k) => runs.point[k] === point);
+  const measured = (network) => [...network.seeds.keys()].filter((k) => network.seeds[k] > 0);
 
-  /* Where values are drawn: 0 in a column of its own beside the axis. */
-  const places = (axis, points) => log(pick(axis.values, points).map((x) => x || axis.zero));
+  /* Points of a network's region of interest at one step of the slider. */
+  const region = ({ enters }, step) =>
+    [...enters.keys()].filter((k) => enters[k] !== null && enters[k] <= step);
 
-  const levels = (axis) => [...new Set(axis.values)].sort((a, b) => a - b);
+  const fromBest = ({ value, best }) => value.map((x) => (x === null ? null : x - value[best]));
 
-  /* Values as a matrix over the levels of both axes. */
-  function cells(data, values) {
-    const [up, across] = data.axes.map(levels);
-    const z = up.map(() => across.map(() => null));
-    const place = (all) => new Map(all.map((level, k) => [level, k]));
-    const [row, column] = [place(up), place(across)];
-    values.forEach((value, k) => {
-      z[row.get(data.axes[0].values[k])][column.get(data.axes[1].values[k])] = value;
-    });
-    const [y, x] = [up, across].map((all, n) => log(all.map((at) => at || data.axes[n].zero)));
-    return { x, y, z };
-  }
-
-  function scatter(data, points, more) {
-    const [y, x] = data.axes.map((axis) => places(axis, points));
+  function scatter({ axes: [up, across] }, points, more) {
+    const [x, y] = [across, up].map(({ places }) => points.map((k) => places[k]));
     return { type: "scatter", mode: "markers", x, y, hoverinfo: "skip", ...more };
   }
 
-  /* Marks of several kinds in one trace, which is drawn faster than one a kind. */
-  function marks(data, kinds) {
-    const all = Object.entries(kinds).flatMap(([kind, points]) => points.map((k) => [k, kind]));
-    const [symbol, size, color, width, edge] = [0, 1, 2, 3, 4].map((field) =>
-      all.map(([, kind]) => MARKS[kind][field]),
-    );
-    // Opaque by word: Plotly would let marks of several sizes shine through.
-    const marker = { symbol, size, color, opacity: 1, line: { width, color: edge } };
-    return scatter(data, all.map(([k]) => k), { marker });
-  }
-
   /* What all panels share: cells of the measured points, the points themselves, marks on them. */
-  function traces(data, points, { values, colours, bar, kinds }) {
+  function traces(data, points, values, colours, title, kinds) {
+    const [up, across] = data.axes;
+    const z = up.levels.map(() => across.levels.map(() => null));
+    values.forEach((value, k) => {
+      z[up.levels.indexOf(up.places[k])][across.levels.indexOf(across.places[k])] = value;
+    });
+    const marked = Object.entries(kinds).flatMap(([kind, at]) => at.map((k) => [k, MARKS[kind]]));
+    const [symbol, size, color, width, edge] = [0, 1, 2, 3, 4].map((field) =>
+      marked.map(([, mark]) => mark[field]),
+    );
     return [
       {
         type: "heatmap",
-        ...cells(data, values),
+        x: across.levels,
+        y: up.levels,
+        z,
         ...colours,
         xgap: 1,
         ygap: 1,
@@ -77,7 +64,7 @@ const hpstudyPanels = (() => {
           outlinewidth: 0,
           tickfont: { size: 10.5 },
           nticks: 6,
-          title: { text: bar, side: "bottom", font: { size: 11 } },
+          title: { text: title, side: "bottom", font: { size: 11 } },
         },
       },
       scatter(data, points, {
@@ -86,45 +73,76 @@ const hpstudyPanels = (() => {
         // A label of Plotly's would end at the panel's edge; the page has its own.
         hoverinfo: "none",
       }),
-      marks(data, kinds),
+      scatter(data, marked.map(([k]) => k), {
+        // Opaque by word: Plotly would let marks of several sizes shine through.
+        marker: { symbol, size, color, opacity: 1, line: { width, color: edge } },
+      }),
     ];
   }
 
   /* Points of a panel: one network's own, or those at which two have a value. */
-  function pointsOf(view, networks) {
-    const there = (k) => networks.every((network) => network.value[view.metric][k] !== null);
-    return networks.length === 1 ? measured(networks[0]) : measured(networks[0]).filter(there);
+  function pointsOf({ metric }, networks) {
+    const known = (k) => networks.every(({ metrics }) => metrics[metric].value[k] !== null);
+    return networks.length === 1 ? measured(networks[0]) : measured(networks[0]).filter(known);
   }
 
-  /* Closed lines with `corners` corners around points, in one path. */
-  function around(data, points, radius, corners) {
-    const [up, across] = data.axes.map((axis) => {
-      const [low, high] = log(axis.ends);
-      const step = (high - low) / levels(axis).length;
-      return { at: places(axis, points), r: radius * step };
+  /* One network: coloured by its values, or by their distance from its own best. */
+  function landscape(data, view, network) {
+    const numbers = network.metrics[view.metric];
+    const metric = data.metrics[view.metric];
+    const relative = view.colour === "relative";
+    const [zmin, zmax] = metric[view.colour];
+    const points = measured(network);
+    const unexplained = (k) => numbers.value[k] === null && network.stopped[k] === 0;
+    const title = relative ? "points from own best" : `${metric.title} (%)`;
+    const colours = { colorscale: "Viridis", zmin, zmax };
+    return traces(data, points, relative ? fromBest(numbers) : numbers.value, colours, title, {
+      diverged: points.filter((k) => network.diverged[k] > 0 || unexplained(k)),
+      stopped: points.filter((k) => network.stopped[k] > 0),
+      best: numbers.best === null ? [] : [numbers.best],
     });
-    const scale = 1 / Math.cos(Math.PI / corners);
-    const turns = Array.from({ length: corners }, (_, k) => (Math.PI * (2 * k + 1)) / corners);
-    return points
-      .map((_, k) => {
-        const corner = (turn) => {
-          const x = across.at[k] + across.r * scale * Math.cos(turn);
-          const y = up.at[k] + up.r * scale * Math.sin(turn);
-          return `${x},${y}`;
-        };
-        return `M${turns.map(corner).join("L")}Z`;
-      })
-      .join("");
   }
 
-  function ellipsePath(data, region) {
-    const logs = data.axes.map((axis) => places(axis, placed(data, region)));
-    const found = hpstudyRegions.ellipse(...logs);
-    if (!found) {
+  /* Two networks: how much closer the right one is to its own best than the left one is. */
+  function difference(data, view, ...networks) {
+    const [left, right] = networks.map(({ metrics }) => fromBest(metrics[view.metric]));
+    const values = left.map((x, k) => (x === null || right[k] === null ? null : right[k] - x));
+    const limit = -data.metrics[view.metric].relative[0];
+    const colours = { colorscale: DIFFERENCES, zmin: -limit, zmax: limit };
+    const points = pointsOf(view, networks);
+    return traces(data, points, values, colours, "points, each from own best", {});
+  }
+
+  const turns = (corners, start) =>
+    Array.from({ length: corners }, (_, k) => start + (2 * Math.PI * k) / corners);
+
+  const closed = (corners) => `M${corners.map(([x, y]) => `${x},${y}`).join("L")}Z`;
+
+  /* Closed lines with some corners around points, in one path. */
+  function around({ axes: [up, across] }, points, radius, corners) {
+    const [height, width] = [up, across].map(
+      ({ range: [low, high], levels }) =>
+        (radius * (high - low)) / levels.length / Math.cos(Math.PI / corners),
+    );
+    const line = (k) =>
+      turns(corners, Math.PI / corners).map((turn) => [
+        across.places[k] + width * Math.cos(turn),
+        up.places[k] + height * Math.sin(turn),
+      ]);
+    return points.map((k) => closed(line(k))).join("");
+  }
+
+  function ellipsePath(ellipse) {
+    if (!ellipse) {
       return "";
     }
-    const [up, across] = hpstudyRegions.outline(found);
-    return `M${across.map((x, k) => `${x},${up[k]}`).join("L")}Z`;
+    const [length, width, up, across, angle] = ellipse;
+    const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+    const corners = turns(CORNERS, 0).map((turn) => {
+      const [a, b] = [(length / 2) * Math.cos(turn), (width / 2) * Math.sin(turn)];
+      return [across + sin * a + cos * b, up + cos * a - sin * b];
+    });
+    return closed(corners);
   }
 
   /* A broad line under a narrow one stands out from dark and light colours alike. */
@@ -136,60 +154,45 @@ const hpstudyPanels = (() => {
   /* What follows the slider and the chosen point, as shapes, which are drawn anew in a moment:
      rings around the points of the region (of two networks, of both), ellipses, a square. */
   function shapes(data, view, networks) {
-    const values = networks.map((network) => network.value[view.metric]);
-    const regions = values.map((one) => hpstudyRegions.region(one, view.threshold));
+    const numbers = networks.map(({ metrics }) => metrics[view.metric]);
+    const regions = numbers.map((one) => region(one, view.step));
     // A landscape's best point has its star.
-    const star = networks.length === 1 && values[0].some((x) => x !== null);
     const ringed = regions
-      .reduce((both, region) => both.filter((k) => region.includes(k)))
-      .filter((k) => !(star && k === hpstudyRegions.best(values[0]).point));
+      .reduce((both, other) => both.filter((k) => other.includes(k)))
+      .filter((k) => networks.length > 1 || k !== numbers[0].best);
     const chosen = pointsOf(view, networks).filter((k) => k === view.point);
     return [
       ...lines("region", around(data, ringed, RING, 24)),
-      ...regions.flatMap((region, k) =>
-        lines("ellipse", ellipsePath(data, region), "black", k ? "4px,3px" : "solid"),
+      ...numbers.flatMap(({ ellipse }, k) =>
+        lines("ellipse", ellipsePath(ellipse[view.step]), "black", k ? "4px,3px" : "solid"),
       ),
       ...lines("chosen", around(data, chosen, SQUARE, 4), CHOSEN),
     ];
   }
 
-  /* One network: coloured by its values, or by their distance from its own best. */
-  function landscape(data, view, network) {
-    const values = network.value[view.metric];
-    const metric = data.metrics[view.metric];
-    const relative = view.colour === "relative";
-    const [zmin, zmax] = metric[view.colour];
-    const top = hpstudyRegions.best(values);
-    const points = measured(network);
-    const unexplained = (k) => values[k] === null && network.stopped[k] === 0;
-    return traces(data, points, {
-      values: relative ? hpstudyRegions.fromBest(values) : values,
-      colours: { colorscale: VALUES, zmin, zmax },
-      bar: relative ? "points from own best" : `${metric.title} (%)`,
-      kinds: {
-        diverged: points.filter((k) => network.diverged[k] > 0 || unexplained(k)),
-        stopped: points.filter((k) => network.stopped[k] > 0),
-        best: top ? [top.point] : [],
-      },
-    });
+  /* Learning curves of the runs at one point, a line a run; the second network's are dashed. */
+  function curves(networks, point, name) {
+    return networks.flatMap((network, place) =>
+      runsAt(network, point).map((run) => {
+        const y = network.runs.curves[name][run];
+        const color = network.colour;
+        return {
+          type: "scatter",
+          // Markers, as a run that diverged after an epoch has no line.
+          mode: "lines+markers",
+          x: y.map((_, epoch) => epoch + 1),
+          y,
+          line: { color, dash: place ? "dash" : "solid", width: 2 },
+          marker: { color, size: 3.5 },
+          hovertemplate: `seed ${network.runs.seed[run]}, epoch %{x}: %{y}<extra></extra>`,
+        };
+      }),
+    );
   }
 
-  /* Two networks: how much closer the right one is to its own best than the left one is. */
-  function difference(data, view, left, right) {
-    const networks = [left, right];
-    const values = hpstudyRegions.difference(...networks.map((one) => one.value[view.metric]));
-    const limit = -data.metrics[view.metric].relative[0];
-    const points = pointsOf(view, networks);
-    return traces(data, points, {
-      values,
-      colours: { colorscale: DIFFERENCES, zmin: -limit, zmax: limit },
-      bar: "points, each from own best",
-      kinds: { diverged: [], stopped: [], best: [] },
-    });
-  }
-
-  function axisLook(ink) {
+  function axisLook(ink, title, more) {
     return {
+      title: { text: title, font: { size: 11 }, standoff: 4 },
       tickfont: { size: 10.5 },
       ticks: "outside",
       ticklen: 4,
@@ -200,16 +203,8 @@ const hpstudyPanels = (() => {
       showgrid: false,
       zeroline: false,
       fixedrange: true,
+      ...more,
     };
-  }
-
-  /* Colours that follow the page's theme. */
-  function themed(ink) {
-    const axes = ["xaxis", "yaxis"].flatMap((axis) => [
-      [`${axis}.tickcolor`, ink],
-      [`${axis}.linecolor`, ink],
-    ]);
-    return { "font.color": ink, ...Object.fromEntries(axes) };
   }
 
   function plain(ink, height, margin) {
@@ -227,21 +222,34 @@ const hpstudyPanels = (() => {
   }
 
   function layout(data, view, networks, ink) {
-    const [up, across] = data.axes.map((axis) => ({
-      ...axisLook(ink),
-      range: log(axis.ends),
-      tickvals: log(axis.ticks),
-      ticktext: axis.labels,
-      tickangle: 0,
-      title: { text: axis.title, font: { size: 11 }, standoff: 4 },
-    }));
-    return {
-      ...plain(ink, 300, { t: 6, r: 10, b: 104, l: 58 }),
-      xaxis: across,
-      yaxis: up,
-      shapes: shapes(data, view, networks),
-    };
+    const [yaxis, xaxis] = data.axes.map(({ title, range, ticks, labels }) =>
+      axisLook(ink, title, { range, tickvals: ticks, ticktext: labels, tickangle: 0 }),
+    );
+    const margin = { t: 6, r: 10, b: 104, l: 58 };
+    return { ...plain(ink, 300, margin), xaxis, yaxis, shapes: shapes(data, view, networks) };
   }
 
-  return { landscape, difference, shapes, layout, plain, axisLook, themed };
+  function curvesLayout(ink) {
+    const margin = { t: 6, r: 10, b: 42, l: 48 };
+    return { ...plain(ink, 240, margin), xaxis: axisLook(ink, "epoch"), yaxis: axisLook(ink, "") };
+  }
+
+  /* Colours that follow the page's theme. */
+  function themed(ink) {
+    const names = ["xaxis", "yaxis"].flatMap((axis) => [`${axis}.tickcolor`, `${axis}.linecolor`]);
+    return { "font.color": ink, ...Object.fromEntries(names.map((name) => [name, ink])) };
+  }
+
+  return {
+    landscape,
+    difference,
+    shapes,
+    layout,
+    curves,
+    curvesLayout,
+    themed,
+    measured,
+    region,
+    runsAt,
+  };
 })();

@@ -1,10 +1,9 @@
-/* A landscape to hold in the hand: controls, numbers and learning curves around its panels.
+/* Landscapes that a reader moves: controls, numbers and learning curves around their panels.
    Everything comes from the JSON in the page; needs no kernel and asks no other host. */
 (() => {
   "use strict";
 
-  const { fixed, measured, pointLines, setting } = hpstudyWords;
-  const { LINES } = hpstudyCurves;
+  const { measured, region, runsAt } = hpstudyPanels;
   const CONFIG = { displayModeBar: false, responsive: false };
   const COLOURS = { value: "value", relative: "distance from own best" };
   const PANELS = ["left", "right", "difference"];
@@ -15,16 +14,26 @@
     metric: PANELS,
     colour: ["left", "right"],
   };
-  const MARKS = [
-    ["•", "measured"],
-    ["⊙", "in the region of interest (of both, in the difference)"],
-    ["○", "its ellipse, two standard deviations (dashed: the right network's)"],
-    ["★", "best"],
-    ["✖", "diverged"],
-    ["━", "stopped early"],
-    ["◧", "difference: purple where the right network is nearer to its own best than the left"],
-  ];
+  const CURVES = { top1: "top-1 accuracy (%)", train_loss: "training loss" };
+  const KEY = {
+    "•": "measured",
+    "⊙": "in the region of interest (of both, in the difference)",
+    "○": "ellipse, two standard deviations (dashed: right network)",
+    "★": "best",
+    "✖": "diverged",
+    "━": "stopped early",
+    "◧": "purple: right network nearer to its own best than the left",
+  };
   let boxes = 0;
+
+  const fixed = (value, digits = 2) =>
+    value === null || value === undefined ? "–" : value.toFixed(digits);
+
+  /* A setting in the fewest characters: 0.0032, 0.1, 1e-5. */
+  function real(value) {
+    const short = Number(value.toPrecision(3));
+    return short < 1e-3 ? short.toExponential() : String(short);
+  }
 
   function element(name, attributes = {}, children = []) {
     const made = document.createElement(name);
@@ -40,6 +49,32 @@
 
   const inkOf = (box) => getComputedStyle(box).color;
 
+  /* Fields of one network at one point, its name first: means over seeds, then every run. */
+  function fields({ metrics }, network, point) {
+    const names = Object.keys(metrics);
+    const runs = runsAt(network, point);
+    const means = names.map((name) => {
+      const { value, std } = network.metrics[name];
+      return `${metrics[name].title} ${fixed(value[point])} %, SD ${fixed(std[point])}, n = ${runs.length}`;
+    });
+    const run = (k) => {
+      const { seed, seconds, diverged, stopped, best_epoch, loss, train_loss } = network.runs;
+      return [
+        `seed ${seed[k]}, ${fixed(seconds[k], 1)} s`,
+        ...(diverged[k] ? ["diverged"] : []),
+        ...(stopped[k] ? ["stopped early"] : []),
+        ...names.map((name) => `${metrics[name].title} ${fixed(network.runs[name][k])} %`),
+        `best epoch ${fixed(best_epoch[k], 0)}`,
+        `loss ${fixed(loss[k], 4)}, training loss ${fixed(train_loss[k], 4)}`,
+      ];
+    };
+    return [
+      network.title,
+      ...(runs.length > 1 ? means : []),
+      ...(runs.length ? runs.flatMap(run) : ["no run"]),
+    ];
+  }
+
   class Interactive {
     constructor(box) {
       this.box = box;
@@ -50,7 +85,7 @@
         right: this.data.networks.length - 1,
         metric: Object.keys(this.data.metrics)[0],
         colour: "value",
-        threshold: this.data.threshold,
+        step: this.data.start,
         point: null,
       };
       this.build();
@@ -68,38 +103,33 @@
     build() {
       const networks = this.data.networks.map((network, k) => [k, network.title]);
       const metrics = Object.entries(this.data.metrics).map(([name, { title }]) => [name, title]);
-      this.controls = element("div", { class: "controls" }, [
+      const controls = element("div", { class: "controls" }, [
         this.choice("left", "left network", networks),
         this.choice("right", "right network", networks),
         this.choice("metric", "metric", metrics),
         this.choice("colour", "colour", Object.entries(COLOURS)),
         this.slider(),
       ]);
-      this.panels = PANELS.map((name) => this.panel(name));
-      const key = element(
-        "p",
-        { class: "key" },
-        MARKS.map(([mark, words]) =>
-          element("span", {}, [element("span", { "aria-hidden": "true" }, [mark]), ` ${words}`]),
-        ),
+      const key = Object.entries(KEY).map(([mark, words]) =>
+        element("span", {}, [element("span", { "aria-hidden": "true" }, [mark]), ` ${words}`]),
       );
+      this.panels = PANELS.map((name) => this.panel(name));
+      this.curves = Object.keys(CURVES).map((name) => this.panel(name));
       this.table = element("table");
-      const numbers = element("div", { class: "hpstudy-table", "aria-live": "polite" }, [this.table]);
-      this.curves = Object.keys(hpstudyCurves.NAMES).map((name) => this.panel(name));
-      this.told = element("div", { class: "panels told" });
+      this.facts = element("div", { class: "panels told" });
       this.tip = element("div", { class: "tip", hidden: "" });
       this.legend = element("p", { class: "legend", "aria-live": "polite" });
       this.curvesRow = element("div", { class: "panels curves" }, this.figures(this.curves));
       this.box.querySelector(".fallback").remove();
       this.box.append(
-        this.controls,
+        controls,
         element("div", { class: "panels" }, this.figures(this.panels)),
-        key,
-        numbers,
+        element("p", { class: "key" }, key),
+        element("div", { class: "hpstudy-table", "aria-live": "polite" }, [this.table]),
         element("div", { class: "controls" }, [this.pointChoice()]),
         this.legend,
         this.curvesRow,
-        this.told,
+        this.facts,
         this.tip,
       );
     }
@@ -132,37 +162,36 @@
     }
 
     slider() {
-      const ends = { min: 0.1, max: this.data.largest, step: 0.05 };
+      const { thresholds } = this.data;
+      const ends = { min: 0, max: thresholds.length - 1, step: 1 };
       const input = element("input", { type: "range", name: "threshold", ...ends });
-      input.value = this.view.threshold;
-      // What the range made of it: a study may ask for a region outside of it.
-      this.view.threshold = Number(input.value);
-      this.said = element("output", {}, [input.value]);
+      const output = element("output");
+      const say = () => {
+        output.textContent = thresholds[input.value];
+        input.setAttribute("aria-valuetext", `${output.textContent} points`);
+      };
+      input.value = this.view.step;
+      say();
       let waiting = false;
       input.addEventListener("input", () => {
-        this.said.textContent = input.value;
+        say();
         if (!waiting) {
           waiting = true;
           requestAnimationFrame(() => {
             waiting = false;
-            this.view.threshold = Number(input.value);
-            this.moveRegion();
+            this.view.step = Number(input.value);
+            this.update();
+            this.tabulate();
           });
         }
       });
-      return this.labelled(
-        "threshold",
-        ["region of interest: at most ", this.said, " points below the best"],
-        input,
-      );
+      const words = ["region of interest: at most ", output, " points below the best"];
+      return this.labelled("threshold", words, input);
     }
 
     panel(name) {
-      return {
-        name,
-        title: element("figcaption"),
-        plot: element("div", { role: "img", "data-panel": name }),
-      };
+      const plot = element("div", { role: "img", "data-panel": name });
+      return { name, title: element("figcaption"), plot };
     }
 
     figures(panels) {
@@ -183,7 +212,7 @@
       const titles = { left, right, difference: "Difference, right − left" };
       this.panels.filter(({ name }) => names.includes(name)).forEach(({ name, title, plot }) => {
         title.textContent = titles[name];
-        plot.setAttribute("aria-label", `${metric}, ${titles[name]}; in numbers in the table below`);
+        plot.setAttribute("aria-label", `${metric}, ${titles[name]}`);
         const networks = this.networksOf(name);
         const kind = name === "difference" ? "difference" : "landscape";
         const traces = hpstudyPanels[kind](this.data, this.view, ...networks);
@@ -193,7 +222,7 @@
         if (fresh) {
           plot.on("plotly_click", ({ points }) => this.choose(points[0].customdata));
           plot.on("plotly_hover", ({ points, event }) =>
-            this.tell(name, points[0].customdata, event),
+            this.showTip(name, points[0].customdata, event),
           );
           plot.on("plotly_unhover", () => (this.tip.hidden = true));
         }
@@ -203,12 +232,10 @@
     }
 
     /* All fields of a point beside the pointer, within the figure. */
-    tell(name, point, { clientX, clientY }) {
+    showTip(name, point, { clientX, clientY }) {
       const networks = [...new Set(this.networksOf(name))];
-      this.tip.replaceChildren(
-        element("div", {}, [setting(this.data, point)]),
-        ...networks.map((network) => this.facts(network, point)),
-      );
+      const setting = element("div", {}, [this.data.settings[point]]);
+      this.tip.replaceChildren(setting, ...networks.map((network) => this.factsOf(network, point)));
       this.tip.hidden = false;
       const { left, top } = this.box.getBoundingClientRect();
       const room = this.box.clientWidth - this.tip.offsetWidth;
@@ -216,8 +243,8 @@
       this.tip.style.top = `${clientY - top + 18}px`;
     }
 
-    facts(network, point) {
-      const [title, ...lines] = pointLines(this.data, network, point);
+    factsOf(network, point) {
+      const [title, ...lines] = fields(this.data, network, point);
       const parts = lines.map((line) => element("div", {}, [line]));
       return element("div", { class: "facts" }, [element("strong", {}, [title]), ...parts]);
     }
@@ -230,11 +257,6 @@
       });
     }
 
-    moveRegion() {
-      this.update();
-      this.tabulate();
-    }
-
     choose(point) {
       this.view.point = point;
       this.update();
@@ -245,57 +267,68 @@
     /* --- numbers ---------------------------------------------------------------------------- */
 
     tabulate() {
-      const rows = hpstudyNumbers.rows(this.data, this.view, this.shown);
-      const cell = (text) => element("td", { class: "number" }, [text]);
-      const head = ["", ...this.shown.map((network) => network.title)];
-      this.table.replaceChildren(
-        element("thead", {}, [
-          element("tr", {}, head.map((text) => element("th", text ? { scope: "col" } : {}, [text]))),
+      const { axes, settings, networks } = this.data;
+      const { metric, step } = this.view;
+      const rows = [
+        ["best (%)", ({ value, best }) => fixed(value[best])],
+        ["at", ({ best }) => settings[best] ?? "–"],
+        ["points in the region", (numbers) => String(region(numbers, step).length)],
+        ["length of its ellipse (decades)", ({ ellipse }) => fixed(ellipse[step]?.[0])],
+        ["width (decades)", ({ ellipse }) => fixed(ellipse[step]?.[1])],
+        ...axes.map(({ title }, k) => [
+          `centre, ${title}`,
+          ({ ellipse }) => (ellipse[step] ? real(10 ** ellipse[step][2 + k]) : "–"),
         ]),
-        element(
-          "tbody",
-          {},
-          rows.map(([words, values]) =>
-            element("tr", {}, [element("th", { scope: "row" }, [words]), ...values.map(cell)]),
-          ),
-        ),
+        [`mean risk over the region of ${networks[0].title} (points)`, ({ risk }) => fixed(risk[step])],
+      ];
+      const head = ["", ...this.shown.map((network) => network.title)];
+      const cell = (text) => element("td", { class: "number" }, [text]);
+      const row = ([words, text]) =>
+        element("tr", {}, [
+          element("th", { scope: "row" }, [words]),
+          ...this.shown.map(({ metrics }) => cell(text(metrics[metric]))),
+        ]);
+      const titles = head.map((text) => element("th", text ? { scope: "col" } : {}, [text]));
+      this.table.replaceChildren(
+        element("thead", {}, [element("tr", {}, titles)]),
+        element("tbody", {}, rows.map(row)),
       );
     }
 
     /* --- learning curves -------------------------------------------------------------------- */
 
     offerPoints() {
-      const points = this.shown.flatMap(measured);
-      const options = [...new Set(points)].sort((a, b) => a - b).map((k) => {
-        const values = this.shown.map((network) => fixed(network.value[this.view.metric][k]));
-        return [k, `${setting(this.data, k)}: ${values.join(" and ")}`];
+      const points = [...new Set(this.shown.flatMap(measured))].sort((a, b) => a - b);
+      const options = points.map((k) => {
+        const values = this.shown.map(({ metrics }) => fixed(metrics[this.view.metric].value[k]));
+        return [k, `${this.data.settings[k]}: ${values.join(", ")}`];
       });
-      const none = ["", "a point: click it, or choose it here"];
-      fill(this.points, [none, ...options], this.view.point ?? "");
+      fill(this.points, [["", "click a point, or choose it here"], ...options], this.view.point ?? "");
     }
 
     drawCurves() {
       const { point } = this.view;
       this.curvesRow.hidden = point === null;
       this.legend.replaceChildren();
-      this.told.replaceChildren();
+      this.facts.replaceChildren();
       if (point === null) {
         return;
       }
       const networks = [...new Set(this.shown)];
-      this.told.append(...networks.map((network) => this.facts(network, point)));
-      this.legend.append(`At ${setting(this.data, point)}: `);
+      const setting = this.data.settings[point];
+      this.facts.append(...networks.map((network) => this.factsOf(network, point)));
+      this.legend.append(`${setting}: `);
       networks.forEach((network, k) => {
-        const line = element("span", { "aria-hidden": "true", class: `line ${LINES[k].dash}` });
-        line.style.color = LINES[k].color;
-        this.legend.append(element("span", {}, [line, hpstudyCurves.named(network, point)]));
+        const line = element("span", { "aria-hidden": "true", class: `line ${k ? "dash" : "solid"}` });
+        line.style.color = network.colour;
+        const name = `${network.title} (n = ${runsAt(network, point).length})`;
+        this.legend.append(element("span", {}, [line, name]));
       });
       this.curves.forEach(({ name, title, plot }) => {
-        const words = hpstudyCurves.NAMES[name];
-        title.textContent = words;
-        plot.setAttribute("aria-label", `${words} over epochs, ${setting(this.data, point)}`);
-        const lines = hpstudyCurves.traces(networks, point, name);
-        Plotly.react(plot, lines, hpstudyCurves.layout(inkOf(this.box)), CONFIG);
+        title.textContent = CURVES[name];
+        plot.setAttribute("aria-label", `${CURVES[name]} over epochs, ${setting}`);
+        const traces = hpstudyPanels.curves(networks, point, name);
+        Plotly.react(plot, traces, hpstudyPanels.curvesLayout(inkOf(this.box)), CONFIG);
       });
     }
 

@@ -1,1 +1,30 @@
-"""What it looks like: `<noun>_data` prepares, `plot_<noun>` draws."""
+"""Figures: `plot_<noun>` returns a Plotly figure of what `<noun>_data` prepares.
+
+No function shows, writes or prints anything, or changes a global state.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_FIGURES = {
+    "plot_differences": "difference",
+    "plot_grid": "grid",
+    "plot_landscapes": "landscape",
+    "plot_learning_curves": "learning_curves",
+    "plot_pair": "pair",
+    "plot_regret": "regret",
+    "plot_risk": "risk",
+    "plot_roi_probability": "roi_probability",
+    "plot_surrogate": "surrogate",
+}
+__all__ = list(_FIGURES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FIGURES:
+        return getattr(import_module(f"hpstudy.plots.{_FIGURES[name]}"), name)
+    raise AttributeError(f"module 'hpstudy.plots' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

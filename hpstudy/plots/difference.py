@@ -1,113 +1,139 @@
-"""Difference of two landscapes under a threshold: the explorer's third panel."""
+"""Difference maps: one network's landscape minus another's, each from its own best."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.analysis.difference import Difference, difference
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.levels import Metric, metric_of
-from hpstudy.plots.labels import axis_title, real, short_title, variant_title
-from hpstudy.plots.marks import DASHES, LINE, plain
-from hpstudy.plots.panelparts import colour_bar
-from hpstudy.plots.panels import Panels, outline
-from hpstudy.plots.plane import Plane
-from hpstudy.plots.surface import surface
+from hpstudy.analysis.shift import Difference, difference
+from hpstudy.errors import HpstudyError
+from hpstudy.plots._axes import Plane, plane_of
+from hpstudy.plots._layout import colour_axis, panel_figure, panel_title, set_plane
+from hpstudy.plots._traces import (
+    DASHES,
+    POINT,
+    Outline,
+    Surface,
+    interpolated,
+    landscape_traces,
+    outline_traces,
+    scatter,
+    star,
+)
+from hpstudy.plots.labels import (
+    Metric,
+    axis_title,
+    metric_of,
+    setting_text,
+    short_title,
+    variant_title,
+)
+from hpstudy.plots.landscape import colour_range, outline
 
+# ColorBrewer's orange to purple, for the colour-blind: orange where the first network is ahead.
 COLOURS = "PuOr"
-"""ColorBrewer's orange to purple, which the colour-blind tell apart: orange where the unpruned
-network is ahead."""
+# The scale is as strong as that of the better half of all settings in a landscape.
+TOP = 0.5
 STARS = ("star", "star-diamond")
 
 
 @dataclass(frozen=True, eq=False)
 class DifferencePanel:
-    """Difference of two landscapes, ready to draw.
+    """Difference of two landscapes, in the metric's own unit.
 
     Attributes
     ----------
     data : Difference
-        The measured points.
+        The measured settings that both networks have.
     metric : Metric
-        Of both landscapes.
     points : DataFrame
-        Those of `data`, with `dense`, `other` and `difference` in the metric's own unit: where
-        less is better, the difference is negative where the other network is closer to its best.
-    up, across : ndarray of shape (n_y,), (n_x,)
-        Fine grid of the surface on the first and the second axis, increasing real values.
-    surface : ndarray of shape (n_y, n_x)
-        Interpolated differences; NaN outside the settings that both networks have.
-    outlines : tuple of two
-        Of the dense and of the other network's region of interest: the ellipse's outline, up and
-        across; None below five points.
+        `data.points` with `dense`, `other` and `difference` in the metric's own unit.
+    surface : Surface
+        Differences between the settings.
+    outlines : tuple of two (up, across)
+        Ellipse of each network's region of interest.
     best_at : tuple of two DataFrame
-        A row with the axes of each network's best point; NaN where it has no value.
+        A row with the axes of each network's best setting; NaN without a value.
     """
 
     data: Difference
     metric: Metric
     points: pd.DataFrame
-    up: np.ndarray
-    across: np.ndarray
-    surface: np.ndarray
-    outlines: tuple[tuple[np.ndarray, np.ndarray] | None, ...]
+    surface: Surface
+    outlines: tuple[Outline, Outline]
     best_at: tuple[pd.DataFrame, pd.DataFrame]
+
+
+@dataclass(frozen=True, eq=False)
+class DifferencesData:
+    """Differences of all pruned networks from the dense one.
+
+    Attributes
+    ----------
+    panels : tuple of DifferencePanel
+        Pruned networks that have a setting in common with the dense one.
+    limit : float
+        The colour scale goes from -limit to limit, in the metric's unit.
+    plane : Plane
+    """
+
+    panels: tuple[DifferencePanel, ...]
+    limit: float
+    plane: Plane
 
 
 def difference_panel(
     dense: Landscape, other: Landscape, threshold: float, multiple: float = 2.0
 ) -> DifferencePanel:
-    """Difference of two landscapes with the ellipses of both, ready to draw.
+    """Difference of two landscapes over the same axes, with the ellipses of both.
+
+    `threshold` is of both regions of interest; an ellipse reaches `multiple` standard deviations.
+    """
+    data = difference(dense, other)
+    points = data.points.copy()
+    points[["dense", "other", "difference"]] *= dense.sign
+    return DifferencePanel(
+        data=data,
+        metric=metric_of(dense),
+        points=points,
+        surface=interpolated(points, dense.axes, "difference"),
+        outlines=(outline(dense, threshold, multiple), outline(other, threshold, multiple)),
+        best_at=(pd.DataFrame([dense.best_at]), pd.DataFrame([other.best_at])),
+    )
+
+
+def differences_data(landscapes: dict[str, Landscape], threshold: float) -> DifferencesData:
+    """Difference of every pruned network from the dense one.
 
     Parameters
     ----------
-    dense, other : Landscape
-        Of one metric and over the same axes.
+    landscapes : dict of str to Landscape
+        Landscapes of one metric, the dense network's first.
     threshold : float
-        Of both regions of interest, in the metric's unit.
-    multiple : float, default 2.0
-        Standard deviations from an ellipse's centre to its outline.
-
-    Returns
-    -------
-    DifferencePanel
-        Without a surface where the two have no common setting.
+        Threshold of the regions of interest, in the metric's unit.
 
     Raises
     ------
     HpstudyError
-        If the axes differ, or the threshold or the multiple is out of range.
+        If no pruned network has a setting in common with the dense one.
     """
-    data = difference(dense, other)
-    as_landscape = Landscape(
-        other.variant,
-        dense.metric,
-        data.points.rename(columns={"difference": "value"}),
-        dense.axes,
-    )
-    up, across, values = surface(as_landscape)
-    own = data.points.copy()
-    own[["dense", "other", "difference"]] *= dense.sign
-    return DifferencePanel(
-        data=data,
-        metric=metric_of(dense),
-        points=own,
-        up=up,
-        across=across,
-        surface=dense.sign * values,
-        outlines=tuple(outline(one, threshold, multiple) for one in (dense, other)),
-        best_at=tuple(pd.DataFrame([one.best_at]) for one in (dense, other)),
-    )
+    dense, *others = landscapes.values()
+    panels = tuple(difference_panel(dense, other, threshold) for other in others)
+    panels = tuple(panel for panel in panels if panel.data.n)
+    if not panels:
+        raise HpstudyError("no pruned network has a setting in common with the unpruned one.")
+    limit = difference_limit(landscapes, threshold)
+    plane = plane_of((one.points for one in landscapes.values()), dense.axes)
+    return DifferencesData(panels, limit, difference_plane(plane, limit))
 
 
-def difference_limit(data: Panels) -> float:
-    """End of the colour scale: differences as large as the landscapes' own scale is wide.
-
-    A difference then has the weight of the same step between two settings of one landscape.
-    """
-    return data.high - data.low
+def difference_limit(landscapes: dict[str, Landscape], threshold: float, top: float = TOP) -> float:
+    """End of the colour scale: a difference weighs as much as the same step in a landscape."""
+    low, high = colour_range(landscapes, top, relative=True, roi=(threshold,))
+    return high - low
 
 
 def difference_plane(plane: Plane, limit: float) -> Plane:
@@ -115,105 +141,86 @@ def difference_plane(plane: Plane, limit: float) -> Plane:
     return plane if plane.up else replace(plane, title="difference", ends=(-limit, limit))
 
 
+def plot_differences(
+    landscapes: dict[str, Landscape], threshold: float, columns: int = 3
+) -> go.Figure:
+    """Difference maps side by side, on one diverging colour scale.
+
+    Parameters
+    ----------
+    landscapes, threshold
+        Parameters of `differences_data`.
+    columns : int, default 3
+        Most panels side by side.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Purple where a setting is better for the pruned network than for the dense one, each
+        against its own best.
+    """
+    data = differences_data(landscapes, threshold)
+    shape = "ellipses" if data.plane.up else "regions"
+    titles = [
+        panel_title(variant_title(panel.data.other), f"{shape}: unpruned solid, pruned dashed")
+        for panel in data.panels
+    ]
+    figure = panel_figure(titles, 200, top=46, bottom=104, columns=columns)
+    for number, panel in enumerate(data.panels, start=1):
+        suffix = set_plane(figure, number, data.plane)
+        figure.add_traces(difference_traces(panel, data.plane, data.limit, suffix))
+    metric = data.panels[0].metric
+    figure.update_layout(coloraxis=difference_axis(data.limit, data.plane, metric))
+    return figure
+
+
 def difference_traces(
     panel: DifferencePanel, plane: Plane, limit: float, suffix: str, coloraxis: str = "coloraxis"
-) -> list:
-    """Traces of one panel: ground, points, two lines for each of two ellipses, two optima.
-
-    Always the same number and kinds, whether or not there is anything in them. The ground is a
-    surface; over one axis it is a line through the points.
-    """
-    axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "showlegend": False}
-    points = panel.points
-    traces: list = [
-        _contour(panel, limit, coloraxis, axes) if plane.up else _line(panel, plane, axes),
-        go.Scatter(
-            x=plain(plane.x(points)),
-            y=plain(plane.y(points, "difference")),
-            mode="markers",
-            marker={
-                "size": 7,
-                "color": plain(points["difference"], 4),
-                "coloraxis": coloraxis,
-                "line": {"width": 1, "color": "rgba(0,0,0,0.55)"},
-            },
-            text=difference_texts(panel),
-            hoverinfo="text",
-            legendgroup="points",
-            **axes,
-        ),
-    ]
-    for number in range(len(panel.outlines)):
-        x, y = outline_place(panel, number, plane)
-        for line in _lines(number):
-            traces.append(
-                go.Scatter(
-                    x=x,
-                    y=y,
-                    mode="lines",
-                    line=line,
-                    hoverinfo="skip",
-                    legendgroup=f"ellipse-{number}",
-                    **axes,
-                )
-            )
-    for number, at in enumerate(panel.best_at):
-        traces.append(
-            go.Scatter(
-                x=plain(plane.x(at)),
-                y=plain(plane.y(at)) if plane.up else [_height(number, plane)],
-                hoverinfo="skip",
-                legendgroup=f"best-{number}",
-                **_star(number),
-                **axes,
-            )
+) -> list[dict]:
+    """Traces of one panel: ground, points, two lines for each of two ellipses, two optima."""
+    surface, outlines, best_at = panel.surface, panel.outlines, panel.best_at
+    if plane.up is None:
+        # The levels of both networks are others than the differences: their marks lie at the end.
+        heights = [plane.ends[0] * share for share in (0.86, 0.74)]
+        surface = replace(surface, values=plane.clipped(surface.values))
+        outlines = tuple(
+            (np.full(len(across), height), across)
+            for (_, across), height in zip(outlines, heights, strict=True)
         )
+        best_at = tuple(
+            best.assign(value=height) for best, height in zip(best_at, heights, strict=True)
+        )
+    traces = landscape_traces(
+        plane,
+        suffix,
+        surface,
+        panel.points,
+        "difference",
+        difference_texts(panel),
+        {"start": -limit, "end": limit, "size": limit / 4},
+        {"width": 0.7, "color": "rgba(0,0,0,0.2)"},
+        {**POINT, "line": {"width": 1, "color": "rgba(0,0,0,0.55)"}},
+        coloraxis,
+    )
+    for number, line in enumerate(outlines):
+        traces += outline_traces(suffix, line, f"ellipse-{number}", DASHES[number])
+    for number, best in enumerate(best_at):
+        mark = star(STARS[number], 13)
+        traces.append(scatter(plane, suffix, best, marker=mark, legendgroup=f"best-{number}"))
     return traces
 
 
-def outline_place(panel: DifferencePanel, number: int, plane: Plane) -> tuple[list, list]:
-    """Places across and up of an ellipse's outline, or nowhere."""
-    up, across = panel.outlines[number] or ([], [])
-    if plane.up is None:
-        up = [_height(number, plane)] * len(across)
-    return plain(across, 4), plain(up, 4)
-
-
-def _height(number: int, plane: Plane) -> float:
-    """Where a network's region is drawn over one axis: the levels of both are others there."""
-    return plane.ends[0] * (0.86 - 0.12 * number)
-
-
-def _contour(panel: DifferencePanel, limit: float, coloraxis: str, axes: dict) -> go.Contour:
-    return go.Contour(
-        x=plain(panel.across, 5),
-        y=plain(panel.up, 5),
-        z=[plain(row, 4) for row in panel.surface],
-        coloraxis=coloraxis,
-        contours={"start": -limit, "end": limit, "size": limit / 4, "coloring": "heatmap"},
-        line={"width": 0.7, "color": "rgba(0,0,0,0.2)"},
-        hoverinfo="skip",
-        **axes,
-    )
-
-
-def _line(panel: DifferencePanel, plane: Plane, axes: dict) -> go.Scatter:
-    placed = panel.points[panel.points[plane.across.name] > 0]
-    x, y = plain(plane.x(placed)), plain(plane.y(placed, "difference"))
-    return go.Scatter(x=x, y=y, hoverinfo="skip", **LINE, **axes)
-
-
 def difference_texts(panel: DifferencePanel) -> list[str]:
-    """All there is to know of each of a difference's points, in the lines of a hover label."""
+    """Hover label of each setting, with all of its fields."""
     data, metric = panel.data, panel.metric
-    names = variant_title(data.other), variant_title(data.dense)
+    unit = " points" if metric.percent else ""
     return [
         "<br>".join(
             [
-                *(f"{axis_title(axis)} {real(point[axis])}" for axis in data.axes),
-                f"{names[0]}: {signed(point['other'], metric)} from its best",
-                f"{names[1]}: {signed(point['dense'], metric)} from its best",
-                f"difference {signed(point['difference'], metric)}{' points' * metric.percent}",
+                *(f"{axis_title(axis)} {setting_text(point[axis])}" for axis in data.axes),
+                f"{variant_title(data.other)}: {signed(point['other'], metric)} from its best",
+                f"{variant_title(data.dense)}: {signed(point['dense'], metric)} from its best",
+                f"difference {signed(point['difference'], metric)}{unit}",
             ]
         )
         for point in panel.points.to_dict("records")
@@ -226,39 +233,19 @@ def signed(value: float, metric: Metric) -> str:
     return f"+{text}" if value > 0 and float(text) else text
 
 
-def difference_scale(limit: float, plane: Plane, metric: Metric, **bar) -> dict:
-    """Colour axis from `-limit` to `limit`, white at 0, with more options of its colour bar.
+def difference_axis(limit: float, plane: Plane, metric: Metric, **bar: Any) -> dict:
+    """Colour axis from `-limit` to `limit`, white at 0.
 
     Purple is where the other network is closer to its best, whichever sign that has.
     """
     title = "difference, points" if metric.percent else f"difference, {metric.title}"
-    return {
-        "colorscale": COLOURS,
-        "cmin": -limit,
-        "cmax": limit,
-        "colorbar": {**colour_bar(title, 0.5, 0.7), "nticks": 7, **bar},
-        **({"reversescale": True} if metric.sign < 0 else {}),
-        # Over one axis the places say what the colours would.
-        **({} if plane.up else {"showscale": False}),
-    }
+    shown, reverse = plane.up is not None, metric.sign < 0
+    look = {"shown": shown, "reverse": reverse, "nticks": 7, **bar}
+    return colour_axis(COLOURS, -limit, limit, title, **look)
 
 
 def difference_title(panel: DifferencePanel) -> str:
-    """What is written above a panel: what is subtracted from what, and whose ellipse is which."""
-    names = [short_title(name) for name in (panel.data.dense, panel.data.other)]
-    what = "ellipses" if len(panel.data.axes) == 2 else "regions"
-    small = f"{what}: {names[0]} solid, {names[1]} dashed"
-    return f"<b>{names[1]} − {names[0]}</b><br><span style='font-size:11px'>{small}</span>"
-
-
-def _lines(number: int) -> list[dict]:
-    """Broad line under a narrow one, so that it stands out from all colours."""
-    return [
-        {"width": 3.6, "color": "white"},
-        {"width": 1.8, "color": "black", "dash": DASHES[number]},
-    ]
-
-
-def _star(number: int) -> dict:
-    look = {"size": 13, "color": "white", "line": {"width": 1.3, "color": "black"}}
-    return {"mode": "markers", "marker": {"symbol": STARS[number], **look}}
+    """Title of a panel: what is subtracted from what, and which ellipse is whose."""
+    dense, other = short_title(panel.data.dense), short_title(panel.data.other)
+    shape = "ellipses" if len(panel.data.axes) == 2 else "regions"
+    return panel_title(f"{other} − {dense}", f"{shape}: {dense} solid, {other} dashed")

@@ -1,12 +1,19 @@
-"""Titles of variants, axes and regions, as figures and tables write them."""
+"""Titles of variants, axes, regions and metrics, and the colour of each network."""
 
 import math
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
+from hpstudy.analysis.intervals import Interval
+from hpstudy.analysis.landscape import Landscape
 from hpstudy.config.study import DENSE
+from hpstudy.storage.tables import METRIC_TITLES
 
 AXIS_TITLES = {"lr": "learning rate"}
 METHOD_TITLES = {"uniform": "Uniform", "nonuniform": "Non-uniform"}
+# Okabe and Ito's hues, for the colour-blind, on white and on black; the dense network's first.
+COLOURS = ("#3a86c8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#a6761d")
 
 
 def variant_title(name: str) -> str:
@@ -24,6 +31,12 @@ def short_title(name: str) -> str:
     return variant_title(name).removesuffix(" FLOPs")
 
 
+def variant_colours(variants: Iterable[str]) -> dict[str, str]:
+    """Colour of each network of a table, the same in all its figures; the dense one comes first."""
+    names = list(dict.fromkeys(variants))
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+
+
 def axis_title(axis: str) -> str:
     """Title of a hyperparameter: "learning rate" for lr, "batch size" for batch_size."""
     return AXIS_TITLES.get(axis, axis.replace("_", " "))
@@ -35,6 +48,65 @@ def roi_title(threshold: float) -> str:
     return f"{threshold:.1f}-ROI" if tenths else f"{threshold:g}-ROI"
 
 
-def real(value: float) -> str:
+def setting_text(value: float) -> str:
     """Learning rate or weight decay in the fewest characters: 0.0032, 0.1, 1e-05."""
     return f"{value:.3g}"
+
+
+real = setting_text
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Metric of one or more landscapes, whose levels it writes in the metric's own unit.
+
+    Attributes
+    ----------
+    name : str
+        Column of the table.
+    sign : int, default 1
+        -1 where less is better.
+    percent : bool, default True
+        Whether it is an accuracy in percent. Other metrics are written without a unit.
+    """
+
+    name: str
+    sign: int = 1
+    percent: bool = True
+
+    @property
+    def title(self) -> str:
+        """Title of the metric."""
+        return METRIC_TITLES.get(self.name, self.name)
+
+    @property
+    def headed(self) -> str:
+        """Title with the unit: "top-1 accuracy (%)", "val_loss"."""
+        return f"{self.title} (%)" if self.percent else self.title
+
+    def from_best(self, best: str) -> str:
+        """Title of distances from a best: "top-1 accuracy, points from the own best"."""
+        return f"{self.title}{', points' if self.percent else ''} from {best}"
+
+    def text(self, level: float) -> str:
+        """Level or distance: two decimals in percent, otherwise four significant digits."""
+        if not math.isfinite(level):
+            return "–"
+        text = f"{round(level, 2) + 0.0:.2f}" if self.percent else f"{level + 0.0:.4g}"
+        return text.replace("-", "−")
+
+    def level(self, level: float) -> str:
+        """Level with its unit: "93.10 %", "0.2134"."""
+        return f"{self.text(level)} %" if self.percent else self.text(level)
+
+    def interval(self, value: Interval) -> str:
+        """Estimate and interval of a level or a distance: "0.17 (0.00 to 0.86)"; or a dash."""
+        if not math.isfinite(value.estimate):
+            return "–"
+        estimate, low, high = (self.text(level) for level in value)
+        return f"{estimate} ({low} to {high})"
+
+
+def metric_of(landscape: Landscape) -> Metric:
+    """Metric of a landscape."""
+    return Metric(landscape.metric, landscape.sign, landscape.percent)

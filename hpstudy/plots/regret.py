@@ -1,68 +1,60 @@
-"""Figure of the regret: what is still lost after k trainings beside that at the kept setting."""
+"""Regret curves: what is still lost after k trainings besides the one at the kept setting."""
 
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpstudy.analysis.outcomes import Curve
 from hpstudy.analysis.regret import smallest_k
-from hpstudy.analysis.study_analysis import SEARCHED, StudyAnalysis, best_row
-from hpstudy.analysis.study_results import METRIC_TITLES
-from hpstudy.analysis.surrogate import FEWEST
-from hpstudy.config.words import list_text
+from hpstudy.analysis.study_analysis import Curve, StudyAnalysis
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._layout import INK, axis_style, panel_figure, title_axes
-from hpstudy.plots.labels import axis_title, real, variant_title
-from hpstudy.plots.marks import plain
-from hpstudy.plots.panelparts import LEGEND, entry
+from hpstudy.plots._layout import INK, panel_figure, set_axes
+from hpstudy.plots._traces import axes_of, entry, plain
+from hpstudy.plots.labels import variant_title
 
 TARGETS = (0.1, 0.25, 0.5)
 """Regrets that are small enough, in percentage points."""
-# From here on there is nothing left to see.
 FLAT = 0.05
-# Line, fill and dash: told apart by hue, by dash and by mark; legible on white and on black.
-LOOKS = {
-    "random": ("#d55e00", "rgba(213,94,0,0.20)", "dash", "square"),
-    "local": ("#3a86c8", "rgba(58,134,200,0.20)", "solid", "circle"),
+"""Regret from which nothing is left to see."""
+# Title, line, fill, dash and symbol: distinct without colour, legible on white and on black.
+SEARCHES = {
+    "random": ("random choice", "#d55e00", "rgba(213,94,0,0.20)", "dash", "square"),
+    "local": ("local search", "#3a86c8", "rgba(58,134,200,0.20)", "solid", "circle"),
 }
-SEARCHES = {"random": "random choice", "local": "local search"}
+TARGET = {"mode": "lines", "line": {"width": 1.3, "color": INK, "dash": "dot"}}
 
 
 @dataclass(frozen=True, eq=False)
 class RegretPanel:
-    """Regret curves of one network, ready to draw.
+    """Regret curves of one network.
 
     Attributes
     ----------
-    variant, title : str
-        Name of the network, and what is written above its panel.
+    variant : str
     n : int
-        Its grid points.
+        Settings of its grid.
     curves : dict of str to Curve
-        "random" and "local", each for k = 0 to n - 1, in percentage points.
+        "random" and "local", for k = 0 to n - 1, in percentage points.
     reached : dict of str to dict
-        Of each curve: target -> smallest k at which its estimate is that low.
+        For each curve: target -> smallest k at which its estimate is that low.
     """
 
     variant: str
-    title: str
     n: int
     curves: dict[str, Curve]
     reached: dict[str, dict[float, int]]
 
 
 @dataclass(frozen=True, eq=False)
-class RegretPanels:
+class RegretData:
     """Regret curves of all pruned networks of one table.
 
     Attributes
     ----------
     panels : tuple of RegretPanel
-        In the order of the landscapes.
     without : tuple of str
         Pruned networks without a regret, which have no panel.
     last : int
-        Greatest k that is drawn: from there on every estimate is at most 0.05.
+        Greatest k that is drawn: from there on every estimate is at most `FLAT`.
     highest : float
         Highest upper end of a band, in percentage points.
     """
@@ -73,243 +65,114 @@ class RegretPanels:
     highest: float
 
 
-def regret_data(analysis: StudyAnalysis) -> RegretPanels:
-    """Regret curves of all pruned networks, for `plot_regret`.
-
-    Parameters
-    ----------
-    analysis : StudyAnalysis
-        Of a table with a dense and pruned networks.
-
-    Returns
-    -------
-    RegretPanels
-        One panel a network of which `StudyAnalysis.regret` is known.
+def regret_data(analysis: StudyAnalysis) -> RegretData:
+    """Regret curves of all pruned networks.
 
     Raises
     ------
     HpstudyError
-        If it is known of none.
+        If no network has a regret.
     """
-    found = {name: analysis.regret(name) for name in analysis.pruned}
-    panels = tuple(
-        _panel(name, len(analysis.landscapes[name].points), regret._asdict())
-        for name, regret in found.items()
-        if regret is not None
-    )
+    regrets = {name: analysis.regret(name) for name in analysis.pruned}
+    panels = []
+    for name, regret in regrets.items():
+        if regret is None:
+            continue
+        curves: dict[str, Curve] = {"random": regret.random, "local": regret.local}
+        reached = {
+            search: {target: smallest_k(curve.estimate, target) for target in TARGETS}
+            for search, curve in curves.items()
+        }
+        panels.append(RegretPanel(name, len(analysis.landscapes[name].points), curves, reached))
     if not panels:
         names = ", ".join(analysis.pruned) or "there is no pruned one"
         raise HpstudyError(f"no network has a regret to draw: {names}.")
-    curves = [curve for panel in panels for curve in panel.curves.values()]
-    return RegretPanels(
-        panels=panels,
-        without=tuple(name for name, regret in found.items() if regret is None),
-        # A curve ends at 0, so that each gets there; a step more where all begin there.
-        last=max(1, *(smallest_k(curve.estimate, FLAT) for curve in curves)),
-        highest=max(float(curve.high.max()) for curve in curves),
+    drawn = [curve for panel in panels for curve in panel.curves.values()]
+    return RegretData(
+        panels=tuple(panels),
+        without=tuple(name for name, regret in regrets.items() if regret is None),
+        # A curve ends at 0, so that each gets there; one step more where all begin there.
+        last=max(1, *(smallest_k(curve.estimate, FLAT) for curve in drawn)),
+        highest=max(float(curve.high.max()) for curve in drawn),
     )
 
 
-def _panel(variant: str, n: int, curves: dict[str, Curve]) -> RegretPanel:
-    reached = {
-        search: {target: smallest_k(curve.estimate, target) for target in TARGETS}
-        for search, curve in curves.items()
-    }
-    return RegretPanel(variant, variant_title(variant), n, curves, reached)
-
-
 def plot_regret(analysis: StudyAnalysis) -> go.Figure:
-    """Expected regret after k trainings beside that at the kept setting, one panel a network.
+    """Expected regret after k further trainings, one panel a pruned network.
 
     Parameters
     ----------
     analysis : StudyAnalysis
-        As for `regret_data`.
+        Analysis of a table with a dense and pruned networks.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        k across, percentage points up, the same ends in all panels. Each panel has the same traces
-        in the same order: three targets, two bands, two curves, two rows of marks.
+        Means over the draws with bands of 95 % of them; marks at the smallest k that reaches a
+        target.
 
     Raises
     ------
     HpstudyError
-        As `regret_data`.
+        If no network has a regret.
     """
     data = regret_data(analysis)
-    titles = [f"<b>{panel.title}</b>" for panel in data.panels]
-    figure = panel_figure(titles, 2, 220, {"t": 58, "b": 48, "l": 58, "r": 8}, panel_width=240)
+    titles = [f"<b>{variant_title(panel.variant)}</b>" for panel in data.panels]
+    figure = panel_figure(titles, 220, top=58, bottom=48, columns=2, panel_width=240)
+    margin = 0.02 * data.last
+    across = {
+        "range": [-margin, data.last + margin],
+        "tickformat": "d",
+        "nticks": min(8, data.last + 2),
+    }
     top = 1.04 * max(data.highest, 1.2 * max(TARGETS))
+    up = {"range": [0, top], "nticks": 7, "showgrid": True}
+    axes = "further trainings k", "expected regret, points"
     for number, panel in enumerate(data.panels, start=1):
-        suffix = "" if number == 1 else str(number)
+        suffix = set_axes(figure, number, across, up, axes)
         figure.add_traces(_traces(panel, data.last, suffix))
-        title_axes(figure, suffix, "further trainings k", "expected regret, points")
-        # `matches` makes a zoom in one panel a zoom in all.
-        across, up = ({} if number == 1 else {"matches": letter} for letter in "xy")
-        margin = 0.02 * data.last
-        figure.update_layout(
-            {
-                f"xaxis{suffix}": {
-                    **axis_style(),
-                    "range": [-margin, data.last + margin],
-                    "tickformat": "d",
-                    "nticks": min(8, data.last + 2),
-                    **across,
-                },
-                f"yaxis{suffix}": {
-                    **axis_style(),
-                    "range": [0, top],
-                    "nticks": 7,
-                    "showgrid": True,
-                    **up,
-                },
-            }
-        )
-    figure.add_traces(_legend())
-    figure.update_layout(legend=LEGEND)
+    figure.add_traces([entry(SEARCHES[name][0], name, **_line(name)) for name in SEARCHES])
+    targets = ", ".join(f"{target:g}" for target in TARGETS)
+    figure.add_trace(entry(f"{targets} points", "targets", **TARGET))
     return figure
 
 
-def _traces(panel: RegretPanel, last: int, suffix: str) -> list[go.Scatter]:
-    axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "showlegend": False}
-    ends = [0, last]
-    traces = [
-        go.Scatter(
-            x=ends, y=[target] * 2, legendgroup="targets", hoverinfo="skip", **_target(), **axes
-        )
-        for target in TARGETS
-    ]
-    shown = {search: range(min(last, panel.n - 1) + 1) for search in panel.curves}
+def _traces(panel: RegretPanel, last: int, suffix: str) -> list[dict]:
+    """Traces of one panel: three targets, two bands, two curves, two rows of marks."""
+
+    def trace(group: str, x: list, y: list, **look: object) -> dict:
+        place = {"x": x, "y": plain(y, 4), "hoverinfo": "text" if "text" in look else "skip"}
+        return {"type": "scatter", "legendgroup": group, **place, **look, **axes_of(suffix)}
+
+    ks = list(range(min(last, panel.n - 1) + 1))
+    targets = [trace("targets", [0, last], [target] * 2, **TARGET) for target in TARGETS]
+    bands, lines, marks = [], [], []
     for search, curve in panel.curves.items():
-        k = list(shown[search])
-        traces.append(
-            go.Scatter(
-                x=k + k[::-1],
-                y=plain([*curve.high[k], *curve.low[k][::-1]], 4),
-                mode="lines",
-                line={"width": 0},
-                fill="toself",
-                fillcolor=LOOKS[search][1],
-                hoverinfo="skip",
-                legendgroup=search,
-                **axes,
-            )
-        )
-    for search, curve in panel.curves.items():
-        k = list(shown[search])
-        traces.append(
-            go.Scatter(
-                x=k,
-                y=plain(curve.estimate[k], 4),
-                text=[_hover(search, at, curve) for at in k],
-                hoverinfo="text",
-                legendgroup=search,
-                **_line(search),
-                **axes,
-            )
-        )
-    for search, reached in panel.reached.items():
-        curve = panel.curves[search]
+        _, colour, fill, _, symbol = SEARCHES[search]
+        ends = [*curve.high[ks], *curve.low[ks][::-1]]
+        look = {"mode": "lines", "line": {"width": 0}, "fill": "toself", "fillcolor": fill}
+        bands.append(trace(search, ks + ks[::-1], ends, **look))
+        texts = [_hover(search, k, curve) for k in ks]
+        lines.append(trace(search, ks, curve.estimate[ks], text=texts, **_line(search)))
         # Of targets reached at one k the smallest lies on top, and is the one that is read.
-        marked = dict(sorted(reached.items(), reverse=True))
-        traces.append(
-            go.Scatter(
-                x=list(marked.values()),
-                y=plain([curve.estimate[k] for k in marked.values()], 4),
-                text=[
-                    f"{_hover(search, k, curve)}<br>first at most {target:g}"
-                    for target, k in marked.items()
-                ],
-                hoverinfo="text",
-                legendgroup=search,
-                **_mark(search),
-                **axes,
-            )
-        )
-    return traces
-
-
-def _hover(search: str, k: int, curve: Curve) -> str:
-    trainings = "1 training" if k == 1 else f"{k} trainings"
-    return (
-        f"{SEARCHES[search]}, {trainings}<br>"
-        f"regret {curve.estimate[k]:.2f} points ({curve.low[k]:.2f} to {curve.high[k]:.2f})"
-    )
+        reached = dict(sorted(panel.reached[search].items(), reverse=True))
+        at = list(reached.values())
+        texts = [
+            f"{_hover(search, k, curve)}<br>first at most {target:g}"
+            for target, k in reached.items()
+        ]
+        edge = {"width": 1, "color": "white"}
+        marker = {"symbol": symbol, "size": 8, "color": colour, "line": edge}
+        look = {"mode": "markers", "marker": marker, "text": texts}
+        marks.append(trace(search, at, curve.estimate[at], **look))
+    return [*targets, *bands, *lines, *marks]
 
 
 def _line(search: str) -> dict:
-    colour, _, dash, _ = LOOKS[search]
+    _, colour, _, dash, _ = SEARCHES[search]
     return {"mode": "lines", "line": {"width": 2, "color": colour, "dash": dash}}
 
 
-def _mark(search: str) -> dict:
-    colour, _, _, symbol = LOOKS[search]
-    line = {"width": 1, "color": "white"}
-    return {
-        "mode": "markers",
-        "marker": {"symbol": symbol, "size": 8, "color": colour, "line": line},
-    }
-
-
-def _target() -> dict:
-    return {"mode": "lines", "line": {"width": 1.3, "color": INK, "dash": "dot"}}
-
-
-def _legend() -> list[go.Scatter]:
-    """Entries of the legend; a search's own switches its line, band and marks in all panels."""
-    targets = list_text(f"{target:g}" for target in TARGETS)
-    entries = [(SEARCHES[search], search, _line(search)) for search in LOOKS]
-    entries += [(f"{targets} points", "targets", _target())]
-    return [entry(name, group, look) for name, group, look in entries]
-
-
-def regret_caption(analysis: StudyAnalysis, label: str) -> str:
-    """Caption of `plot_regret`.
-
-    Parameters
-    ----------
-    analysis : StudyAnalysis
-        As for `plot_regret`.
-    label : str
-        Network, data and length of training, as `StudyResults.label` gives them.
-
-    Returns
-    -------
-    str
-        Sentences with the kept setting, the searches, the number of points and draws, the
-        statistic, its spread, and the networks that are not drawn.
-
-    Raises
-    ------
-    HpstudyError
-        As `regret_data`.
-    """
-    data = regret_data(analysis)
-    dense = analysis.landscapes[analysis.dense]
-    at = dense.points.iloc[best_row(dense)]
-    kept = list_text(f"{axis_title(axis)} {real(at[axis])}" for axis in dense.axes)
-    counts = sorted({panel.n for panel in data.panels})
-    n = "–".join(str(value) for value in dict.fromkeys((counts[0], counts[-1])))
-    targets = list_text(f"{target:g}" for target in TARGETS)
-    metric = METRIC_TITLES.get(dense.metric, dense.metric)
-    sentences = [
-        f"Expected regret, the distance of the {metric} from a pruned network's own best in "
-        f"percentage points, when the unpruned network's optimum ({kept}) is kept, k other points "
-        f"of the grid are trained beside it, and the best of all is used: {label}.",
-        f"Lines: mean over noise-free landscapes drawn from a Gaussian process through the n = {n} "
-        f"points a network; bands: 95 % of the draws.",
-        f"{SEARCHES['random'].capitalize()} (dashed, squares) is without replacement, its "
-        f"expectation exact on each of {SEARCHED:,} draws; {SEARCHES['local']} (solid, circles) "
-        "tries the untried point nearest to the best so far, first around the kept setting, once "
-        "on each of these draws, or on fewer where there are more than 80 points.",
-        f"Dotted: {targets} points; the marks are the smallest k at which a line is that low. "
-        f"From the right end on all lines are at {FLAT:g} or below.",
-    ]
-    if data.without:
-        names = "; ".join(variant_title(name) for name in data.without)
-        sentences.append(
-            f"Not drawn: {names} (no value at the kept setting, "
-            f"or values at fewer than {FEWEST} points)."
-        )
-    return " ".join(sentences)
+def _hover(search: str, k: int, curve: Curve) -> str:
+    regret = f"{curve.estimate[k]:.2f} points ({curve.low[k]:.2f} to {curve.high[k]:.2f})"
+    return f"{SEARCHES[search][0]}, k = {k}<br>regret {regret}"

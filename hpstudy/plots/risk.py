@@ -6,48 +6,42 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.risk import Risk
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._layout import axis_style, panel_figure
-from hpstudy.plots.labels import variant_title
-from hpstudy.plots.marks import plain
+from hpstudy.plots._layout import panel_figure, set_axes
+from hpstudy.plots._traces import plain
+from hpstudy.plots.labels import variant_colours, variant_title
 
-# Fill and line; the lines stand out from the fills and from white and black pages.
-DENSE_BOX, PRUNED_BOX = ("#1f4e79", "#6f9fd0"), ("#9cc2e5", "#6b7a89")
+POINT = {"size": 5, "color": "white", "line": {"width": 1, "color": "black"}}
 
 
 @dataclass(frozen=True)
 class RiskBox:
-    """Distribution of one network's risk, ready to draw.
+    """Distribution of one network's risk.
 
     Attributes
     ----------
-    title : str
-        Of the network.
-    dense : bool
-        Whether it is the unpruned network, measured against its own best.
+    variant : str
     absolute : tuple of float
-        Risks in percentage points, one a point of the dense network's region of interest.
+        Risk at each setting of the dense network's region of interest, in percentage points.
     relative : tuple of float
         The same as fractions of the network's best value.
+    colour : str
+        Colour of the network.
     """
 
-    title: str
-    dense: bool
+    variant: str
     absolute: tuple[float, ...]
     relative: tuple[float, ...]
+    colour: str
 
 
 def risk_data(risks: dict[str, Risk]) -> tuple[RiskBox, ...]:
-    """One box a network, the dense one first, for `plot_risk`."""
+    """One box a network, the dense one first."""
     if not risks:
         raise HpstudyError("there is no risk to draw.")
+    colours = variant_colours(risks)
     return tuple(
-        RiskBox(
-            title=variant_title(name),
-            dense=number == 0,
-            absolute=tuple(one.points["risk"]),
-            relative=tuple(one.points["relative"]),
-        )
-        for number, (name, one) in enumerate(risks.items())
+        RiskBox(name, tuple(risk.points["risk"]), tuple(risk.points["relative"]), colours[name])
+        for name, risk in risks.items()
     )
 
 
@@ -57,12 +51,13 @@ def plot_risk(risks: dict[str, Risk]) -> go.Figure:
     Parameters
     ----------
     risks : dict of str to Risk
-        The dense network first, as `hpstudy.analysis.risk.risks` returns them.
+        The dense network first (`hpstudy.analysis.risk.risks`).
 
     Returns
     -------
     plotly.graph_objects.Figure
-        Two panels with one box a network and every point beside it; the dense network darker.
+        Two panels with a box for each network: quartiles around the median, whiskers to the last
+        point within 1.5 times their distance, and every point.
 
     References
     ----------
@@ -70,39 +65,34 @@ def plot_risk(risks: dict[str, Risk]) -> go.Figure:
     """
     boxes = risk_data(risks)
     titles = ["<b>Risk</b>, percentage points", "<b>Relative risk</b>, share of the own best"]
-    figure = panel_figure(titles, 2, 260, {"t": 34, "b": 56, "l": 52, "r": 8}, panel_width=280)
-    for suffix, column, digits in (("", "absolute", ".2f"), ("2", "relative", ".4f")):
+    figure = panel_figure(titles, 260, top=34, bottom=56, columns=2, panel_width=280)
+    across = {
+        "tickvals": list(range(len(boxes))),
+        "ticktext": [_tick(variant_title(box.variant)) for box in boxes],
+        "range": [-0.6, len(boxes) - 0.4],
+        "tickangle": 0,
+    }
+    up = {"rangemode": "tozero", "showgrid": True}
+    for number, field, digits in ((1, "absolute", ".2f"), (2, "relative", ".4f")):
+        suffix = set_axes(figure, number, across, up, linked="")
         for place, box in enumerate(boxes):
-            fill, line = DENSE_BOX if box.dense else PRUNED_BOX
+            values, title = getattr(box, field), variant_title(box.variant)
             figure.add_trace(
                 go.Box(
-                    y=plain(getattr(box, column), 6),
-                    x=[place] * len(box.absolute),
-                    name=box.title,
+                    y=plain(values, 6),
+                    x=[place] * len(values),
+                    name=title,
                     boxpoints="all",
                     jitter=0.5,
                     pointpos=0,
-                    marker={"size": 5, "color": "white", "line": {"width": 1, "color": "black"}},
-                    line={"width": 1.5, "color": line},
-                    fillcolor=fill,
-                    hovertemplate=f"%{{y:{digits}}}<extra>{box.title}</extra>",
+                    marker=POINT,
+                    line={"width": 1.5, "color": box.colour},
+                    hovertemplate=f"%{{y:{digits}}}<extra>{title}</extra>",
                     showlegend=False,
                     xaxis=f"x{suffix}",
                     yaxis=f"y{suffix}",
                 )
             )
-        figure.update_layout(
-            {
-                f"xaxis{suffix}": {
-                    **axis_style(),
-                    "tickvals": list(range(len(boxes))),
-                    "ticktext": [_tick(box.title) for box in boxes],
-                    "range": [-0.6, len(boxes) - 0.4],
-                    "tickangle": 0,
-                },
-                f"yaxis{suffix}": {**axis_style(), "rangemode": "tozero", "showgrid": True},
-            }
-        )
     return figure
 
 

@@ -1,234 +1,206 @@
-"""Figure of the model of the noise-free landscape, and of its uncertainty."""
+"""Model of the noise-free landscape, and its uncertainty."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.analysis.levels import Metric, metric_of
+from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.surrogate import FEWEST
-from hpstudy.config.words import list_text
-from hpstudy.errors import count
-from hpstudy.plots._layout import INK, panel_figure
-from hpstudy.plots.labels import axis_title, roi_title, variant_title
-from hpstudy.plots.marks import LINE, plain, point_texts
-from hpstudy.plots.panelparts import LEGEND, colour_bar, entry, lay_axes, scatter
-from hpstudy.plots.plane import plane_of
-from hpstudy.plots.surrogatepanels import (
-    SurrogateSurface,
-    surrogate_data,
+from hpstudy.analysis.surrogate import FEWEST, Surrogate
+from hpstudy.errors import HpstudyError
+from hpstudy.plots._axes import plane_of
+from hpstudy.plots._layout import INK, colour_axis, panel_figure, panel_title, set_plane
+from hpstudy.plots._traces import (
+    POINT,
+    VIRIDIS,
+    Surface,
+    entry,
+    ground_trace,
+    landscape_traces,
+    point_texts,
+    scatter,
 )
+from hpstudy.plots.labels import metric_of, roi_title, variant_title
 
-# Two perceptually uniform, colour-blind-safe scales, because they mean two things.
-COLOURS, DOUBT = "Viridis", "Cividis"
-# Share of the measured points that the colour scale of the surface's mean spans.
+# Two perceptually uniform scales for the colour-blind, because they mean two things.
+DOUBT = "Cividis"
 TOP = 0.5
-ON_SURFACE = {"size": 7, "line": {"width": 1, "color": "white"}}
+"""Share of the measured settings that the scale of means spans."""
+CELLS = 25
+"""Places along each axis at which the model is drawn."""
 PLACE = {"size": 4, "color": "white", "line": {"width": 0.7, "color": "black"}}
 
 
+@dataclass(frozen=True, eq=False)
+class SurrogateSurface:
+    """Model of one network's noise-free landscape on a fine grid, in the metric's own unit.
+
+    Attributes
+    ----------
+    surrogate : Surrogate
+    mean, deviation : Surface
+        Mean of the model less its best, and its standard deviation, from the least to the greatest
+        measured value of each axis but 0.
+    best : float
+        Best mean.
+    points : DataFrame
+        Measured settings with a level as `value`, and `distance`: the level less `best`.
+    """
+
+    surrogate: Surrogate
+    mean: Surface
+    deviation: Surface
+    best: float
+    points: pd.DataFrame
+
+    @property
+    def variant(self) -> str:
+        """Name of the network."""
+        return self.surrogate.landscape.variant
+
+
+@dataclass(frozen=True, eq=False)
+class SurrogateData:
+    """Models of all networks that have one.
+
+    Attributes
+    ----------
+    surfaces : tuple of SurrogateSurface
+    worst, best : float
+        Ends of the scale of means and measured settings, as distances from the model's best.
+    largest : float
+        Largest standard deviation.
+    without : tuple of str
+        Networks with values at too few settings, or at a single value of an axis.
+    """
+
+    surfaces: tuple[SurrogateSurface, ...]
+    worst: float
+    best: float
+    largest: float
+    without: tuple[str, ...]
+
+
+def surrogate_data(analysis: StudyAnalysis) -> SurrogateData:
+    """Models of all networks that have one.
+
+    Raises
+    ------
+    HpstudyError
+        If there is none.
+    """
+    surfaces = tuple(
+        _surface(surrogate)
+        for surrogate in analysis.surrogates.values()
+        if _spans_an_area(surrogate.landscape)
+    )
+    if not surfaces:
+        raise HpstudyError(
+            f"no network has a surface to draw: that takes values at {FEWEST} points or more, at "
+            "two or more values of each axis, without 0."
+        )
+    sign = surfaces[0].surrogate.landscape.sign
+    distance = sign * pd.concat([surface.points["distance"] for surface in surfaces])
+    shown = {surface.variant for surface in surfaces}
+    return SurrogateData(
+        surfaces=surfaces,
+        worst=sign * min(float(distance.quantile(1 - TOP)), -1e-6),
+        best=sign * max(float(distance.max()), 0.0) + 0.0,
+        largest=max(float(np.nanmax(surface.deviation.values)) for surface in surfaces),
+        without=tuple(name for name in analysis.landscapes if name not in shown),
+    )
+
+
+def _spans_an_area(landscape: Landscape) -> bool:
+    known = landscape.points[landscape.points["value"].notna() & landscape.placed]
+    return all(known[axis].nunique() > 1 for axis in landscape.axes)
+
+
+def _surface(surrogate: Surrogate) -> SurrogateSurface:
+    landscape = surrogate.landscape
+    sign, known = landscape.sign, landscape.points[surrogate.used]
+    settings = [
+        np.geomspace(known[axis].min(), known[axis].max(), CELLS) for axis in landscape.axes
+    ]
+    grid = np.meshgrid(*settings, indexing="ij")
+    # A single axis has the second place 1 throughout, whose logarithm is 0.
+    first, second = [*(axis.ravel() for axis in grid), np.ones(grid[0].size)][:2]
+    mean, deviation = (values.reshape(grid[0].shape) for values in surrogate.predict(first, second))
+    best = float(mean.max())
+    points = landscape.levels.dropna(subset="value")
+    up, across = settings if len(settings) == 2 else (np.empty(0), settings[0])
+    return SurrogateSurface(
+        surrogate=surrogate,
+        mean=Surface(up, across, sign * (mean - best) + 0.0),
+        deviation=Surface(up, across, deviation),
+        best=sign * best,
+        points=points.assign(distance=points["value"] - sign * best),
+    )
+
+
 def plot_surrogate(analysis: StudyAnalysis, threshold: float) -> go.Figure:
-    """Surface of the model with its standard deviation, and the measured points on top.
+    """Mean and standard deviation of the model, below the measured settings.
 
     Parameters
     ----------
     analysis : StudyAnalysis
-        As for `surrogate_data`.
     threshold : float
-        Of the region of interest, in the metric's unit: a line encloses where the mean lies at
-        most so far below its best.
+        Threshold of the region of interest, in the metric's unit: a line encloses where the mean
+        lies at most so far below its best.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        Two panels a network beside each other, mean and standard deviation, so that they stay
-        together where there is room for fewer; one colour scale for all means and measured points,
-        another for all deviations. Each pair has the same traces in the same order: surface and
-        points, twice.
+        Two panels a network; one scale for all means and measured settings, another for all
+        deviations.
 
     Raises
     ------
     HpstudyError
-        As `surrogate_data`; also if the threshold is negative or not finite.
+        Without any model, or if the threshold is negative or not finite.
     """
-    surfaces = surrogate_data(analysis)
+    data = surrogate_data(analysis)
     dense = analysis.landscapes[analysis.dense]
-    # Refuses a threshold that is none.
-    dense.inside(threshold)
-    metric = metric_of(dense)
-    largest = max(float(np.nanmax(one.deviation)) for one in surfaces)
-    worst, best = _ends(pd.concat([one.points for one in surfaces]), metric.sign)
-    named = "points" if metric.percent else metric.title
-    names = f"{named} from the model's best", f"standard deviation, {named}"
-    settings = [one.points for one in surfaces]
-    planes = (
-        plane_of(settings, dense.axes, names[0], (worst, best)),
-        plane_of(settings, dense.axes, names[1], (0.0, largest)),
-    )
+    # Refuses a bad threshold.
+    dense.in_roi(threshold)
+    metric, two = metric_of(dense), len(dense.axes) == 2
+    unit = "points" if metric.percent else metric.title
+    names = f"{unit} from the model's best", f"standard deviation, {unit}"
+    settings = [surface.points for surface in data.surfaces]
+    means = plane_of(settings, dense.axes, names[0], (data.worst, data.best))
+    deviations = plane_of(settings, dense.axes, names[1], (0.0, data.largest))
     titles = [
-        f"<b>{one.title}</b><br><span style='font-size:11px'>{what}</span>"
-        for one in surfaces
-        for what in ("mean of the model", "its standard deviation")
+        panel_title(variant_title(surface.variant), small)
+        for surface in data.surfaces
+        for small in ("mean of the model", "its standard deviation")
     ]
-    figure = panel_figure(titles, 2, 200, {"t": 82, "b": 112, "l": 58, "r": 8})
-    for number, one in enumerate(surfaces):
-        texts = [f"measured: {text}" for text in point_texts(one.points, metric, dense.axes)]
-        points = one.points.assign(value=one.points["distance"])
-        measured = {
-            **ON_SURFACE,
-            "color": plain(points["value"], 4),
-            "coloraxis": "coloraxis",
-            **planes[0].symbols(points),
-        }
-        line = {"start": -metric.sign * threshold, "end": -metric.sign * threshold, "size": 1}
-        # No deviation is below 0.
-        hidden = {**line, "start": -threshold, "end": -threshold, "showlines": False}
-        for panel, (ground, marked, look) in enumerate(
-            (
-                (_ground(one, one.mean, "coloraxis", line), points, measured),
-                # Over one axis places of points stand where the deviation is 0.
-                (
-                    _ground(one, one.deviation, "coloraxis2", hidden),
-                    points.assign(value=0.0),
-                    PLACE,
-                ),
-            )
-        ):
-            linked = "xy" if planes[0].up else "x"
-            suffix = lay_axes(figure, 2 * number + panel + 1, planes[panel], linked)
-            figure.add_trace(ground.update(xaxis=f"x{suffix}", yaxis=f"y{suffix}"))
-            figure.add_trace(
-                scatter(
-                    marked, planes[panel], suffix, marker=look, text=texts, legendgroup="points"
-                )
-            )
-    region = {"mode": "lines", "line": {"width": 1.8, "color": INK}}
-    figure.add_traces([entry("measured", "points", {"marker": {**ON_SURFACE, "color": INK}})])
-    if planes[0].up:
-        figure.add_trace(entry(f"{roi_title(threshold)} of the model's mean", "region", region))
-    bars = colour_bar(names[0], 0.22, 0.42), colour_bar(names[1], 0.78, 0.42)
-    low, high = sorted((worst, best))
-    shown = {} if planes[0].up else {"showscale": False}
-    turned = {"reversescale": True} if metric.sign < 0 else {}
+    figure = panel_figure(titles, 200, top=82, bottom=112, columns=2)
+    edge = -metric.sign * threshold
+    line = {"width": 1.8, "color": "white"}
+    for number, surface in enumerate(data.surfaces):
+        texts = [f"measured: {text}" for text in point_texts(surface.points, metric, dense.axes)]
+        suffix = set_plane(figure, 2 * number + 1, means)
+        region = {"start": edge, "end": edge, "size": 1}
+        mean = surface.mean, surface.points, "distance"
+        figure.add_traces(landscape_traces(means, suffix, *mean, texts, region, line))
+        suffix = set_plane(figure, 2 * number + 2, deviations, "xy" if two else "x")
+        ground = ground_trace(
+            surface.deviation, suffix, "coloraxis2", {"showlines": False}, {"width": 0}
+        )
+        # Over one axis the places of settings stand where the deviation is 0.
+        places = surface.points.assign(value=0.0)
+        look = {"marker": PLACE, "text": texts, "legendgroup": "points"}
+        figure.add_traces([ground, scatter(deviations, suffix, places, **look)])
+    figure.add_trace(entry("measured", "points", marker={**POINT, "color": INK}))
+    if two:
+        name = f"{roi_title(threshold)} of the model's mean"
+        figure.add_trace(entry(name, "region", mode="lines", line={"width": 1.8, "color": INK}))
+    low, high = sorted((data.worst, data.best))
+    reverse = metric.sign < 0
     figure.update_layout(
-        coloraxis={
-            "colorscale": COLOURS,
-            "cmin": low,
-            "cmax": high,
-            "colorbar": bars[0],
-            **turned,
-            **shown,
-        },
-        coloraxis2={"colorscale": DOUBT, "cmin": 0, "cmax": largest, "colorbar": bars[1], **shown},
-        legend=LEGEND,
+        coloraxis=colour_axis(VIRIDIS, low, high, names[0], two, reverse, 0.22, 0.42),
+        coloraxis2=colour_axis(DOUBT, 0, data.largest, names[1], two, x=0.78, length=0.42),
     )
     return figure
-
-
-def _ground(
-    one: SurrogateSurface, values: np.ndarray, scale: str, contours: dict
-) -> go.Contour | go.Scatter:
-    """What lies under the points of a panel: a surface, or over one axis a line."""
-    if values.ndim == 1:
-        x, y = plain(one.values[0], 5), plain(values, 4)
-        return go.Scatter(x=x, y=y, hoverinfo="skip", showlegend=False, **LINE)
-    return go.Contour(
-        x=plain(one.values[1], 5),
-        y=plain(one.values[0], 5),
-        z=[plain(row, 4) for row in values],
-        coloraxis=scale,
-        contours={**contours, "coloring": "heatmap"},
-        line={"width": 1.8, "color": "white"},
-        hoverinfo="skip",
-    )
-
-
-def _ends(points: pd.DataFrame, sign: int) -> tuple[float, float]:
-    """Worse and better end of the scale of means and measured points; beyond there are cliffs."""
-    distance = sign * points["distance"]
-    worst = min(float(distance.quantile(1 - TOP)), -1e-6)
-    return sign * worst, sign * max(float(distance.max()), 0.0) + 0.0
-
-
-def surrogate_caption(analysis: StudyAnalysis, threshold: float, label: str) -> str:
-    """Caption of `plot_surrogate`.
-
-    Parameters
-    ----------
-    analysis : StudyAnalysis
-        As for `plot_surrogate`.
-    threshold : float
-        The same.
-    label : str
-        Network, data and length of training, as `StudyResults.label` gives them.
-
-    Returns
-    -------
-    str
-        Sentences that say what is a model and what is measured, how much noise of a run the model
-        supposes and where it knows that from, and which networks are not drawn.
-
-    Raises
-    ------
-    HpstudyError
-        As `surrogate_data`.
-    """
-    surfaces = surrogate_data(analysis)
-    every = pd.concat([one.points for one in surfaces])
-    dense = analysis.landscapes[analysis.dense]
-    metric = metric_of(dense)
-    worst, best = _ends(every, metric.sign)
-    named = "percentage points" if metric.percent else metric.title
-    two = len(dense.axes) == 2
-    sentences = [
-        f"The {'coloured surface' if two else 'line'} is a model and not data: the mean (left) and "
-        "the standard deviation (right) of a Gaussian process, which supposes that a noise-free "
-        "landscape is smooth. "
-        f"Circles are what was measured, {metric.title} at "
-        f"n = {count(len(every), 'point')} in {count(len(surfaces), 'network')}: {label}.",
-        f"Left, {'surface and circles are coloured by' if two else 'line and circles lie on'} one "
-        f"scale, {named} from the best mean of their network, {metric.text(worst)} to "
-        f"{metric.text(best)}, which spans the better {100 * TOP:.0f} % of the measured points; "
-        "worse ones are drawn at its end. "
-        + (
-            f"White line: the mean lies {threshold:g} from that ({roi_title(threshold)}). "
-            if two
-            else ""
-        )
-        + f"A circle that differs from the {'surface around' if two else 'line beside'} it is "
-        "noise, as far as the model knows.",
-        _noise_text(surfaces, metric),
-    ]
-    zeros = [axis for axis in dense.axes if (every[axis] == 0).any()]
-    if zeros:
-        sentences.append(
-            f"Points at {list_text(f'{axis_title(axis)} 0' for axis in zeros)}, beside the dotted "
-            "line, have no place on a logarithmic axis, and the model leaves them out."
-        )
-    shown = {one.variant for one in surfaces}
-    without = [variant_title(name) for name in analysis.landscapes if name not in shown]
-    if without:
-        sentences.append(
-            f"Not drawn: {'; '.join(without)}, with values at fewer than {FEWEST} points or at a "
-            "single value of an axis."
-        )
-    return " ".join(sentences)
-
-
-def _noise_text(surfaces: tuple[SurrogateSurface, ...], metric: Metric) -> str:
-    """How noisy a run is of each network, and whether seeds or smoothness tell it."""
-    noises = list_text(f"{metric.text(one.noise)} ({one.title})" for one in surfaces)
-    repeated = [
-        f"{one.replicates[1]} degrees of freedom ({one.title}; alone "
-        f"{metric.text(one.replicates[0])})"
-        for one in surfaces
-        if one.replicates[1]
-    ]
-    known = "alone: no run was repeated with another seed"
-    if repeated:
-        known = f"and from replicates: {list_text(repeated)}"
-    return (
-        f"One run lies about the model with a standard deviation of {noises}"
-        f"{' percentage points' * metric.percent} at the best point, known from the smoothness of "
-        f"the measured values {known}."
-    )

@@ -8,11 +8,10 @@ import ipywidgets as widgets
 import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.levels import metric_of
 from hpstudy.analysis.run_tables import RunTable
 from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults
 from hpstudy.errors import count, unknown
-from hpstudy.plots.labels import axis_title, roi_title, variant_title
+from hpstudy.plots.labels import axis_title, metric_of, roi_title, variant_title
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
 from hpstudy.plots.pair import PANELS, Pair, move, pair_data, plot_pair
 from hpstudy.report.controls import (

@@ -15,8 +15,8 @@ from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults, read_res
 from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
-from hpstudy.plots.labels import axis_title, real
-from hpstudy.plots.plane import Plane
+from hpstudy.plots._axes import Plane
+from hpstudy.plots.labels import axis_title, setting_text
 from hpstudy.storage.tables import TABLE_COLUMNS
 
 # In percentage points; of other metrics a quarter of the slider.
@@ -119,7 +119,7 @@ def point_options(
     }
     names = [axis_title(axis) for axis in axes]
     return [
-        (", ".join(f"{name} {real(x)}" for name, x in zip(names, at, strict=True)), at)
+        (", ".join(f"{name} {setting_text(x)}" for name, x in zip(names, at, strict=True)), at)
         for at in sorted(found)
     ]
 

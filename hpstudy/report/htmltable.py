@@ -1,6 +1,7 @@
 """A frame as an HTML table of the book: readable headings, rounded numbers, room to scroll."""
 
 import math
+import re
 from collections.abc import Callable
 from html import escape
 
@@ -9,7 +10,6 @@ import pandas as pd
 from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.study_results import MODEL_TITLES
 from hpstudy.config.words import interval_text, loss_text, number_text
-from hpstudy.plots._layout import spoken_name
 from hpstudy.plots.labels import real, roi_title, variant_title
 
 PUBLISHED = "published_"
@@ -241,7 +241,7 @@ def show_table(frame: pd.DataFrame, caption: str = "", label: str = "") -> None:
         head = f"<strong>{escape(label)}.</strong> " if label else ""
         display(HTML(f'<p class="hpstudy-caption">{head}{escape(caption)}</p>'))
     text = frame.to_string(index=False, na_rep="–")
-    name = spoken_name(caption, label) or "Table"
+    name = re.split(r"(?<=[.!?])\s", f"{label}: {caption}" if label else caption)[0] or "Table"
     display({"text/html": html_table(frame, name), "text/plain": text}, raw=True)
 
 

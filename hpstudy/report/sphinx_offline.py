@@ -16,14 +16,7 @@ from hpstudy.plots.interactive import INTERACTIVE_CLASS
 PLOTLY = "plotly.min.js"
 FIGURE_CLASS = "hpstudy-figure"
 # In the order in which they need each other.
-INTERACTIVE_SCRIPTS = (
-    "interactive-regions.js",
-    "interactive-words.js",
-    "interactive-numbers.js",
-    "interactive-panels.js",
-    "interactive-curves.js",
-    "interactive.js",
-)
+INTERACTIVE_SCRIPTS = ("interactive-panels.js", "interactive.js")
 
 
 def setup(app: Any) -> dict[str, bool]:

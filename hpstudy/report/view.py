@@ -14,7 +14,7 @@ from hpstudy.analysis.risk import risk
 from hpstudy.analysis.shift import difference, roi_overlap
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import count
-from hpstudy.plots.labels import axis_title, metric_of, real, roi_title, variant_title
+from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
 from hpstudy.report.controls import CONFIG
 from hpstudy.report.formats import html_table, interval_text, number_text
 
@@ -60,7 +60,7 @@ def _numbers(
     unit = ", %" if metric.percent else ""
     numbers = {f"best{unit}": metric.text(landscape.sign * landscape.best)}
     for axis, value in landscape.best_at.items():
-        numbers[f"its {axis_title(axis)}"] = real(value) if math.isfinite(value) else "–"
+        numbers[f"its {axis_title(axis)}"] = setting_text(value) if math.isfinite(value) else "–"
     numbers[f"points in the {roi_title(threshold)}"] = (
         f"{len(landscape.roi(threshold))} of {len(landscape.points)}"
     )
@@ -72,7 +72,7 @@ def _numbers(
         numbers["its length, decades"] = number_text(ellipse.length) if ellipse else "–"
     for number, axis in enumerate(landscape.axes):
         numbers[f"its centre, {axis_title(axis)}"] = (
-            real(10 ** ellipse.centre[number]) if ellipse else "–"
+            setting_text(10 ** ellipse.centre[number]) if ellipse else "–"
         )
     unit = ", points" if metric.percent else ""
     numbers[f"mean risk at the left network's region{unit}"] = (
