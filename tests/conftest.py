@@ -13,6 +13,13 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+def pytest_collection_modifyitems(items):
+    """A test that visits the explorer's server is one of a browser."""
+    for item in items:
+        if "explorer" in item.fixturenames:
+            item.add_marker("browser")
+
+
 @pytest.fixture
 def refused():
     """The one sentence that a call is refused with."""
@@ -54,7 +61,7 @@ def swept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("swept")
     params = tiny.write_study(folder / "tiny.yaml")
     store = Store.open(folder / "runs" / "store.sqlite")
-    plan = Plan(tiny.study(), store)
+    plan = Plan.open(tiny.study(), store)
     trained = sweep(plan, workers=1)
     return SimpleNamespace(
         folder=folder, params=params, store=store, plan=plan, trained=trained, table=plan.table()

@@ -187,6 +187,7 @@ def asks_nobody(notes):
     return hosts | names <= {*LOOPBACK, "localhost"}
 
 
+@pytest.mark.slow
 def test_commands_and_workers_ask_nobody_and_listen_to_nobody(tmp_path):
     notes, script = tmp_path / "notes", tmp_path / "commands.py"
     tiny.write_study(tmp_path / "tiny.yaml", {"grid.lr": [0.01]})
