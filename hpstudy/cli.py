@@ -1,6 +1,7 @@
 """The command line; each command refuses bad input before it works."""
 
 import json
+import logging
 import shlex
 import signal
 import sys
@@ -10,9 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from hpstudy import __version__
-from hpstudy.errors import HpstudyError
-from hpstudy.report.compare_command import compare
+import hpstudy
+from hpstudy import workspace
+from hpstudy.errors import HpstudyError, count
+from hpstudy.report.terminal import compare
+
+logger = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="hpstudy",
@@ -26,26 +30,26 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DataRoot = Annotated[
     Path | None,
-    typer.Option(help="Folder of the data sets; HPSTUDY_DATA or ./data if not given."),
+    typer.Option(help="Folder of the data sets; by default HPSTUDY_DATA, or ./data."),
 ]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Runs trained at once; one per core or GPU if not given.")
+    int | None, typer.Option(min=1, help="Runs trained at once; by default one per core or GPU.")
 ]
 Executor = Annotated[
-    str | None, typer.Option(help="Where runs are trained, local or ray; as the params file says.")
+    str | None, typer.Option(help="local or ray; by default that of the params file.")
 ]
 Address = Annotated[
     str | None,
-    typer.Option(help="HOST:PORT of a Ray cluster; RAY_ADDRESS or a new one if not given."),
+    typer.Option(help="HOST:PORT of a Ray cluster; by default RAY_ADDRESS, or a new cluster."),
 ]
 Pruning = Annotated[
-    str, typer.Option(help="One pruned variant beside the dense network, as uniform-0.6.")
+    str, typer.Option(help="One pruned variant, such as uniform-0.6, with the dense network.")
 ]
 
 
 def _version(asked: bool) -> None:
     if asked:
-        print(__version__)
+        print(hpstudy.__version__)
         raise typer.Exit
 
 
@@ -67,48 +71,45 @@ def run(
     executor: Executor = None,
     address: Address = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Train runs again that have failed.")
+        bool, typer.Option("--retry-failed", help="Train failed runs again.")
     ] = False,
     book: Annotated[bool, typer.Option(help="Build the book afterwards.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Train a study's missing runs, record them, publish its table and draw its pages."""
-    from hpstudy.analysis.study_results import find_root
-    from hpstudy.errors import count
-    from hpstudy.report.build import build_book
+    """Train the missing runs of studies, record them, publish their tables, build the book."""
     from hpstudy.sweep.run import sweep
-    from hpstudy.workspace import in_clone, open_plan, publish_results
 
-    plans = [open_plan(path, pruning, data_root, executor) for path in params]
-    said = []
+    plans = [workspace.open_plan(path, pruning, data_root, executor) for path in params]
+    command = shlex.join(["hpstudy", *sys.argv[1:]])
+    studies = []
     for plan in plans:
         if retry_failed:
-            plan.retry()
-        publish = partial(publish_results, plan, _command(), workers)
+            plan.retry_failed()
+        publish = partial(workspace.publish_results, plan, command, workers)
         trained = sweep(plan, workers, publish, address)
         table = publish()
-        counts = plan.counts()
-        missing, failed = (int(counts[name].sum()) for name in ("missing", "failed"))
-        said.append(
-            {
-                "study": plan.study.name,
-                "trained": trained,
-                "runs": int(counts["total"].sum()),
-                "missing": missing,
-                "failed": failed,
-                "table": str(table),
-            }
-        )
-        lacking = f"{missing} missing" + f", {failed} failed" * bool(failed)
-        _progress(f"{plan.study.name}: {count(trained, 'run')} trained, {lacking}, table {table}")
+        counts = plan.counts().sum()
+        study = {
+            "study": plan.study.name,
+            "trained": trained,
+            "runs": int(counts["total"]),
+            "missing": int(counts["missing"]),
+            "failed": int(counts["failed"]),
+            "table": str(table),
+        }
+        studies.append(study)
+        parts = [f"{count(trained, 'run')} trained", f"{study['missing']} missing"]
+        if study["failed"]:
+            parts.append(f"{study['failed']} failed")
+        logger.info(f"{plan.study.name}: {', '.join(parts)}, table {table}")
     index = None
-    if book and in_clone():
-        index = str(build_book(find_root(), progress=_progress))
-        _progress(f"book: {index}")
+    if book and workspace.in_clone():
+        index = str(hpstudy.build_book())
+        logger.info(f"book: {index}")
     elif book:
-        _progress("no book: this folder is not in a clone of hpstudy")
+        logger.info("no book: this folder is not in a clone of hpstudy")
     if as_json:
-        _print_json({"studies": said, "book": index})
+        _print_json({"studies": studies, "book": index})
 
 
 @app.command()
@@ -121,12 +122,11 @@ def cost(
     address: Address = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is missing, what it will take on this device and what is done; trains nothing."""
+    """Print what is missing, what it will take on this device and what is done; train nothing."""
     from hpstudy.sweep.pricing import format_price, price
-    from hpstudy.workspace import open_plan
 
-    priced = price(open_plan(params, pruning, data_root, executor), workers, address)
-    _print_json(priced) if as_json else print(format_price(priced))
+    priced = price(workspace.open_plan(params, pruning, data_root, executor), workers, address)
+    _report(priced, format_price(priced), as_json)
 
 
 @app.command()
@@ -140,34 +140,33 @@ def prune(
         str, typer.Option(help="uniform (one keep factor), or nonuniform (one ranking).")
     ],
     criterion: Annotated[
-        str, typer.Option(help="l1 (raw filter norms), or l1-normalised (over their layer's mean).")
+        str, typer.Option(help="l1 (filter norms), or l1-normalised (by their layer's mean).")
     ] = "l1-normalised",
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="State dict or checkpoint of torch.save to rank; untrained weights if not given."
+            help="State dict or checkpoint whose filters are ranked; by default untrained weights."
         ),
     ] = None,
-    classes: Annotated[int | None, typer.Option(help="10, or 1000 for resnet50.")] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="Pixels; the thesis's if not given.")
+    classes: Annotated[
+        int | None, typer.Option(help="By default 10, or 1000 for resnet50.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="File for the certificate.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Pixels; by default as in the thesis.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="JSON file for the report.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Prune one network to a FLOPs ratio and print its certificate, enough to rebuild it."""
-    from hpstudy.networks.pruning_report import prune as prune_model
-
+    """Prune one network to a FLOPs ratio; print a report from which it can be rebuilt."""
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
         raise HpstudyError(f"--output must name a file in a folder that exists, not {output}")
-    report = prune_model(model, method, flops_ratio, criterion, weights, classes, image_size)
-    certificate = report.model_dump()
+    report = hpstudy.prune(model, method, flops_ratio, criterion, weights, classes, image_size)
     if output is not None:
         try:
-            output.write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")
+            output.write_text(json.dumps(report.model_dump(), indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise HpstudyError(f"{output} cannot be written ({error.strerror})") from None
-    _print_json(certificate) if as_json else print(report)
+    _report(report.model_dump(), str(report), as_json)
 
 
 app.command()(compare)
@@ -179,24 +178,18 @@ def check(
         list[Path] | None,
         typer.Argument(
             metavar="[PATH...]",
-            help="Stores (.sqlite) and published tables (.csv); your own if none is given.",
+            help="Stores (.sqlite) and published tables (.csv); by default the user's own.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether stores and tables are whole, or every fault in them; changes nothing."""
-    from hpstudy.storage.integrity import check_files, own_files
+    """Print whether stores and tables are whole, or every fault in them; change nothing."""
+    from hpstudy.storage import integrity
 
-    if not paths:
-        from hpstudy.workspace import runs_folder
-
-        paths = own_files(runs_folder())
-    found = check_files(paths)
-    if as_json:
-        _print_json([findings.as_json() for findings in found])
-    else:
-        print("\n".join(line for findings in found for line in findings.lines()))
-    if any(findings.faults for findings in found):
+    files = integrity.check_files(paths or integrity.own_files(workspace.runs_folder()))
+    lines = [line for findings in files for line in findings.lines()]
+    _report([findings.as_json() for findings in files], "\n".join(lines), as_json)
+    if any(findings.faults for findings in files):
         raise typer.Exit(1)
 
 
@@ -205,20 +198,18 @@ def restore(
     tables: Annotated[list[Path], typer.Argument(help="Published tables (.csv).")],
     as_json: Json = False,
 ) -> None:
-    """Put the runs of published tables into your own store, so that a sweep goes on from them."""
-    from hpstudy.errors import count
-    from hpstudy.storage.restore import restore
-    from hpstudy.storage.store import Store
-    from hpstudy.workspace import runs_folder
+    """Put the runs of published tables into the user's store, so that a sweep continues them."""
+    from hpstudy.storage import store
 
-    store = Store.open(runs_folder() / "store.sqlite")
-    said = [restore(path, store) for path in tables]
-    if as_json:
-        return _print_json(said)
-    for one in said:
-        stopped = f", {one['left_out']} stopped early left out" * bool(one["left_out"])
-        runs = count(one["runs"], "run")
-        print(f"{one['table']}: {runs} restored, {one['known']} known{stopped}")
+    own = store.Store.open(workspace.runs_folder() / "store.sqlite")
+    restored = [store.restore(path, own) for path in tables]
+    lines = []
+    for table in restored:
+        parts = [f"{count(table['runs'], 'run')} restored", f"{table['known']} known"]
+        if table["left_out"]:
+            parts.append(f"{table['left_out']} stopped early left out")
+        lines.append(f"{table['table']}: {', '.join(parts)}")
+    _report(restored, "\n".join(lines), as_json)
 
 
 @app.command()
@@ -231,32 +222,32 @@ def book(
         bool, typer.Option("--pdf", help="Print it as one file too; needs Chromium or Chrome.")
     ] = False,
 ) -> None:
-    """Execute the report notebooks on the published tables and one's own, and build the book."""
-    from hpstudy.report.build import build_book, print_book
+    """Execute the report notebooks on the published and the user's tables; build the book."""
+    from hpstudy.report.build import print_book
     from hpstudy.report.pdf import find_chromium
 
     if pdf:
         find_chromium()
-    print(build_book(publish=publish, strict=strict, progress=_progress))
+    print(hpstudy.build_book(publish=publish, strict=strict))
     if pdf:
-        print(print_book(publish=publish, progress=_progress))
+        print(print_book(publish=publish))
 
 
-def _progress(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
+def _report(value: Any, text: str, as_json: bool) -> None:
+    if as_json:
+        _print_json(value)
+    else:
+        print(text)
 
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
-def _command() -> str:
-    return shlex.join(["hpstudy", *sys.argv[1:]])
-
-
 def main() -> None:
     """Run the command line; a refusal is one line on standard error and exit status 2."""
-    # What batch systems send before they take a machine away ends a command as Ctrl-C does.
+    workspace.show_messages()
+    # The signal by which batch systems end a job ends a command as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
@@ -266,6 +257,8 @@ def main() -> None:
     except SystemExit as end:
         # What typer makes of Ctrl-C.
         if end.code == 130:
-            said = "\nhpstudy: stopped; finished runs are recorded, run it again to go on"
-            print(said, file=sys.stderr)
+            print(
+                "\nhpstudy: stopped; finished runs are recorded, run it again to go on",
+                file=sys.stderr,
+            )
         raise

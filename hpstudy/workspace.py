@@ -1,34 +1,60 @@
-"""Where one's own runs lie, and how commands and notebooks open a study there."""
+"""The user's own folder: the clone around it, its runs, and the studies opened there."""
 
 import logging
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
-from hpstudy.analysis.study_results import find_root
+from pydantic import Field, ValidationError
+from tqdm import tqdm
+
 from hpstudy.config.study import EXECUTORS, LOCAL, Study
+from hpstudy.config.validation import Frozen, one_sentence
 from hpstudy.errors import HpstudyError, count, unknown
-from hpstudy.storage.recordcheck import read_said
-from hpstudy.storage.restore import restore
-from hpstudy.storage.store import Store
+from hpstudy.storage.schema import read_study_record
+from hpstudy.storage.store import Store, restore
 from hpstudy.storage.tables import read_published
-from hpstudy.sweep.executors.local import worker_count
-from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.publish import publish_study, whole_plan
+
+if TYPE_CHECKING:
+    from hpstudy.sweep.plan import Plan
 
 logger = logging.getLogger(__name__)
 
-# Parameters of notebooks/sweep.ipynb.
-PARAMETERS = {
-    "model": str,
-    "profile": str,
-    "pruning": str,
-    "params": str,
-    "data_root": str,
-    "workers": int,
-}
+ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
+
+
+class _AboveProgressBars(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), sys.stderr)
+
+
+def show_messages() -> None:
+    """Print the messages of the package on standard error, above progress bars."""
+    package = logging.getLogger("hpstudy")
+    package.setLevel(logging.INFO)
+    if not package.handlers:
+        package.addHandler(_AboveProgressBars())
+
+
+def find_root(start: str | Path | None = None) -> Path:
+    """Root of the clone that the working directory (or `start`) lies in.
+
+    Raises
+    ------
+    HpstudyError
+        If neither it nor a folder above holds the notebooks and the book.
+    """
+    start = Path(start or ".").resolve()
+    for folder in (start, *start.parents):
+        if all((folder / mark).is_file() for mark in ROOT_MARKS):
+            return folder
+    raise HpstudyError(
+        f"no clone of hpstudy in {start} or above it: a folder that holds "
+        f"{' and '.join(ROOT_MARKS)}; change into one."
+    )
 
 
 def in_clone() -> bool:
@@ -41,8 +67,13 @@ def in_clone() -> bool:
 
 
 def runs_folder() -> Path:
-    """Folder of one's own runs: `runs` at the root of the clone, else in the working directory."""
+    """Folder of the user's runs: `runs` in the clone, or in the working directory outside one."""
     return (find_root() if in_clone() else Path()) / "runs"
+
+
+def results_folder() -> Path:
+    """Folder of the tables of the user's runs."""
+    return runs_folder() / "book" / "results"
 
 
 def open_plan(
@@ -50,129 +81,129 @@ def open_plan(
     pruning: str = "all",
     data_root: str | Path | None = None,
     executor: str | None = None,
-) -> Plan:
-    """Plan of the study in a params file, against one's own store.
+) -> "Plan":
+    """Plan of the study in a params file, against the user's store.
 
-    Runs of one's own table of the study that the store lacks, as where it was lost, are restored to
-    it. An executor that is given stands in for the file's.
+    Runs that the user's table of the study has and the store lacks are restored to the store.
+
+    Parameters
+    ----------
+    params : path
+    pruning : str, default "all"
+        A variant of the study, or all of them.
+    data_root : path, optional
+        Folder of the data sets.
+    executor : str, optional
+        Replaces that of the params file.
 
     Raises
     ------
     HpstudyError
-        For bad input, if such runs cannot be restored, or if that table or its record is damaged.
+        For bad input, if that table or its record is damaged, or if such runs cannot be restored.
     """
+    from hpstudy.sweep.plan import Plan
+    from hpstudy.sweep.run import whole_plan
+
     study = Study.load(params)
     if executor is not None:
         if executor not in EXECUTORS:
             raise unknown("executor", executor, EXECUTORS)
         study = study.model_copy(update={"executor": executor})
-    table = _own_results() / f"{study.name}.csv"
-    there = _own_table(table)
+    table = results_folder() / f"{study.name}.csv"
+    run_ids, recorded = _published_runs(table)
     store = Store.open(runs_folder() / "store.sqlite")
-    if there is not None:
-        _regain(table, there.ids, store)
-    plan = Plan(study, store, data_root, pruning)
-    if there is not None and len(there.ids) < there.counted:
-        # Whoever is ended while it publishes leaves a newer record beside the table, whose runs
-        # the store has; otherwise lines are missing from the table.
-        if len(whole_plan(plan).table()) < there.counted:
-            raise _kept(
-                table,
-                f"{table} has {len(there.ids):,} of the {count(there.counted, 'run')} that its "
-                "record counts",
-            )
+    _restore_lost(table, run_ids, store)
+    plan = Plan.open(study, store, data_root, pruning)
+    # A sweep that is killed while it publishes leaves a newer record next to the table, but its
+    # runs are in the store; otherwise lines are missing from the table.
+    if len(run_ids) < recorded and len(whole_plan(plan).table()) < recorded:
+        runs = f"{len(run_ids):,} of the {count(recorded, 'run')}"
+        raise _damaged(table, f"{table} has {runs} that its record counts")
     return plan
 
 
-def _own_results() -> Path:
-    return runs_folder() / "book" / "results"
-
-
-class _Table(NamedTuple):
-    """Ids of the runs of one's own table, and how many its record counts."""
-
-    ids: set[str]
-    counted: int
-
-
-def _own_table(path: Path) -> _Table | None:
-    """One's own table of a study; None where there is no file, and for no other reason.
-
-    Raises
-    ------
-    HpstudyError
-        If the table or its record is damaged or cannot be read: publishing would write over it.
-    """
+def _published_runs(path: Path) -> tuple[set[str], int]:
+    """Ids of the runs in the user's table, and their number by its record; none without a file."""
     try:
         table = read_published(path)
+        # The curve is the last column, so that a line that is cut lacks it.
+        for name in ("run_id", "curve"):
+            if name not in table:
+                raise HpstudyError(f"{path} lacks the column {name!r}")
+            if table[name].isna().any():
+                line = int(table[name].isna().argmax()) + 2
+                raise HpstudyError(f"line {line} of {path} is cut short: it has no {name}")
+        return set(table["run_id"]), read_study_record(path).record.runs
     except FileNotFoundError:
-        return None
+        return set(), 0
     except HpstudyError as error:
-        raise _kept(path, str(error)) from None
-    # The curve is the last column, and no run is without: a line without one has been cut.
-    for name in ("run_id", "curve"):
-        if name not in table:
-            raise _kept(path, f"{path} lacks the column {name!r}")
-        if table[name].isna().any():
-            line = int(table[name].isna().argmax()) + 2
-            raise _kept(path, f"line {line} of {path} is cut short: it has no {name}")
-    try:
-        _, _, said = read_said(path)
-    except HpstudyError as error:
-        raise _kept(path, str(error)) from None
-    return _Table(set(table["run_id"]), said.record.runs)
+        raise _damaged(path, str(error)) from None
 
 
-def _kept(table: Path, what: str) -> HpstudyError:
-    """Refusal to write over files that cannot be read."""
+def _damaged(table: Path, fault: str) -> HpstudyError:
     return HpstudyError(
-        f"{what.removesuffix('.')}; it stays as it is: `hpstudy check {shlex.quote(str(table))}` "
+        f"{fault.removesuffix('.')}; it stays as it is: `hpstudy check {shlex.quote(str(table))}` "
         f"names its faults; put back a whole copy of it and of {table.stem}.json, or move both "
         "elsewhere to go on from the store alone"
     )
 
 
-def _regain(table: Path, ids: set[str], store: Store) -> None:
-    """Restore what one's own table has and the store lacks, before the table is written anew."""
-    if not (lost := ids - store.recorded() - store.stopped(0)):
+def _restore_lost(table: Path, run_ids: set[str], store: Store) -> None:
+    """Restore runs that only the user's table has, because publishing replaces the table."""
+    lost = run_ids - store.recorded() - store.stopped(0)
+    if not lost:
         return
     try:
-        said = restore(table, store)
+        restored = restore(table, store)["runs"]
     except HpstudyError as error:
         raise HpstudyError(
             f"{table} has {count(len(lost), 'run')} that {store.path} lacks, and that would be "
             f"lost, since they cannot be restored: {error} Move it elsewhere to go on without them."
         ) from None
-    if said["runs"]:
-        runs = count(said["runs"], "run")
+    if restored:
+        runs = count(restored, "run")
         logger.info(f"{table.stem}: {runs}, which the store lacked, restored from {table}")
 
 
-def publish_results(plan: Plan, command: str, workers: int | None) -> Path:
-    """Write the table and record of a study to one's own results; the path of the table.
+def publish_results(plan: "Plan", command: str, workers: int | None) -> Path:
+    """Write the table and record of a study to the user's results; the path of the table.
 
     The variants of the params file that this plan leaves out keep the rows that they have.
     """
+    from hpstudy.sweep.executors.local import worker_count
+    from hpstudy.sweep.run import publish_study
+
     if plan.study.executor == LOCAL:
         workers = worker_count(workers)
-    return publish_study(plan, _own_results(), command, workers)
+    return publish_study(plan, results_folder(), command, workers)
+
+
+class SweepParameters(Frozen):
+    """Parameters of `notebooks/sweep.ipynb`; an empty text or 0 stands for the default."""
+
+    model: Annotated[str, Field(strict=True)]
+    profile: Annotated[str, Field(strict=True)]
+    pruning: Annotated[str, Field(strict=True)]
+    params: Annotated[str, Field(strict=True)]
+    data_root: Annotated[str, Field(strict=True)]
+    workers: Annotated[int, Field(strict=True, ge=0)]
 
 
 @dataclass(frozen=True)
-class Opened:
-    """What a notebook sweeps: plan, number of workers (None for all), and its command."""
+class NotebookSweep:
+    """Sweep of a notebook: plan, number of workers (None for all), and its command."""
 
-    plan: Plan
+    plan: "Plan"
     workers: int | None
     command: str
 
     def publish(self) -> Path:
-        """Publish what there is by now (`publish_results`)."""
+        """Publish the runs that are recorded by now (`publish_results`)."""
         return publish_results(self.plan, self.command, self.workers)
 
 
-def open_notebook(namespace: Mapping[str, Any]) -> Opened:
-    """Open the study that the parameters of `notebooks/sweep.ipynb` ask for.
+def open_notebook(namespace: Mapping[str, Any]) -> NotebookSweep:
+    """Open the study that the parameters of `notebooks/sweep.ipynb` name.
 
     Parameters
     ----------
@@ -184,33 +215,31 @@ def open_notebook(namespace: Mapping[str, Any]) -> Opened:
     ------
     HpstudyError
         For an unknown parameter, a value of a wrong type, or an unknown model, profile or
-        pruning; the sentence names the nearest valid one.
+        pruning; names the nearest valid one.
     """
-    plain = (str, int, float, bool, list, dict, type(None))
-    given = {
+    show_messages()
+    values = {
         name: value
         for name, value in namespace.items()
-        if not name.startswith("_") and name not in ("In", "Out") and isinstance(value, plain)
+        if not name.startswith("_")
+        and name not in ("In", "Out")
+        and isinstance(value, str | int | float | list | dict | None)
     }
-    for name, value in given.items():
-        if name not in PARAMETERS:
-            raise unknown("parameter", name, PARAMETERS)
-        if type(value) is not PARAMETERS[name]:
-            kind = PARAMETERS[name].__name__
-            raise HpstudyError(f"the parameter {name} must be of type {kind}, not {value!r}")
-    path = given["params"] or params_file(given["profile"], given["model"])
-    if given["workers"] < 0:
-        raise HpstudyError(f"workers must be 0 (all) or more, not {given['workers']}")
-    plan = open_plan(path, given["pruning"], given["data_root"] or None)
+    try:
+        given = SweepParameters.model_validate(values)
+    except ValidationError as error:
+        raise HpstudyError(f"parameters: {one_sentence(error, SweepParameters)}") from None
+    path = given.params or params_file(given.profile, given.model)
+    plan = open_plan(path, given.pruning, given.data_root or None)
     words = ["papermill", "notebooks/sweep.ipynb"]
-    for name in PARAMETERS:
-        if given[name] != "" and given[name] != 0:
-            words += ["-p", name, str(given[name])]
-    return Opened(plan, given["workers"] or None, shlex.join(words))
+    for name, value in given:
+        if value:
+            words += ["-p", name, str(value)]
+    return NotebookSweep(plan, given.workers or None, shlex.join(words))
 
 
 def params_file(profile: str, model: str) -> Path:
-    """Params file of a profile and a model, as `params/quick/resnet56.yaml`."""
+    """Params file of a profile and a model, such as `params/quick/resnet56.yaml`."""
     folder = find_root() / "params"
     profiles = sorted(path.name for path in folder.iterdir() if path.is_dir())
     if profile not in profiles:

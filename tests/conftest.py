@@ -20,6 +20,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker("browser")
 
 
+@pytest.fixture(autouse=True)
+def messages():
+    """Messages reach standard error, as those of a command do."""
+    from hpstudy.workspace import show_messages
+
+    show_messages()
+
+
 @pytest.fixture
 def refused():
     """The one sentence that a call is refused with."""

@@ -31,7 +31,6 @@ NETWORKS = "networks.json"
 PROGRAMME = "programme.json"
 # What was seen of faults, repeated runs and the thesis's whole recipe, by the names of its files.
 EVIDENCE = ("refusals", "soak", "cluster", "scaling", "reruns", "recipe")
-ROOT_MARKS = ("notebooks/sweep.ipynb", "book/_toc.yml")
 # Model -> training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3), whose
 # recipe for ResNet-56 is that of its shallower relatives too.
 THESIS_SCALE = {
@@ -178,24 +177,6 @@ def _analysis(results: StudyResults, metric: str) -> StudyAnalysis:
 def _landscapes(results: StudyResults, metric: str) -> dict[str, Landscape]:
     # Pages and the explorer ask for the same ones again and again.
     return landscapes(results.table, metric)
-
-
-def find_root(start: str | Path | None = None) -> Path:
-    """Root of the clone that the working directory (or `start`) lies in.
-
-    Raises
-    ------
-    HpstudyError
-        If neither it nor a folder above holds the notebooks and the book.
-    """
-    here = Path(start or ".").resolve()
-    for folder in (here, *here.parents):
-        if all((folder / mark).is_file() for mark in ROOT_MARKS):
-            return folder
-    raise HpstudyError(
-        f"no clone of hpstudy in {here} or above it: a folder that holds "
-        f"{' and '.join(ROOT_MARKS)}; change into one."
-    )
 
 
 def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:

@@ -93,7 +93,7 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
 _INTEGER, _FLOAT, _DATE = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no annotations.
     """YAML with the numbers of its version 1.2, and every key once.
 
     1e-4 is a number; 1:30, 0x10 and 2024-01-01 are text.
@@ -110,7 +110,8 @@ class _Loader(yaml.SafeLoader):
             if key.value in keys[:k]:
                 problem = f"the key {shown(key.value)} comes twice"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 _Loader.add_implicit_resolver(_INTEGER, re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))

@@ -1,15 +1,15 @@
 """Sphinx extension: pages of the book ask no other host for anything.
 
-Plotly's script is copied from the installed package and loaded by the pages that have a figure, as
-the scripts of interactive landscapes are by those that have one; MathJax comes from
-`sphinx-mathjax-offline`; scripts that other extensions would fetch from content delivery networks,
-for features that a static page cannot use, are left out.
+Pages with a figure load Plotly's script from a copy of the installed package; MathJax comes from
+`sphinx-mathjax-offline`. Scripts that other extensions would load from elsewhere serve features
+that a static page cannot use, and are left out.
 """
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import plotly
 
 from hpstudy.plots.interactive import INTERACTIVE_CLASS
 
@@ -30,51 +30,43 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def plotly_script() -> Path:
-    """Path of the browser library that the installed package `plotly` ships."""
-    spec = find_spec("plotly")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("the book needs the package plotly")
-    return Path(spec.submodule_search_locations[0]) / "package_data" / PLOTLY
+    """Path of the browser library in the installed package `plotly`."""
+    return Path(plotly.__file__).parent / "package_data" / PLOTLY
 
 
 def _configure(app: Any, config: Any) -> None:
-    # Live widgets need a kernel; their scripts would come from another host for nothing.
+    # Live widgets need a kernel.
     config.nb_ipywidgets_js = {}
-    # Every figure is in a notebook twice: as HTML, which the book shows, and as JupyterLab wants
-    # it, of which Sphinx would say that it skips it.
+    # A figure is in a notebook as HTML for the book, and as JupyterLab wants it, which is skipped.
     config.suppress_warnings = [*config.suppress_warnings, "mystnb.unknown_mime_type"]
-    # Jupyter Book puts every script of `_static` on every page; these are for some (below).
+    # Jupyter Book puts every script of `_static` on every page; these are for some pages (below).
     config.html_js_files = [
         script for script in config.html_js_files if script not in INTERACTIVE_SCRIPTS
     ]
 
 
 def _copy_plotly(app: Any) -> None:
-    if app.builder.format != "html":
-        return
-    static = Path(app.outdir) / "_static"
-    static.mkdir(parents=True, exist_ok=True)
-    target, source = static / PLOTLY, plotly_script()
-    if not target.is_file() or target.stat().st_size != source.stat().st_size:
-        shutil.copyfile(source, target)
+    if app.builder.format == "html":
+        static = Path(app.outdir) / "_static"
+        static.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(plotly_script(), static / PLOTLY)
 
 
-def _page_scripts(app: Any, page: str, template: str, context: dict, doctree: Any) -> None:
+def _page_scripts(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
     """Load Plotly where there is a figure to draw, and no script of another host anywhere."""
     body = context.get("body") or ""
-    interactive = INTERACTIVE_CLASS in body
-    # `defer`: the text can be read while the library, some megabytes, is still loading.
-    if interactive or FIGURE_CLASS in body:
-        app.add_js_file(PLOTLY, defer="defer")
-    if interactive:
-        for script in INTERACTIVE_SCRIPTS:
-            app.add_js_file(script, defer="defer")
+    scripts = [PLOTLY] if FIGURE_CLASS in body or INTERACTIVE_CLASS in body else []
+    if INTERACTIVE_CLASS in body:
+        scripts += INTERACTIVE_SCRIPTS
+    for script in scripts:
+        # `defer`: the text can be read while the library, some megabytes, is still loading.
+        app.add_js_file(script, defer="defer")
     context["script_files"] = [
-        script for script in context.get("script_files", []) if not _outside(script)
+        script for script in context.get("script_files", []) if not _is_remote(script)
     ]
 
 
-def _outside(script: Any) -> bool:
+def _is_remote(script: Any) -> bool:
     """Whether a script is fetched from another host, or only prepares to fetch one."""
     name = str(getattr(script, "filename", script) or "")
     body = str(getattr(script, "attributes", {}).get("body") or "")

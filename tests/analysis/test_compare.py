@@ -14,7 +14,7 @@ from sweeps import read
 
 from hpstudy.analysis.comparison import compare, parse_roi, read_runs
 from hpstudy.errors import HpstudyError
-from hpstudy.report.comparetext import format_text
+from hpstudy.report.terminal import format_text
 
 HEADER = "variant,lr,weight_decay,seed,top1"
 

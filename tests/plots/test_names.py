@@ -14,7 +14,7 @@ from hpstudy.analysis.study_results import read_results
 from hpstudy.config.study import Study
 from hpstudy.plots import _layout as drawing
 from hpstudy.plots.interactive import interactive_html
-from hpstudy.report.comparetext import format_text
+from hpstudy.report.terminal import format_text
 from hpstudy.report.htmltable import show_table
 from hpstudy.report.recordtables import provenance
 from hpstudy.report.view import view_page

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import tiny
 
-from hpstudy.analysis.study_results import ROOT_MARKS
 from hpstudy.cli import main
 from hpstudy.storage.integrity import check_files
 from hpstudy.storage.store import Store
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.publish import publish_study
+from hpstudy.sweep.run import publish_study
 from hpstudy.workspace import (
-    PARAMETERS,
+    ROOT_MARKS,
+    SweepParameters,
     in_clone,
     open_notebook,
     open_plan,
@@ -72,8 +72,7 @@ def test_parameters_are_those_of_the_sweep_notebook():
     (cell,) = (c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
     set_there = {}
     exec("".join(cell["source"]), set_there)
-    assert {name: set_there.get(name) for name in PARAMETERS} == GIVEN
-    assert {name: type(value) for name, value in GIVEN.items()} == PARAMETERS
+    assert {name: set_there.get(name) for name in SweepParameters.model_fields} == GIVEN
 
 
 @pytest.mark.parametrize("profile", ["quick", "thesis"])
@@ -102,12 +101,12 @@ def test_notebook_opens_the_study_that_its_parameters_name(clone):
 @pytest.mark.parametrize(
     "changes, fragments",
     [
-        ({"modle": "resnet50"}, ["unknown parameter 'modle'", "did you mean 'model'?"]),
-        ({"lr": 0.1}, ["unknown parameter 'lr'", *PARAMETERS]),
-        ({"workers": "2"}, ["workers", "int", "'2'"]),
-        ({"workers": True}, ["workers", "int", "True"]),
+        ({"modle": "resnet50"}, ["unknown key 'modle'", "did you mean 'model'?"]),
+        ({"lr": 0.1}, ["unknown key 'lr'", *GIVEN]),
+        ({"workers": "2"}, ["workers", "integer", "'2'"]),
+        ({"workers": True}, ["workers", "integer", "True"]),
         ({"workers": -1}, ["workers", "-1"]),
-        ({"model": None}, ["model", "str", "None"]),
+        ({"model": None}, ["model", "string", "None"]),
         ({"model": "resnt56"}, ["did you mean 'resnet56'?"]),
         ({"profile": "thesys"}, ["did you mean 'thesis'?"]),
         ({"pruning": "unifrom-0.2"}, ["did you mean 'uniform-0.2'?"]),
@@ -121,7 +120,7 @@ def test_notebook_refuses_parameters_by_name_before_it_works(changes, fragments,
 
 def test_a_prior_that_diverged_ranks_no_filters(tmp_path, refused):
     store = Store.open(tmp_path / "store.sqlite")
-    prior = Plan(tiny.study(), store).prior
+    prior = Plan.open(tiny.study(), store).prior
     scores = {"blocks.0.conv1": [float("nan")] * 16}
     tiny.record(store, prior, tiny.result(), {"weights_sha256": "ab" * 32, "scores": scores})
     words = refused(Plan, tiny.study(), store)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -64,14 +65,27 @@ def plain_build(root: Path) -> subprocess.CompletedProcess:
     )
 
 
+class Messages(logging.Handler):
+    """Texts of all messages, for fixtures that outlive a test."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+
+    def emit(self, record):
+        self.texts.append(record.getMessage())
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """A clone with one's own (synthetic) results and the book built from them, strictly."""
     clone = synthetic.clone(tmp_path_factory.mktemp("clone"), ["resnet56"])
     before = files(clone / "book")
-    told = []
-    index = build_book(clone, strict=True, progress=told.append)
-    return clone, index, told, before
+    messages = Messages()
+    logging.getLogger("hpstudy").addHandler(messages)
+    index = build_book(clone, strict=True)
+    logging.getLogger("hpstudy").removeHandler(messages)
+    return clone, index, messages.texts, before
 
 
 def test_own_study_changes_nothing_that_is_tracked(built):
@@ -80,12 +94,12 @@ def test_own_study_changes_nothing_that_is_tracked(built):
     assert index == clone / "book" / "_build" / "html" / "index.html"
 
 
-def test_book_has_a_page_for_each_own_study_and_says_what_it_does(built):
-    clone, index, told, _ = built
+def test_book_has_a_page_for_each_own_study_and_logs_its_steps(built):
+    clone, index, messages, _ = built
     pages = pages_of(clone / "runs" / "book")
     assert pages[0] == "index" and "studies/synthetic-resnet56" in pages
     assert all((index.parent / f"{page}.html").is_file() for page in pages)
-    assert "executing index" in told and told[-1] == "binding the book"
+    assert "executing index" in messages and messages[-1] == "binding the book"
 
 
 def test_page_of_a_study_is_titled_by_it_and_labels_its_scale(built):
@@ -163,21 +177,23 @@ def test_equal_tables_give_equal_pages(built, tmp_path):
     clone, _, _, _ = built
     folders = {"results": ["book/results", "runs/book/results"]}
     page = Page(clone / "notebooks" / "risk.ipynb", "risk", folders)
-    (path,) = execute([page], tmp_path, clone, lambda words: None)
+    (path,) = execute([page], tmp_path, clone)
     assert path.read_text() == (clone / "runs" / "book" / "risk.ipynb").read_text()
 
 
 def test_unknown_parameter_is_refused_before_anything_runs(tmp_path, refused):
     source = synthetic.REPOSITORY / "notebooks" / "study.ipynb"
     page = Page(source, "studies/one", {"studdy": "one"})
-    said = refused(execute, [page], tmp_path, tmp_path, lambda words: None)
+    said = refused(execute, [page], tmp_path, tmp_path)
     assert "'studdy'" in said and "did you mean 'study'" in said
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("failures, starts", [(1, 2), (2, 3)])
-def test_a_kernel_that_does_not_start_is_started_again(failures, starts, tmp_path, monkeypatch):
-    begun, told = [], []
+def test_kernel_that_does_not_start_is_started_again(
+    failures, starts, tmp_path, monkeypatch, caplog
+):
+    begun = []
 
     def run_process(command, root):
         begun.append(command)
@@ -191,17 +207,17 @@ def test_a_kernel_that_does_not_start_is_started_again(failures, starts, tmp_pat
 
     monkeypatch.setattr("hpstudy.report.execute.run_process", run_process)
     source = synthetic.REPOSITORY / "notebooks" / "study.ipynb"
-    execute([Page(source, "studies/one", {"study": "one"})], tmp_path, tmp_path, told.append)
+    execute([Page(source, "studies/one", {"study": "one"})], tmp_path, tmp_path)
     assert len(begun) == starts
-    assert told[1:] == ["the kernel of studies/one did not start"] * failures
+    assert caplog.messages.count("the kernel of studies/one did not start") == failures
 
 
-def test_a_kernel_that_never_starts_is_said(tmp_path, refused, monkeypatch):
+def test_kernel_that_never_starts_is_refused(tmp_path, refused, monkeypatch):
     failed = subprocess.CompletedProcess([], 1, "", f"RuntimeError: {NOT_STARTED}\n")
     monkeypatch.setattr("hpstudy.report.execute.run_process", lambda command, root: failed)
     source = synthetic.REPOSITORY / "notebooks" / "study.ipynb"
     page = Page(source, "studies/one", {"study": "one"})
-    said = refused(execute, [page], tmp_path, tmp_path, lambda words: None)
+    said = refused(execute, [page], tmp_path, tmp_path)
     assert "study.ipynb fails" in said and NOT_STARTED in said
 
 
@@ -231,7 +247,7 @@ def test_contents_list_the_studies_in_the_order_of_the_thesis(tmp_path):
 
 
 def test_nothing_that_draws_the_book_imports_torch():
-    modules = ("landscape", "risk", "thesis", "compare", "figures", "explore", "report", "pages")
+    modules = ("analysis.comparison", "plots", "report.build", "report.explorer", "workspace")
     lines = [f"import hpstudy.{name}" for name in modules]
     lines += ["import sys, json", "print(json.dumps(sorted(sys.modules)))"]
     done = subprocess.run(

@@ -10,7 +10,6 @@ import synthetic
 
 from hpstudy.analysis.study_results import (
     StudyResults,
-    find_root,
     read_networks,
     read_results,
     read_study,
@@ -21,6 +20,7 @@ from hpstudy.plots.labels import roi_title, variant_title
 from hpstudy.report import booktables, pages, recordtables
 from hpstudy.report.htmltable import html_table
 from hpstudy.report.rankings import rankings
+from hpstudy.workspace import find_root
 
 
 def study(model="resnet56", rows=None, name="synthetic"):

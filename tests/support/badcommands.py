@@ -7,8 +7,7 @@ from typing import Any
 import tiny
 from badinput import Case, command, nothing, write
 
-from hpstudy.analysis.study_results import ROOT_MARKS
-from hpstudy.workspace import PARAMETERS, open_notebook
+from hpstudy.workspace import ROOT_MARKS, open_notebook
 
 # --- papermill ------------------------------------------------------------------------------------
 
@@ -41,33 +40,39 @@ def _page() -> None:
     from hpstudy.report.execute import Page, execute
 
     page = Page(REPOSITORY / "notebooks" / "study.ipynb", "x", {"studdy": "quick-resnet56"})
-    execute([page], Path(), Path(), print)
+    execute([page], Path(), Path())
 
 
 PAPERMILL = [
     parameter(
         "a parameter, misspelt",
         {"modle": "resnet50"},
-        f"unknown parameter 'modle' (did you mean 'model'?); valid: {', '.join(PARAMETERS)}.",
+        f"parameters: unknown key 'modle' (did you mean 'model'?); valid: {', '.join(GIVEN)}.",
     ),
     parameter(
         "a learning rate",
         {"lr": 0.1},
-        f"unknown parameter 'lr'; valid: {', '.join(PARAMETERS)}.",
+        f"parameters: unknown key 'lr'; valid: {', '.join(GIVEN)}.",
     ),
     parameter(
-        "workers as text", {"workers": "2"}, "the parameter workers must be of type int, not '2'."
+        "workers as text", {"workers": "2"}, "parameters: workers must be a valid integer, not '2'."
     ),
     parameter(
-        "true as workers", {"workers": True}, "the parameter workers must be of type int, not True."
+        "true as workers",
+        {"workers": True},
+        "parameters: workers must be a valid integer, not True.",
     ),
     parameter(
-        "half a worker", {"workers": 0.5}, "the parameter workers must be of type int, not 0.5."
+        "half a worker", {"workers": 0.5}, "parameters: workers must be a valid integer, not 0.5."
     ),
-    parameter("fewer than no workers", {"workers": -1}, "workers must be 0 (all) or more, not -1."),
-    parameter("no model", {"model": None}, "the parameter model must be of type str, not None."),
     parameter(
-        "a list of models", {"model": ["a"]}, "the parameter model must be of type str, not ['a']."
+        "fewer than no workers",
+        {"workers": -1},
+        "parameters: workers must be greater than or equal to 0, not -1.",
+    ),
+    parameter("no model", {"model": None}, "parameters: model must be a valid string, not None."),
+    parameter(
+        "a list of models", {"model": ["a"]}, "parameters: model must be a valid string, not ['a']."
     ),
     parameter(
         "a model that has no params file",
@@ -93,7 +98,7 @@ PAPERMILL = [
     parameter(
         "a params file that is not there",
         {"params": "params/quick/resnet5.yaml"},
-        "no params file at params/quick/resnet5.yaml (did you mean params/quick/resnet56.yaml?).",
+        "no params file at params/quick/resnet5.yaml (did you mean 'params/quick/resnet56.yaml'?).",
     ),
     Case(
         "papermill parameter",

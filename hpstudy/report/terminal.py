@@ -1,0 +1,304 @@
+"""The command `hpstudy compare` and its result as tables of a terminal."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hpstudy.analysis import comparison
+from hpstudy.analysis.run_tables import options, read_runs
+from hpstudy.analysis.verdict import NEGLIGIBLE
+from hpstudy.errors import count
+from hpstudy.plots.labels import Metric, axis_title
+
+Text = Callable[[float], str]
+
+WIDTH = 100
+SIZES = ("length", "width")
+NOTES = {
+    "*": "the good region of the dense or the pruned network reaches the end of the grid here: it "
+    "may go on beyond, and the shift may be larger.",
+    "^": "the best of the network lies on the edge of its grid: a better one may lie beyond, and "
+    "the loss may be larger.",
+    "~": "read off surfaces between the settings, which are too few or not the same.",
+    "=": "so many more settings are exactly as good as the best; the one with the smallest values "
+    "is named.",
+}
+
+
+def compare(
+    tables: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TABLE...",
+            help="Tables of runs with their settings and a metric: one, or one per network; or "
+            "sources: optuna:STORAGE#STUDY, ray:FOLDER, mlflow:PATH#EXPERIMENT, wandb:FOLDER.",
+        ),
+    ],
+    dense: Annotated[
+        str | None,
+        typer.Option(help="Dense network; by default unpruned, or that of the first table."),
+    ] = None,
+    roi: Annotated[
+        str | None, typer.Option(help="Thresholds; by default 0.5,1.0 for a metric in percent.")
+    ] = None,
+    percent: Annotated[
+        bool, typer.Option("--percent", help="Convert a metric in [0, 1] to percent.")
+    ] = False,
+    columns: Annotated[
+        str, typer.Option(help="Names of columns: lr=params_lr,pruned.csv:top1=acc,...")
+    ] = "",
+    axes: Annotated[
+        str | None, typer.Option(help="One or two hyperparameters; by default lr,weight_decay.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Column of the metric.")] = None,
+    goal: Annotated[
+        str | None, typer.Option(help="maximize or minimize; needed unless it is an accuracy.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Rows to take: optimizer=sgd; repeatable."),
+    ] = None,
+    variant_by: Annotated[
+        str, typer.Option(metavar="COLUMN,...", help="Columns that distinguish variants.")
+    ] = "",
+    average_over: Annotated[
+        str, typer.Option(metavar="COLUMN,...", help="Columns to average over, like seeds.")
+    ] = "",
+    epoch: Annotated[
+        str, typer.Option(help="Row to take where there is one per epoch: last or best.")
+    ] = "last",
+    any_length: Annotated[
+        bool, typer.Option("--any-length", help="Take runs shorter than the longest too.")
+    ] = False,
+    std: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Deviations, where rows are means.")
+    ] = None,
+    runs: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER|COLUMN", help="Number of runs of each mean, with --std."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Print what pruning moved and what keeping the settings costs, from any table of runs."""
+    thresholds = comparison.parse_roi(roi) if roi is not None else None
+    swept = options.parse_axes(axes) if axes is not None else None
+    table = read_runs(
+        tables,
+        dense=dense,
+        columns=options.parse_columns(columns, swept) if columns else None,
+        axes=swept,
+        metric=metric,
+        goal=goal,
+        percent=percent,
+        where=where or (),
+        variant_by=variant_by,
+        average_over=average_over,
+        epoch=epoch,
+        any_length=any_length,
+        std=std,
+        runs=runs,
+    )
+    result = comparison.compare(table, thresholds)
+    print(json.dumps(result, indent=1, allow_nan=False) if as_json else format_text(result))
+
+
+def format_text(result: dict[str, Any]) -> str:
+    """Tables of a `compare` result, the verdicts first, in lines of at most 100 characters."""
+    metric = Metric(result["metric"], -1 if result["goal"] == "minimize" else 1, result["percent"])
+    text = io.StringIO()
+    console = Console(file=text, width=WIDTH, markup=False, highlight=False, emoji=False)
+    console.print(*result["reading"], "", sep="\n")
+    verdicts = _verdicts(result, metric)
+    if verdicts:
+        threshold = next(iter(result["advice"].values()))["threshold"]
+        console.print(
+            "May the dense network's settings be kept? A hyperparameter is kept where the centre "
+            f"of the good settings (within {threshold:g} of a network's own best) moves by at most "
+            f"a factor of {10**NEGLIGIBLE:.0f}; both are kept where that loses at most "
+            f"{result['tolerable']:g}. Second lines: factors with 95 % intervals, and losses with "
+            "one-sided bounds.",
+        )
+        console.print(_table(verdicts))
+    else:
+        console.print("There is one network only, and no verdict: add the table of a pruned one.")
+    landscapes = _landscapes(result["landscapes"], metric)
+    # Names of networks may hold any character.
+    marked = [cell for row in verdicts for cell in list(row.values())[1:]]
+    marked += [row["best"] for row in landscapes]
+    for mark, note in NOTES.items():
+        if any(mark in cell for cell in marked):
+            console.print(f"{mark} {note}")
+    for name, landscape in result["landscapes"].items():
+        for warning in landscape["warnings"]:
+            cells = f" ({count(len(warning['cells']), 'cell')} to add)" if warning["cells"] else ""
+            console.print(f"{name}: {warning['sentence']}{cells}")
+    unit = "percentage points" if metric.percent else metric.name
+    dense_roi = f"Risk of keeping the dense network's {result['tolerable']:g}-ROI ({unit})"
+    for title, rows in (
+        (f"Landscapes ({metric.headed}, mean over seeds)", landscapes),
+        ("Regions of interest (ellipses in decades)", _regions(result["landscapes"])),
+        (f"{dense_roi}; bounds are one-sided", _risks(result["risk"])),
+        ("Shift from the dense network", _shifts(result["movement"])),
+    ):
+        if rows:
+            console.print(f"\n{title}")
+            console.print(_table(rows))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _table(rows: Sequence[dict[str, str]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in rows[0]:
+        table.add_column(name, overflow="fold", no_wrap=name != "network")
+    for row in rows:
+        table.add_row(*row.values())
+    return table
+
+
+def _verdicts(result: dict[str, Any], metric: Metric) -> list[dict[str, str]]:
+    """Verdicts, shifts as factors, and losses: of each pruned network, and of all together."""
+    rows = []
+    for name, advice in result["advice"].items():
+        row = {"network": name}
+        for axis, shift in advice["shift"].items():
+            marks = "*" if advice["at_grid_end"][axis] else ""
+            marks += "~" if shift and advice["shift_interpolated"] else ""
+            row[axis_title(axis)] = f"{advice['verdict'][axis].upper()}{marks}\n{_factor(shift)}"
+        marks = "^" if advice["best_at_grid_end"] else ""
+        marks += "~" if advice["interpolated"] else ""
+        loss, second = advice["loss"], advice["second_best_loss"]
+        kept, good = advice["good_settings_kept"]
+        row["both kept"] = f"{advice['verdict']['both'].upper()}{marks}\n"
+        if loss:
+            row["both kept"] += metric.text(loss[0])
+            row["both kept"] += f" (≥ {metric.text(loss[1])}, " if loss[1] > 0 else " ("
+            row["both kept"] += f"≤ {metric.text(loss[2])})"
+        else:
+            row["both kept"] += "train it there"
+        row["measured\nloss"] = _or_blank(advice["measured"], metric.text)
+        row["2nd best\nloses"] = f"≤ {metric.text(second[2])}" if second else ""
+        row["settings\nstill good"] = f"{kept} of {good}" if good else ""
+        rows.append(row)
+    if pooled := result["pooled"]:
+        row = dict.fromkeys(rows[0], "") | {"network": f"all {pooled['networks']} pruned"}
+        for axis, shift in pooled["shift"].items():
+            row[axis_title(axis)] = f"{pooled['verdict'][axis].upper()}\n{_factor(shift)}"
+        rows.append(row)
+    return rows
+
+
+def _landscapes(landscapes: dict[str, Any], metric: Metric) -> list[dict[str, str]]:
+    rows = []
+    for name, landscape in landscapes.items():
+        noise, best = landscape["noise"], landscape["best"]
+        marks = "^" if landscape["on_edge"] else ""
+        marks += f" ={landscape['ties']}" if landscape["ties"] else ""
+        replicates = "no replicates"
+        if noise["replicates_degrees"]:
+            replicates = f"{metric.text(noise['replicates_std'])}, {noise['replicates_degrees']} df"
+        rows.append(
+            {
+                "network": name,
+                "best": _or_blank(best, metric.text) + marks,
+                **{
+                    axis: _or_blank(at, "{:.3g}".format)
+                    for axis, at in landscape["best_at"].items()
+                },
+                "without noise": _lines(landscape["best_corrected"], metric.text),
+                "runs": f"{landscape['runs']:,}\nat {count(landscape['points'], 'setting')}",
+                "noise of a run": f"{_or_blank(noise['std'], metric.text)}\n{replicates}",
+            }
+        )
+    return rows
+
+
+def _regions(landscapes: dict[str, Any]) -> list[dict[str, str]]:
+    """Size and ellipse of each region as measured; below, the intervals without noise."""
+    rows = []
+    for name, landscape in landscapes.items():
+        for threshold, region in landscape["roi"].items():
+            intervals, ellipse = region["intervals"], region["ellipse"]
+            number = _lines(intervals["count"], "{:.0f}".format, region["count"])
+            row = {"network": name, "ROI": threshold, "settings": number}
+            if ellipse:
+                between = intervals["centre"] or {}
+                row |= {size: _lines(intervals[size], value=ellipse[size]) for size in SIZES}
+                for axis, place in ellipse["centre"].items():
+                    row[f"centre\nlog10 {axis}"] = _lines(between.get(axis), value=place)
+            rows.append(row)
+    # The first row names all columns.
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [dict.fromkeys(names, "") | row for row in rows]
+
+
+def _risks(risks: dict[str, Any]) -> list[dict[str, str]]:
+    whole = next(iter(risks.values()))["n"]
+    rows = []
+    for name, risk in risks.items():
+        row = {"network": name, "settings": f"{risk['n']} of {whole}", "mean": "", "relative": ""}
+        if risk["mean"] is not None:
+            row["mean"] = f"{risk['mean']:.3f} ± {risk['std']:.3f}"
+        if risk["relative_mean"] is not None:
+            row["relative"] = f"{risk['relative_mean']:.4f} ± {risk['relative_std']:.4f}"
+        without = _lines(risk["intervals"]["mean"]).replace("\n", " (")
+        rows.append(row | {"mean without noise": f"{without})" if without else ""})
+    return rows
+
+
+def _shifts(movement: dict[str, Any]) -> list[dict[str, str]]:
+    rows = []
+    for name, thresholds in movement.items():
+        for threshold, shift in thresholds.items():
+            if shift is None:
+                continue
+            noise = shift["jaccard_by_noise"] if shift["jaccard"] is not None else None
+            rows.append(
+                {
+                    "network": name,
+                    "ROI": threshold,
+                    "overlap": _or_blank(shift["jaccard"]),
+                    "by noise": _lines(noise),
+                    "p of\noverlap": _or_blank(shift["jaccard_p"], _p),
+                    "centre moved,\ndecades": _lines(shift["shift_interval"]),
+                    "p of\nmove": _or_blank(shift["shift_p"], _p),
+                    "Spearman": _or_blank(shift["spearman"]),
+                    "Kendall": _or_blank(shift["kendall"]),
+                    "settings": str(shift["n"]),
+                }
+            )
+    return rows
+
+
+def _factor(shift: Sequence[float] | None) -> str:
+    if shift is None:
+        return "no interval"
+    estimate, low, high = (f"{10**value:.2g}" for value in shift)
+    return f"{estimate} ({low} to {high})"
+
+
+def _two_digits(value: float) -> str:
+    # Never a negative zero.
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
+def _lines(
+    interval: Sequence[float] | None, text: Text = _two_digits, value: float | None = None
+) -> str:
+    """A value, or else the estimate of its interval; on a second line the ends of the interval."""
+    if interval is None:
+        return _or_blank(value, text)
+    first, low, high = map(text, interval)
+    return f"{first if value is None else text(value)}\n{low} to {high}"
+
+
+def _or_blank(value: float | None, text: Text = _two_digits) -> str:
+    return "" if value is None else text(value)
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
