@@ -26,13 +26,13 @@ STORE, TABLE = ".sqlite", ".csv"
 # Printed lines of a file; the first ones tell what is wrong with it.
 MOST_LINES = 20
 
-# Rows of a store, by table, and their shapes.
-_ROWS: dict[str, tuple[str, type[BaseModel]]] = {
-    "runs": ("SELECT * FROM runs", schema.RunRow),
-    "stopped": ("SELECT * FROM stopped", schema.StoppedRow),
-    "failures": ("SELECT * FROM failures", schema.FailureRow),
-    "rankings": ("SELECT * FROM rankings JOIN runs USING (run_id)", schema.RankingRow),
-    "arithmetics": ("SELECT * FROM arithmetics", schema.DecisionRow),
+# Shapes of the rows of a store, by table.
+_SHAPES: dict[str, type[BaseModel]] = {
+    "runs": schema.RunRow,
+    "stopped": schema.StoppedRow,
+    "failures": schema.FailureRow,
+    "rankings": schema.RankingRow,
+    "arithmetics": schema.DecisionRow,
 }
 # Runs of a table that contradict the runs that have ended.
 _CONTRADICTIONS = {
@@ -84,7 +84,7 @@ class Findings:
 class Recorded:
     """Rankings and hashed results in the checked stores, by run id."""
 
-    rankings: dict[str, schema.Ranking | schema.RankingRow] = field(default_factory=dict)
+    rankings: dict[str, schema.Ranking] = field(default_factory=dict)
     results: dict[str, int] = field(default_factory=dict)
 
 
@@ -175,34 +175,39 @@ def check_store(path: Path, recorded: Recorded) -> Findings:
 def _check_rows(
     database: sqlite3.Connection, version: int, findings: Findings, recorded: Recorded
 ) -> None:
-    def select(table: str, query: str) -> Iterator[dict[str, Any]]:
+    def select(query: str, failure: str) -> Iterator[dict[str, Any]]:
         try:
             yield from map(dict, database.execute(query))
         except sqlite3.Error as error:
-            findings.fault(f"the table {table} cannot be read: {error}")
+            findings.fault(f"{failure}: {error}")
 
-    for row in select("sqlite_master", "PRAGMA integrity_check"):
-        if row["integrity_check"] != "ok":
-            findings.fault(f"SQLite finds it damaged: {' '.join(row['integrity_check'].split())}")
-    numbers, networks = Counter[str](), set[_Built]()
-    for table, (query, shape) in _ROWS.items():
-        for row in select(table, query) if table in tables_of(version) else ():
+    damaged = "SQLite finds it damaged"
+    for (words,) in map(dict.values, select("PRAGMA integrity_check", damaged)):
+        if words != "ok":
+            findings.fault(f"{damaged}: {' '.join(words.split())}")
+    numbers, networks, specs = Counter[str](), set[_Built](), dict[str, RunSpec]()
+    for table, shape in _SHAPES.items():
+        if table not in tables_of(version):
+            continue
+        for row in select(f"SELECT * FROM {table}", f"the table {table} cannot be read"):
             numbers[table] += 1
             run_id = row.get("run_id", "")
+            faults, valid = _validated(shape, row)
             if table == "runs":
                 recorded.results[run_id] = _hash(row)
-            faults, valid = _validated(shape, row)
             if isinstance(valid, schema.RunRow):
+                specs[run_id] = valid.spec
                 faults += _size_faults(valid, _known_classes(valid.spec.data.name), networks)
             if isinstance(valid, schema.RankingRow):
-                faults += _ranking_faults(valid.spec, valid.scores)
                 recorded.rankings[run_id] = valid
+                if run_id in specs:
+                    faults += _ranking_faults(specs[run_id], valid.scores)
             for words in faults:
                 findings.fault(words, run_id)
     for table, (where, words) in _CONTRADICTIONS.items():
         if table in tables_of(version):
             query = f"SELECT run_id FROM {table} WHERE run_id {where} (SELECT run_id FROM runs)"
-            for row in select(table, query):
+            for row in select(query, f"{table} and runs cannot be compared"):
                 findings.fault(words, row["run_id"])
     findings.facts |= {
         "runs": numbers["runs"],
@@ -255,7 +260,8 @@ def _size(built: _Built) -> tuple[int, int]:
     module = _network(*dense).at_widths(dict(widths))
     positions = output_positions(module, zeros(built[2]))
     macs = sum(
-        number * module.get_submodule(name).weight.numel() for name, number in positions.items()
+        number * module.get_parameter(f"{name}.weight").numel()
+        for name, number in positions.items()
     )
     return macs, sum(parameter.numel() for parameter in module.parameters())
 
@@ -283,7 +289,7 @@ def _ranking_faults(spec: RunSpec, scores: Mapping[str, list[float]]) -> list[st
     return [
         f"its ranking has {count(len(scores.get(layer, ())), 'score')} for the "
         f"{count(widths.get(layer, 0), 'filter')} of {layer}"
-        for layer in widths | scores
+        for layer in {**widths, **scores}
         if len(scores.get(layer, ())) != widths.get(layer)
     ]
 
@@ -356,7 +362,7 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
         whole = {row["run_id"]: row for row in rows if not row["stopped"]}
         for run_id in whole.keys() & recorded.results.keys():
             if recorded.results[run_id] != _hash(whole[run_id]):
-                findings.fault("its results differ from those in the store", run_id)
+                findings.fault("its results differ from the store's", run_id)
         if lost := whole.keys() - recorded.results.keys():
             findings.facts["in_no_store"] = len(lost)
     findings.facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -381,7 +387,7 @@ def _row_faults(checked: CheckedTable, row: Mapping[str, Any], networks: set[_Bu
             return [f"{name} is {shown(row[name])}, but must be {shown(value)}"]
     own = {} if checked.identified else {"run_id": spec.run_id}
     faults, valid = _validated(schema.RunRow, {**row, "spec": spec.model_dump_json(), **own})
-    classes = certificate["classes"] if certificate else _known_classes(study.data.name)
+    classes = certificate.classes if certificate else _known_classes(study.data.name)
     return faults + _size_faults(valid, classes, networks) if valid else faults
 
 
@@ -394,13 +400,15 @@ def _certificate_faults(
     record, study = checked.record, checked.record.study
     certificate = record.certificates[variant]
     prior = record.run_spec(DENSE).run_id
-    network = _network(study.model, certificate["classes"], study.data.image_size)
-    expected = {"widths": {layer: len(kept) for layer, kept in certificate["kept"].items()}}
+    dense = study.model, certificate.classes, study.data.image_size
+    widths = {layer: len(kept) for layer, kept in certificate.kept.items()}
+    macs, params = _size((*dense, tuple(widths.items())))
+    expected: dict[str, Any] = {"widths": widths, "macs": macs, "params": params}
     if ranking := rankings.get(prior) or record.ranking:
         method, ratio = parse_variant(variant)
         try:
             report = prune_network(
-                network,
+                _network(*dense),
                 ranking.scores,
                 method,
                 ratio,
@@ -413,8 +421,9 @@ def _certificate_faults(
             return
         expected = report.model_dump()
     for name, value in expected.items():
-        if certificate[name] != value:
-            yield f"says {name} {shown(certificate[name])}, but must say {shown(value)}"
+        own = getattr(certificate, name, None)
+        if own != value:
+            yield f"says {name} {shown(own)}, but must say {shown(value)}"
 
 
 def _count_faults(checked: CheckedTable) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, Arithmetic, Study
@@ -137,10 +138,9 @@ class Ranking(BaseModel):
     scores: dict[str, list[Loss]]
 
 
-class RankingRow(SpecRow):
-    """Scores of the filters of a recorded run."""
+class RankingRow(Ranking):
+    """A ranking as the store keeps it."""
 
-    weights_sha256: Sha256
     scores: Json[dict[str, list[Loss]]]
 
 
@@ -149,6 +149,15 @@ class DecisionRow(BaseModel):
 
     family: str
     arithmetic: Arithmetic
+
+
+class Certificate(BaseModel, extra="allow"):
+    """Report of a pruned network (`hpstudy.networks.pruning_report`), with what is read of it."""
+
+    classes: PositiveInt
+    weights_sha256: Sha256
+    widths: dict[str, PositiveInt]
+    kept: dict[str, list[int]]
 
 
 class Images(BaseModel):
@@ -177,7 +186,7 @@ class StudyRecord(BaseModel):
 
     study: Study
     images: Images
-    certificates: dict[str, dict[str, Any]]
+    certificates: dict[str, Certificate]
     ranking: Ranking | None = None
     record: Counts
 
@@ -189,7 +198,7 @@ class StudyRecord(BaseModel):
         KeyError
             If the variant is pruned and has no certificate.
         """
-        widths = None if variant == DENSE else self.certificates[variant]["widths"]
+        widths = None if variant == DENSE else self.certificates[variant].widths
         spec = RunSpec.at_prior(self.study, self.images.fingerprint, widths, self.record.arithmetic)
         return spec.model_copy(update=setting)
 
@@ -218,9 +227,13 @@ def read_study_record(table: Path) -> StudyRecord:
 
 def reasons(error: ValidationError) -> list[str]:
     """What pydantic finds wrong, with the place and the value."""
-    return [
-        f"{'.'.join(map(str, fault['loc']))} is {shown(fault['input'])}: {fault['msg']}"
-        if fault["loc"]
-        else str(fault["ctx"]["error"])
-        for fault in error.errors()
-    ]
+    return [_reason(fault) for fault in error.errors()]
+
+
+def _reason(fault: ErrorDetails) -> str:
+    place = ".".join(map(str, fault["loc"]))
+    if not place:
+        return str(fault["ctx"]["error"])
+    if fault["type"] == "missing":
+        return f"it lacks {place}"
+    return f"{place} is {shown(fault['input'])}: {fault['msg']}"

@@ -14,8 +14,7 @@ from hpstudy.storage.integrity import check_files
 from hpstudy.storage.store import Store, restore
 from hpstudy.storage.tables import read_published
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.publish import publish_study
-from hpstudy.sweep.run import sweep
+from hpstudy.sweep.run import publish_study, sweep
 from hpstudy.workspace import open_plan, publish_results
 
 
@@ -33,7 +32,7 @@ def test_a_sweep_goes_on_from_a_restored_table(swept, table, tmp_path):
         "known": 0,
         "left_out": 0,
     }
-    plan = Plan(swept.plan.study, store)
+    plan = Plan.open(swept.plan.study, store)
     assert not plan.missing()
     again = publish_study(plan, tmp_path / "published-again", "hpstudy run tiny.yaml", 1)
     assert again.read_bytes() == table.read_bytes()
@@ -46,8 +45,8 @@ def test_a_record_without_a_ranking_costs_one_training_more(swept, table, tmp_pa
     table.with_suffix(".json").write_text(json.dumps(record))
     store = Store.open(tmp_path / "store.sqlite")
     restore(table, store)
-    plan = Plan(swept.plan.study, store)
-    assert [variant for variant, _ in plan.missing()] == [DENSE] and plan.needs_ranking
+    plan = Plan.open(swept.plan.study, store)
+    assert [job.variant for job in plan.missing()] == [DENSE] and plan.needs_ranking
     assert sweep(plan, workers=1) == 1
     assert not plan.missing()
 
@@ -100,9 +99,9 @@ def test_the_command_says_what_it_restored(table, tmp_path, monkeypatch, capsys)
 
 def test_a_prior_that_was_a_grid_point_of_another_study_is_trained_for_its_ranking(tmp_path):
     store = Store.open(tmp_path / "store.sqlite")
-    first = Plan(tiny.study({"prior.lr": 0.02, "variants": []}), store)
+    first = Plan.open(tiny.study({"prior.lr": 0.02, "variants": []}), store)
     assert sweep(first, workers=1) == 2
-    second = Plan(tiny.study(), store)
+    second = Plan.open(tiny.study(), store)
     # The scores are those of the dense network at 0.01, which the first study only recorded.
     assert second.prior.run_id in store.recorded()
     assert sweep(second, workers=1) == 3
@@ -148,19 +147,19 @@ def test_a_check_of_store_and_table_says_how_many_rows_no_store_has(swept, table
 def test_tables_of_two_machines_with_a_variant_each_become_one(swept, table, tmp_path):
     there = Store.open(tmp_path / "there" / "store.sqlite")
     study = tiny.study({"variants": ["nonuniform-0.2"]})
-    other = Plan(study, there)
+    other = Plan.open(study, there)
     sweep(other, workers=1)
     theirs = publish_study(other, tmp_path / "there", "hpstudy run tiny.yaml", 1)
     store = Store.open(tmp_path / "store.sqlite")
     # The dense network was trained on both.
     assert restore(table, store)["known"] == 0 and restore(theirs, store)["known"] == 2
-    whole = Plan(tiny.study({"variants": ["uniform-0.2", "nonuniform-0.2"]}), store)
+    whole = Plan.open(tiny.study({"variants": ["uniform-0.2", "nonuniform-0.2"]}), store)
     assert not whole.missing() and len(whole.table()) == 6
 
 
 def test_runs_without_weight_decay_are_trained_published_checked_and_restored(tmp_path, refused):
     study = tiny.study({"grid.weight_decay": [0, 0.01], "variants": []})
-    plan = Plan(study, Store.open(tmp_path / "store.sqlite"))
+    plan = Plan.open(study, Store.open(tmp_path / "store.sqlite"))
     assert sweep(plan, workers=1) == 4
     path = publish_study(plan, tmp_path, "hpstudy run tiny.yaml", 1)
     runs = pd.read_csv(path)
@@ -169,7 +168,7 @@ def test_runs_without_weight_decay_are_trained_published_checked_and_restored(tm
     assert runs["loss"].nunique() == 4
     assert [findings.faults for findings in check_files([plan.store.path, path])] == [[], []]
     again = Store.open(tmp_path / "again.sqlite")
-    assert restore(path, again)["runs"] == 4 and not Plan(study, again).missing()
+    assert restore(path, again)["runs"] == 4 and not Plan.open(study, again).missing()
     for name, value in (("lr", "0.0"), ("weight_decay", "-0.01")):
         pd.read_csv(path, dtype=str).assign(**{name: value}).to_csv(path, index=False)
         words = refused(read_published, path)
