@@ -1,35 +1,50 @@
-"""Which channels of a network go together, what that costs, and the cut itself."""
+"""Dense networks with their channel dependencies: the cost of pruning, and the cut itself."""
 
 import copy
 import warnings
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 import torch_pruning as tp
 from torch import nn
 
 from hpstudy.networks.flops import Channels, CostModel, Layer, output_positions
-from hpstudy.networks.models import build_model, prunable_layers, zeros
+from hpstudy.networks.models import architecture, build_model, zeros
 
 
 class PrunableNetwork:
-    """A dense network and which of its channels go together.
+    """Dense network, and which of its channels are removed together.
 
     Parameters
     ----------
     name : str
         One of `hpstudy.networks.models.MODELS`.
     classes, image_size : int
-        Of the data to train on; the FLOPs depend on both.
+        Number of classes, and pixels a side, of the data; the FLOPs depend on both.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        Untrained, with the same weights every time.
+    prunable : tuple of str
+        Convolutions whose output channels may be pruned, in forward order. All are inside residual
+        blocks, so that every shortcut keeps its width (thesis, section 3.2.5).
+    cost : CostModel
     """
 
     def __init__(self, name: str, classes: int, image_size: int):
         self.name, self.classes, self.image_size = name, classes, image_size
-        # Seeded, so that a price that is taken on untrained weights is the same every time.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             self.model = build_model(name, classes)
-        self.prunable = prunable_layers(name, self.model)
+        prunable = architecture(name).prunable
+        # A dot in the name: the stem is spared.
+        self.prunable = tuple(
+            path
+            for path, _ in self.model.named_modules()
+            if "." in path and path.rpartition(".")[2] in prunable
+        )
         self.cost = self._cost_model()
 
     def _graph(self, model: nn.Module) -> tp.DependencyGraph:
@@ -44,10 +59,11 @@ class PrunableNetwork:
         return graph
 
     def _cost_model(self) -> CostModel:
-        """Closed form of the costs, its couplings read off torch-pruning's dependency graph."""
+        """Closed form of the costs, with the couplings of torch-pruning's dependency graph."""
         modules = dict(self.model.named_modules())
         names = {module: name for name, module in modules.items()}
         graph = self._graph(self.model)
+        # Layer -> prunable layer -> channels that the first loses for each that the second loses.
         inputs: dict[str, dict[str, int]] = {}
         outputs: dict[str, dict[str, int]] = {}
         for root in self.prunable:
@@ -69,51 +85,38 @@ class PrunableNetwork:
         for name, module in modules.items():
             into, out = inputs.get(name, {}), outputs.get(name, {})
             if isinstance(module, nn.Conv2d):
+                kernel = module.kernel_size[0] * module.kernel_size[1]
                 depthwise = module.groups == module.in_channels > 1
-                layers.append(
-                    Layer(
-                        Channels(module.in_channels, into),
-                        Channels(module.out_channels, out),
-                        module.kernel_size[0] * module.kernel_size[1],
-                        positions[name],
-                        module.bias is not None,
-                        depthwise,
-                    )
-                )
+                sizes = module.in_channels, module.out_channels
             elif isinstance(module, nn.Linear):
-                layers.append(
-                    Layer(
-                        Channels(module.in_features, into),
-                        Channels(module.out_features, out),
-                        1,
-                        1,
-                        module.bias is not None,
-                    )
-                )
+                kernel, depthwise, sizes = 1, False, (module.in_features, module.out_features)
             elif isinstance(module, nn.BatchNorm2d):
                 channels = Channels(module.num_features, out)
                 layers.append(Layer(channels, channels, 0, 0, True))
+                continue
+            else:
+                continue
+            channels_in, channels_out = Channels(sizes[0], into), Channels(sizes[1], out)
+            bias = module.bias is not None
+            layers.append(
+                Layer(channels_in, channels_out, kernel, positions[name], bias, depthwise)
+            )
         widths = {name: modules[name].out_channels for name in self.prunable}
         return CostModel(tuple(layers), widths)
 
     def cut(self, model: nn.Module, kept: Mapping[str, list[int]]) -> nn.Module:
-        """A copy of `model` that keeps only the channels `kept` of each prunable layer.
-
-        `model` is left as it is. The copy's weights are those of the kept channels.
-        """
+        """Copy of `model` with the channels `kept` of each prunable layer, and their weights."""
         model = copy.deepcopy(model)
         graph = self._graph(model)
         for layer, channels in kept.items():
-            conv = model.get_submodule(layer)
-            keep = set(channels)
-            lost = [index for index in range(conv.out_channels) if index not in keep]
+            conv = cast(nn.Conv2d, model.get_submodule(layer))
+            lost = sorted(set(range(conv.out_channels)) - set(channels))
             if lost:
-                group = graph.get_pruning_group(conv, tp.prune_conv_out_channels, lost)
-                group.prune()
+                graph.get_pruning_group(conv, tp.prune_conv_out_channels, lost).prune()
         return model
 
     def at_widths(self, widths: Mapping[str, int] | None) -> nn.Module:
-        """A new, untrained network of the given widths (None: dense); initialise it before use."""
+        """New, untrained network of the given widths (None: dense); initialise it before use."""
         if not widths:
             return copy.deepcopy(self.model)
         return self.cut(self.model, {layer: list(range(width)) for layer, width in widths.items()})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -9,30 +10,24 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Channels:
-    """A number of channels that falls as layers are pruned.
-
-    `dense` channels, less `per_channel[layer]` for every output channel that `layer` loses.
-    """
+    """Number of channels: `dense` less `per_channel[layer]` for each channel that `layer` loses."""
 
     dense: int
     per_channel: Mapping[str, int]
 
     def at(self, removed: Mapping[str, int]) -> int:
         """Channels left when each layer has lost `removed[layer]` output channels."""
-        return self.dense - sum(
-            lost * self.per_channel[layer]
-            for layer, lost in removed.items()
-            if layer in self.per_channel
-        )
+        lost = sum(per * removed.get(layer, 0) for layer, per in self.per_channel.items())
+        return self.dense - lost
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution, linear layer or normalisation.
+    """Convolution, linear layer or normalisation.
 
-    `positions` is the number of output pixels (1 for a linear layer, 0 for a normalisation, which
-    has no multiply-accumulates here), `kernel` the weights of one filter on one channel.
-    `depthwise` layers see one channel per filter.
+    `kernel` is the number of weights of one filter on one channel, `positions` the number of output
+    pixels: 1 for a linear layer, 0 for a normalisation, whose work is not counted. A filter of a
+    `depthwise` layer sees one channel.
     """
 
     channels_in: Channels
@@ -41,6 +36,15 @@ class Layer:
     positions: int
     bias: bool
     depthwise: bool = False
+
+    def cost(self, removed: Mapping[str, int]) -> tuple[int, int]:
+        """Multiply-accumulates and parameters when layers have lost `removed` output channels."""
+        out = self.channels_out.at(removed)
+        if not self.positions:
+            return 0, 2 * out
+        seen = 1 if self.depthwise else self.channels_in.at(removed)
+        weights = self.kernel * seen * out
+        return self.positions * weights, weights + (out if self.bias else 0)
 
 
 @dataclass(frozen=True)
@@ -58,53 +62,38 @@ class CostModel:
     widths: dict[str, int]
 
     def macs(self, widths: Mapping[str, int] | None = None) -> int:
-        """Multiply-accumulates of convolutions and linear layers for one image.
+        """Multiply-accumulates of convolutions and linear layers for one image; half the FLOPs.
 
-        FLOPs are twice this number. `widths` gives the output channels of the prunable layers;
-        those left out keep all theirs.
+        Parameters
+        ----------
+        widths : mapping of str to int, optional
+            Output channels of prunable layers; a layer that is left out keeps all of them.
         """
-        removed = self._removed(widths)
-        total = 0
-        for layer in self.layers:
-            if layer.positions:
-                out = layer.channels_out.at(removed)
-                seen = 1 if layer.depthwise else layer.channels_in.at(removed)
-                total += layer.positions * layer.kernel * seen * out
-        return total
+        return self._cost(widths)[0]
 
     def params(self, widths: Mapping[str, int] | None = None) -> int:
         """Parameters at the given widths (running statistics of normalisations not counted)."""
-        removed = self._removed(widths)
-        total = 0
-        for layer in self.layers:
-            out = layer.channels_out.at(removed)
-            if not layer.positions:
-                total += 2 * out
-                continue
-            seen = 1 if layer.depthwise else layer.channels_in.at(removed)
-            total += layer.kernel * seen * out + (out if layer.bias else 0)
-        return total
+        return self._cost(widths)[1]
 
-    def _removed(self, widths: Mapping[str, int] | None) -> dict[str, int]:
+    def _cost(self, widths: Mapping[str, int] | None) -> tuple[int, int]:
         widths = widths or {}
-        return {layer: dense - widths.get(layer, dense) for layer, dense in self.widths.items()}
+        removed = {layer: dense - widths.get(layer, dense) for layer, dense in self.widths.items()}
+        macs, params = zip(*(layer.cost(removed) for layer in self.layers), strict=True)
+        return sum(macs), sum(params)
 
 
 def output_positions(model: nn.Module, image: torch.Tensor) -> dict[str, int]:
     """Output pixels of every convolution of `model` for `image`, and 1 for every linear layer.
 
-    The model is run once, in evaluation mode and without gradients; its mode is put back.
+    The model is run once in evaluation mode, without gradients; its mode is restored.
     """
     positions: dict[str, int] = {}
 
-    def hook(name: str):
-        def record(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-            positions[name] = output[0, 0].numel()
-
-        return record
+    def record(name: str, module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        positions[name] = output[0, 0].numel()
 
     handles = [
-        module.register_forward_hook(hook(name))
+        module.register_forward_hook(partial(record, name))
         for name, module in model.named_modules()
         if isinstance(module, (nn.Conv2d, nn.Linear))
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from hpstudy.errors import HpstudyError, unknown
 
 # Five times as many as any published set of images has: beyond, a classifier fills the memory.
 MOST_CLASSES = 100_000
+SMALLEST_INPUT, LARGEST_INPUT = 8, 224
 
 
 class _PaddedShortcut(nn.Module):
@@ -64,7 +66,8 @@ class ResNetCifar(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, 3, height, width)."""
         x = self.blocks(F.relu(self.bn1(self.conv1(x))))
-        return self.fc(x.mean((2, 3)))
+        logits: Tensor = self.fc(x.mean((2, 3)))
+        return logits
 
 
 class _InvertedResidual(nn.Module):
@@ -83,17 +86,19 @@ class _InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu6(self.bn1(self.expand(x)))
-        y = F.relu6(self.bn2(self._filtered(y)))
-        y = self.bn3(self.project(y))
-        return x + y if self.residual else y
+        y = F.relu6(self.bn2(self._filter(y)))
+        projected: Tensor = self.bn3(self.project(y))
+        return x + projected if self.residual else projected
 
-    def _filtered(self, y: Tensor) -> Tensor:
+    def _filter(self, y: Tensor) -> Tensor:
         # On a CPU, oneDNN takes 15 to 40 times as long for the bfloat16 gradient of a strided
         # depthwise convolution as for the float32 one: `benchmarks/layers.py`.
         if y.is_cpu and torch.is_autocast_enabled("cpu") and self.depthwise.stride != (1, 1):
             with torch.autocast("cpu", enabled=False):
-                return self.depthwise(y.float())
-        return self.depthwise(y)
+                y = self.depthwise(y.float())
+        else:
+            y = self.depthwise(y)
+        return y
 
 
 class MobileNetV2Cifar(nn.Module):
@@ -101,7 +106,7 @@ class MobileNetV2Cifar(nn.Module):
 
     Strides of the stem and of the 24-, 32-, 64- and 160-channel stages are 1, 1, 1, 2, 2 and the
     block of expansion 1 keeps its 1x1 expansion; no other choice gives the parameters and FLOPs
-    of the thesis's Table 3.2. No stage has more than `blocks` blocks; the paper's have up to four.
+    of the thesis's Table 3.2. Stages have at most `blocks` blocks; the paper's have up to four.
     Thesis, section 2.1.1, Table 2.2; Sandler et al. (2019).
     """
 
@@ -135,72 +140,74 @@ class MobileNetV2Cifar(nn.Module):
         """Logits (batch, classes) of images (batch, 3, height, width)."""
         x = self.blocks(F.relu6(self.bn1(self.conv1(x))))
         x = F.relu6(self.bn2(self.conv2(x)))
-        return self.fc(x.mean((2, 3)))
+        logits: Tensor = self.fc(x.mean((2, 3)))
+        return logits
 
 
 def _resnet50(classes: int) -> nn.Module:
     from torchvision.models import resnet50
 
-    return resnet50(num_classes=classes)
+    model: nn.Module = resnet50(num_classes=classes)
+    return model
 
 
-# Name -> how to build it, input size of the thesis (pixels), convolutions inside residual blocks
-# whose output channels may be pruned (section 3.2.5).
-MODELS: dict[str, tuple[Callable[[int], nn.Module], int, tuple[str, ...]]] = {
-    "resnet20": (partial(ResNetCifar, 3), 32, ("conv1",)),
-    "resnet56": (partial(ResNetCifar, 9), 32, ("conv1",)),
-    "mobilenetv2-shallow": (partial(MobileNetV2Cifar, 1), 32, ("expand",)),
-    "mobilenetv2": (partial(MobileNetV2Cifar, 4), 32, ("expand",)),
-    "resnet50": (_resnet50, 224, ("conv1", "conv2")),
+class Architecture(NamedTuple):
+    """How to build a network for a number of classes, and the thesis's data (Table 3.2)."""
+
+    build: Callable[[int], nn.Module]
+    image_size: int
+    classes: int
+    # Last part of the names of the convolutions that may be pruned.
+    prunable: tuple[str, ...]
+
+
+MODELS = {
+    "resnet20": Architecture(partial(ResNetCifar, 3), 32, 10, ("conv1",)),
+    "resnet56": Architecture(partial(ResNetCifar, 9), 32, 10, ("conv1",)),
+    "mobilenetv2-shallow": Architecture(partial(MobileNetV2Cifar, 1), 32, 10, ("expand",)),
+    "mobilenetv2": Architecture(partial(MobileNetV2Cifar, 4), 32, 10, ("expand",)),
+    "resnet50": Architecture(_resnet50, 224, 1000, ("conv1", "conv2")),
 }
-SMALLEST_INPUT, LARGEST_INPUT = 8, 224
+
+
+def architecture(name: str) -> Architecture:
+    """Architecture of that name; raises HpstudyError for one that is not in `MODELS`."""
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    return MODELS[name]
 
 
 def build_model(name: str, classes: int = 10) -> nn.Module:
-    """Network `name` for RGB images, He-initialised from torch's global random generator.
+    """Network of the study, He-initialised from torch's global random generator.
 
     Parameters
     ----------
     name : str
         One of `MODELS`.
-    classes : int
-        Number of classes, from 2 to 100,000.
+    classes : int, default 10
+        Number of classes, from 2 to 100,000; anything else is refused with an HpstudyError.
 
     Returns
     -------
     torch.nn.Module
-        In training mode, float32; maps images (batch, 3, height, width) with height = width in
-        [8, 224] to logits (batch, classes).
-
-    Raises
-    ------
-    HpstudyError
-        For an unknown name, or another number of classes.
-
-    References
-    ----------
-    Thesis, section 3.1.2 and Table 3.2.
+        In training mode, float32; maps RGB images (batch, 3, size, size) of 8 to 224 pixels to
+        logits (batch, classes).
     """
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
+    build = architecture(name).build
     if classes < 2:
         raise HpstudyError(f"a classifier needs at least 2 classes, not {classes}")
     if classes > MOST_CLASSES:
         raise HpstudyError(f"a classifier has at most {MOST_CLASSES:,} classes, not {classes:,}")
-    model = MODELS[name][0](classes)
+    model = build(classes)
     initialise(model)
     return model
 
 
 def initialise(model: nn.Module) -> None:
-    """Initialise every parameter afresh, in place: He normal weights, zero biases, unit norms.
+    """Initialise every parameter in place: He normal weights, zero biases, unit norms.
 
-    The same function starts the dense and the pruned networks, so that both train from scratch
-    under one rule. Draws from torch's global generator, in the order of the modules.
-
-    References
-    ----------
-    Thesis, section 3.1.3 and Table 3.3; He et al. (2015a), equation 10 (fan in, ReLU gain).
+    Draws from torch's global generator, in the order of the modules. Thesis, section 3.1.3 and
+    Table 3.3; He et al. (2015a), equation 10 (fan in, ReLU gain).
     """
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -213,36 +220,8 @@ def initialise(model: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def prunable_layers(name: str, model: nn.Module) -> tuple[str, ...]:
-    """Names of the convolutions of `model` whose output channels may be pruned, in forward order.
-
-    Only channels inside residual blocks, so that every shortcut keeps its width; the stem and the
-    classifier are spared. Thesis, section 3.2.5.
-    """
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    last = MODELS[name][2]
-    return tuple(
-        path
-        for path, module in model.named_modules()
-        if isinstance(module, nn.Conv2d) and "." in path and path.rpartition(".")[2] in last
-    )
-
-
-def input_size(name: str) -> int:
-    """Height and width in pixels of the images that the thesis trains `name` on (Table 3.2)."""
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    return MODELS[name][1]
-
-
-def default_classes(name: str) -> int:
-    """Number of classes of the data that the thesis trains `name` on (Table 3.2)."""
-    return 1000 if name == "resnet50" else 10
-
-
 def zeros(size: int) -> Tensor:
-    """One black image (1, 3, size, size), to trace a network with."""
+    """Black image (1, 3, size, size) to trace a network with; raises HpstudyError for the size."""
     if not SMALLEST_INPUT <= size <= LARGEST_INPUT:
         raise HpstudyError(
             f"images of {size} pixels are outside {SMALLEST_INPUT} to {LARGEST_INPUT}"

@@ -1,7 +1,8 @@
 """Scores of filters, and the choice of channels that reaches a FLOPs ratio."""
 
 import hashlib
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections import Counter
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ def filter_scores(model: nn.Module, layers: tuple[str, ...]) -> Scores:
     """L1 norm of every filter of the given convolutions (thesis, section 3.2; Li et al., 2017)."""
     with torch.no_grad():
         return {
-            layer: model.get_submodule(layer).weight.double().abs().sum((1, 2, 3)).tolist()
+            layer: model.get_parameter(f"{layer}.weight").double().abs().sum((1, 2, 3)).tolist()
             for layer in layers
         }
 
@@ -35,26 +36,26 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def reachable(cost: CostModel) -> tuple[float, float]:
-    """Smallest and largest FLOPs ratio that keeping one channel or more per layer can reach."""
-    return cost.macs(dict.fromkeys(cost.widths, 1)) / cost.macs(), 1.0
+def smallest_ratio(cost: CostModel) -> float:
+    """FLOPs ratio of the network with one channel in every prunable layer."""
+    return cost.macs(dict.fromkeys(cost.widths, 1)) / cost.macs()
 
 
 def choose_channels(
     cost: CostModel, scores: Scores, method: str, flops_ratio: float, criterion: str
 ) -> dict[str, list[int]]:
-    """Channels to keep in every prunable layer so that `flops_ratio` of the FLOPs remain.
+    """Choose the channels to keep so that `flops_ratio` of the FLOPs remain.
 
-    Channels leave in one fixed order until the target is met: `uniform` takes them from all
-    layers in step (one keep factor), within a layer the lowest score first; `nonuniform` takes
-    the lowest score of all layers first. The highest-scoring channel of every layer stays. Where
-    the next channel of the order would overshoot, later and cheaper ones fill the gap.
+    Channels are removed in one fixed order until the target is met: `uniform` removes them from
+    all layers in step (one keep factor), within a layer the lowest score first; `nonuniform`
+    removes the lowest score of all layers first. The highest-scoring channel of every layer stays.
+    Where the next channel of the order would overshoot, later and cheaper ones fill the gap.
 
     Parameters
     ----------
     cost : CostModel
     scores : dict of str to list of float
-        Of every filter of every prunable layer.
+        Score of every filter of every prunable layer.
     method : str
         "uniform" or "nonuniform".
     flops_ratio : float
@@ -71,8 +72,7 @@ def choose_channels(
     Raises
     ------
     HpstudyError
-        For an unknown method or criterion, or a ratio out of reach; the sentence names the
-        reachable range.
+        For an unknown method or criterion, or a ratio out of reach, with the reachable range.
 
     References
     ----------
@@ -82,53 +82,33 @@ def choose_channels(
         raise unknown("method", method, METHODS)
     if criterion not in CRITERIA:
         raise unknown("criterion", criterion, CRITERIA)
-    low, high = reachable(cost)
-    if not low - TOLERANCE <= flops_ratio <= high:
+    smallest = smallest_ratio(cost)
+    if not smallest - TOLERANCE <= flops_ratio <= 1:
         raise HpstudyError(
-            f"flops_ratio {flops_ratio} is out of reach; this network can keep {low:.4f} to {high}"
+            f"flops_ratio {flops_ratio} is out of reach; "
+            f"this network can keep {smallest:.4f} to 1.0"
         )
-    widths = dict(cost.widths)
     target = flops_ratio * cost.macs()
     order = _removal_order(scores, method, criterion)
-    removed: dict[str, set[int]] = {layer: set() for layer in widths}
-    # Bisection: the longest prefix of the order that does not fall below the target.
-    low_count, high_count = 0, len(order)
-    while low_count < high_count:
-        middle = (low_count + high_count + 1) // 2
-        if cost.macs(_widths_after(order[:middle], widths)) >= target:
-            low_count = middle
-        else:
-            high_count = middle - 1
-    for layer, channel in order[:low_count]:
-        removed[layer].add(channel)
-    widths = _widths_after(order[:low_count], widths)
-    macs = cost.macs(widths)
-    # The next channel of every layer, in order: first those that fit into the gap that is left,
-    # then one that overshoots by less than the rest of it. One channel a layer keeps `uniform`
-    # uniform within one channel.
-    waiting: dict[str, int] = {}
-    for layer, channel in order[low_count:]:
-        waiting.setdefault(layer, channel)
-    for closing in (False, True):
-        for layer in list(waiting):
-            fewer = {**widths, layer: widths[layer] - 1}
-            gap = cost.macs(fewer) - target
-            if abs(gap) < macs - target if closing else gap >= 0:
-                removed[layer].add(waiting.pop(layer))
-                widths, macs = fewer, cost.macs(fewer)
-    if abs(macs - target) > TOLERANCE * cost.macs():
+    # The longest prefix of the order that does not fall below the target.
+    counts = range(len(order) + 1)
+    count = bisect_right(counts, -target, key=lambda n: -cost.macs(_widths(cost, order[:n]))) - 1
+    removed = [*order[:count], *_fill_gap(cost, order, count, target)]
+    reached = cost.macs(_widths(cost, removed))
+    if abs(reached - target) > TOLERANCE * cost.macs():
         raise HpstudyError(
             f"flops_ratio {flops_ratio} cannot be met within {TOLERANCE:.1%}; the nearest that "
-            f"{method} pruning reaches is {macs / cost.macs():.5f}"
+            f"{method} pruning reaches is {reached / cost.macs():.5f}"
         )
+    gone = set(removed)
     return {
-        layer: [channel for channel in range(dense) if channel not in removed[layer]]
+        layer: [channel for channel in range(dense) if (layer, channel) not in gone]
         for layer, dense in cost.widths.items()
     }
 
 
 def _removal_order(scores: Scores, method: str, criterion: str) -> list[tuple[str, int]]:
-    """Every (layer, channel) but the best of each layer, in the order in which they leave."""
+    """Every (layer, channel) but the best of each layer, in the order of their removal."""
     entries = []
     for position, (layer, values) in enumerate(scores.items()):
         mean = sum(values) / len(values) if criterion == "l1-normalised" else 1.0
@@ -144,8 +124,30 @@ def _removal_order(scores: Scores, method: str, criterion: str) -> list[tuple[st
     return [(layer, channel) for _, _, _, layer, channel in sorted(entries)]
 
 
-def _widths_after(gone: list[tuple[str, int]], widths: Mapping[str, int]) -> dict[str, int]:
-    left = dict(widths)
-    for layer, _ in gone:
-        left[layer] -= 1
-    return left
+def _fill_gap(
+    cost: CostModel, order: list[tuple[str, int]], count: int, target: float
+) -> list[tuple[str, int]]:
+    """Channels after the first `count` of the order that bring the FLOPs nearer to the target.
+
+    At most one channel a layer, the next of it: this keeps `uniform` uniform within one channel.
+    """
+    waiting: dict[str, int] = {}
+    for layer, channel in order[count:]:
+        waiting.setdefault(layer, channel)
+    widths = _widths(cost, order[:count])
+    macs = cost.macs(widths)
+    filling = []
+    # First those that fit into the gap, then one that overshoots by less than the rest of it.
+    for overshoot in (False, True):
+        for layer in list(waiting):
+            fewer = {**widths, layer: widths[layer] - 1}
+            gap = cost.macs(fewer) - target
+            if abs(gap) < macs - target if overshoot else gap >= 0:
+                filling.append((layer, waiting.pop(layer)))
+                widths, macs = fewer, cost.macs(fewer)
+    return filling
+
+
+def _widths(cost: CostModel, removed: list[tuple[str, int]]) -> dict[str, int]:
+    lost = Counter(layer for layer, _ in removed)
+    return {layer: dense - lost[layer] for layer, dense in cost.widths.items()}

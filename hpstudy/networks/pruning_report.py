@@ -3,18 +3,16 @@
 import copy
 from pathlib import Path
 
-import torch
 import torch_pruning as tp
 from pydantic import BaseModel
 from torch import nn
 
-from hpstudy.errors import HpstudyError, unknown
+from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
-from hpstudy.networks.models import MODELS, build_model, default_classes, input_size, zeros
+from hpstudy.networks.models import architecture, build_model, zeros
 from hpstudy.networks.pruning import Scores, choose_channels, filter_scores, weights_hash
 from hpstudy.networks.weights import read_weights
 
-UNTRAINED_SEED = 0
 THESIS_MODELS = ("resnet56", "mobilenetv2", "resnet50")
 
 
@@ -23,22 +21,15 @@ class PruningReport(BaseModel, frozen=True, extra="forbid"):
 
     Attributes
     ----------
-    target, achieved : float
-        FLOPs ratio as asked for, and as reached.
-    achieved_torch_pruning : float
-        FLOPs ratio by torch-pruning's counter, which counts normalisations and activations too.
-    macs, macs_dense, params, params_dense : int
-        Cost of the pruned and of the dense network for one image.
+    target, achieved, achieved_torch_pruning : float
+        FLOPs ratio as asked for, as reached, and as reached by torch-pruning's counter, which
+        counts normalisations and activations too.
     smallest : dict
         The layer that keeps the fewest channels, and its width.
-    ranked : str
-        Description of the network whose filters were ranked.
-    weights_sha256 : str
-        `weights_hash` of that network.
-    widths : dict of str to int
-        Number of kept channels per prunable layer.
-    kept : dict of str to list of int
-        Indices of the kept channels per prunable layer.
+    ranked, weights_sha256 : str
+        Description and `weights_hash` of the network whose filters were ranked.
+    widths, kept : dict
+        Number and indices of the kept channels, per prunable layer.
     """
 
     model: str
@@ -60,18 +51,10 @@ class PruningReport(BaseModel, frozen=True, extra="forbid"):
     kept: dict[str, list[int]]
 
     def rebuild(self, model: nn.Module | None = None) -> nn.Module:
-        """The pruned network.
+        """The pruned network, with the kept weights of the ranked dense network `model`.
 
-        Parameters
-        ----------
-        model : torch.nn.Module, optional
-            Dense network whose filters were ranked: its kept weights are copied. By default the
-            weights are fresh, drawn from torch's global generator.
-
-        Raises
-        ------
-        HpstudyError
-            If the weights of `model` are not the ranked ones.
+        Without `model`, weights are drawn from torch's global generator. HpstudyError is raised if
+        the weights of `model` are not the ranked ones.
         """
         network = PrunableNetwork(self.model, self.classes, self.image_size)
         if model is None:
@@ -86,18 +69,20 @@ class PruningReport(BaseModel, frozen=True, extra="forbid"):
     def __str__(self) -> str:
         """Lines for a terminal, without the kept channels."""
         layer, width = self.smallest["layer"], self.smallest["width"]
-        lines = [
-            f"{self.model}, {self.classes} classes, {self.image_size}x{self.image_size} pixels, "
-            f"{self.method} pruning by {self.criterion}",
-            f"FLOPs ratio  asked {self.target}, reached {self.achieved:.6f} "
-            f"(by torch-pruning's counter {self.achieved_torch_pruning:.6f})",
-            f"MACs         {self.macs:,} of {self.macs_dense:,}",
-            f"parameters   {self.params:,} of {self.params_dense:,}",
-            f"smallest     {layer}, width {width}",
-            f"ranked       {self.ranked}, SHA-256 {self.weights_sha256}",
-            "widths       " + ", ".join(f"{name} {width}" for name, width in self.widths.items()),
-        ]
-        return "\n".join(lines)
+        return "\n".join(
+            [
+                f"{self.model}, {self.classes} classes, {self.image_size}x{self.image_size} pixels"
+                f", {self.method} pruning by {self.criterion}",
+                f"FLOPs ratio  asked {self.target}, reached {self.achieved:.6f} "
+                f"(by torch-pruning's counter {self.achieved_torch_pruning:.6f})",
+                f"MACs         {self.macs:,} of {self.macs_dense:,}",
+                f"parameters   {self.params:,} of {self.params_dense:,}",
+                f"smallest     {layer}, width {width}",
+                f"ranked       {self.ranked}, SHA-256 {self.weights_sha256}",
+                "widths       "
+                + ", ".join(f"{name} {width}" for name, width in self.widths.items()),
+            ]
+        )
 
 
 def prune_network(
@@ -110,44 +95,30 @@ def prune_network(
     ranked: str,
     weights_sha256: str,
 ) -> PruningReport:
-    """Prune a network to a FLOPs ratio.
+    """Prune a network by the scores of its trained filters (thesis, section 3.2).
 
     Parameters
     ----------
     network : PrunableNetwork
-    scores : dict of str to list of float
-        `filter_scores` of a trained network.
-    method, flops_ratio, criterion
-        See `choose_channels`.
+    scores, method, flops_ratio, criterion
+        See `choose_channels`, which also says what is refused.
     ranked, weights_sha256 : str
         Description and `weights_hash` of the trained network.
-
-    Raises
-    ------
-    HpstudyError
-        See `choose_channels`.
-
-    References
-    ----------
-    Thesis, section 3.2.
     """
-    kept = choose_channels(network.cost, scores, method, flops_ratio, criterion)
+    cost, size = network.cost, network.image_size
+    kept = choose_channels(cost, scores, method, flops_ratio, criterion)
     widths = {layer: len(channels) for layer, channels in kept.items()}
     smallest = min(widths, key=widths.__getitem__)
-    cost = network.cost
-    pruned = network.cut(network.model, kept)
+    macs = _torch_pruning_macs(network.cut(network.model, kept), size)
     return PruningReport(
         model=network.name,
         classes=network.classes,
-        image_size=network.image_size,
+        image_size=size,
         method=method,
         criterion=criterion,
         target=flops_ratio,
         achieved=cost.macs(widths) / cost.macs(),
-        achieved_torch_pruning=(
-            _torch_pruning_macs(pruned, network.image_size)
-            / _torch_pruning_macs(network.model, network.image_size)
-        ),
+        achieved_torch_pruning=macs / _torch_pruning_macs(network.model, size),
         macs=cost.macs(widths),
         macs_dense=cost.macs(),
         params=cost.params(widths),
@@ -188,56 +159,49 @@ def prune(
     HpstudyError
         For an unknown model, a file that does not fit it, or a ratio out of reach.
     """
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
-    classes = default_classes(model) if classes is None else classes
-    network = PrunableNetwork(
-        model, classes, input_size(model) if image_size is None else image_size
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        dense = build_model(model, classes)
-    ranked = f"He-initialised, untrained, seed {UNTRAINED_SEED}"
+    thesis = architecture(model)
+    classes = thesis.classes if classes is None else classes
+    image_size = thesis.image_size if image_size is None else image_size
+    network = PrunableNetwork(model, classes, image_size)
+    ranked = "He-initialised, untrained, seed 0"
     if weights is not None:
-        state, notes = read_weights(Path(weights), model, dense)
-        dense.load_state_dict(state)
+        state, notes = read_weights(Path(weights), model, network.model)
+        network.model.load_state_dict(state)
         ranked = Path(weights).name + (f" ({', '.join(notes)})" if notes else "")
     return prune_network(
         network,
-        filter_scores(dense, network.prunable),
+        filter_scores(network.model, network.prunable),
         method,
         flops_ratio,
         criterion,
         ranked=ranked,
-        weights_sha256=weights_hash(dense),
+        weights_sha256=weights_hash(network.model),
     )
 
 
 def network_sizes() -> dict[str, dict[str, int]]:
-    """Sizes of the thesis's dense networks for one image of the size that they train on.
+    """Sizes of the thesis's dense networks for one of its images (Table 3.2).
 
     Returns
     -------
     dict of str to dict
         Model -> image_size (pixels), params, macs (of convolutions and linear layers),
         macs_torch_pruning (that library's counter, which counts batch normalisation too).
-
-    References
-    ----------
-    Thesis, section 3.1.2, Table 3.2.
     """
     sizes = {}
     for name in THESIS_MODELS:
-        size = input_size(name)
-        network = PrunableNetwork(name, default_classes(name), size)
+        thesis = architecture(name)
+        size = thesis.image_size
+        network = PrunableNetwork(name, thesis.classes, size)
         sizes[name] = {
             "image_size": size,
             "params": network.cost.params(),
             "macs": network.cost.macs(),
-            "macs_torch_pruning": int(_torch_pruning_macs(network.model, size)),
+            "macs_torch_pruning": _torch_pruning_macs(network.model, size),
         }
     return sizes
 
 
-def _torch_pruning_macs(model: nn.Module, image_size: int) -> float:
-    return tp.utils.count_ops_and_params(copy.deepcopy(model).eval(), zeros(image_size))[0]
+def _torch_pruning_macs(model: nn.Module, image_size: int) -> int:
+    # Counted on a copy, because counting changes the mode of the model.
+    return int(tp.utils.count_ops_and_params(copy.deepcopy(model).eval(), zeros(image_size))[0])

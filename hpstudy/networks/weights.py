@@ -1,10 +1,10 @@
-"""State dicts in files of `torch.save`, under the names of the study's networks."""
+"""Trained weights from files of `torch.save`, renamed to the layers of the study's networks."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,68 +14,73 @@ from hpstudy.networks.models import MODELS, MobileNetV2Cifar, ResNetCifar
 
 # Keys under which training scripts keep the state dict in a checkpoint.
 CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "net")
-# What DataParallel, torch.compile and classes around a network put into the names of its layers.
+# Parts that DataParallel, torch.compile and wrapping classes add to the names of layers.
 WRAPPERS = ("module", "_orig_mod", "model", "net")
 # Names of each kind that a refusal lists.
 _MOST = 3
 
-
-class Weights(NamedTuple):
-    """Weights of a network, from a file.
-
-    Attributes
-    ----------
-    state : dict of str to Tensor
-        In float32, under the names of the network.
-    notes : tuple of str
-        How the content of the file was read, a few words each; none for a plain state dict.
-    """
-
-    state: dict[str, Tensor]
-    notes: tuple[str, ...]
+# Pattern in a public name, and what replaces it.
+Rules = list[tuple[str, str | Callable[[re.Match[str]], str]]]
+_KUANGLIU_MOBILENET: Rules = [
+    (r"^layers\.(\d+)\.conv1\.", r"blocks.\1.expand."),
+    (r"^layers\.(\d+)\.conv2\.", r"blocks.\1.depthwise."),
+    (r"^layers\.(\d+)\.conv3\.", r"blocks.\1.project."),
+    (r"^layers\.", "blocks."),
+]
+_EXPANDING_BLOCK = {"0.0": "expand", "0.1": "bn1", "1.0": "depthwise", "1.1": "bn2"}
+_EXPANDING_BLOCK |= {"2": "project", "3": "bn3"}
+_FIRST_BLOCK = {"0.0": "depthwise", "0.1": "bn2", "1": "project", "2": "bn3"}
 
 
-def read_weights(path: Path, model: str, dense: nn.Module) -> Weights:
-    """Weights of a network in a file; runs nothing in it.
+def read_weights(path: Path, model: str, dense: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
+    """Weights for a network from a file; nothing in the file is executed.
 
     Parameters
     ----------
     path : Path
-        State dict, or a checkpoint that holds one under one of `CHECKPOINT_KEYS`. Its layers may
-        be called as `DataParallel`, `torch.compile` and common public code do (`public_names`).
+        State dict, or a checkpoint that holds one under one of `CHECKPOINT_KEYS`. Layers may bear
+        the names of `DataParallel`, `torch.compile`, torchvision, akamaster/pytorch_resnet_cifar10,
+        chenyaofo/pytorch-cifar-models or kuangliu/pytorch-cifar.
     model : str
         Name of the network.
-    dense : Module
-        The network, which stays as it is.
+    dense : torch.nn.Module
+        The network; it is not changed.
+
+    Returns
+    -------
+    state : dict of str to Tensor
+        float32, under the names of the network.
+    notes : list of str
+        Remarks on how the file was read; empty for a plain state dict.
 
     Raises
     ------
     HpstudyError
-        If it holds none, does not fit, or is not finite; the sentence says what differs.
+        For a file without a state dict, with one that does not fit, or with values that are not
+        finite.
     """
-    found, notes = _state_dict(path, _load(path))
-    parts = {part for name in found for part in name.split(".")}
+    given, notes = _state_dict(path, _load(path))
+    parts = {part for name in given for part in name.split(".")}
     notes += [f"without the prefix {part}." for part in WRAPPERS if part in parts]
-    named = _named(path, found, dense)
-    wanted = dense.state_dict()
-    if faults := _differences(wanted, named, found):
+    names = _own_names(path, given, dense)
+    state = dense.state_dict()
+    if differences := _differences(state, names, given):
         raise HpstudyError(
-            f"{path} does not fit {model} with {dense.fc.out_features:,} classes: "
-            f"{'; '.join(faults)}; {_advice(path, found, model)}"
+            f"{path} does not fit {model} with {len(state['fc.bias']):,} classes: "
+            f"{'; '.join(differences)}; {_advice(path, given, model)}"
         )
-    if any(_unwrapped(theirs) != ours for ours, theirs in named.items()):
+    if any(_unwrapped(public) != own for own, public in names.items()):
         notes.append("layers called as in public code")
-    state, kinds = {}, set()
-    for ours, theirs in named.items():
-        tensor = found[theirs]
-        if tensor.is_floating_point() and tensor.dtype != torch.float32:
-            kinds.add(str(tensor.dtype).removeprefix("torch."))
-            tensor = tensor.float()
+    converted = set()
+    for own, public in names.items():
+        tensor = given[public]
         if not tensor.isfinite().all():
-            raise HpstudyError(f"{path} has values in {shown(theirs)} that are not finite.")
-        state[ours] = tensor
-    notes += [f"{kind} converted to float32" for kind in sorted(kinds)]
-    return Weights(wanted | state, tuple(notes))
+            raise HpstudyError(f"{path} has values in {shown(public)} that are not finite.")
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            converted.add(str(tensor.dtype).removeprefix("torch."))
+            tensor = tensor.float()
+        state[own] = tensor
+    return state, notes + [f"{dtype} converted to float32" for dtype in sorted(converted)]
 
 
 def _load(path: Path) -> Any:
@@ -84,165 +89,134 @@ def _load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        # What torch says names the class, and advises to load it nevertheless.
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        what = f", but holds {found[1]}, which could run commands" if found else ""
+        # torch's own message advises to load the file nevertheless.
+        unsafe = re.search(r"GLOBAL (\S+)", str(error))
+        what = f", but holds {unsafe[1]}, which could run commands" if unsafe else ""
         raise HpstudyError(
             f"{path} is no file of tensors alone{what}; write it by "
             "torch.save(model.state_dict(), path)."
         ) from None
-    except Exception:  # whatever a decoder may say
+    except Exception:  # whatever a decoder may raise
         raise HpstudyError(f"{path} is no file of torch.save, or is cut short.") from None
 
 
 def _state_dict(path: Path, content: Any) -> tuple[dict[str, Tensor], list[str]]:
-    """The state dict in the content of a file, and under which key it was."""
+    """State dict in the content of a file, and a note on the key that holds it."""
     if _is_state_dict(content):
         return content, []
-    inside = content if isinstance(content, dict) else {}
-    keys = [key for key in CHECKPOINT_KEYS if _is_state_dict(inside.get(key))]
+    checkpoint = content if isinstance(content, dict) else {}
+    keys = [key for key in CHECKPOINT_KEYS if _is_state_dict(checkpoint.get(key))]
     if not keys:
-        there = f", but {_some(list(map(shown, inside)))}" if inside else ""
+        others = f", but {_first(list(map(shown, checkpoint)))}" if checkpoint else ""
         raise HpstudyError(
             f"{path} holds no state dict, neither alone nor as {', '.join(CHECKPOINT_KEYS)}"
-            f"{there}; write it by torch.save(model.state_dict(), path)."
+            f"{others}; write it by torch.save(model.state_dict(), path)."
         )
     if len(keys) > 1:
         raise HpstudyError(
             f"{path} holds the state dicts {' and '.join(map(repr, keys))}; write one of them "
             "alone by torch.save"
         )
-    return inside[keys[0]], [f"its {keys[0]}"]
+    return checkpoint[keys[0]], [f"its {keys[0]}"]
 
 
 def _is_state_dict(content: Any) -> bool:
-    return (
-        isinstance(content, dict)
-        and bool(content)
-        and all(isinstance(name, str) for name in content)
-        and all(isinstance(value, Tensor) for value in content.values())
-    )
+    if not isinstance(content, dict) or not content:
+        return False
+    return all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
 
 
 def _unwrapped(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
-def _named(path: Path, found: Mapping[str, Tensor], dense: nn.Module) -> dict[str, str]:
-    """Names in the file by those of the network; what it does not know keeps its own."""
-    plain = {theirs: _unwrapped(theirs) for theirs in found}
-    layers = public_names(dense, set(plain.values()))
-    named: dict[str, str] = {}
-    for theirs, name in plain.items():
-        layer, _, last = name.rpartition(".")
-        ours = f"{layers.get(layer, layer)}.{last}".removeprefix(".")
-        if ours in named:
+def _own_names(path: Path, given: Mapping[str, Tensor], dense: nn.Module) -> dict[str, str]:
+    """Names in the file by those of the network; an unknown name stands for itself."""
+    plain = {public: _unwrapped(public) for public in given}
+    rules = _rules(dense, set(plain.values()))
+    names: dict[str, str] = {}
+    for public, own in plain.items():
+        for pattern, replacement in rules:
+            own = re.sub(pattern, replacement, own)
+        if own in names:
             raise HpstudyError(
-                f"{path} holds more than one network: {shown(named[ours])} and {shown(theirs)} "
-                f"may both be {shown(ours)}; write the state dict of one network alone"
+                f"{path} holds more than one network: {shown(names[own])} and {shown(public)} "
+                f"may both be {shown(own)}; write the state dict of one network alone"
             )
-        named[ours] = theirs
-    return named
+        names[own] = public
+    return names
 
 
-def public_names(dense: nn.Module, theirs: set[str]) -> dict[str, str]:
-    """What layers are called in public code, and what the same layers are called here.
-
-    Parameters
-    ----------
-    dense : Module
-        Network of the study.
-    theirs : set of str
-        Names in a state dict: whether its MobileNetV2 has an expansion in its first block.
-
-    Returns
-    -------
-    dict of str to str
-        For torchvision's ResNets and MobileNetV2, and those of akamaster/pytorch_resnet_cifar10,
-        chenyaofo/pytorch-cifar-models, kuangliu/pytorch-cifar and weiaicunzai/pytorch-cifar100.
-    """
-    layers = {"linear": "fc"}
+def _rules(dense: nn.Module, names: set[str]) -> Rules:
+    """Rules that turn public names of layers into those of `dense`."""
+    rules: Rules = [(r"^linear\.", "fc.")]
     if isinstance(dense, ResNetCifar):
-        each = len(dense.blocks) // 3
-        for k in range(3 * each):
-            for layer in ("conv1", "bn1", "conv2", "bn2"):
-                layers[f"layer{k // each + 1}.{k % each}.{layer}"] = f"blocks.{k}.{layer}"
-    elif isinstance(dense, MobileNetV2Cifar):
+        depth = len(dense.blocks) // 3
+
+        def block(match: re.Match[str]) -> str:
+            stage, number = int(match[1]) - 1, int(match[2])
+            return f"blocks.{depth * stage + number}." if number < depth else match[0]
+
+        return [*rules, (r"^layer([1-3])\.(\d+)\.", block)]
+    if isinstance(dense, MobileNetV2Cifar):
         last = len(dense.blocks) + 1
-        layers |= {"features.0.0": "conv1", "features.0.1": "bn1", "classifier.1": "fc"}
-        layers |= {f"features.{last}.0": "conv2", f"features.{last}.1": "bn2"}
-        for k in range(len(dense.blocks)):
-            block = {"0.0": "expand", "0.1": "bn1", "1.0": "depthwise", "1.1": "bn2"}
-            block |= {"2": "project", "3": "bn3"}
-            if k == 0 and "features.1.conv.3.weight" not in theirs:
-                block = {"0.0": "depthwise", "0.1": "bn2", "1": "project", "2": "bn3"}
-            layers |= {f"features.{k + 1}.conv.{one}": f"blocks.{k}.{block[one]}" for one in block}
-            block = {"conv1": "expand", "conv2": "depthwise", "conv3": "project"}
-            block |= {norm: norm for norm in ("bn1", "bn2", "bn3")}
-            layers |= {f"layers.{k}.{one}": f"blocks.{k}.{block[one]}" for one in block}
-    else:
-        layers |= {"conv1.0": "conv1", "conv1.1": "bn1"}
-        for layer, _ in dense.named_modules():
-            if match := re.fullmatch(r"layer(\d)\.(\d+)\.(conv|bn)(\d)", layer):
-                stage, block, kind, number = match.groups()
-                place = 3 * int(number) - (3 if kind == "conv" else 2)
-                layers[f"conv{int(stage) + 1}_x.{block}.residual_function.{place}"] = layer
-            elif match := re.fullmatch(r"layer(\d)\.(\d+)\.downsample\.(\d)", layer):
-                stage, block, place = match.groups()
-                layers[f"layer{stage}.{block}.shortcut.{place}"] = layer
-                layers[f"conv{int(stage) + 1}_x.{block}.shortcut.{place}"] = layer
-    return layers
+        expands = "features.1.conv.3.weight" in names
+
+        def part(match: re.Match[str]) -> str:
+            number, layer = int(match[1]) - 1, match[2]
+            layers = _EXPANDING_BLOCK if number or expands else _FIRST_BLOCK
+            return f"blocks.{number}.{layers[layer]}." if layer in layers else match[0]
+
+        outside = {"0.0": "conv1", "0.1": "bn1", f"{last}.0": "conv2", f"{last}.1": "bn2"}
+        rules += [(rf"^features\.{re.escape(place)}\.", f"{outside[place]}.") for place in outside]
+        rules += [(r"^classifier\.1\.", "fc."), (r"^features\.(\d+)\.conv\.(\d\.\d|\d)\.", part)]
+        return rules + _KUANGLIU_MOBILENET
+    return rules
 
 
 def _differences(
-    wanted: Mapping[str, Tensor], named: Mapping[str, str], found: Mapping[str, Tensor]
+    state: Mapping[str, Tensor], names: Mapping[str, str], given: Mapping[str, Tensor]
 ) -> list[str]:
-    """What tells the state dict of a file from that of the network; nothing if it fits."""
+    """Differences between the state dict of a file and that of the network; none if it fits."""
     # The number of batches that a norm has seen plays no part, and old files lack it.
-    needed = [name for name in wanted if not name.endswith(".num_batches_tracked")]
-    lacking = [repr(name) for name in needed if name not in named]
-    extra = [shown(theirs) for ours, theirs in named.items() if ours not in wanted]
-    both = [(ours, theirs) for ours, theirs in named.items() if ours in wanted]
-    shapes = [
-        f"{shown(theirs)} is {tuple(found[theirs].shape)} instead of {tuple(wanted[ours].shape)}"
-        for ours, theirs in both
-        if found[theirs].shape != wanted[ours].shape
-    ]
-    odd = [
-        shown(theirs)
-        for ours, theirs in both
-        if wanted[ours].is_floating_point()
-        and not (found[theirs].is_floating_point() and found[theirs].layout == torch.strided)
-    ]
-    return [
-        f"{words}{_some(names)}"
-        for words, names in (
-            ("it lacks ", lacking),
-            ("the network has no ", extra),
-            ("", shapes),
-            ("no floating-point numbers are in ", odd),
-        )
-        if names
-    ]
+    needed = [own for own in state if not own.endswith(".num_batches_tracked")]
+    missing = [repr(own) for own in needed if own not in names]
+    extra = [shown(public) for own, public in names.items() if own not in state]
+    shapes, no_floats = [], []
+    for own in (own for own in names if own in state):
+        tensor, expected, name = given[names[own]], state[own], shown(names[own])
+        if tensor.shape != expected.shape:
+            shapes.append(f"{name} is {tuple(tensor.shape)} instead of {tuple(expected.shape)}")
+        strided_floats = tensor.is_floating_point() and tensor.layout == torch.strided
+        if expected.is_floating_point() and not strided_floats:
+            no_floats.append(name)
+    kinds = {
+        "it lacks ": missing,
+        "the network has no ": extra,
+        "": shapes,
+        "no floating-point numbers are in ": no_floats,
+    }
+    return [f"{words}{_first(layers)}" for words, layers in kinds.items() if layers]
 
 
-def _some(names: list[str]) -> str:
+def _first(names: list[str]) -> str:
     more = len(names) - _MOST
     return ", ".join(names[:_MOST]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _advice(path: Path, found: Mapping[str, Tensor], model: str) -> str:
-    """What to type next: a network that the file fits, or the names that it should have."""
-    for name, (build, *_) in MODELS.items():
+def _advice(path: Path, given: Mapping[str, Tensor], model: str) -> str:
+    """Command to type: for a network that the file fits, or the names that it should have."""
+    for name, architecture in MODELS.items():
         with torch.device("meta"):
-            own = _named(path, found, build(2))
-            classifier = found.get(own.get("fc.weight", ""))
+            names = _own_names(path, given, architecture.build(2))
+            classifier = given.get(names.get("fc.weight", ""))
             if classifier is None or classifier.ndim != 2 or not len(classifier):
                 continue
-            dense = build(len(classifier))
-        if not _differences(dense.state_dict(), own, found):
+            dense = architecture.build(len(classifier))
+        if not _differences(dense.state_dict(), names, given):
             return f"it fits `hpstudy prune {name} --classes {len(classifier)}`"
     return (
-        f"`hpstudy prune {model}` takes the weights of hpstudy.networks.models.build_model({model!r}), "
-        "under its names or under those of torchvision and common public code"
+        f"`hpstudy prune {model}` takes the weights of "
+        f"hpstudy.networks.models.build_model({model!r}), under its names or under those of "
+        "torchvision and common public code"
     )

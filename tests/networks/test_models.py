@@ -11,10 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from hpstudy.analysis.thesis_tables import table_3_2
 from hpstudy.networks.models import (
     MODELS,
+    architecture,
     build_model,
     initialise,
-    input_size,
-    prunable_layers,
     zeros,
 )
 from hpstudy.networks.pruning_report import network_sizes
@@ -46,7 +45,7 @@ def test_size_is_the_same_by_torch_by_closed_form_and_as_published(name, sizes):
     model = build_model(name, classes)
     assert sum(parameter.numel() for parameter in model.parameters()) == params
     assert counted_flops(model, image_size) == flops
-    assert input_size(name) == sizes[name]["image_size"] == image_size
+    assert architecture(name).image_size == sizes[name]["image_size"] == image_size
     assert sizes[name]["params"] == params
     assert 2 * sizes[name]["macs"] == flops
 
@@ -195,7 +194,7 @@ def test_mobilenetv2_is_linear_after_projection_and_clips_at_six_before():
     assert narrow == pytest.approx(torch.full((1, 24, 8, 8), -96 * 3.0), rel=1e-4)
 
 
-def test_channels_inside_blocks_may_be_pruned_and_no_others():
+def test_channels_inside_blocks_may_be_pruned_and_no_others(network):
     resnet56 = tuple(f"blocks.{block}.conv1" for block in range(27))
     mobilenetv2 = tuple(f"blocks.{block}.expand" for block in range(17))
     resnet50 = tuple(
@@ -211,7 +210,7 @@ def test_channels_inside_blocks_may_be_pruned_and_no_others():
         "mobilenetv2": mobilenetv2,
         "resnet50": resnet50,
     }
-    assert {name: prunable_layers(name, build_model(name)) for name in MODELS} == expected
+    assert {name: network(name).prunable for name in MODELS} == expected
 
 
 def test_shallow_mobilenetv2_is_the_first_block_of_each_stage():
@@ -249,7 +248,7 @@ def test_depths_have_the_published_number_of_parameters(name, millions):
 
 
 def test_unknown_network_is_refused_with_the_nearest(refused):
-    for call in (build_model, input_size, lambda name: prunable_layers(name, nn.Identity())):
+    for call in (build_model, architecture):
         words = refused(call, "resnt56")
         assert "'resnt56'" in words and "did you mean 'resnet56'?" in words
         assert all(name in words for name in MODELS)

@@ -30,7 +30,7 @@ def nets():
 def scores_of(path, model, classes=10):
     """Filter scores of a network that has been given the weights of a file."""
     dense = build_model(model, classes)
-    dense.load_state_dict(read_weights(path, model, dense).state)
+    dense.load_state_dict(read_weights(path, model, dense)[0])
     return filter_scores(dense, PrunableNetwork(model, classes, 32).prunable)
 
 
@@ -204,29 +204,6 @@ def test_a_convolution_in_the_shortcuts_is_named(refusal):
 
     words = refusal(with_shortcuts)
     assert "10 classes: the network has no 'layer2.0.downsample.0.weight'; " in words
-
-
-def test_a_stem_for_small_images_is_the_only_thing_that_differs(refusal):
-    """weiaicunzai/pytorch-cifar100: torchvision's ResNet-50 by other names, with a 3x3 stem."""
-
-    def theirs(_):
-        found = {}
-        for name, value in resnet50(num_classes=100).state_dict().items():
-            for ours, word in {
-                **{f"layer{k}.": f"conv{k + 1}_x." for k in range(1, 5)},
-                **{f".conv{k}.": f".residual_function.{3 * k - 3}." for k in range(1, 4)},
-                **{f".bn{k}.": f".residual_function.{3 * k - 2}." for k in range(1, 4)},
-                "downsample": "shortcut",
-            }.items():
-                name = name.replace(ours, word)
-            found[re.sub(r"^conv1\.w", "conv1.0.w", re.sub(r"^bn1\.", "conv1.1.", name))] = value
-        return found | {"conv1.0.weight": torch.ones(64, 3, 3, 3)}
-
-    words = refusal(theirs, "resnet50", 100)
-    assert words.startswith(
-        "dense.pt does not fit resnet50 with 100 classes: 'conv1.0.weight' is (64, 3, 3, 3) "
-        "instead of (64, 3, 7, 7); `hpstudy prune resnet50` takes"
-    )
 
 
 def test_a_file_of_another_network_or_of_more_classes_says_what_to_type(refusal):
