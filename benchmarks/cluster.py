@@ -32,7 +32,7 @@ from common import machine
 
 from hpstudy.config.study import Study
 from hpstudy.storage.store import Store
-from hpstudy.sweep.executors.connect import load_ray
+from hpstudy.sweep.executors.ray import load_ray
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import sweep
 
@@ -152,13 +152,13 @@ def main() -> None:
         (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
         study = Study.load(folder / "study.yaml")
         store = Store.open(folder / "runs" / "store.sqlite")
-        total = int(Plan(study, store).counts()["total"].sum())
+        total = int(Plan.open(study, store).counts()["total"].sum())
         log = Log()
         with ray_cluster(folder, given.nodes) as cluster:
             log.say(f"a head and {given.nodes} nodes of one core each are there")
             summary = disturbed(cluster, folder, store, total, log)
-        ours = Plan(study, store).table().set_index("run_id").drop(columns=CLOCK)
-        local = Plan(study, Store.open(folder / "local.sqlite"))
+        ours = Plan.open(study, store).table().set_index("run_id").drop(columns=CLOCK)
+        local = Plan.open(study, Store.open(folder / "local.sqlite"))
         sweep(local)
         theirs = local.table().set_index("run_id").drop(columns=CLOCK)
         both = ours.index.intersection(theirs.index)

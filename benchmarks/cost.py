@@ -27,7 +27,7 @@ QUICK = [ROOT / "params" / "quick" / f"{model}.yaml" for model in ("resnet56", "
 def trial(params: Path, store: Path | None) -> tuple[float, float, float]:
     """Seconds that were predicted, that the prediction took, and that the sweep then took."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(Study.load(params), Store.open(store or Path(folder) / "store.sqlite"))
+        plan = Plan.open(Study.load(params), Store.open(store or Path(folder) / "store.sqlite"))
         began = time.perf_counter()
         predicted = price(plan)["hours"] * 3600
         priced = time.perf_counter()

@@ -28,9 +28,9 @@ from loops import BATCH, MEAN, STD
 from hpstudy.config.study import Data, Recipe
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import build_model
-from hpstudy.sweep.executors.worker import ENVIRONMENT, prepare_process
 from hpstudy.training.datasets import load_dataset
 from hpstudy.training.device import cores
+from hpstudy.training.run import ENVIRONMENT, prepare_process
 from hpstudy.training.trainer import Trainer
 
 OURS = ("float32", "float32-compiled", "bfloat16", "bfloat16-compiled")
@@ -120,7 +120,7 @@ def loop(way: str, network: str, size: int, root: str):
     if way == "usual":
         return usual_loop(network, size, root)
     if way not in ALONE:
-        prepare_process()
+        prepare_process(torch.device("cpu"))
     if way == "vmap":
         return vmap_loop(network, size, root)
     if way in ("resident", "channels_last", "threads"):

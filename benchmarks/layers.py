@@ -16,7 +16,7 @@ from common import interleave, machine, markdown, median_spread
 from torch import nn
 
 from hpstudy.networks.models import MODELS, build_model, zeros
-from hpstudy.sweep.executors.worker import prepare_process
+from hpstudy.training.run import prepare_process
 
 
 def shapes(network: str, size: int) -> dict[tuple, int]:
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
-    prepare_process()
+    prepare_process(torch.device("cpu"))
     rows = []
     for shape, count in shapes(given.network, given.size).items():
         layer = partial(step, shape, given.batch)

@@ -17,10 +17,9 @@ from common import markdown
 
 from hpstudy.config.study import Study
 from hpstudy.storage.store import Store
-from hpstudy.sweep.arithmetic import decide_arithmetic
 from hpstudy.sweep.executors.local import open_pool, worker_count
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.pricing import price_on
+from hpstudy.sweep.pricing import choose_precision, price_on
 from hpstudy.training.device import environment
 
 ROOT = Path(__file__).parents[1]
@@ -32,11 +31,11 @@ def measure(workers: int) -> dict:
     for model in ("resnet56", "mobilenetv2", "resnet50"):
         with tempfile.TemporaryDirectory() as folder, open_pool(workers) as pool:
             study = Study.load(ROOT / "params" / "thesis" / f"{model}.yaml")
-            plan = Plan(study, Store.open(Path(folder) / "store.sqlite"))
+            plan = Plan.open(study, Store.open(Path(folder) / "store.sqlite"))
             priced = price_on(pool, plan)
-            decide_arithmetic(plan, pool, priced)
+            choose_precision(plan, pool, priced)
             studies[model] = {
-                "arithmetic": plan.arithmetic,
+                "arithmetic": plan.precision,
                 "images": plan.size.train * study.recipe.epochs,
                 "variants": {
                     name: {

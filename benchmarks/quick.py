@@ -38,7 +38,7 @@ from hpstudy.sweep.plan import Plan
 from hpstudy.storage.store import Store
 from hpstudy.config.study import Study
 imported = time.perf_counter()
-plan = Plan(Study.load(sys.argv[1]), Store.open(sys.argv[2]))
+plan = Plan.open(Study.load(sys.argv[1]), Store.open(sys.argv[2]))
 print(len(plan.missing()), time.perf_counter() - imported)
 """
 EXPLORER = """
@@ -90,11 +90,11 @@ def large_store(params: Path, path: Path, rows: int) -> None:
     store = Store.open(path)
     curve = {name: [1.0] * 10 for name in ("train_loss", "loss", "top1")}
     row = {**dict.fromkeys(RESULT_COLUMNS, 1.0), "diverged": False, "curve": curve}
-    missing = Plan(Study.load(params), store).missing()[:rows]
+    missing = Plan.open(Study.load(params), store).missing()[:rows]
     # One by one as a sweep adds them, but in one transaction: a sweep has minutes between them.
     with store._connect() as database:
-        for _, spec in missing:
-            _insert(database, "runs", spec, row)
+        for job in missing:
+            _insert(database, "runs", job.spec, row)
 
 
 def main() -> None:

@@ -16,11 +16,9 @@ from typing import Any
 
 from common import machine, markdown
 
-from hpstudy.storage.locks import scratch_folder
 from hpstudy.storage.integrity import CheckedTable, check_table
-from hpstudy.sweep.executors.base import Job
+from hpstudy.sweep.executors.base import Failure, Job
 from hpstudy.sweep.executors.local import open_pool, worker_count
-from hpstudy.sweep.executors.worker import save_dataset
 from hpstudy.training.datasets import load_dataset
 
 RESULTS = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss", "epochs", "curve")
@@ -61,18 +59,17 @@ def rerun(
     """So many rows of one table beside what the same runs come to now."""
     whole = {row["run_id"]: row for row in checked.rows if not row["stopped"]}
     chosen = random.Random(seed).sample(sorted(whole), min(number, len(whole)))
-    jobs = [Job(checked.spec(whole[run_id])) for run_id in chosen]
+    jobs = [Job("", run_id, checked.spec(whole[run_id])) for run_id in chosen]
     again = {}
-    with scratch_folder() as folder:
-        save_dataset(load_dataset(checked.record.study.data, data_root), folder / "data.pt")
-        with open_pool(worker_count(None), folder / "data.pt") as pool:
-            while len(again) < len(chosen):
-                while jobs and pool.start(jobs[0]):
-                    jobs.pop(0)
-                for ended in pool.wait(1.0):
-                    if ended.failure:
-                        raise SystemExit(f"{ended.job.spec.run_id}: {ended.failure.reason}")
-                    again[ended.job.spec.run_id] = ended.outcome.row
+    data = load_dataset(checked.record.study.data, data_root)
+    with open_pool(worker_count(None), data) as pool:
+        while len(again) < len(chosen):
+            while jobs and pool.start(jobs[0]):
+                jobs.pop(0)
+            for job, end in pool.wait(1.0):
+                if isinstance(end, Failure):
+                    raise SystemExit(f"{job.run_id}: {end.reason}")
+                again[job.run_id] = end.row
     rows = []
     for run_id in chosen:
         row, new = whole[run_id] | {"curve": json.loads(whole[run_id]["curve"])}, again[run_id]

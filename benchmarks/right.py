@@ -14,9 +14,9 @@ from torch import Tensor
 from hpstudy.analysis.thesis_tables import table_3_4
 from hpstudy.config.study import Data
 from hpstudy.networks.models import build_model
-from hpstudy.sweep.executors.worker import run_on
 from hpstudy.training.checkpoint import discard
 from hpstudy.training.datasets import load_dataset
+from hpstudy.training.run import RunTrainer
 from hpstudy.training.trainer import Trainer
 
 RECORDED = ("float32", "tf32", "bfloat16", "bfloat16-compiled")
@@ -88,7 +88,7 @@ def accuracy(given) -> list[dict]:
     data = noise(scale)
     if not given.smoke:
         data = load_dataset(Data(name="cifar10", image_size=32), given.data_root)
-    data, device = data.to(given.device), torch.device(given.device)
+    trainer = RunTrainer(data, torch.device(given.device))
     published = table_3_4().set_index("model").loc["resnet56", "top1"]
     rows, trained = [], []
     for arithmetic in [given.arithmetic] if given.arithmetic else ("bfloat16", "float32"):
@@ -96,7 +96,7 @@ def accuracy(given) -> list[dict]:
         for seed in range(given.rounds or 1):
             spec = scale.run(arithmetic, epochs=given.epochs, seed=seed)
             kept = given.output and given.output.with_name(f"{spec.run_id}.pt")
-            found.append(run_on(spec, data, device, checkpoint=kept).row)
+            found.append(trainer.train(spec, checkpoint=kept).row)
             print(f"{arithmetic}, seed {seed}: {found[-1]['top1']:.2f} %", file=sys.stderr)
             trained.append(spec.model_dump(mode="json") | found[-1])
             if given.output:

@@ -22,14 +22,13 @@ from pathlib import Path
 import pandas as pd
 from common import machine, markdown, median_spread
 
-import hpstudy.sweep.scheduler
 from hpstudy.config.study import Study
 from hpstudy.storage.locks import leasing
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors.base import Ended, Failure, Job
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.run import _bar
-from hpstudy.sweep.scheduler import Dispatch
+from hpstudy.sweep.run import progress_bar
+from hpstudy.sweep.scheduler import Scheduler
 from hpstudy.training.state import RunOutcome
 
 ROOT = Path(__file__).parents[1]
@@ -114,7 +113,7 @@ class Cluster:
         _, seconds = self._at.pop(gpu)
         self._free.append(gpu)
         self.useful += seconds
-        return [Ended(job, outcome=made_up(job, seconds, self.ranking))]
+        return [(job, made_up(job, seconds, self.ranking))]
 
     def _fails(self, node: int) -> list[Ended]:
         mine = range(node * NODE_GPUS, min((node + 1) * NODE_GPUS, self.gpus))
@@ -122,7 +121,7 @@ class Cluster:
         self.lost += len(gone)
         self._free = [gpu for gpu in self._free if gpu not in mine]
         self._schedule(60 * REPAIR_MINUTES, "returns", node)
-        return [Ended(job, failure=Failure("its node is gone", lost=True)) for job in gone]
+        return [(job, Failure("its node is gone", lost=True)) for job in gone]
 
     def _returns(self, node: int) -> list[Ended]:
         self._free += range(node * NODE_GPUS, min((node + 1) * NODE_GPUS, self.gpus))
@@ -136,7 +135,7 @@ def made_up(job: Job, seconds: float, ranking: dict) -> RunOutcome:
     row = dict(top1=90.0, top5=None, loss=0.3, best_top1=91.0, best_epoch=3, train_loss=0.1)
     row |= dict(diverged=False, epochs=EPOCHS, seconds=seconds, images_per_second=1e4)
     row |= dict(macs=10**8, params=10**6, device="simulated", torch="none", curve=curve)
-    return RunOutcome(row, ranking if job.keep_scores else None, None)
+    return RunOutcome(row, ranking if job.rank_filters else None, None)
 
 
 def study(runs: int) -> Study:
@@ -159,13 +158,13 @@ def study(runs: int) -> Study:
 def simulate(gpus: int, runs: int, seconds: float, submit: float) -> dict:
     """One sweep on so many GPUs."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(study(runs), Store.open(Path(folder) / "store.sqlite"))
+        plan = Plan.open(study(runs), Store.open(Path(folder) / "store.sqlite"))
         widths = plan.network.cost.widths
         scores = {layer: [float(k) for k in range(width)] for layer, width in widths.items()}
         cluster = Cluster(gpus, seconds, submit, {"weights_sha256": "0" * 64, "scores": scores})
         prices = dict.fromkeys(plan.study.variants, seconds)
-        with leasing(plan.store.path) as leases, _bar("", 1) as bar:
-            recorded = sum(Dispatch(plan, cluster, leases, bar, prices).run())
+        with leasing(plan.store.path) as leases, progress_bar("", 1) as bar:
+            recorded = sum(Scheduler(plan, cluster, leases, bar, prices).run())
         assert recorded == len(plan.store.recorded()) and not plan.missing()
     return {
         "gpus": gpus,
@@ -182,8 +181,8 @@ def simulate(gpus: int, runs: int, seconds: float, submit: float) -> dict:
 def store_rows(batch: int, seconds: float = 3.0) -> float:
     """Rows per second that a store takes in, so many in a transaction."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(study(5), Store.open(Path(folder) / "store.sqlite"))
-        outcome, number = made_up(Job(plan.prior), 1.0, {}), count()
+        plan = Plan.open(study(5), Store.open(Path(folder) / "store.sqlite"))
+        outcome, number = made_up(Job("", "", plan.prior), 1.0, {}), count()
         began, done = time.perf_counter(), 0
         while (passed := time.perf_counter() - began) < seconds:
             seeds = [{"seed": next(number)} for _ in range(batch)]
@@ -201,7 +200,8 @@ def ray_seconds(tasks: int = 2000) -> float:
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         nothing = ray.remote(lambda job: None)
-        job = Job(Plan(study(5), Store.open(Path(tempfile.mkdtemp()) / "store.sqlite")).prior)
+        store = Store.open(Path(tempfile.mkdtemp()) / "store.sqlite")
+        job = Plan.open(study(5), store).missing()[0]
         ray.get([nothing.remote(job) for _ in range(100)])
         began = time.perf_counter()
         waiting = [nothing.remote(job) for _ in range(tasks)]
@@ -217,7 +217,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of the store's measurements")
     parser.add_argument("--output", type=Path, help="JSON file, as book/measurements/scaling.json")
     given = parser.parse_args()
-    hpstudy.sweep.scheduler.say = lambda words: None
     submit = ray_seconds()
     store = [
         {"batch": batch, "rows_per_second": [store_rows(batch) for _ in range(given.rounds)]}

@@ -61,14 +61,14 @@ from hpstudy.training.datasets import load_dataset
 from hpstudy.sweep.plan import Plan
 from hpstudy.storage.store import Store
 from hpstudy.config.study import Study
-from hpstudy.sweep.executors.worker import prepare_process, run_on
+from hpstudy.training.run import RunTrainer, prepare_process
 
 hpstudy.training.checkpoint.CHECKPOINT_SECONDS = 0.2
-prepare_process()
-plan = Plan(Study.load(sys.argv[1]), Store.open(sys.argv[2]))
+prepare_process(torch.device("cpu"))
+plan = Plan.open(Study.load(sys.argv[1]), Store.open(sys.argv[2]))
 data, path = load_dataset(plan.study.data), Path(sys.argv[3])
 print("begun", flush=True)
-outcome = run_on(plan.prior, data, torch.device("cpu"), True, None, path)
+outcome = RunTrainer(data, torch.device("cpu")).train(plan.prior, True, None, path)
 clock = ("seconds", "images_per_second")
 print(json.dumps([{k: v for k, v in outcome.row.items() if k not in clock}, outcome.ranking]))
 """
@@ -103,7 +103,7 @@ class Soak:
 
     def plan(self) -> Plan:
         """What there is of the study by now."""
-        return Plan(Study.load(self.params), Store.open(self.folder / "runs" / "store.sqlite"))
+        return Plan.open(Study.load(self.params), Store.open(self.folder / "runs" / "store.sqlite"))
 
     def episode(self, kills: int) -> None:
         """Sweep the study from nothing, killing up to so many times; note what came of it."""

@@ -1,11 +1,11 @@
-"""The grid of learning rates and weight decays: its values, their order, and how it grows."""
+"""The grid of learning rates and weight decays: its values, and their order."""
 
 import math
-from collections.abc import Mapping
 from itertools import product
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationInfo, field_validator
 
 from hpstudy.config.validation import Frozen
@@ -73,25 +73,6 @@ class Extent(NamedTuple):
 
 
 BASE = Extent()
-
-
-class Growth(NamedTuple):
-    """How far a grid has grown.
-
-    Attributes
-    ----------
-    extent : Extent
-        Steps added to its sides.
-    settled : bool
-        Whether every point has a result and none is to be added.
-    touched : tuple of str
-        Ends of a settled grid that the region of interest touches, though they may not be extended
-        further: "low lr", "high lr", "low weight_decay", "high weight_decay".
-    """
-
-    extent: Extent
-    settled: bool
-    touched: tuple[str, ...]
 
 
 class Grid(Frozen):
@@ -194,74 +175,17 @@ class Grid(Frozen):
             steps |= {value: k - above.index(nearest) for k, value in enumerate(above)}
         return steps
 
-    def grow(
-        self,
-        prior: Point,
-        results: Mapping[tuple[float, float], float],
-        threshold: float,
-        start: Extent = BASE,
-    ) -> Growth:
-        """Extend the grid on every side that the region of interest touches, until it is inside.
 
-        A side grows by one step once all points so far have a result, so that the growth does not
-        depend on the order in which results arrive. A weight decay of 0 is no end of the grid.
-
-        Parameters
-        ----------
-        prior : Point
-        results : mapping of (lr, weight_decay) to float
-            Accuracies in percent of the trained points; NaN for a point without a value, which
-            lies outside the region.
-        threshold : float
-            Width of the region of interest (equation 3.3), in percentage points.
-        start : Extent
-            Extent to begin with.
-
-        References
-        ----------
-        Thesis, section 3.3, extends its grids by hand in this way.
-        """
-        extent = start
-        while True:
-            settings = self._settings(prior, extent)
-            if any(setting not in results for setting in settings):
-                return Growth(extent, False, ())
-            inside = region({setting: results[setting] for setting in settings}, threshold)
-            sides, touched = {}, []
-            for k, (name, limit) in enumerate(self.limits.items()):
-                above_zero = {setting[k] for setting in settings if setting[k]}
-                reached = {setting[k] for setting in inside}
-                ends = (min(above_zero, default=None), max(above_zero, default=None))
-                hits = [end in reached for end in ends]
-                touched += [
-                    f"{end} {name}" for end, hit in zip(("low", "high"), hits, strict=True) if hit
-                ]
-                sides[name] = tuple(
-                    max(steps, min(steps + hit, limit))
-                    for steps, hit in zip(getattr(extent, name), hits, strict=True)
-                )
-            grown = Extent(**sides)
-            if grown == extent:
-                return Growth(extent, True, tuple(touched))
-            extent = grown
-
-
-def region(
-    results: Mapping[tuple[float, float], float], threshold: float
-) -> set[tuple[float, float]]:
-    """Points in the region of interest (`roi`); a point without a value (NaN) never is."""
-    inside = roi(np.array(list(results.values()), dtype=float), threshold)
-    return {point for point, near in zip(results, inside, strict=True) if near}
-
-
-def roi(values: np.ndarray, threshold: float) -> np.ndarray:
+def roi(
+    values: NDArray[np.float64], threshold: float | NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Region of interest of each landscape: values at most `threshold` below its best.
 
     Parameters
     ----------
     values : ndarray of shape (..., n_points)
         Larger is better; NaN or -inf where a point has no value.
-    threshold : float
+    threshold : float or ndarray of shape (..., 1)
         In the values' unit, at least 0.
 
     Returns
@@ -274,7 +198,7 @@ def roi(values: np.ndarray, threshold: float) -> np.ndarray:
     Thesis, section 3.3.1, equation 3.3.
     """
     best = np.fmax.reduce(values, axis=-1, keepdims=True, initial=-np.inf)
-    return values >= best - threshold - TOLERANCE
+    return np.greater_equal(values, best - threshold - TOLERANCE)
 
 
 def setting_key(value: float) -> str:

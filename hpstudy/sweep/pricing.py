@@ -1,87 +1,76 @@
-"""What a study's missing runs will take on this machine, from a calibration of seconds."""
+"""What the missing runs of a study cost on this machine, and the precision that is fastest."""
 
-from collections.abc import Iterable
+import logging
 from statistics import mean
 from typing import Any
 
+import pandas as pd
+
 from hpstudy.config.study import DENSE, parse_variant
-from hpstudy.errors import count
+from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks.pruning import choose_channels, filter_scores
-from hpstudy.sweep.executors.base import Executor
-from hpstudy.sweep.executors.factory import open_executor
+from hpstudy.sweep.executors.base import Executor, open_executor
+from hpstudy.sweep.growth import points_of
 from hpstudy.sweep.plan import Plan
 
-# Finished runs whose median is trusted more than a calibration.
+logger = logging.getLogger(__name__)
+
+# Finished runs whose median replaces a calibration.
 _ENOUGH = 3
-# Of steps, for training and again for evaluation.
+# Seconds of calibration, for training and again for evaluation.
 _SECONDS = 1.0
+# Hours per network and worker from which a trial pays: compiling takes a minute for each.
+TRIAL_HOURS = 0.5
+# A smaller gain is within the noise of the trial.
+TRIAL_GAIN = 1.05
 
 
 def price(plan: Plan, workers: int | None = None, address: str | None = None) -> dict[str, Any]:
-    """Missing runs of a study and the time that they will take (see `price_on`).
+    """Price of a study's missing runs on the executor that it asks for (see `price_on`).
 
     Parameters
     ----------
     plan : Plan
-    workers : int, optional
-        Runs trained at once; one per core or GPU by default.
-    address : str, optional
-        Of the Ray cluster, for a study with `executor: ray`.
-
-    Raises
-    ------
-    HpstudyError
-        As `hpstudy.sweep.executors.factory.open_executor`, or if a worker ends.
+    workers, address
+        See `hpstudy.sweep.executors.base.open_executor`, also for what is raised.
     """
     with open_executor(plan, workers, address, train=False) as executor:
         return price_on(executor, plan)
 
 
 def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
-    """Missing runs of a study and the time that they will take here.
-
-    Parameters
-    ----------
-    executor : Executor
-        At nothing else.
-    plan : Plan
+    """Price of a study's missing runs on an idle executor.
 
     Returns
     -------
     dict
         `variants`: per variant `total`, `done`, `failed`, `missing`, `macs`, `params`,
-        `seconds_per_run` and `source` of the latter ("measured" on three or more finished runs, or
-        on all there are to be, else "calibrated" on a few steps that several workers take at once);
-        `hours` of wall time for all that is missing; `workers`; `device`; `arithmetic`;
-        `grid_to_come`: the most runs by which the grids may still grow; `replicates_to_come`: the
-        fewest and the most runs of points to train again, which are not chosen yet. Neither is in
-        the hours. The networks of variants whose ranking is not
-        there yet are approximated by untrained ones.
+        `seconds_per_run` and its `source`: "measured" (median of three or more finished runs, or of
+        all there will be) or "calibrated" (a few steps, by several workers at once). `hours` of
+        wall time for the missing runs, `workers`, `device`, `arithmetic`. Not in the hours:
+        `grid_to_come`, the most runs by which grids may grow, and `replicates_to_come`, the fewest
+        and most runs with further seeds that are not chosen yet. Networks without a ranking are
+        approximated by untrained ones.
 
     Raises
     ------
     HpstudyError
         If a worker ends.
     """
-    table = plan.table()
+    table, cost = plan.table(), plan.network.cost
     whole = table[~table["stopped"].astype(bool)]
-    cost = plan.network.cost
     variants: dict[str, dict[str, Any]] = {}
     for variant, counts in plan.counts().iterrows():
         widths = _widths(plan, variant)
-        variants[variant] = {
-            **{key: int(value) for key, value in counts.items()},
-            "macs": cost.macs(widths),
-            "params": cost.params(widths),
-        }
-        finished = whole[whole["variant"] == variant]["seconds"]
-        if len(finished) >= _ENOUGH or not variants[variant]["missing"]:
+        entry = {key: int(value) for key, value in counts.items()}
+        entry |= {"macs": cost.macs(widths), "params": cost.params(widths)}
+        finished = whole.loc[whole["variant"] == variant, "seconds"]
+        if len(finished) >= _ENOUGH or not entry["missing"]:
             seconds, source = float(finished.median()), "measured"
-            variants[variant] |= {"seconds_per_run": seconds, "source": source}
-    for name, entry in variants.items():
-        if "source" not in entry:
-            seconds = calibrated_seconds(plan, name, plan.arithmetic, executor)
-            entry |= {"seconds_per_run": seconds, "source": "calibrated"}
+        else:
+            seconds = calibrated_seconds(plan, variant, plan.precision, executor)
+            source = "calibrated"
+        variants[variant] = entry | {"seconds_per_run": seconds, "source": source}
     total = sum(entry["missing"] * entry["seconds_per_run"] for entry in variants.values())
     return {
         "study": plan.study.name,
@@ -89,54 +78,63 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
         "hours": total / executor.workers / 3600,
         "workers": executor.workers,
         "device": executor.device,
-        "arithmetic": plan.arithmetic,
-        "grid_to_come": plan.grid_to_come(),
-        "replicates_to_come": plan.replicates_to_come(),
+        "arithmetic": plan.precision,
+        "grid_to_come": grid_to_come(plan),
+        "replicates_to_come": replicates_to_come(plan),
     }
 
 
+def grid_to_come(plan: Plan) -> int:
+    """Most runs by which the grids of a study may still grow."""
+    growths, study = plan.progress().growths.values(), plan.study
+    if all(growth.settled for growth in growths):
+        return 0
+    sizes = [len(points_of(study, growth.extent)) for growth in growths]
+    return (len(sizes) * study.grid.most_points() - sum(sizes)) * len(study.seeds)
+
+
+def replicates_to_come(plan: Plan) -> tuple[int, int]:
+    """Fewest and most runs with further seeds whose points are not chosen yet.
+
+    Fewest on the grids as they are now, most on the largest that they may become. A race may leave
+    fewer points to choose from.
+    """
+    progress, replicates = plan.progress(), plan.study.replicates
+    if replicates is None:
+        return 0, 0
+    sizes = [
+        len(points_of(plan.study, growth.extent))
+        for variant, growth in progress.growths.items()
+        if variant not in progress.replicates
+    ]
+    fewest = sum(min(size, 1 + replicates.random) for size in sizes)
+    most = len(sizes) * plan.study.grid.most_points() if grid_to_come(plan) else sum(sizes)
+    return fewest * len(replicates.seeds), most * len(replicates.seeds)
+
+
 def format_price(price: dict[str, Any]) -> str:
-    """The price as lines of text for a terminal."""
-    head = ("variant", "total", "done", "missing", "MMACs", "kparams", "s/run", "source")
-    rows: list[Iterable[str]] = [head]
-    for name, entry in price["variants"].items():
-        numbers = [entry["total"], entry["done"], entry["missing"]]
-        rows.append(
-            (
-                name,
-                *map(str, numbers),
-                f"{entry['macs'] / 1e6:.1f}",
-                f"{entry['params'] / 1e3:.0f}",
-                f"{entry['seconds_per_run']:,.1f}",
-                entry["source"],
-            )
-        )
-    columns = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, columns, strict=True)) for row in rows]
-    missing, failed = (
-        sum(entry[key] for entry in price["variants"].values()) for key in ("missing", "failed")
-    )
-    if failed:
-        lines.append(f"{count(failed, 'run')} failed, left out here; --retry-failed trains again")
-    lines.append(
-        f"{price['study']}: {count(missing, 'missing run')}, about {format_hours(price['hours'])} "
-        f"with {count(price['workers'], 'worker')} on {price['device']}, {price['arithmetic']}"
-        f"{format_to_come(price)}"
-    )
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def format_to_come(price: dict[str, Any]) -> str:
-    """The end of a sentence about the runs that are not priced; nothing if there are none."""
-    grid, (fewest, most) = price["grid_to_come"], price["replicates_to_come"]
-    said = f"; up to {grid} more where a region touches the end of a grid" if grid else ""
-    if most:
-        said += f"; then {fewest} to {most} replicates, once the grids have ended"
-    return said
+    """The price as a table of variants and a list of totals."""
+    variants = pd.DataFrame.from_dict(price["variants"], orient="index")
+    variants.insert(4, "MMACs", (variants.pop("macs") / 1e6).round(1))
+    variants.insert(5, "kparams", (variants.pop("params") / 1e3).round())
+    variants = variants.rename(columns={"seconds_per_run": "s/run"})
+    fewest, most = price["replicates_to_come"]
+    totals = {
+        "study": price["study"],
+        "missing runs": variants["missing"].sum(),
+        "failed runs": variants["failed"].sum(),
+        "time": format_hours(price["hours"]),
+        "workers": price["workers"],
+        "device": price["device"],
+        "arithmetic": price["arithmetic"],
+        "further runs if grids grow": f"up to {price['grid_to_come']}",
+        "further runs as replicates": f"{fewest} to {most}",
+    }
+    return f"{variants.to_string(float_format='{:,.1f}'.format)}\n\n{pd.Series(totals).to_string()}"
 
 
 def format_hours(hours: float) -> str:
-    """A duration in the unit that suits it."""
+    """A duration in the unit that suits it: "36 s", "30.0 min", "12.0 h", "3.0 days"."""
     if hours < 1 / 60:
         return f"{hours * 3600:.0f} s"
     if hours < 1:
@@ -149,24 +147,50 @@ def _widths(plan: Plan, variant: str) -> dict[str, int] | None:
         return None
     if variant in plan.certificates:
         return plan.certificates[variant]["widths"]
-    scores = filter_scores(plan.network.model, plan.network.prunable)
-    method, ratio = parse_variant(variant)
-    kept = choose_channels(plan.network.cost, scores, method, ratio, plan.study.criterion)
+    network = plan.network
+    scores = filter_scores(network.model, network.prunable)
+    kept = choose_channels(network.cost, scores, *parse_variant(variant), plan.study.criterion)
     return {layer: len(channels) for layer, channels in kept.items()}
 
 
-def calibrated_seconds(plan: Plan, variant: str, arithmetic: str, executor: Executor) -> float:
-    """Seconds per run, from a few steps that several workers take at once, as when they train."""
-    spec = plan.prior.model_copy(
-        update={"widths": _widths(plan, variant), "arithmetic": arithmetic}
-    )
-    size, recipe = plan.size, plan.study.recipe
+def calibrated_seconds(plan: Plan, variant: str, precision: str, executor: Executor) -> float:
+    """Seconds per run, from a few steps that several workers take at once."""
+    spec = plan.prior.model_copy(update={"widths": _widths(plan, variant), "arithmetic": precision})
+    size, epochs = plan.size, plan.study.recipe.epochs
     measured = executor.calibrate(spec, size.classes, (size.train, size.test), _SECONDS)
     training, evaluation = map(mean, zip(*measured, strict=True))
-    return recipe.epochs * (size.train * training + size.test * evaluation)
+    return epochs * (size.train * training + size.test * evaluation)
 
 
-def hours_per_architecture(priced: dict[str, Any]) -> float:
-    """Mean time that a worker spends on the missing runs of one network."""
-    missing = [entry for entry in priced["variants"].values() if entry["missing"]]
-    return priced["hours"] / max(1, len(missing))
+def choose_precision(plan: Plan, executor: Executor, priced: dict[str, Any]) -> None:
+    """Fix the precision of a study that leaves it open, and correct the price.
+
+    Long work takes the precision that a trial of the dense network's steps finds fastest, without
+    those that fail, as where there is no compiler.
+    """
+    if not plan.undecided:
+        return
+    chosen = plan.precision
+    networks = sum(entry["missing"] > 0 for entry in priced["variants"].values())
+    if priced["hours"] / max(1, networks) < TRIAL_HOURS:
+        logger.info("%s: %s, without a trial of others for so short work", plan.study.name, chosen)
+        return plan.decide(chosen)
+    seconds, trials = {}, []
+    simple = list(dict.fromkeys([chosen, "bfloat16"]))
+    for precision in [*simple, *(f"{name}-compiled" for name in simple)]:
+        try:
+            seconds[precision] = calibrated_seconds(plan, DENSE, precision, executor)
+        except HpstudyError:
+            raise
+        except Exception as error:  # compilers raise many kinds
+            trials.append(f"{precision} fails ({one_line(error)})")
+            continue
+        trials.append(f"{precision} {seconds[plan.precision] / seconds[precision]:.2f}")
+        if seconds[precision] * TRIAL_GAIN < seconds[chosen]:
+            chosen = precision
+    logger.info("%s: %s; relative speed %s", plan.study.name, chosen, ", ".join(trials))
+    gain = seconds[plan.precision] / seconds[chosen]
+    for entry in priced["variants"].values():
+        entry["seconds_per_run"] /= gain
+    priced["hours"] /= gain
+    plan.decide(chosen)

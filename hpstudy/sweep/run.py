@@ -1,26 +1,28 @@
-"""Train what is missing: priced, by an executor, each run recorded at once."""
+"""Train the missing runs of a study, and publish what is recorded."""
 
 import logging
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tqdm import tqdm
 
+from hpstudy.config.grid import Extent
+from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.locks import leasing
-from hpstudy.sweep.arithmetic import decide_arithmetic
-from hpstudy.sweep.executors.base import Executor
-from hpstudy.sweep.executors.factory import open_executor
+from hpstudy.storage.tables import write_table
+from hpstudy.sweep.executors.base import Executor, open_executor
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.pricing import format_hours, format_to_come, price_on
-from hpstudy.sweep.scheduler import Dispatch
+from hpstudy.sweep.pricing import choose_precision, format_hours, price_on
+from hpstudy.sweep.scheduler import Scheduler
+from hpstudy.training.device import environment
 
 logger = logging.getLogger(__name__)
 
-PUBLISH_SECONDS = 60
-# A table is written so many times as rarely as writing it takes.
-RARELY = 20
+# Seconds between two tables, at least, and at least this many times the duration of writing one.
+PUBLISH_SECONDS, PUBLISH_RATIO = 60, 20
 
 
 def sweep(
@@ -29,13 +31,11 @@ def sweep(
     publish: Callable[[], object] | None = None,
     address: str | None = None,
 ) -> int:
-    """Train and record every missing run of a study.
+    """Train and record every missing run of a study; log its price and show a progress bar.
 
-    Prints the price, then shows one progress bar in units of priced time. Ending the process at
-    any moment loses the runs in progress only, and of long ones the last minutes; calling again
-    trains what is then missing, and nothing where nothing is. Several sweeps on one store at once
-    share its runs. A run that fails is tried once more, then recorded as failed, and is not
-    missing any more (`Plan.retry`).
+    A kill loses the runs in progress only, and of long ones the last minutes: the same call trains
+    what is then missing. Sweeps that share a store share its runs. A run that fails twice is
+    recorded as failed, and is no longer missing (`Plan.retry_failed`).
 
     Parameters
     ----------
@@ -43,10 +43,9 @@ def sweep(
     workers : int, optional
         Runs trained at once; by default one per GPU, or one single-threaded one per core.
     publish : callable, optional
-        Called about once a minute while there are new rows, and when the sweep ends or is
-        interrupted, so that the study can be drawn from what is there.
+        Called about once a minute while runs are recorded, and at the end.
     address : str, optional
-        Of the Ray cluster, for a study with `executor: ray`.
+        HOST:PORT of the Ray cluster, for a study with `executor: ray`.
 
     Returns
     -------
@@ -56,11 +55,11 @@ def sweep(
     Raises
     ------
     HpstudyError
-        If the data cannot be had, every worker fails, or the store cannot be written: what was
-        recorded stays.
+        If the data are unavailable, every worker fails, or the store cannot be written; recorded
+        runs stay.
     """
     if not plan.missing():
-        logger.info(f"{plan.study.name}: nothing to train{_failed(plan) or ', complete'}")
+        logger.info("%s: nothing to train%s", plan.study.name, _failures(plan))
         return 0
     with open_executor(plan, workers, address) as executor:
         return run_on(executor, plan, publish or (lambda: None))
@@ -68,70 +67,117 @@ def sweep(
 
 def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int:
     """Train every missing run on an executor (see `sweep`)."""
-    priced = price_on(executor, plan)
-    decide_arithmetic(plan, executor, priced)
-    seconds = {name: entry["seconds_per_run"] for name, entry in priced["variants"].items()}
-    runs = sum(entry["missing"] for entry in priced["variants"].values())
-    bound = "at most" if plan.study.racing else "about"
+    name, priced = plan.study.name, price_on(executor, plan)
+    choose_precision(plan, executor, priced)
+    seconds = {variant: entry["seconds_per_run"] for variant, entry in priced["variants"].items()}
+    missing = {variant: entry["missing"] for variant, entry in priced["variants"].items()}
     logger.info(
-        f"{plan.study.name}: {count(runs, 'run')} to train, {bound} "
-        f"{format_hours(priced['hours'])} with {count(priced['workers'], 'worker')} on "
-        f"{priced['device']}, {plan.arithmetic}"
-        f"{format_to_come(priced)}"
+        "%s: %s to train, about %s with %s on %s, %s",
+        name,
+        count(sum(missing.values()), "run"),
+        format_hours(priced["hours"]),
+        count(priced["workers"], "worker"),
+        priced["device"],
+        plan.precision,
     )
-    total = sum(entry["missing"] * seconds[name] for name, entry in priced["variants"].items())
+    total = sum(number * seconds[variant] for variant, number in missing.items())
     trained, due = 0, time.monotonic() + PUBLISH_SECONDS
     try:
-        with _bar(plan.study.name, total) as bar, leasing(plan.store.path) as leases:
-            for number in Dispatch(plan, executor, leases, bar, seconds).run():
+        with progress_bar(name, total) as bar, leasing(plan.store.path) as leases:
+            for number in Scheduler(plan, executor, leases, bar, seconds).run():
                 trained += number
                 if number and time.monotonic() > due:
                     due = _publish_meanwhile(publish)
     finally:
         if trained:
             publish()
-    _say_touched(plan)
-    if said := _failed(plan):
-        logger.info(f"{plan.study.name}: {count(trained, 'run')} trained{said}")
+    for variant, growth in plan.progress().growths.items():
+        if growth.touched and any(plan.study.grid.limits.values()):
+            ends = " and ".join(growth.touched)
+            logger.warning("the region of %s touches the last end of its grid: %s", variant, ends)
+    logger.info("%s: %s trained%s", name, count(trained, "run"), _failures(plan))
     return trained
 
 
 def _publish_meanwhile(publish: Callable[[], object]) -> float:
-    """Publish; the time before which it is not done again. What cannot be written can wait."""
+    """Publish, or log why not; the earliest time of the next call."""
     began = time.monotonic()
     try:
         publish()
     except HpstudyError as error:
-        logger.warning(str(error))
+        logger.warning("%s", error)
     now = time.monotonic()
-    return now + max(PUBLISH_SECONDS, RARELY * (now - began))
+    return now + max(PUBLISH_SECONDS, PUBLISH_RATIO * (now - began))
 
 
-def _failed(plan: Plan) -> str:
-    """The end of a sentence that says how many runs have failed, and why; blank if none has."""
+def _failures(plan: Plan) -> str:
+    """End of a message: the number of failed runs, and a reason; empty if there is none."""
     if not (reasons := plan.failures()):
         return ""
-    _, reason = reasons.popitem()
-    said = f", {len(reasons) + 1} failed ({reason}); --retry-failed trains them again"
-    if plan.needs_ranking:
-        said += ", and the pruned networks wait for the one at the prior"
-    return said
+    reason = list(reasons.values())[-1]
+    waiting = "; the pruned networks wait for the prior's run" if plan.needs_ranking else ""
+    return f", {len(reasons)} failed ({reason}); --retry-failed trains them again{waiting}"
 
 
-def _bar(name: str, seconds: float) -> tqdm:
-    """Progress in seconds of priced time; few lines where standard error is no terminal."""
+def progress_bar(name: str, seconds: float) -> tqdm:
+    """Progress in seconds of priced time; a few lines where standard error is no terminal."""
     form = "{desc} {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left"
-    every = 0.1 if sys.stderr.isatty() else 30
-    return tqdm(desc=name, total=seconds, smoothing=0, bar_format=form, mininterval=every)
+    interval = 0.1 if sys.stderr.isatty() else 30
+    return tqdm(desc=name, total=seconds, smoothing=0, bar_format=form, mininterval=interval)
 
 
-def _say_touched(plan: Plan) -> None:
-    """Say which regions of interest reach beyond what the grids may be extended to."""
-    if any(plan.study.grid.limits.values()):
-        region = f"{max(plan.study.roi):g}-ROI"
-        for variant, growth in plan.progress().growths.items():
-            if growth.touched:
-                logger.info(
-                    f"{plan.study.name}: the {region} of {variant} touches the grid's end at "
-                    f"{' and '.join(growth.touched)}, as far as `extend` lets it grow"
-                )
+def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | None) -> Path:
+    """Write a study's table and record to a folder; returns the path of the table.
+
+    Failed runs are not in the table, and the record holds their reasons. Variants that the plan
+    leaves out keep their rows.
+    """
+    plan = whole_plan(plan)
+    table, counts = plan.table(), plan.counts()
+    missing = counts["missing"] + counts["failed"]
+    study = plan.study.model_dump(mode="json")
+    # With the fingerprint, the ids of runs on image folders follow from the record alone.
+    study["data"] |= {
+        "train": plan.size.train,
+        "test": plan.size.test,
+        "fingerprint": plan.fingerprint,
+    }
+    extents = [growth.extent for growth in plan.progress().growths.values()]
+    for name in Extent._fields:
+        values = [plan.study.grid.values(name, plan.study.prior, extent) for extent in extents]
+        study["grid"][name] = sorted(set().union(*values))
+    record = {
+        "study": study,
+        "certificates": plan.certificates,
+        # The scores that the channels were chosen by: a lost store can be made again from them.
+        "ranking": plan.store.ranking(plan.prior) if plan.certificates else None,
+        "record": {
+            "command": command,
+            "runs": len(table),
+            "missing": {variant: int(number) for variant, number in missing.items() if number},
+            "failed": plan.failures(),
+            "stopped": int(table["stopped"].sum()),
+            "train_seconds": round(float(table["seconds"].sum()), 1),
+            "images": int((table["epochs"] * plan.size.train).sum()),
+            "device": ", ".join(sorted(set(table["device"]))),
+            "executor": plan.study.executor,
+            "workers": workers,
+            "arithmetic": plan.precision,
+            **environment(),
+            # The store may have come from another machine.
+            "torch": ", ".join(sorted(set(table["torch"]))),
+        },
+    }
+    return write_table(table, record, folder)
+
+
+def whole_plan(plan: Plan) -> Plan:
+    """Plan of the variants to publish: the plan's own, and all others that have runs."""
+    if plan.study == plan.whole:
+        return plan
+    recorded = set(Plan.open(plan.whole, plan.store, plan.data_root).table()["variant"])
+    names = [name for name in plan.whole.variants if name in recorded]
+    # A variant that the params file does not list comes last.
+    variants = tuple(dict.fromkeys([DENSE, *names, *plan.study.variants]))
+    study = plan.whole.model_copy(update={"variants": variants})
+    return Plan.open(study, plan.store, plan.data_root)

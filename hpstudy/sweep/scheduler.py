@@ -1,49 +1,100 @@
-"""Hand the missing runs of a study to an executor, and what they come to to its store."""
+"""Which missing runs can be trained now, and their way to an executor and into the store."""
 
 import logging
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tqdm import tqdm
 
-from hpstudy.config.grid import Extent, Growth
+from hpstudy.config.grid import Extent, Point
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import count
 from hpstudy.storage.database import Unwritable
 from hpstudy.storage.locks import BUSY, OURS, Leases
 from hpstudy.sweep.executors.base import Ended, Executor, Failure, Job
+from hpstudy.sweep.growth import Progress
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.schedule import Task, tasks
 from hpstudy.training.checkpoint import discard
+from hpstudy.training.early_stopping import Race
 from hpstudy.training.state import RunOutcome
 
 logger = logging.getLogger(__name__)
 
-# Machines that may go away under a run before the run is taken for the reason.
+# Machines that may go away under a run before the run counts as the cause.
 LOSSES = 5
-# Seconds for which a store that cannot be written is tried again, and seconds between the tries.
+# Seconds for which a store that cannot be written is tried again, and between two tries.
 PATIENCE, PAUSE = 600.0, 5.0
-# Runs are claimed ahead for one in so many workers: one transaction for each would cost more.
-AHEAD = 8
-# What is missing is looked up again after this many times as long as looking took.
-RATHER = 10
+# Jobs leased ahead per worker: a transaction for each would cost more.
+AHEAD = 1 / 8
+# Missing runs are looked up again after this many times the duration of a look.
+LOOK_RATIO = 10
 
 
-class Dispatch:
-    """One sweep's runs: which wait, which are being trained, and which have failed once.
+def ready_jobs(plan: Plan) -> list[Job]:
+    """Runs that can be trained now, in this order; more follow as they end.
+
+    Without racing these are all missing runs. A raced run competes with the coarser levels of its
+    network's grid, and waits until all of those have ended: whether it is stopped does not depend
+    on the number of workers or on interruptions.
+    """
+    jobs = plan.missing()
+    if plan.study.racing:
+        races = _races(plan, {job.run_id for job in jobs})
+        jobs = [job._replace(race=races[job.run_id]) for job in jobs if job.run_id in races]
+    prior = plan.prior.run_id
+    return [
+        job._replace(rank_filters=job.run_id == prior, checkpoint=plan.store.checkpoint(job.run_id))
+        for job in jobs
+    ]
+
+
+def _races(plan: Plan, missing: set[str]) -> dict[str, Race | None]:
+    """What may stop each run that can be trained now, by its id."""
+    progress = plan.progress()
+    # The prior need not be a grid point; replicates measure the noise of whole runs.
+    races: dict[str, Race | None] = {plan.prior.run_id: None}
+    races |= {run_id: None for _, run_id, *_ in plan.replicates(progress)}
+    for variant, levels in plan.levels(progress.growths).items():
+        for seed in plan.study.seeds:
+            coarser: dict[str, Point] = {}
+            for points in levels:
+                level = dict(zip(plan.run_ids(variant, points, seed), points, strict=True))
+                if waiting := missing & level.keys():
+                    race = _race(plan, progress, coarser) if coarser else None
+                    races |= {id_: None if id_ in progress.spared else race for id_ in waiting}
+                    break
+                coarser |= level
+    return races
+
+
+def _race(plan: Plan, progress: Progress, coarser: dict[str, Point]) -> Race:
+    threshold = max(plan.study.roi)
+    # A run that was stopped, and trained later, would make the race depend on when.
+    ids = sorted(coarser.keys() - plan.store.stopped(threshold) - progress.failed)
+    curves = plan.store.curves(ids)
+    return Race(
+        points=tuple((coarser[id_].lr, coarser[id_].weight_decay) for id_ in ids),
+        losses=tuple(tuple(curves[id_]["train_loss"]) for id_ in ids),
+        accuracies=tuple(progress.ended[id_] for id_ in ids),
+        threshold=threshold,
+    )
+
+
+class Scheduler:
+    """Hands the missing runs of a plan to an executor and records their outcomes.
 
     Parameters
     ----------
     plan : Plan
     executor : Executor
     leases : Leases
-        Of this sweep on the plan's store.
+        Leases of this sweep on runs of the plan's store.
     bar : tqdm
-        In seconds of priced time.
+        Progress in seconds of priced time.
     seconds : dict of str to float
-        Priced time of a run by variant.
+        Priced seconds of a run by variant.
     """
 
     def __init__(
@@ -52,178 +103,154 @@ class Dispatch:
         executor: Executor,
         leases: Leases,
         bar: tqdm,
-        seconds: dict[str, float],
+        seconds: Mapping[str, float],
     ):
         self.plan, self.executor, self.leases = plan, executor, leases
         self.bar, self.seconds = bar, seconds
-        self._growths = plan.progress().growths
-        self._prior = plan.prior.run_id
-        self._pending: deque[Task] = deque()
-        self._running: dict[str, Task] = {}
-        self._claimed: set[str] = set()
-        self._again: set[str] = set()
+        self._pending: deque[Job] = deque()
+        self._running: set[str] = set()
+        self._leased: set[str] = set()
+        self._retried: set[str] = set()
         self._losses: Counter[str] = Counter()
+        self._extents: dict[str, Extent] = {}
         self._finished, self._total = 0, 0
-        self._looked, self._took, self._waiting = 0.0, 0.0, False
+        self._next_look, self._shares = 0.0, False
 
     def run(self) -> Iterator[int]:
-        """Train until nothing is missing; yields how many runs have just been recorded.
+        """Train until nothing is missing; yields the number of runs just recorded.
 
         Raises
         ------
         HpstudyError
-            If the executor or the store can do no more; what was recorded stays.
+            If the executor or the store fails; recorded runs stay.
         """
         self._look()
         while self._pending or self._running:
             self._fill()
-            # The time-out lets the bar move its clock at a terminal while long runs train.
+            # The timeout keeps the clock of the bar going.
             ended = self.executor.wait(1.0)
             if sys.stderr.isatty():
                 self.bar.refresh()
             if ended:
                 yield self._settle(ended)
-            if not self._pending and self._is_time_to_look():
+            if not self._pending and (not self._running or time.monotonic() > self._next_look):
                 self._look()
 
-    def _is_time_to_look(self) -> bool:
-        return not self._running or time.monotonic() > self._looked + RATHER * self._took
-
     def _look(self) -> None:
-        """Find what may be trained now.
+        """Find the runs that can be trained now.
 
-        The ranking makes the pruned networks; the last results of a grid may extend it, and those
-        of a level begin the next one's race; a whole grid's choose its replicates; another sweep
-        may have recorded what was missing.
+        New ones appear with the ranking, when grids grow, when a level of a race has ended, and
+        when replicates are chosen; another sweep may have recorded others.
         """
         began = time.monotonic()
-        if self.plan.needs_ranking:
-            self.plan.certify()
-        ready = tasks(self.plan)
-        self._pending = deque(task for task in ready if task.run_id not in self._running)
-        self._growths = _say_growths(self.plan, self._growths)
+        self.plan.prune()
+        ready = ready_jobs(self.plan)
+        self._pending = deque(job for job in ready if job.run_id not in self._running)
+        self._log_growth()
         missing = self.plan.counts()["missing"]
         self._total = self._finished + int(missing.sum())
-        left = sum(number * self.seconds[name] for name, number in missing.items())
+        left = sum(number * self.seconds[variant] for variant, number in missing.items())
         self.bar.total = max(self.bar.total, self.bar.n + left)
-        self._looked = time.monotonic()
-        self._took = self._looked - began
+        now = time.monotonic()
+        self._next_look = now + LOOK_RATIO * (now - began)
 
     def _fill(self) -> None:
-        """Begin runs while there are workers for them."""
+        """Start jobs while workers are free."""
         while self._pending and (free := self.executor.workers - len(self._running)) > 0:
-            task = self._pending[0]
-            if task.run_id not in self._claimed:
-                self._claim(max(free, self.executor.workers // AHEAD))
-            elif self.executor.start(self._job(task)):
+            job = self._pending[0]
+            if job.run_id not in self._leased:
+                self._lease(max(free, int(self.executor.workers * AHEAD)))
+            elif self.executor.start(job._replace(retry=job.run_id in self._retried)):
                 self._pending.popleft()
-                self._claimed.remove(task.run_id)
-                self._running[task.run_id] = task
+                self._leased.remove(job.run_id)
+                self._running.add(job.run_id)
             else:
                 return
 
-    def _claim(self, number: int) -> None:
-        """Claim the first pending runs; those that other sweeps have are pending no more."""
-        some = [self._pending.popleft() for _ in range(min(number, len(self._pending)))]
-        said = self.leases.take({task.run_id: self._ends(task) for task in some})
-        ours = [task for task in some if said[task.run_id] == OURS]
-        self._claimed.update(task.run_id for task in ours)
+    def _lease(self, number: int) -> None:
+        """Lease the first pending runs; runs of other sweeps are not pending any more."""
+        jobs = [self._pending.popleft() for _ in range(min(number, len(self._pending)))]
+        owners = self.leases.take({job.run_id: self._tables(job) for job in jobs})
+        ours = [job for job in jobs if owners[job.run_id] == OURS]
+        self._leased.update(job.run_id for job in ours)
         self._pending.extendleft(reversed(ours))
-        self._say_waiting(sum(word == BUSY for word in said.values()))
+        if BUSY in owners.values() and not self._shares:
+            self._shares = True
+            logger.info("another sweep trains some of the runs in %s", self.plan.store.path)
 
-    def _ends(self, task: Task) -> list[str]:
-        """Tables of the store in which a run is found once it has ended."""
-        if task.run_id == self._prior and self.plan.needs_ranking:
-            # It may have been recorded for a study that has another prior, without its scores.
+    def _tables(self, job: Job) -> list[str]:
+        """Tables of the store, of which one holds the run once it has ended."""
+        if job.rank_filters and self.plan.needs_ranking:
+            # A study with another prior may have recorded the run without its scores.
             return ["rankings", "failures"]
-        return ["runs", "failures", *["stopped"] * (task.race is not None)]
-
-    def _job(self, task: Task) -> Job:
-        keep_scores = task.run_id == self._prior
-        checkpoint = self.plan.store.checkpoint(task.run_id)
-        return Job(task.spec, keep_scores, task.race, checkpoint, task.run_id in self._again)
+        return ["runs", "failures", *(["stopped"] if job.race else [])]
 
     def _settle(self, ended: list[Ended]) -> int:
-        """Record what has come of runs; begin again what failed once."""
-        done = [(one.job.spec, one.outcome) for one in ended if one.outcome is not None]
-        self._record(done)
-        prior = False
-        for one in ended:
-            run_id = one.job.spec.run_id
-            task = self._running.pop(run_id)
-            if one.failure is not None and not self._has_failed(task, one.failure):
-                self._pending.appendleft(task)
-                self._claimed.add(run_id)
-                continue
-            # Of a run that has failed it is kept: it may be tried again where there is more memory.
-            if one.outcome is not None:
-                discard(one.job.checkpoint)
-            prior |= one.job.keep_scores
+        """Record outcomes, and queue again what failed for the first time."""
+        done = [(job.spec, end) for job, end in ended if isinstance(end, RunOutcome)]
+        if done:
+            self._record(done)
+        ranked = False
+        for job, end in ended:
+            self._running.remove(job.run_id)
+            if isinstance(end, Failure):
+                if self._is_tried_again(job, end):
+                    self._pending.appendleft(job)
+                    self._leased.add(job.run_id)
+                    continue
+            elif job.checkpoint:
+                # The checkpoint of a failed run stays: it may continue where there is more memory.
+                discard(job.checkpoint)
+            ranked |= job.rank_filters
             self._finished += 1
-            self.bar.update(min(self.seconds[task.variant], self.bar.total - self.bar.n))
-        words = f"{self.plan.study.name} {self._finished}/{count(self._total, 'run')}"
-        self.bar.set_description(words, refresh=False)
-        if prior:
+            self.bar.update(min(self.seconds[job.variant], self.bar.total - self.bar.n))
+        runs = f"{self._finished}/{count(self._total, 'run')}"
+        self.bar.set_description(f"{self.plan.study.name} {runs}", refresh=False)
+        if ranked:
             self._look()
         return len(done)
 
-    def _has_failed(self, task: Task, failure: Failure) -> bool:
-        """Whether a run is not tried again; then it is recorded why."""
-        run_id, reason = task.run_id, failure.reason
-        name = f"{self.plan.study.name}: {_named(task)}"
-        if failure.lost and self._losses[run_id] < LOSSES:
-            self._losses[run_id] += 1
-            logger.warning(f"{name} is begun anew elsewhere: {reason}")
-        elif run_id not in self._again:
-            self._again.add(run_id)
-            logger.warning(f"{name} is tried once more: {reason}")
+    def _is_tried_again(self, job: Job, failure: Failure) -> bool:
+        """Whether a failed run gets another attempt; otherwise the failure is recorded."""
+        spec, reason = job.spec, failure.reason
+        name = (
+            f"{job.variant}, lr {spec.lr:g}, weight_decay {spec.weight_decay:g}, seed {spec.seed}"
+        )
+        if failure.lost and self._losses[job.run_id] < LOSSES:
+            self._losses[job.run_id] += 1
+            logger.warning("%s starts again elsewhere: %s", name, reason)
+        elif job.run_id not in self._retried:
+            self._retried.add(job.run_id)
+            logger.warning("%s is tried once more: %s", name, reason)
         else:
-            self.plan.store.fail(task.spec, reason)
-            logger.warning(f"{name} has failed: {reason}")
-            return True
-        return False
+            self.plan.store.fail(spec, reason)
+            logger.error("%s failed: %s", name, reason)
+            return False
+        return True
 
     def _record(self, done: list[tuple[RunSpec, RunOutcome]]) -> None:
-        """Record runs; where the store cannot be written they are held until it can."""
-        if not done:
-            return
+        """Record runs; hold them while the store cannot be written."""
         threshold = max(self.plan.study.roi) if self.plan.study.racing else None
-        given_up = time.monotonic() + PATIENCE
-        said = False
+        deadline, warned = time.monotonic() + PATIENCE, False
         while True:
             try:
                 return self.plan.store.record(done, threshold)
             except Unwritable as error:
-                if time.monotonic() > given_up:
+                if time.monotonic() > deadline:
                     raise
-                if not said:
-                    logger.info(
-                        f"{error} {count(len(done), 'finished run')} held for {PATIENCE:.0f} s, in "
-                        "which it is tried again."
-                    )
-                said = True
+                if not warned:
+                    runs = count(len(done), "finished run")
+                    logger.warning("%s %s held for %.0f s, trying again.", error, runs, PATIENCE)
+                warned = True
                 time.sleep(PAUSE)
 
-    def _say_waiting(self, busy: int) -> None:
-        if busy and not self._waiting:
-            name = self.plan.study.name
-            logger.info(f"{name}: another sweep on {self.plan.store.path} trains some of the runs")
-            self._waiting = True
-
-
-def _named(task: Task) -> str:
-    spec = task.spec
-    return f"{task.variant} at lr {spec.lr:g}, weight_decay {spec.weight_decay:g}, seed {spec.seed}"
-
-
-def _say_growths(plan: Plan, before: dict[str, Growth]) -> dict[str, Growth]:
-    """Say which grids have been extended, and to what; the extents as they are now."""
-    growths, grid, prior = plan.progress().growths, plan.study.grid, plan.study.prior
-    for variant, growth in growths.items():
-        for name in Extent._fields:
-            if getattr(growth.extent, name) != getattr(before[variant].extent, name):
-                low, *_, high = grid.values(name, prior, growth.extent)
-                logger.info(
-                    f"{plan.study.name}: {name} of {variant} extended to {low:g} ... {high:g}"
-                )
-    return growths
+    def _log_growth(self) -> None:
+        """Log the axes that have grown since the last look."""
+        study = self.plan.study
+        for variant, growth in self.plan.progress().growths.items():
+            before = self._extents.get(variant, growth.extent)
+            self._extents[variant] = growth.extent
+            for name in Extent._fields:
+                if getattr(growth.extent, name) != getattr(before, name):
+                    low, *_, high = study.grid.values(name, study.prior, growth.extent)
+                    logger.info("%s of %s extended to %g ... %g", name, variant, low, high)

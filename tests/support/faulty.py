@@ -7,7 +7,7 @@ EXITS, KILLED, RAISES, REFUSES = 1, 2, 3, 4
 
 
 def serve(connection, path, device, barrier):
-    """Stands in for `hpstudy.sweep.executors.worker.serve`; what it answers is the device that it is on."""
+    """Stands in for `hpstudy.sweep.executors.local.serve`; what it answers is the device that it is on."""
     while True:
         try:
             job = connection.recv()

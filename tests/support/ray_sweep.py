@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from ray import tune
 
-from hpstudy.sweep.executors.connect import load_ray
+from hpstudy.sweep.executors.ray import load_ray
 
 
 def trainable(config):

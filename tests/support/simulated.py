@@ -7,10 +7,9 @@ import tiny
 
 from hpstudy.storage.locks import Leases
 from hpstudy.storage.store import Store
-from hpstudy.sweep.executors.base import Ended
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.run import _bar, run_on
-from hpstudy.sweep.scheduler import Dispatch
+from hpstudy.sweep.run import progress_bar, run_on
+from hpstudy.sweep.scheduler import Scheduler
 from hpstudy.training.state import RunOutcome
 
 EPOCHS = 6
@@ -28,7 +27,7 @@ def bowl(lr, weight_decay, best=92.0):
     return best - 6 * (x + y) ** 2 - 1.5 * (x - y) ** 2
 
 
-def simulated(spec, keep_scores, race):
+def simulated(spec, rank_filters, race):
     """What a worker does, with a made-up accuracy that depends on the setting and the network."""
     best = 92.0 if spec.widths is None else 88.0
     accuracy = bowl(spec.lr, spec.weight_decay, best) + 0.05 * math.sin(1e4 * spec.lr + spec.seed)
@@ -41,7 +40,7 @@ def simulated(spec, keep_scores, race):
     row = tiny.result(
         top1=accuracy, epochs=len(losses), curve={"train_loss": losses, "loss": [], "top1": []}
     )
-    ranking = {"weights_sha256": "0" * 64, "scores": simulated.scores} if keep_scores else None
+    ranking = {"weights_sha256": "0" * 64, "scores": simulated.scores} if rank_filters else None
     return RunOutcome(row, ranking, verdict)
 
 
@@ -71,8 +70,8 @@ class Simulated:
         self.random.shuffle(self.late)
         job = self.late.pop()
         if failure := self.fails(job):
-            return [Ended(job, failure=failure)]
-        return [Ended(job, outcome=simulated(job.spec, job.keep_scores, job.race))]
+            return [(job, failure)]
+        return [(job, simulated(job.spec, job.rank_filters, job.race))]
 
 
 def simulated_plan(path, **changes):
@@ -82,14 +81,14 @@ def simulated_plan(path, **changes):
         **{"grid.lr": axis, "grid.weight_decay": axis, "recipe.epochs": EPOCHS},
         **changes,
     }
-    return Plan(tiny.study(changes), Store.open(path))
+    return Plan.open(tiny.study(changes), Store.open(path))
 
 
 def swept(plan, workers=1, seed=0, lose_after=None, fails=lambda job: None):
     """Table of a simulated sweep; it may be interrupted after so many runs, and gone on with."""
     prepare(plan)
     if lose_after is not None:
-        dispatch = Dispatch(plan, Simulated(workers, seed, fails), *of_a_sweep(plan))
+        dispatch = Scheduler(plan, Simulated(workers, seed, fails), *of_a_sweep(plan))
         for number, _ in enumerate(dispatch.run()):
             if number == lose_after:
                 break
@@ -104,4 +103,8 @@ def prepare(plan):
 
 def of_a_sweep(plan):
     """What a dispatch needs besides: leases that are void at once, a bar and prices."""
-    return Leases.open(plan.store.path), _bar("", 1), dict.fromkeys(plan.study.variants, 1.0)
+    return (
+        Leases.open(plan.store.path),
+        progress_bar("", 1),
+        dict.fromkeys(plan.study.variants, 1.0),
+    )

@@ -155,7 +155,7 @@ def test_sweep_that_loses_a_node_ends_with_the_table_of_a_local_one(
                 ray_cluster.remove_node(min(ray_cluster.worker_nodes, key=id), False)
 
     store = Losing(tmp_path / "store.sqlite")
-    plan = Plan(tiny.study(), store)
+    plan = Plan.open(tiny.study(), store)
     assert run_on(executor, plan, lambda: None) == 4
     assert len(ray_cluster.worker_nodes) == 2
     table = plan.table()

@@ -15,10 +15,8 @@ from simulated import Simulated, of_a_sweep, prepare, simulated_plan, swept
 import hpstudy.sweep.scheduler
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.sweep.executors.base import Failure
-from hpstudy.sweep.publish import publish_study
-from hpstudy.sweep.run import run_on, sweep
-from hpstudy.sweep.schedule import tasks
-from hpstudy.sweep.scheduler import LOSSES, Dispatch
+from hpstudy.sweep.run import publish_study, run_on, sweep
+from hpstudy.sweep.scheduler import LOSSES, Scheduler, ready_jobs
 
 SMALL = {"points": 3, "step": 0.4}
 GRID = {"grid.lr": SMALL, "grid.weight_decay": SMALL}
@@ -40,7 +38,7 @@ def failing(times, at, lost=False):
     tried = {}
 
     def fails(job):
-        run_id = job.spec.run_id
+        run_id = job.run_id
         if at(job.spec) and tried.setdefault(run_id, 0) < times:
             tried[run_id] += 1
             return Failure("out of memory", lost)
@@ -55,26 +53,29 @@ def at_an_edge(spec):
 # --- runs that fail -------------------------------------------------------------------------------
 
 
-def test_a_run_that_fails_once_is_tried_again_apart_and_leaves_no_trace(plan, undisturbed, capsys):
+def test_a_run_that_fails_once_is_tried_again_apart_and_leaves_no_trace(
+    plan, undisturbed, messages
+):
     prepare(plan)
     executor = Simulated(fails=failing(1, at_an_edge))
     assert run_on(executor, plan, lambda: None) == 18
     pd.testing.assert_frame_equal(plan.table(), undisturbed)
     # Both networks have such a point; the second attempts say that they are some.
-    assert len(executor.jobs) == 20 and sum(job.again for job in executor.jobs) == 2
-    assert capsys.readouterr().err.count("is tried once more: out of memory") == 2
+    assert len(executor.jobs) == 20 and sum(job.retry for job in executor.jobs) == 2
+    assert messages().count("is tried once more: out of memory") == 2
     assert plan.failures() == {}
 
 
 def test_a_run_that_fails_twice_is_recorded_with_the_reason_and_the_sweep_goes_on(
-    plan, undisturbed, capsys, tmp_path
+    plan, undisturbed, messages, tmp_path
 ):
     table = swept(plan, fails=failing(2, at_an_edge))
     assert len(table) == 16 and plan.missing() == []
     assert plan.counts()["failed"].tolist() == [1, 1]
     assert set(plan.failures().values()) == {"out of memory"}
-    said = capsys.readouterr().err
-    assert "16 runs trained, 2 failed (out of memory); --retry-failed trains them again" in said
+    assert (
+        "16 runs trained, 2 failed (out of memory); --retry-failed trains them again" in messages()
+    )
     # A table lacks them, its record says why, and the landscape has no value there.
     path = publish_study(plan, tmp_path, "hpstudy run", 1)
     record = json.loads(path.with_suffix(".json").read_text())["record"]
@@ -86,19 +87,19 @@ def test_a_run_that_fails_twice_is_recorded_with_the_reason_and_the_sweep_goes_o
 def test_failed_runs_stay_failed_until_they_are_asked_for_again(plan, undisturbed):
     swept(plan, fails=failing(2, at_an_edge))
     assert sweep(plan) == 0
-    plan.retry()
+    plan.retry_failed()
     assert len(plan.missing()) == 2 and plan.failures() == {}
     pd.testing.assert_frame_equal(swept(plan), undisturbed)
 
 
-def test_a_failed_prior_leaves_the_pruned_networks_waiting_and_says_so(plan, undisturbed, capsys):
+def test_a_failed_prior_leaves_the_pruned_networks_waiting_and_says_so(plan, undisturbed, messages):
     prior = plan.prior
     table = swept(plan, fails=failing(2, lambda spec: spec == prior))
     assert len(table) == 8 and set(table["variant"]) == {"unpruned"}
-    said = capsys.readouterr().err
-    assert "1 failed" in said and "the pruned networks wait for the one at the prior" in said
-    plan.retry()
-    assert plan.missing()[0][1] == prior
+    said = messages()
+    assert "1 failed" in said and "the pruned networks wait for the prior's run" in said
+    plan.retry_failed()
+    assert plan.missing()[0].spec == prior
     pd.testing.assert_frame_equal(swept(plan), undisturbed)
 
 
@@ -118,17 +119,17 @@ def test_a_run_that_takes_every_machine_along_is_found_out(tmp_path):
 def test_a_race_goes_on_beside_failed_runs(workers, tmp_path):
     plan = simulated_plan(tmp_path / "store.sqlite", racing=True)
     table = swept(plan, workers, fails=failing(2, lambda spec: spec.lr == 0.01))
-    assert plan.missing() == [] and tasks(plan) == []
+    assert plan.missing() == [] and ready_jobs(plan) == []
     # A column of the grid of each network has failed, the prior's run and with it the ranking.
     assert plan.counts()["failed"].tolist() == [9, 0] and len(table) == 72
-    plan.retry()
+    plan.retry_failed()
     assert len(swept(plan, workers)) == 2 * 81
 
 
 # --- stores that cannot be written ----------------------------------------------------------------
 
 
-def test_finished_runs_are_held_while_the_store_is_locked(plan, undisturbed, monkeypatch, capsys):
+def test_finished_runs_are_held_while_the_store_is_locked(plan, undisturbed, monkeypatch, messages):
     monkeypatch.setattr(hpstudy.sweep.scheduler, "PAUSE", 0.05)
     plan.store.database.connection.execute("PRAGMA busy_timeout = 50")
     record, locked = plan.store.record, []
@@ -140,7 +141,7 @@ def test_finished_runs_are_held_while_the_store_is_locked(plan, undisturbed, mon
 
     monkeypatch.setattr(plan.store, "record", record_locked)
     pd.testing.assert_frame_equal(swept(plan), undisturbed)
-    said = capsys.readouterr().err
+    said = messages()
     assert "locked by another process" in said and "1 finished run held" in said
 
 
@@ -189,7 +190,7 @@ from simulated import *
 
 class Told(Simulated):
     def start(self, job):
-        print(job.spec.run_id, flush=True)
+        print(job.run_id, flush=True)
         if len(self.jobs) == 4 and sys.argv[2] == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.01)
@@ -239,7 +240,7 @@ def test_sweeps_share_the_runs_of_a_store_and_take_over_those_of_one_that_was_ki
 def test_what_another_sweep_has_recorded_meanwhile_is_not_trained(plan, undisturbed):
     prepare(plan)
     executor = Simulated()
-    dispatch = Dispatch(plan, executor, *of_a_sweep(plan))
+    dispatch = Scheduler(plan, executor, *of_a_sweep(plan))
     steps = dispatch.run()
     next(steps)
     swept(simulated_plan(plan.store.path, **GRID))

@@ -12,12 +12,11 @@ from simulated import simulated_plan, swept
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.storage.store import Store
+from hpstudy.sweep.growth import replicated_settings
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.pricing import format_to_come
-from hpstudy.sweep.publish import publish_study
-from hpstudy.sweep.replicates import points_to_repeat
-from hpstudy.sweep.run import sweep
-from hpstudy.sweep.schedule import tasks
+from hpstudy.sweep.pricing import grid_to_come, replicates_to_come
+from hpstudy.sweep.run import publish_study, sweep
+from hpstudy.sweep.scheduler import ready_jobs
 from hpstudy.training.early_stopping import StopReason
 
 NAN = math.nan
@@ -33,29 +32,29 @@ REGIONS = [(1, 2), (2, 1), (2, 2), (3, 1)]
 
 
 def test_both_regions_are_repeated_and_nothing_beside_them_unless_asked_for():
-    assert points_to_repeat(OWN, DENSE, 1.0, 0, "a") == REGIONS
-    assert points_to_repeat(OWN, OWN, 1.0, 0, "a") == [(2, 1), (3, 1)]
+    assert replicated_settings(OWN, DENSE, 1.0, 0, "a") == REGIONS
+    assert replicated_settings(OWN, OWN, 1.0, 0, "a") == [(2, 1), (3, 1)]
 
 
 def test_points_beside_the_regions_are_drawn_once_each_and_only_with_a_value():
-    drawn = points_to_repeat(OWN, OWN, 1.0, 99, "a")[2:]
+    drawn = replicated_settings(OWN, OWN, 1.0, 99, "a")[2:]
     assert sorted(drawn) == [(1, 1), (2, 2), (3, 2)]
-    assert points_to_repeat(OWN, OWN, 1.0, 2, "a")[2:] == drawn[:2]
+    assert replicated_settings(OWN, OWN, 1.0, 2, "a")[2:] == drawn[:2]
 
 
 def test_the_draw_depends_on_the_name_alone():
     own = {(i, j): -math.hypot(i, j) for i in range(9) for j in range(9)}
     shuffled = list(own.items())
     random.Random(3).shuffle(shuffled)
-    once = points_to_repeat(own, own, 0.5, 4, "study unpruned")
-    assert points_to_repeat(dict(shuffled), own, 0.5, 4, "study unpruned") == once
-    assert points_to_repeat(own, own, 0.5, 4, "study uniform-0.2") != once
+    once = replicated_settings(own, own, 0.5, 4, "study unpruned")
+    assert replicated_settings(dict(shuffled), own, 0.5, 4, "study unpruned") == once
+    assert replicated_settings(own, own, 0.5, 4, "study uniform-0.2") != once
 
 
 def test_every_point_is_as_likely_to_be_drawn_as_any_other():
     own = {(i, j): 90.0 - 9 * (i + j > 0) for i in range(3) for j in range(3)}
     drawn = Counter(
-        point for n in range(2000) for point in points_to_repeat(own, own, 1.0, 2, str(n))[1:]
+        point for n in range(2000) for point in replicated_settings(own, own, 1.0, 2, str(n))[1:]
     )
     # Binomial of 2,000 draws at 2 in 8: five deviations are 97.
     assert len(drawn) == 8 and max(abs(count - 500) for count in drawn.values()) < 97
@@ -70,7 +69,9 @@ VALUES = {"unpruned": [80.0, 91.5, 92.0, 85.0], "uniform-0.2": [70.0, 80.0, 81.0
 
 def line(path, **changes):
     replicates = {"seeds": [5, 6], "random": 0}
-    return Plan(tiny.study({"grid.lr": LR, "replicates": replicates, **changes}), Store.open(path))
+    return Plan.open(
+        tiny.study({"grid.lr": LR, "replicates": replicates, **changes}), Store.open(path)
+    )
 
 
 @pytest.fixture
@@ -82,15 +83,15 @@ def record(plan, variant, spec, top1):
     scores = {layer: list(range(1, n + 1)) for layer, n in plan.network.cost.widths.items()}
     ranking = {"weights_sha256": "0" * 64, "scores": scores}
     tiny.record(plan.store, spec, tiny.result(top1=top1), ranking if spec == plan.prior else None)
-    plan.certify()
+    plan.prune()
 
 
 def measure(plan, values=VALUES, but=()):
     """Record what is missing at the grid's points, but for some (variant, lr)."""
     while todo := [
-        (variant, spec)
-        for variant, spec in plan.missing()
-        if spec.seed in plan.study.seeds and (variant, spec.lr) not in but
+        (job.variant, job.spec)
+        for job in plan.missing()
+        if job.spec.seed in plan.study.seeds and (job.variant, job.spec.lr) not in but
     ]:
         for variant, spec in todo:
             record(plan, variant, spec, values[variant][LR.index(spec.lr)])
@@ -112,9 +113,9 @@ def test_replicates_are_planned_in_the_regions_that_the_grids_show(plan):
         "unpruned": dense,
         "uniform-0.2": dense | {(0.04, 5), (0.04, 6)},
     }
-    missing = [(variant, spec.lr, spec.seed) for variant, spec in plan.missing()]
+    missing = [(job.variant, job.spec.lr, job.spec.seed) for job in plan.missing()]
     assert len(missing) == len(set(missing)) == 10
-    assert [(task.variant, task.spec.lr, task.spec.seed) for task in tasks(plan)] == missing
+    assert [(task.variant, task.spec.lr, task.spec.seed) for task in ready_jobs(plan)] == missing
     assert plan.counts().values.tolist() == [[8, 4, 0, 4], [10, 4, 0, 6]]
 
 
@@ -127,7 +128,7 @@ def test_the_widest_threshold_makes_the_regions(tmp_path):
 def test_regions_are_those_of_the_mean_over_the_studys_own_seeds(tmp_path):
     plan = line(tmp_path / "store.sqlite", seeds=[0, 1], variants=[])
     lucky = {0: [80.0, 91.5, 92.0, 92.0], 1: [80.0, 91.5, 92.0, 80.0]}
-    for variant, spec in plan.missing():
+    for variant, _, spec, *_ in plan.missing():
         record(plan, variant, spec, lucky[spec.seed][LR.index(spec.lr)])
     assert {lr for lr, _ in again(plan)["unpruned"]} == {0.01, 0.02}
 
@@ -135,23 +136,24 @@ def test_regions_are_those_of_the_mean_over_the_studys_own_seeds(tmp_path):
 def test_a_network_whose_grid_has_not_ended_has_no_replicates_yet(plan):
     measure(plan, but=[("uniform-0.2", 0.005)])
     assert set(again(plan)) == {"unpruned"}
-    assert {spec.seed for variant, spec in plan.missing() if variant == "uniform-0.2"} == {0}
+    assert {job.spec.seed for job in plan.missing() if job.variant == "uniform-0.2"} == {0}
 
 
 def test_no_network_has_replicates_before_the_dense_grid_has_ended(plan):
     measure(plan, but=[("unpruned", 0.005)])
     assert again(plan) == {}
-    assert [(variant, spec.lr) for variant, spec in plan.missing()] == [("unpruned", 0.005)]
+    assert [(job.variant, job.spec.lr) for job in plan.missing()] == [("unpruned", 0.005)]
 
 
 def test_a_grid_that_is_to_be_extended_has_no_replicates_before_it_has_settled(tmp_path):
     axis = {"points": 3, "step": 0.3, "extend": 1}
     plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis, "variants": []})
     better_above = lambda lr: 90 + 5 * math.log10(lr)  # noqa: E731
-    for variant, spec in plan.missing():
+    for variant, _, spec, *_ in plan.missing():
         record(plan, variant, spec, better_above(spec.lr))
-    assert [spec.lr for _, spec in plan.missing()] == [0.0398107] and again(plan) == {}
-    record(plan, *plan.missing()[0], better_above(0.0398107))
+    assert [job.spec.lr for job in plan.missing()] == [0.0398107] and again(plan) == {}
+    (last,) = plan.missing()
+    record(plan, last.variant, last.spec, better_above(0.0398107))
     # 1.5 points a step; the region touches the end, and the grid may not grow further.
     assert again(plan) == {"unpruned": {(0.0398107, 5), (0.0398107, 6)}}
 
@@ -160,11 +162,11 @@ def test_what_replicates_show_changes_neither_the_grid_nor_their_choice(tmp_path
     axis = {"points": 3, "step": 0.3, "extend": 2}
     plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis, "variants": []})
     bowl = lambda lr: 90 - 50 * (math.log10(lr) + 2) ** 2  # noqa: E731
-    for variant, spec in plan.missing():
+    for variant, _, spec, *_ in plan.missing():
         record(plan, variant, spec, bowl(spec.lr))
     before, chosen = plan.progress(), again(plan)
     assert chosen == {"unpruned": {(0.01, 5), (0.01, 6)}}
-    for variant, spec in plan.missing():
+    for variant, _, spec, *_ in plan.missing():
         record(plan, variant, spec, 20.0)
     assert plan.progress().growths == before.growths and again(plan) == chosen
     assert plan.missing() == []
@@ -184,7 +186,7 @@ def test_one_pruned_network_alone_repeats_the_points_of_the_whole_study(tmp_path
     many = {"variants": ["uniform-0.2", "nonuniform-0.2"], "replicates": {**REPLICATES}}
     plan = line(tmp_path / "store.sqlite", **many)
     measure(plan, VALUES | {"nonuniform-0.2": [1.0, 2.0, 3.0, 4.0]})
-    part = Plan(plan.study, plan.store, pruning="uniform-0.2")
+    part = Plan.open(plan.study, plan.store, pruning="uniform-0.2")
     assert again(part) == {name: again(plan)[name] for name in ("unpruned", "uniform-0.2")}
 
 
@@ -203,7 +205,7 @@ def repeated(request, tmp_path_factory):
 
 def test_a_sweep_goes_on_until_all_replicates_are_trained(repeated):
     plan, table = repeated
-    assert plan.missing() == [] and tasks(plan) == []
+    assert plan.missing() == [] and ready_jobs(plan) == []
     assert plan.counts()["missing"].sum() == 0
     regions = {}
     for variant, landscape in landscapes(table[table["seed"] == 0]).items():
@@ -231,27 +233,27 @@ def test_replicates_do_not_depend_on_workers_order_or_interruption(
     workers, seed, left, repeated, tmp_path
 ):
     whole, table = repeated
-    plan = Plan(whole.study, Store.open(tmp_path / "store.sqlite"))
+    plan = Plan.open(whole.study, Store.open(tmp_path / "store.sqlite"))
     same = swept(plan, workers, seed, left and len(table) - left)
     pd.testing.assert_frame_equal(same, table, check_exact=True)
 
 
-def test_a_study_is_complete_only_with_its_replicates(repeated, tmp_path, capsys):
+def test_a_study_is_complete_only_with_its_replicates(repeated, tmp_path, messages):
     plan, table = repeated
-    assert sweep(plan) == 0 and "nothing to train, complete" in capsys.readouterr().err
+    assert sweep(plan) == 0 and "nothing to train" in messages()
     more = plan.study.model_dump() | {"replicates": REPLICATES | {"seeds": [5, 6, 7]}}
-    more = Plan(type(plan.study).model_validate(more), plan.store)
-    assert {spec.seed for _, spec in more.missing()} == {7}
+    more = Plan.open(type(plan.study).model_validate(more), plan.store)
+    assert {job.spec.seed for job in more.missing()} == {7}
     assert len(more.missing()) == (table["seed"] == 5).sum()
 
 
 def test_what_another_studys_race_stopped_is_trained_to_its_end(tmp_path):
     plan = line(tmp_path / "store.sqlite", racing=True, variants=[])
     measure(plan)
-    (first, *_) = [spec for _, spec in plan.missing()]
+    first = plan.missing()[0].spec
     tiny.stop(plan.store, first, tiny.result(), 1.0, StopReason(80.0, 1.0, 90.0))
-    assert first in [spec for _, spec in plan.missing()]
-    assert first in [task.spec for task in tasks(plan) if task.race is None]
+    assert first in [job.spec for job in plan.missing()]
+    assert first in [task.spec for task in ready_jobs(plan) if task.race is None]
 
 
 # --- published, and priced ------------------------------------------------------------------------
@@ -259,7 +261,7 @@ def test_what_another_studys_race_stopped_is_trained_to_its_end(tmp_path):
 
 def test_replicates_are_rows_of_the_published_table_with_their_seeds(plan, tmp_path):
     measure(plan)
-    (variant, spec), *others = plan.missing()
+    variant, _, spec, *_ = plan.missing()[0]
     record(plan, variant, spec, 91.25)
     path = publish_study(plan, tmp_path, "hpstudy run tiny.yaml", 1)
     rows = pd.read_csv(path).set_index("run_id")
@@ -275,25 +277,17 @@ def test_replicates_are_rows_of_the_published_table_with_their_seeds(plan, tmp_p
 def test_the_price_says_how_many_replicates_may_come(tmp_path):
     plan = line(tmp_path / "store.sqlite", replicates=REPLICATES | {"random": 1})
     # Of each network's four points two to four, with two seeds.
-    assert plan.replicates_to_come() == (8, 16)
-    price = {"grid_to_come": plan.grid_to_come(), "replicates_to_come": (8, 16)}
-    assert format_to_come(price) == "; then 8 to 16 replicates, once the grids have ended"
+    assert replicates_to_come(plan) == (8, 16)
     measure(plan, but=[("uniform-0.2", 0.005)])
-    assert plan.replicates_to_come() == (4, 8)
+    assert replicates_to_come(plan) == (4, 8)
     measure(plan)
-    assert plan.replicates_to_come() == (0, 0)
-    assert format_to_come({"grid_to_come": 0, "replicates_to_come": (0, 0)}) == ""
+    assert replicates_to_come(plan) == (0, 0)
     without = line(plan.store.path, replicates=None)
-    assert without.replicates_to_come() == (0, 0)
+    assert replicates_to_come(without) == (0, 0)
 
 
 def test_the_price_says_by_how_many_runs_grids_may_grow(tmp_path):
     # Three points of each network, one of which may be added at either end; two seeds again.
     axis = {"points": 3, "step": 0.3, "extend": 1}
     plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis})
-    price = {"grid_to_come": plan.grid_to_come(), "replicates_to_come": plan.replicates_to_come()}
-    assert price == {"grid_to_come": 4, "replicates_to_come": (4, 20)}
-    assert format_to_come(price) == (
-        "; up to 4 more where a region touches the end of a grid; then 4 to 20 replicates, once "
-        "the grids have ended"
-    )
+    assert (grid_to_come(plan), replicates_to_come(plan)) == (4, (4, 20))

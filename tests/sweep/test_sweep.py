@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pandas as pd
 import pytest
@@ -13,12 +14,10 @@ from hpstudy.config.study import Study
 from hpstudy.networks.pruning_report import PruningReport
 from hpstudy.storage.store import Store
 from hpstudy.storage.tables import TABLE_COLUMNS
-from hpstudy.sweep.arithmetic import decide_arithmetic
-from hpstudy.sweep.executors.worker import ENVIRONMENT
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.pricing import format_hours, format_price, price
-from hpstudy.sweep.publish import publish_study
-from hpstudy.sweep.run import sweep
+from hpstudy.sweep.pricing import choose_precision, format_hours, format_price, price
+from hpstudy.sweep.run import publish_study, sweep
+from hpstudy.training.run import ENVIRONMENT
 
 # Columns that tell when and how fast a run was, not what came out.
 CLOCK = ["seconds", "images_per_second"]
@@ -77,14 +76,14 @@ def test_pruned_network_is_ranked_on_the_dense_one_trained_at_the_prior(swept):
     assert [swept.store.ranking(spec) for spec in others] == [None] * 3
 
 
-def test_a_second_sweep_trains_nothing(swept, monkeypatch, capsys):
+def test_a_second_sweep_trains_nothing(swept, monkeypatch, messages):
     def fail(*args):
         raise AssertionError("no worker is needed")
 
     monkeypatch.setattr(hpstudy.sweep.run, "open_executor", fail)
     assert sweep(swept.plan) == 0
-    assert sweep(Plan(tiny.study(), Store.open(swept.store.path))) == 0
-    assert "nothing to train, complete" in capsys.readouterr().err
+    assert sweep(Plan.open(tiny.study(), Store.open(swept.store.path))) == 0
+    assert "nothing to train" in messages()
 
 
 def test_sweep_leaves_the_environment_as_it_was(swept):
@@ -95,13 +94,13 @@ def test_sweep_leaves_the_environment_as_it_was(swept):
 class Backwards(Plan):
     """The runs in the opposite order, after the one that the ranking needs."""
 
-    def wanted(self):
-        first, *others = super().wanted().items() or [()]
-        return dict([first, *reversed(others)] if first else [])
+    def missing(self):
+        first, *others = super().missing() or [None]
+        return [first, *reversed(others)] if first else []
 
 
 def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
-    plan = Backwards(tiny.study(), Store.open(tmp_path / "store.sqlite"))
+    plan = Backwards.open(tiny.study(), Store.open(tmp_path / "store.sqlite"))
     assert sweep(plan, workers=2) == 4
     pd.testing.assert_frame_equal(numbers(plan.table()), numbers(swept.table), check_exact=True)
     assert plan.certificates == swept.plan.certificates
@@ -112,22 +111,22 @@ def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
 
 def test_a_sweep_publishes_what_is_there_while_it_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(hpstudy.sweep.run, "PUBLISH_SECONDS", 0)
-    plan = Plan(tiny.study({"variants": []}), Store.open(tmp_path / "store.sqlite"))
+    plan = Plan.open(tiny.study({"variants": []}), Store.open(tmp_path / "store.sqlite"))
     seen = []
     assert sweep(plan, workers=1, publish=lambda: seen.append(len(plan.table()))) == 2
     assert seen == [1, 2, 2]
 
 
-def test_a_sweep_extends_the_grid_and_says_so(tmp_path, capsys):
+def test_a_sweep_extends_the_grid_and_says_so(tmp_path, messages):
     """One point alone touches every end, and so does a second of the same accuracy."""
     lr = {"points": 1, "step": 0.3, "extend": 1}
     study = tiny.study({"grid.lr": lr, "variants": [], "roi": [100.0]})
-    plan = Plan(study, Store.open(tmp_path / "store.sqlite"))
+    plan = Plan.open(study, Store.open(tmp_path / "store.sqlite"))
     assert sweep(plan, workers=1) == 3
     assert plan.table()["lr"].tolist() == [0.00501187, 0.01, 0.0199526]
-    said = capsys.readouterr().err
+    said = messages()
     assert "lr of unpruned extended to 0.00501187 ... 0.0199526" in said
-    assert "100-ROI of unpruned touches the grid's end at low lr and high lr" in said
+    assert "region of unpruned touches the last end of its grid: low lr and high lr" in said
     assert sweep(plan, workers=1) == 0
 
 
@@ -139,7 +138,7 @@ def no_workers(monkeypatch):
     def fail(*args, **options):
         raise AssertionError("training began")
 
-    monkeypatch.setattr("hpstudy.sweep.executors.factory.open_pool", fail)
+    monkeypatch.setattr("hpstudy.sweep.executors.local.open_pool", fail)
 
 
 def test_missing_data_are_refused_before_training(tmp_path, monkeypatch, no_workers, refused):
@@ -149,33 +148,33 @@ def test_missing_data_are_refused_before_training(tmp_path, monkeypatch, no_work
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", offline)
     store = Store.open(tmp_path / "store.sqlite")
     study = tiny.study({"data.name": "cifar10"})
-    words = refused(sweep, Plan(study, store, tmp_path / "sets"), 1)
+    words = refused(sweep, Plan.open(study, store, tmp_path / "sets"), 1)
     assert "'cifar10'" in words and str(tmp_path / "sets") in words
     study = tiny.study({"data.name": f"folder:{tmp_path / 'flowers'}"})
-    assert "flowers/train" in refused(Plan, study, store)
+    assert "flowers/train" in refused(Plan.open, study, store)
     assert store.recorded() == set()
 
 
 @pytest.mark.parametrize("variant", ["uniform-0.02", "nonuniform-0.01"])
 def test_pruning_out_of_reach_is_refused_before_training(variant, tmp_path, refused):
     study = tiny.study({"variants": ["uniform-0.6", variant]})
-    words = refused(Plan, study, Store.open(tmp_path / "store.sqlite"))
+    words = refused(Plan.open, study, Store.open(tmp_path / "store.sqlite"))
     assert variant.rpartition("-")[2] in words and "out of reach" in words
 
 
 def test_too_many_images_are_refused_before_training(tmp_path, refused):
     study = tiny.study({"data.train_images": 6001})
-    assert "6001 training" in refused(Plan, study, Store.open(tmp_path / "store.sqlite"))
+    assert "6001 training" in refused(Plan.open, study, Store.open(tmp_path / "store.sqlite"))
 
 
 def test_a_last_batch_of_one_image_is_refused_before_training(tmp_path, refused):
     study = tiny.study({"data.train_images": 41})
-    words = refused(Plan, study, Store.open(tmp_path / "store.sqlite"))
+    words = refused(Plan.open, study, Store.open(tmp_path / "store.sqlite"))
     assert "batch_size 20" in words and "41" in words
 
 
 def test_no_workers_are_refused(tmp_path, no_workers, refused):
-    plan = Plan(tiny.study(), Store.open(tmp_path / "store.sqlite"))
+    plan = Plan.open(tiny.study(), Store.open(tmp_path / "store.sqlite"))
     assert "workers must be 1 or more, not 0" in refused(sweep, plan, 0)
     words = refused(sweep, plan, 1, address="10.0.0.1:6379")
     assert "10.0.0.1:6379" in words and "executor ray" in words
@@ -193,27 +192,27 @@ def test_runs_of_one_study_share_a_family_and_no_other_has_it():
         assert tiny.spec(other).family != family
 
 
-def test_the_first_sweep_decides_the_arithmetic_and_says_why(swept, capsys, tmp_path):
-    assert not swept.plan.undecided and swept.plan.arithmetic == "float32"
-    plan = Plan(
+def test_the_first_sweep_decides_the_arithmetic_and_says_why(swept, messages, tmp_path):
+    assert not swept.plan.undecided and swept.plan.precision == "float32"
+    plan = Plan.open(
         tiny.study({"grid.lr": [0.01], "variants": []}), Store.open(tmp_path / "store.sqlite")
     )
     assert plan.undecided
     assert sweep(plan, workers=1) == 1
-    assert "float32, no other tried, because" in capsys.readouterr().err
+    assert "tiny: float32, without a trial" in messages()
     assert not plan.undecided
     assert {spec.arithmetic for _, spec in plan.runs()} == {"float32"}
 
 
 def test_a_decided_study_keeps_its_arithmetic_wherever_it_goes_on(tmp_path, monkeypatch):
     store = Store.open(tmp_path / "store.sqlite")
-    Plan(tiny.study(), store).decide("bfloat16-compiled")
-    again = Plan(tiny.study({"seeds": [0, 1]}), store)
+    Plan.open(tiny.study(), store).decide("bfloat16-compiled")
+    again = Plan.open(tiny.study({"seeds": [0, 1]}), store)
     again.decide("float32")
     assert {spec.arithmetic for _, spec in again.runs()} == {"bfloat16-compiled"}
     # A params file that names its arithmetic is another study.
-    named = Plan(tiny.study({"arithmetic": "float32"}), store)
-    assert named.arithmetic == "float32" and not named.undecided
+    named = Plan.open(tiny.study({"arithmetic": "float32"}), store)
+    assert named.precision == "float32" and not named.undecided
 
 
 @pytest.mark.parametrize(
@@ -226,34 +225,36 @@ def test_a_decided_study_keeps_its_arithmetic_wherever_it_goes_on(tmp_path, monk
     ],
 )
 def test_long_work_takes_the_arithmetic_that_a_trial_finds_fastest(
-    seconds, decided, gain, tmp_path, monkeypatch, capsys
+    seconds, decided, gain, tmp_path, monkeypatch, messages
 ):
     """A more involved one must be five in a hundred faster than the simpler one before it."""
     names = ("float32", "bfloat16", "float32-compiled", "bfloat16-compiled")
     trial = dict(zip(names, seconds, strict=True))
     monkeypatch.setattr(
-        "hpstudy.sweep.arithmetic.calibrated_seconds", lambda p, v, name, x: trial[name]
+        "hpstudy.sweep.pricing.calibrated_seconds", lambda p, v, name, x: trial[name]
     )
-    plan = Plan(tiny.study(), Store.open(tmp_path / "store.sqlite"))
+    plan = Plan.open(tiny.study(), Store.open(tmp_path / "store.sqlite"))
     priced = priced_at(hours=12.0)
-    decide_arithmetic(plan, None, priced)
-    assert plan.arithmetic == decided and not plan.undecided
+    choose_precision(plan, None, priced)
+    assert plan.precision == decided and not plan.undecided
     assert priced["hours"] == pytest.approx(12 / gain)
-    said = capsys.readouterr().err
-    assert f"bfloat16 {10 / seconds[1]:.2f}" in said and f": {decided}, after a trial" in said
+    said = messages()
+    assert f"bfloat16 {10 / seconds[1]:.2f}" in said and f"tiny: {decided};" in said
 
 
-def test_an_arithmetic_that_fails_in_the_trial_is_said_and_left_out(tmp_path, monkeypatch, capsys):
+def test_an_arithmetic_that_fails_in_the_trial_is_said_and_left_out(
+    tmp_path, monkeypatch, messages
+):
     def trial(plan, variant, arithmetic, *rest):
         if arithmetic.endswith("compiled"):
             raise RuntimeError("no working C++ compiler\nis here")
         return {"float32": 10.0, "bfloat16": 5.0}[arithmetic]
 
-    monkeypatch.setattr("hpstudy.sweep.arithmetic.calibrated_seconds", trial)
-    plan = Plan(tiny.study(), Store.open(tmp_path / "store.sqlite"))
-    decide_arithmetic(plan, None, priced_at(hours=12.0))
-    assert plan.arithmetic == "bfloat16"
-    assert "float32-compiled fails (no working C++ compiler is here)" in capsys.readouterr().err
+    monkeypatch.setattr("hpstudy.sweep.pricing.calibrated_seconds", trial)
+    plan = Plan.open(tiny.study(), Store.open(tmp_path / "store.sqlite"))
+    choose_precision(plan, None, priced_at(hours=12.0))
+    assert plan.precision == "bfloat16"
+    assert "float32-compiled fails (RuntimeError: no working C++ compiler is here)" in messages()
 
 
 def priced_at(hours):
@@ -265,7 +266,7 @@ def priced_at(hours):
 def test_an_arithmetic_that_the_machine_lacks_is_refused_before_training(
     tmp_path, no_workers, refused
 ):
-    plan = Plan(tiny.study({"arithmetic": "tf32"}), Store.open(tmp_path / "store.sqlite"))
+    plan = Plan.open(tiny.study({"arithmetic": "tf32"}), Store.open(tmp_path / "store.sqlite"))
     words = refused(sweep, plan, 1)
     assert "tf32" in words and "bfloat16" in words
     assert words == refused(price, plan)
@@ -283,7 +284,7 @@ def test_price_counts_what_is_done_and_missing_per_variant(swept):
             "variants": ["uniform-0.2", "nonuniform-0.2"],
         }
     )
-    plan = Plan(wider, swept.store)
+    plan = Plan.open(wider, swept.store)
     counts = plan.counts()
     assert counts.index.tolist() == ["unpruned", "uniform-0.2", "nonuniform-0.2"]
     # 3 x 2 points and 2 seeds; 2 points of one seed are done, of the first two variants.
@@ -299,12 +300,12 @@ def test_price_counts_what_is_done_and_missing_per_variant(swept):
     assert entries["unpruned"]["params"] == 853_018
     assert len(swept.store.recorded()) == 4
     words = format_price(said)
-    assert "32 missing runs" in words and "nonuniform-0.2" in words
+    assert re.search(r"missing runs +32\b", words) and "nonuniform-0.2" in words
 
 
 def test_price_is_measured_where_three_runs_are_finished(swept, tmp_path):
     store = Store.open(tmp_path / "store.sqlite")
-    plan = Plan(tiny.study({"seeds": [0, 1], "variants": []}), store)
+    plan = Plan.open(tiny.study({"seeds": [0, 1], "variants": []}), store)
     specs = [spec for _, spec in plan.runs()]
     for spec, seconds in zip(specs, (10.0, 90.0, 30.0), strict=False):
         tiny.record(store, spec, tiny.result(seconds=seconds))
@@ -322,7 +323,7 @@ def test_workers_share_the_time_as_far_as_there_are_devices(asked, used, swept, 
     monkeypatch.setattr(
         "hpstudy.sweep.executors.local.Pool.calibrate", lambda pool, *arguments: measured
     )
-    said = price(Plan(tiny.study({"seeds": [0, 1]}), swept.store), asked)
+    said = price(Plan.open(tiny.study({"seeds": [0, 1]}), swept.store), asked)
     assert (said["workers"], said["hours"]) == (used, pytest.approx(4 * 20 / used / 3600))
 
 
@@ -347,12 +348,12 @@ def test_durations_are_said_in_the_unit_that_suits_them(hours, words):
 
 def test_one_variant_is_planned_and_the_others_keep_their_rows(swept, tmp_path, refused):
     study = tiny.study({"variants": ["uniform-0.2", "nonuniform-0.2"]})
-    part = Plan(study, swept.store, pruning="uniform-0.2")
+    part = Plan.open(study, swept.store, pruning="uniform-0.2")
     assert part.missing() == []
     assert part.table()["variant"].unique().tolist() == ["unpruned", "uniform-0.2"]
-    other = Plan(study, swept.store, pruning="nonuniform-0.2")
-    assert [variant for variant, _ in other.missing()] == ["nonuniform-0.2"] * 2
-    extra = Plan(study, swept.store, pruning="uniform-0.6")
+    other = Plan.open(study, swept.store, pruning="nonuniform-0.2")
+    assert [job.variant for job in other.missing()] == ["nonuniform-0.2"] * 2
+    extra = Plan.open(study, swept.store, pruning="uniform-0.6")
     # Published are the variants that have runs, and the one that was asked for.
     for plan, variants in (
         (part, ["uniform-0.2"]),
@@ -365,24 +366,24 @@ def test_one_variant_is_planned_and_the_others_keep_their_rows(swept, tmp_path, 
         assert record["study"]["variants"] == ["unpruned", *variants]
         assert list(record["certificates"]) == variants
     assert sum(record["record"]["missing"].values()) == 2
-    assert "unifrom-0.2" in refused(Plan, study, swept.store, pruning="unifrom-0.2")
+    assert "unifrom-0.2" in refused(Plan.open, study, swept.store, pruning="unifrom-0.2")
 
 
 def test_a_prior_that_is_no_grid_point_is_trained_for_the_ranking_only(tmp_path):
     study = tiny.study({"prior.lr": 0.015})
-    plan = Plan(study, Store.open(tmp_path / "store.sqlite"))
+    plan = Plan.open(study, Store.open(tmp_path / "store.sqlite"))
     missing = plan.missing()
-    assert missing[0] == ("unpruned", plan.prior) and plan.prior.lr == 0.015
-    assert [spec.lr for _, spec in missing] == [0.015, 0.02, 0.01]
+    assert missing[0].spec == plan.prior and plan.prior.lr == 0.015
+    assert [job.spec.lr for job in missing] == [0.015, 0.02, 0.01]
     assert plan.prior.run_id not in {spec.run_id for _, spec in plan.runs()}
 
 
 def test_a_dense_study_needs_no_ranking(tmp_path):
-    plan = Plan(
+    plan = Plan.open(
         tiny.study({"variants": [], "prior.lr": 0.015}), Store.open(tmp_path / "store.sqlite")
     )
     assert not plan.needs_ranking
-    assert [spec.lr for _, spec in plan.missing()] == [0.02, 0.01]
+    assert [job.spec.lr for job in plan.missing()] == [0.02, 0.01]
 
 
 def test_published_record_says_what_was_run_and_on_what(swept, tmp_path):

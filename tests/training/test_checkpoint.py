@@ -26,10 +26,10 @@ import hpstudy.training.checkpoint
 import hpstudy.training.datasets
 import hpstudy.training.state
 from hpstudy.networks.models import build_model
-from hpstudy.sweep.executors.worker import _trainer, run_on
 from hpstudy.training.checkpoint import Checkpoint, discard
 from hpstudy.training.datasets import load_dataset
 from hpstudy.training.early_stopping import Race
+from hpstudy.training.run import RunTrainer
 from hpstudy.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -294,11 +294,10 @@ run(Path(sys.argv[1]))
 
 def run(path=None, race=None):
     """A run's outcome without its clock, of a process that has trained nothing before."""
-    _trainer.cache_clear()
     images = {"name": "fashion-mnist-8k", "image_size": 8, "train_images": 40, "test_images": 20}
     plan = PLAN.model_dump() | {"lr_decay_epochs": [2]}
     spec = tiny.spec({"model": "resnet20", "data": images, "recipe": plan, "lr": 0.05})
-    row, *rest = run_on(spec, load_dataset(spec.data), CPU, True, race, path)
+    row, *rest = RunTrainer(load_dataset(spec.data), CPU).train(spec, True, race, path)
     return {key: value for key, value in row.items() if "second" not in key}, *rest
 
 

@@ -19,7 +19,7 @@ import hpstudy.training.datasets
 import hpstudy.training.image_cache
 from hpstudy.config.study import Data, Recipe
 from hpstudy.networks.models import build_model
-from hpstudy.sweep.executors.worker import _open_dataset, save_dataset
+from hpstudy.sweep.executors.local import open_dataset, save_dataset
 from hpstudy.training.augmentation import AHEAD, Batches
 from hpstudy.training.datasets import load_dataset
 from hpstudy.training.image_cache import Stored
@@ -141,7 +141,7 @@ def test_training_comes_to_the_same_bits_as_in_memory(both, tmp_path):
     save_dataset(both.streamed, tmp_path / "data.pt")
     recipe = Recipe(epochs=2, batch_size=8, lr_decay_epochs=(1,))
     results, weights = [], []
-    for data in (both.resident, _open_dataset(tmp_path / "data.pt", torch.device("cpu"))):
+    for data in (both.resident, open_dataset(tmp_path / "data.pt")):
         torch.manual_seed(0)
         model = build_model("resnet20", 3)
         result = asdict(Trainer(model, data, recipe).run(0.05, 1e-3, seed=4))
@@ -281,7 +281,7 @@ def test_workers_read_the_file_and_are_handed_no_pixels(both, tmp_path):
         save_dataset(getattr(both, name), tmp_path / name)
         saved[name] = (tmp_path / name).read_bytes()
     assert image in saved["resident"] and image not in saved["streamed"]
-    data = _open_dataset(tmp_path / "streamed", torch.device("cpu"))
+    data = open_dataset(tmp_path / "streamed")
     assert data.train.images.path == both.streamed.train.images.path
     assert torch.equal(pixels(data.train), both.resident.train.images)
     assert torch.equal(data.train.labels, both.resident.train.labels)

@@ -12,7 +12,7 @@ from simulated import EPOCHS, bowl, curve, simulated_plan, swept
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.schedule import tasks
+from hpstudy.sweep.scheduler import ready_jobs
 from hpstudy.training import early_stopping as racing
 from hpstudy.training.early_stopping import FEWEST, Race
 
@@ -123,7 +123,7 @@ def raced(tmp_path_factory):
 
 def test_a_race_ends_with_every_point_trained_or_stopped(raced):
     plan, table = raced
-    assert len(table) == 2 * 81 and plan.missing() == [] and tasks(plan) == []
+    assert len(table) == 2 * 81 and plan.missing() == [] and ready_jobs(plan) == []
     assert plan.counts()["missing"].sum() == 0
     assert 0.3 < table["stopped"].mean() < 0.9
     early = table[table["stopped"]]
@@ -162,22 +162,22 @@ def test_a_race_does_not_depend_on_workers_order_or_interruption(
 
 def test_a_run_waits_for_the_coarser_levels_of_its_own_network(tmp_path):
     plan = race_plan(tmp_path / "store.sqlite")
-    first = tasks(plan)
+    first = ready_jobs(plan)
     # The nine points of the coarsest level, of the one network that there is yet.
     assert len(first) == 9 and all(task.race is None for task in first)
     assert first[0].spec == plan.prior
-    assert len(tasks(race_plan(tmp_path / "other.sqlite", racing=False))) == 81
+    assert len(ready_jobs(race_plan(tmp_path / "other.sqlite", racing=False))) == 81
 
 
 def test_what_one_study_stopped_is_missing_from_one_that_does_not_race(raced):
     plan, table = raced
-    calm = Plan(plan.study.model_copy(update={"racing": False}), plan.store)
+    calm = Plan.open(plan.study.model_copy(update={"racing": False}), plan.store)
     assert len(calm.missing()) == int(table["stopped"].sum())
     assert len(calm.table()) == int((~table["stopped"]).sum())
     # Stopped for the 1.0-ROI, it may still lie in a wider one.
-    wider = Plan(plan.study.model_copy(update={"roi": (2.0,)}), plan.store)
+    wider = Plan.open(plan.study.model_copy(update={"roi": (2.0,)}), plan.store)
     assert len(wider.missing()) == int(table["stopped"].sum())
-    narrower = Plan(plan.study.model_copy(update={"roi": (0.5,)}), plan.store)
+    narrower = Plan.open(plan.study.model_copy(update={"roi": (0.5,)}), plan.store)
     assert len(narrower.missing()) == 0
 
 

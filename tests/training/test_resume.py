@@ -33,7 +33,7 @@ class Killed(Store):
             os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    sweep(Plan(tiny.study(), Killed(sys.argv[1])), workers=1)
+    sweep(Plan.open(tiny.study(), Killed(sys.argv[1])), workers=1)
 """
 
 
@@ -78,7 +78,7 @@ def test_workers_end_with_the_process_that_started_them(killed):
 
 def test_killed_sweep_goes_on_from_what_was_recorded_and_ends_with_the_same_table(killed, swept):
     path, _ = killed
-    plan = Plan(tiny.study(), Store.open(path))
+    plan = Plan.open(tiny.study(), Store.open(path))
     before = plan.table()
     assert len(plan.store.recorded()) == len(before) == 2
     assert before[list(RESULT_COLUMNS)].drop(columns="top5").notna().all(axis=None)

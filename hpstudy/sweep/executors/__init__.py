@@ -1,1 +1,1 @@
-"""Who trains the runs of a sweep: workers of this machine, or nodes of a Ray cluster."""
+"""Executors train the runs of a sweep: `local` on this machine, `ray` on a Ray cluster."""

@@ -1,101 +1,146 @@
-"""What trains runs for a sweep: this machine's workers, or a cluster's."""
+"""What an executor is asked and answers, and the executor of a study."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import RAY
+from hpstudy.errors import HpstudyError
 from hpstudy.training.early_stopping import Race
 from hpstudy.training.state import RunOutcome
 
+if TYPE_CHECKING:
+    # Workers import this module, and need no plan.
+    from hpstudy.sweep.plan import Plan
+
 
 class Job(NamedTuple):
-    """One run for an executor to train.
+    """One run to train.
 
     Attributes
     ----------
+    variant : str
+    run_id : str
+        Identity of `spec`, which takes time to compute.
     spec : RunSpec
-    keep_scores : bool
-        Whether to rank the filters of the trained network.
+    rank_filters : bool
+        Whether to score the filters of the trained network.
     race : Race or None
-        What may stop it early.
+        Finished runs that decide whether this one is stopped early.
     checkpoint : Path or None
-        File that a long training is kept in while it goes on.
-    again : bool
-        Whether its first attempt failed: it then has the machine to itself, or goes elsewhere.
+        File that a long training is saved to and resumed from.
+    retry : bool
+        Whether the first attempt failed: the second runs alone or on another device.
     """
 
+    variant: str
+    run_id: str
     spec: RunSpec
-    keep_scores: bool = False
+    rank_filters: bool = False
     race: Race | None = None
     checkpoint: Path | None = None
-    again: bool = False
+    retry: bool = False
 
 
 class Failure(NamedTuple):
-    """Why a run came to nothing.
+    """Why a job has no outcome.
 
     Attributes
     ----------
     reason : str
         One line, without a full stop.
     lost : bool
-        The machine that it ran on went away: the run itself is not to blame.
+        Whether the machine went away, so that the run itself is not to blame.
     """
 
     reason: str
     lost: bool = False
 
 
-class Ended(NamedTuple):
-    """A job that an executor is done with; either an outcome or a failure.
-
-    Attributes
-    ----------
-    job : Job
-    outcome : RunOutcome or None
-    failure : Failure or None
-    """
-
-    job: Job
-    outcome: RunOutcome | None = None
-    failure: Failure | None = None
+Ended = tuple[Job, RunOutcome | Failure]
 
 
 class Executor(Protocol):
-    """Where runs are trained.
+    """Trains jobs, several at a time."""
 
-    Attributes
-    ----------
-    workers : int
-        Runs that it trains at once; it may change as the machines of a cluster come and go.
-    device : str
-        What it trains on, in words.
-    """
+    @property
+    def workers(self) -> int:
+        """Jobs trained at once; changes as the machines of a cluster come and go."""
 
-    workers: int
-    device: str
+    @property
+    def device(self) -> str:
+        """Name of the devices, as "cpu" or "cuda:0"."""
 
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
-        """Seconds per image of training and of evaluation, as measured by several workers at once.
-
-        See `hpstudy.sweep.executors.worker.calibrate`. What that raises is raised here.
+        """`hpstudy.training.run.calibrate` by several workers at the same time.
 
         Raises
         ------
         HpstudyError
-            If a worker ends.
+            If a worker's process ends.
+        RuntimeError
+            If the measurement fails, as where there is no compiler.
         """
 
     def start(self, job: Job) -> bool:
-        """Begin a job; False if it cannot be begun yet, as one that waits for others to end."""
+        """Begin a job; False if it has to wait until others have ended."""
 
     def wait(self, seconds: float) -> list[Ended]:
-        """Jobs that have ended since the last call; waits at most so long for the first of them.
+        """Jobs that have ended since the last call, after at most `seconds`.
 
         Raises
         ------
         HpstudyError
-            If nothing can be trained here any more, or a run was refused.
+            If no job can be trained any more, or one was refused.
         """
+
+
+@contextmanager
+def open_executor(
+    plan: "Plan", workers: int | None = None, address: str | None = None, train: bool = True
+) -> Iterator[Executor]:
+    """Workers of this machine or, for a study with `executor: ray`, of a Ray cluster.
+
+    Parameters
+    ----------
+    plan : Plan
+    workers : int, optional
+        Runs trained at once; by default one per GPU, or one single-threaded one per core.
+    address : str, optional
+        HOST:PORT of the cluster (see `hpstudy.sweep.executors.ray.open_cluster`).
+    train : bool, default True
+        Whether to load the images; without them the executor only calibrates.
+
+    Raises
+    ------
+    HpstudyError
+        If the data are unavailable, this machine lacks the study's precision, `workers` is below
+        1, or no cluster answers at the address.
+    """
+    from hpstudy.sweep.executors.local import open_pool, worker_count
+    from hpstudy.training.datasets import load_dataset
+    from hpstudy.training.device import check_arithmetic
+
+    if workers is not None and workers < 1:
+        raise HpstudyError(f"workers must be 1 or more, not {workers}")
+    ray = plan.study.executor == RAY
+    if address is not None and not ray:
+        raise HpstudyError(f"the address {address} needs the executor ray; the study has local")
+    if not ray:
+        check_arithmetic(plan.precision)
+    data = load_dataset(plan.study.data, plan.data_root) if train else None
+    if ray:
+        # Ray is an extra, and slow to import.
+        from hpstudy.sweep.executors.ray import open_cluster
+
+        with open_cluster(data, workers, address) as cluster:
+            yield cluster
+    else:
+        with open_pool(worker_count(workers), data) as pool:
+            # The workers read a file of their own.
+            del data
+            yield pool

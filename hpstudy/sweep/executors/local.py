@@ -1,28 +1,36 @@
 """Workers of this machine: a single-threaded process per core, or one or more per GPU."""
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import get_context
-from multiprocessing.connection import wait as ready
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
 
-from hpstudy.config.runspec import RunSpec
-from hpstudy.errors import HpstudyError
-from hpstudy.sweep.executors.base import Ended, Failure, Job
-from hpstudy.sweep.executors.worker import ENVIRONMENT, serve
-from hpstudy.training.device import devices
-from hpstudy.training.say import say
+import torch
 
-# Failures in a row after which a worker is taken for broken: two runs, each tried twice.
+from hpstudy.config.runspec import RunSpec
+from hpstudy.errors import HpstudyError, one_line
+from hpstudy.storage.locks import scratch_folder
+from hpstudy.sweep.executors.base import Ended, Failure, Job
+from hpstudy.training.datasets import Dataset, Split
+from hpstudy.training.device import devices, follow_parent
+from hpstudy.training.image_cache import Stored
+from hpstudy.training.run import ENVIRONMENT, RunTrainer, calibrate, prepare_process
+
+logger = logging.getLogger(__name__)
+
+# Failures in a row after which a worker gets no more jobs: two runs, each tried twice.
 STRIKES = 4
 
 
 def worker_count(asked: int | None) -> int:
-    """Workers to use: one per device, or as many as asked for, but never two for one core."""
+    """Number of workers: one per device by default, and at most one per core on a CPU."""
     available = devices()
     if asked is None:
         return len(available)
@@ -30,57 +38,69 @@ def worker_count(asked: int | None) -> int:
 
 
 @contextmanager
-def open_pool(workers: int, path: Path | None = None) -> Iterator["Pool"]:
-    """Worker processes, started when they are needed and ended with the block.
+def open_pool(workers: int, data: Dataset | None = None) -> Iterator["Pool"]:
+    """Pool whose processes start when they are needed and end with the block.
 
     Parameters
     ----------
     workers : int
-        How many; they take the devices in turn.
-    path : Path, optional
-        Of the images to train on (`hpstudy.sweep.executors.worker.save_dataset`); without, they only calibrate.
+        Number of processes, spread over the devices in turn.
+    data : Dataset, optional
+        Images to train on; without them the pool only calibrates.
     """
-    pool = Pool(workers, path)
-    try:
-        yield pool
-    except BaseException:
-        # What they are at is lost either way; waiting for it would only delay the end.
-        pool.end(at_once=True)
-        raise
-    pool.end()
+    with ExitStack() as stack:
+        path = None
+        if data is not None:
+            path = stack.enter_context(scratch_folder()) / "data.pt"
+            save_dataset(data, path)
+            del data
+        pool = Pool(workers, path)
+        try:
+            yield pool
+        except BaseException:
+            # Jobs in progress are lost either way.
+            pool.end(at_once=True)
+            raise
+        pool.end()
 
 
 class Pool:
     """The `hpstudy.sweep.executors.base.Executor` of this machine.
 
-    A worker whose run fails, or whose process ends, gets a new process; one that fails `STRIKES`
-    times in a row, as on a GPU that is gone, gets no more runs.
+    A worker whose job fails, or whose process ends, gets a new process. After `STRIKES` failures in
+    a row, as on a broken GPU, it gets no more jobs.
+
+    Parameters
+    ----------
+    workers : int
+    path : Path, optional
+        File of the images (`save_dataset`).
     """
 
-    def __init__(self, workers: int, path: Path | None):
-        context, self._devices = get_context("spawn"), devices()
+    def __init__(self, workers: int, path: Path | None = None):
+        context, places = get_context("spawn"), devices()
         self._barrier = context.Barrier(workers)
         self._workers = [
-            _Worker(context, path, self._devices[k % len(self._devices)], self._barrier)
-            for k in range(workers)
+            _Worker(context, path, places[k % len(places)], self._barrier) for k in range(workers)
         ]
         self._failed_on: dict[str, str] = {}
-        self._alone, self._refusal, self._last_failure = False, "", ""
+        self._alone: _Worker | None = None
+        self._refusal, self._last_failure = "", ""
 
     @property
     def workers(self) -> int:
-        """Runs that it trains at once."""
-        return len(self._in_service())
+        """Number of workers that get jobs."""
+        return len(self._usable())
 
     @property
     def device(self) -> str:
-        """What it trains on."""
-        return self._devices[0]
+        """Name of the first worker's device."""
+        return self._workers[0].device
 
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
-        """As `hpstudy.sweep.executors.base.Executor.calibrate`; all workers measure at the same time."""
+        """See `hpstudy.sweep.executors.base.Executor.calibrate`; all workers measure at once."""
         for worker in self._workers:
             worker.ask((spec, classes, images, seconds))
         measured, failed = [], ""
@@ -88,7 +108,7 @@ class Pool:
             for worker in _answering(busy, None):
                 kind, value = worker.answer()
                 if kind == "ended":
-                    # The others may be waiting for it.
+                    # The others may wait at the barrier.
                     self._barrier.abort()
                     value = f"{value} while {spec.model} was calibrated; fewer need less memory"
                 if kind in ("ended", "refused"):
@@ -101,72 +121,73 @@ class Pool:
         return measured
 
     def start(self, job: Job) -> bool:
-        """Begin a job; a second attempt goes to another device, or has the only one to itself."""
-        busy = self._busy()
-        self._alone = self._alone and bool(busy)
-        idle = [worker for worker in self._in_service() if worker.question is None]
-        if job.again:
-            where = self._failed_on[job.spec.run_id]
-            elsewhere = [worker for worker in self._in_service() if worker.device != where]
-            if busy and not elsewhere:
-                return False
-            idle = [worker for worker in idle if worker in elsewhere or not elsewhere]
-        if self._alone or not idle:
+        """Begin a job; a retry goes to another device, or has the only one to itself."""
+        if self._alone and self._alone.question:
             return False
-        self._alone = job.again and not elsewhere
+        usable = self._usable()
+        if job.retry:
+            elsewhere = [w for w in usable if w.device != self._failed_on[job.run_id]]
+            if not elsewhere and self._busy():
+                return False
+            usable = elsewhere or usable
+        idle = [worker for worker in usable if worker.question is None]
+        if not idle:
+            return False
+        self._alone = idle[0] if job.retry and not elsewhere else None
         idle[0].ask(job)
         return True
 
     def wait(self, seconds: float) -> list[Ended]:
-        """Jobs that have ended since the last call (see `hpstudy.sweep.executors.base.Executor.wait`)."""
-        ended = []
+        """See `hpstudy.sweep.executors.base.Executor.wait`."""
+        ended: list[Ended] = []
         for worker in [] if self._refusal else _answering(self._busy(), seconds):
             job = worker.question
             kind, value = worker.answer()
             if kind == "done":
                 worker.strikes = 0
-                ended.append(Ended(job, outcome=value))
+                ended.append((job, value))
             elif kind == "refused":
                 self._refusal = value
             else:
                 self._last_failure = value
-                self._failed_on[job.spec.run_id] = worker.device
+                self._failed_on[job.run_id] = worker.device
                 self._strike(worker)
-                ended.append(Ended(job, failure=Failure(value)))
-        # What others have finished is told first.
+                ended.append((job, Failure(value)))
+        # Outcomes of other jobs are recorded before an error ends the sweep.
         if not ended and self._refusal:
             raise HpstudyError(self._refusal)
-        if not ended and not self._in_service():
+        if not ended and not self._usable():
             raise HpstudyError(
-                f"no worker is left, because each failed {STRIKES} times in a row, the last time "
-                f"({self._last_failure}); once that is mended, the same command goes on with "
-                "--retry-failed"
+                f"no worker is left: {STRIKES} runs in a row failed on each, the last with "
+                f"({self._last_failure}); mend the cause, then continue with --retry-failed"
             )
         return ended
 
     def end(self, at_once: bool = False) -> None:
-        """End the processes, with what they are at."""
+        """End the processes, by default after the job in progress."""
         for worker in self._workers:
             worker.end(at_once)
 
     def _busy(self) -> list["_Worker"]:
         return [worker for worker in self._workers if worker.question is not None]
 
-    def _in_service(self) -> list["_Worker"]:
+    def _usable(self) -> list["_Worker"]:
         return [worker for worker in self._workers if worker.strikes < STRIKES]
 
     def _strike(self, worker: "_Worker") -> None:
         worker.strikes += 1
         worker.end(at_once=True)
         if worker.strikes == STRIKES:
-            say(
-                f"a worker on {worker.device} gets no more runs, because {STRIKES} failed there in "
-                f"a row: {self._last_failure}"
+            logger.warning(
+                "a worker on %s gets no more runs: %d failed in a row (%s)",
+                worker.device,
+                STRIKES,
+                self._last_failure,
             )
 
 
 class _Worker:
-    """A process that answers questions one after the other (`hpstudy.sweep.executors.worker.serve`)."""
+    """A process that answers one question after the other (see `serve`)."""
 
     def __init__(self, context: SpawnContext, path: Path | None, device: str, barrier: Any):
         self.device, self.strikes = device, 0
@@ -176,25 +197,25 @@ class _Worker:
         self._context, self._path, self._barrier = context, path, barrier
 
     def ask(self, question: Any) -> None:
-        """Put a question to the process, a new one where there is none."""
+        """Send a question, to a new process if there is none."""
         if self._process is None or not self._process.is_alive():
             self._begin()
         self.question = question
-        # One that has just ended is found out when it is to answer.
+        # `answer` notices a process that has just ended.
         with suppress(OSError):
             self.connection.send(question)
 
     def answer(self) -> tuple[str, Any]:
-        """Its answer; ("ended", why) where the process has ended instead."""
+        """Kind and value of the answer; ("ended", reason) if the process has ended instead."""
         self.question = None
         try:
             return self.connection.recv()
         except (EOFError, OSError):
             self._process.join()
-            return "ended", _ending(self._process.exitcode)
+            return "ended", _reason(self._process.exitcode)
 
-    def end(self, at_once: bool = False) -> None:
-        """End the process: at once, or when it has finished what it is at."""
+    def end(self, at_once: bool) -> None:
+        """End the process: at once, or after the job in progress."""
         if self._process is None:
             return
         self.connection.close()
@@ -206,39 +227,83 @@ class _Worker:
         self._process = None
 
     def _begin(self) -> None:
-        self.connection, theirs = self._context.Pipe()
-        arguments = theirs, self._path, self.device, self._barrier
+        self.connection, other_end = self._context.Pipe()
+        arguments = other_end, self._path, self.device, self._barrier
         self._process = self._context.Process(target=serve, args=arguments)
-        with _environment():
+        before = dict(os.environ)
+        os.environ.update(ENVIRONMENT)
+        try:
             self._process.start()
-        # Theirs alone is open from now on, so that its end is seen here.
-        theirs.close()
+        finally:
+            for name in ENVIRONMENT:
+                del os.environ[name]
+            os.environ.update(before)
+        # The process alone holds this end, so that its exit closes the pipe.
+        other_end.close()
 
 
 def _answering(workers: list[_Worker], seconds: float | None) -> list[_Worker]:
-    """Those with an answer, or whose process has ended, within some time."""
-    answers = ready([worker.connection for worker in workers], seconds)
+    """Workers with an answer, or whose process has ended, after at most `seconds`."""
+    answers = wait_for_any([worker.connection for worker in workers], seconds)
     return [worker for worker in workers if worker.connection in answers]
 
 
-def _ending(status: int) -> str:
+def _reason(status: int) -> str:
     if status >= 0:
         return f"the worker's process ended with status {status}"
     name = signal.Signals(-status).name
-    memory = ", as the system does where memory runs out" if name == "SIGKILL" else ""
-    return f"the worker's process was ended by {name}{memory}"
+    cause = ", as when memory runs out" if name == "SIGKILL" else ""
+    return f"the worker's process was ended by {name}{cause}"
 
 
-@contextmanager
-def _environment() -> Iterator[None]:
-    """Variables of workers, which are read when a process starts."""
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+def serve(connection: Connection, path: Path | None, device: str, barrier: Any) -> None:
+    """Answer the questions of a pool in a process of its own, until the pool closes the connection.
+
+    A question is a Job, or the arguments of `calibrate` after the device. The answer is ("done",
+    value), ("refused", sentence) or ("failed", reason).
+    """
+    follow_parent()
+    place = torch.device(device)
+    trainer: RunTrainer | None = None
+    with suppress(EOFError):
+        while True:
+            question = connection.recv()
+            try:
+                prepare_process(place)
+                if isinstance(question, Job):
+                    assert path is not None
+                    trainer = trainer or RunTrainer(open_dataset(path), place)
+                    answer: Any = trainer.train(
+                        question.spec, question.rank_filters, question.race, question.checkpoint
+                    )
+                else:
+                    barrier.wait()
+                    answer = calibrate(place, *question)
+            except HpstudyError as error:
+                connection.send(("refused", str(error)))
+            except Exception as error:  # libraries and devices raise many kinds
+                connection.send(("failed", one_line(error)))
             else:
-                os.environ[name] = value
+                connection.send(("done", answer))
+
+
+def save_dataset(data: Dataset, path: Path) -> None:
+    """Write images so that all workers map the same pages; of images in a file, only its path."""
+    content = {key: getattr(data, key) for key in ("classes", "image_size", "mean", "std")}
+    for name in ("train", "test"):
+        images, labels = getattr(data, name).images, getattr(data, name).labels
+        if isinstance(images, Stored):
+            images = {**vars(images), "path": str(images.path), "rows": torch.tensor(images.rows)}
+        content[name] = {"images": images, "labels": labels}
+    torch.save(content, path)
+
+
+def open_dataset(path: Path) -> Dataset:
+    """Data set that `save_dataset` has written, mapped to memory."""
+    content = torch.load(path, mmap=True, weights_only=True)
+    for name in ("train", "test"):
+        images, labels = content[name]["images"], content[name]["labels"]
+        if isinstance(images, dict):
+            images = Stored(Path(images["path"]), images["size"], images["rows"].numpy())
+        content[name] = Split(images, labels)
+    return Dataset(**content)

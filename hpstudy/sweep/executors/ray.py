@@ -1,60 +1,154 @@
-"""Runs on a Ray cluster: each is a task, and what it comes to returns to the one who sweeps."""
+"""Runs on a Ray cluster: each run is a task whose outcome returns to the process of the sweep."""
 
+import logging
 import math
 import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from hpstudy.config.runspec import RunSpec
-from hpstudy.errors import HpstudyError, count, one_line
+from hpstudy.errors import HpstudyError, count, one_line, shown
 from hpstudy.sweep.executors.base import Ended, Failure, Job
-from hpstudy.sweep.executors.connect import check_address, connected, load_ray
-from hpstudy.sweep.executors.node import check, measure, packed, train, versions
+from hpstudy.sweep.executors.ray_task import MARK, Requirements, check_node, measure, train
 from hpstudy.training.datasets import Dataset
-from hpstudy.training.image_cache import Stored
+from hpstudy.training.device import cores
+from hpstudy.training.run import ENVIRONMENT
 
-# Seconds: between two looks at the cluster; that its head may be silent (Ray ends the process
-# after 60); that it may be without nodes, as after a preemption.
-_LOOK, _HEAD, _NODES_GONE = 3.0, 20.0, 600.0
+# Read when Ray is imported, and when it starts processes.
+_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray's own lines about nodes and processes stay out of the output, which may be JSON.
+    "RAY_DEDUP_LOGS_ALLOW_REGEX": f"^{MARK}",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "RAY_COLOR_PREFIX": "0",
+    # Ray would print a stack where SIGTERM ends a sweep.
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
+    # All processes of a node share one copy of the images.
+    "RAY_ENABLE_ZERO_COPY_TORCH_TENSORS": "1",
+}
+# Ray's variable for other systems: the cluster listens on the loopback interface alone.
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_TASKS = {**ENVIRONMENT, "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
+# Seconds: between two looks at the cluster; without an answer of its head (Ray ends the process
+# after 60); without nodes, as after a preemption; for an answer to a new connection.
+_LOOK, _HEAD_SILENT, _NODES_GONE, _ANSWER = 3.0, 20.0, 600.0, 5.0
 # Tasks that calibrate at once: enough for a mean, however large the cluster.
 _CALIBRATIONS = 8
-_GO_ON = "finished runs are recorded, and the same command goes on from there"
+_CONTINUE = "finished runs are recorded, and the same command continues from there"
 
 
 @contextmanager
 def open_cluster(
     data: Dataset | None, workers: int | None = None, address: str | None = None
 ) -> Iterator["Cluster"]:
-    """A Ray cluster that trains runs, which are cancelled with the block.
+    """A Ray cluster that trains runs until the block ends.
 
     Parameters
     ----------
     data : Dataset or None
-        To train on; without, it can calibrate only.
+        Images to train on; without them the cluster only calibrates.
     workers : int, optional
-        Runs trained at once at most; by default one per GPU, or one per core where there is none.
+        Most runs trained at once; by default one per GPU, or one per core where there is none.
     address : str, optional
-        HOST:PORT of a cluster, one of whose nodes is this machine; by default what the variable
-        RAY_ADDRESS says and, without that, a new cluster of this machine alone.
+        HOST:PORT of a cluster that this machine belongs to; by default RAY_ADDRESS and, without
+        that, a new cluster of this machine alone.
 
     Raises
     ------
     HpstudyError
-        If there is no such cluster, ray is not installed, or a node has another version of
-        hpstudy or torch or cannot read what the images are in.
+        If no cluster answers there, ray is not installed, or a node has another version of hpstudy
+        or torch or cannot read the images.
     """
-    if address is None:
-        address = os.environ.get("RAY_ADDRESS") or None
+    address = address or os.environ.get("RAY_ADDRESS") or None
     host = "127.0.0.1" if address is None else check_address(address)
     ray = load_ray(loopback=host in ("127.0.0.1", "localhost", "::1"))
-    splits = (data.train, data.test) if data else ()
-    paths = tuple({split.images.path for split in splits if isinstance(split.images, Stored)})
-    with connected(ray, address):
-        yield Cluster(ray, data, workers, paths)
+    with _connected(ray, address):
+        yield Cluster.open(ray, data, workers)
+
+
+def load_ray(loopback: bool) -> ModuleType:
+    """The package ray, set up to print nothing and to send no statistics.
+
+    Parameters
+    ----------
+    loopback : bool
+        Whether the cluster is limited to this machine.
+
+    Raises
+    ------
+    HpstudyError
+        If ray is not installed.
+    """
+    for name, value in (_RAY | (_LOOPBACK if loopback else {})).items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise HpstudyError("the executor ray needs the extra: pip install 'hpstudy[ray]'") from None
+    return ray
+
+
+def check_address(address: str) -> str:
+    """Host of the address of a Ray cluster; checked first, since Ray tries for minutes.
+
+    Raises
+    ------
+    HpstudyError
+        If it is not HOST:PORT, or no cluster answers there.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if not host or ":/" in address or not port.isdecimal() or int(port) > 65535:
+        raise HpstudyError(
+            "the address of a Ray cluster is HOST:PORT, as `ray start --head` prints it, not "
+            f"{shown(address)}"
+        )
+    try:
+        socket.create_connection((host, int(port)), _ANSWER).close()
+    except OSError as error:
+        raise HpstudyError(
+            f"no Ray cluster answers at {address} ({error.strerror or error})"
+        ) from None
+    load_ray(loopback=False)
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=6 * _ANSWER)
+    except subprocess.SubprocessError:
+        raise HpstudyError(f"the server at {address} is not a Ray cluster") from None
+    return host
+
+
+@contextmanager
+def _connected(ray: ModuleType, address: str | None) -> Iterator[None]:
+    """Join the cluster at an address, or start one on this machine, for the block."""
+    options: dict[str, Any] = {"address": address}
+    if address is None:
+        # Other users reach the loopback interface too. Ray writes a token to the home folder
+        # unless there is one.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        options = {"address": "local", "num_cpus": cores(), "include_dashboard": False}
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(**options, runtime_env={"env_vars": _TASKS}, logging_level=logging.CRITICAL)
+    except (Exception, SystemExit) as error:  # Ray raises many kinds
+        what = f"join the cluster at {address}" if address else "start on this machine"
+        raise HpstudyError(f"Ray cannot {what} ({one_line(error)})") from None
+    finally:
+        # Ray's handler would end the process without a record.
+        signal.signal(signal.SIGTERM, before)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 class Cluster:
@@ -63,48 +157,62 @@ class Cluster:
     Parameters
     ----------
     ray : module
-        Connected.
-    data : Dataset or None
+        Connected to the cluster.
+    head : str
+        HOST:PORT of the cluster's head.
     workers : int or None
-    paths : tuple of Path
-        Files that the images are in, if they are.
+        Most runs trained at once.
     """
 
-    def __init__(
-        self, ray: ModuleType, data: Dataset | None, workers: int | None, paths: tuple[Path, ...]
-    ):
-        self._ray, self._most = ray, workers or math.inf
-        self._check = tuple(versions().items()), paths
-        self._head = ray.get_runtime_context().gcs_address
+    def __init__(self, ray: ModuleType, head: str, workers: int | None):
+        self._ray, self._head, self._asked = ray, head, workers
+        self._nodes: dict[str, dict[str, float]] = {}
+        self._kind, self._per_gpu = "CPU", 1
+        self._data: list[Any] = []
+        self._requirements = Requirements.of(None)
         self._running: dict[Any, Job] = {}
-        self._refusal = ""
-        self._heard = self._manned = self._looked = time.monotonic()
-        self._nodes = self._living()
-        self._kind = "GPU" if any(node.get("GPU") for node in self._nodes.values()) else "CPU"
-        if not self._total():
-            raise HpstudyError(f"the Ray cluster at {self._head} has no node with a core or a GPU")
-        # As many on each GPU as it takes.
-        self._per_gpu = math.ceil(workers / self._total()) if workers else 1
-        self.device = self._check_nodes()
-        self._held = None if data is None else [ray.put(packed(data))]
+        self._end = ""
+        self._looked = self._answered = self._staffed = time.monotonic()
+        self.device = ""
+
+    @classmethod
+    def open(cls, ray: ModuleType, data: Dataset | None, workers: int | None) -> "Cluster":
+        """Check the nodes and give them the images."""
+        cluster = cls(ray, ray.get_runtime_context().gcs_address, workers)
+        cluster._requirements = Requirements.of(data)
+        cluster._nodes = cluster._living()
+        if any(node.get("GPU") for node in cluster._nodes.values()):
+            cluster._kind = "GPU"
+        if not cluster._total():
+            raise HpstudyError(f"no node of the Ray cluster at {cluster._head} has a core or a GPU")
+        cluster._per_gpu = math.ceil(workers / cluster._total()) if workers else 1
+        cluster.device = cluster._check_nodes()
+        if data is not None:
+            with warnings.catch_warnings():
+                # Nothing writes to the images that processes share.
+                warnings.simplefilter("ignore")
+                # Ray does not resolve a reference that stands in a list.
+                cluster._data = [ray.put(data)]
+        return cluster
 
     @property
     def workers(self) -> int:
-        """Runs that it trains at once, as its nodes come and go; one where none is left."""
-        self._look()
+        """Runs trained at once on the nodes of the last look; one where there is no node."""
         fit = self._total() * (self._per_gpu if self._kind == "GPU" else 1)
-        return int(max(1, min(self._most, fit)))
+        return int(max(1, min(self._asked or math.inf, fit)))
 
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
-        """As `hpstudy.sweep.executors.base.Executor.calibrate`, on some of its cores or GPUs."""
+        """See `hpstudy.sweep.executors.base.Executor.calibrate`; on some cores or GPUs."""
         task = self._task(measure)
-        most = min(self.workers, _CALIBRATIONS)
-        waiting = [task.remote(spec, classes, images, seconds) for _ in range(most)]
+        tasks = min(self.workers, _CALIBRATIONS)
+        waiting = [task.remote(spec, classes, images, seconds) for _ in range(tasks)]
         measured = []
         while waiting:
-            self._check_head()
+            self._look()
+            if self._end:
+                raise HpstudyError(self._end)
             done, waiting = self._ray.wait(waiting, timeout=1.0)
             try:
                 measured += self._ray.get(done)
@@ -113,106 +221,95 @@ class Cluster:
                     raise error.cause from None
                 raise RuntimeError(one_line(error.cause)) from None
             except self._ray.exceptions.RayError as error:
-                raise HpstudyError(
-                    f"{self._reason(error)} while {spec.model} was calibrated"
-                ) from None
+                reason = self._reason(error)
+                raise HpstudyError(f"{reason} while {spec.model} was calibrated") from None
         return measured
 
     def start(self, job: Job) -> bool:
-        """Submit a job; a second attempt waits for a whole node, or a whole GPU."""
+        """Submit a job; a retry takes a whole node, or a whole GPU."""
         if len(self._running) >= self.workers:
             return False
         if job.checkpoint:
             job = job._replace(checkpoint=job.checkpoint.resolve())
-        task = self._task(train, whole=job.again)
-        self._running[task.remote(job, self._held, *self._check)] = job
+        task = self._task(train, whole=job.retry)
+        self._running[task.remote(job, self._data, self._requirements)] = job
         return True
 
     def wait(self, seconds: float) -> list[Ended]:
-        """Jobs that have ended since the last call (see `hpstudy.sweep.executors.base.Executor.wait`)."""
-        if not self._running or self._refusal:
-            time.sleep(0 if self._refusal else seconds)
-        else:
+        """See `hpstudy.sweep.executors.base.Executor.wait`."""
+        if self._running and not self._end:
             self._ray.wait(list(self._running), timeout=seconds)
+        elif not self._end:
+            time.sleep(seconds)
         ended = []
-        if self._running:
-            references = list(self._running)
+        if references := list(self._running):
             done, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
-            ended = [one for reference in done if (one := self._ended(reference))]
-        # What others have finished is told first.
-        if not ended:
-            if self._refusal:
-                raise HpstudyError(self._refusal)
-            self._look()
-            self._check_head()
-            self._check_manned()
+            ended = [result for reference in done if (result := self._result(reference))]
+        self._look()
+        # Outcomes of other jobs are recorded before an error ends the sweep.
+        if not ended and self._end:
+            raise HpstudyError(self._end)
         return ended
 
-    def _ended(self, reference: Any) -> Ended | None:
+    def _result(self, reference: Any) -> Ended | None:
         job, exceptions = self._running.pop(reference), self._ray.exceptions
         try:
-            return Ended(job, outcome=self._ray.get(reference))
+            return job, self._ray.get(reference)
         except exceptions.RayTaskError as error:
             if isinstance(error.cause, HpstudyError):
-                self._refusal = str(error.cause)
+                self._end = str(error.cause)
                 return None
-            return Ended(job, failure=Failure(one_line(error.cause)))
+            return job, Failure(one_line(error.cause))
         except exceptions.RayError as error:
             lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)
-            return Ended(job, failure=Failure(self._reason(error), lost))
+            return job, Failure(self._reason(error), lost)
 
     def _reason(self, error: Exception) -> str:
         exceptions = self._ray.exceptions
-        for kind, words in (
-            (exceptions.NodeDiedError, "its node has gone away"),
-            (exceptions.OutOfMemoryError, "Ray ended its process, as the node's memory ran out"),
-            (exceptions.WorkerCrashedError, "its process on the cluster has ended"),
+        for kind, reason in (
+            (exceptions.NodeDiedError, "its node went away"),
+            (exceptions.OutOfMemoryError, "Ray ended its process because memory ran out"),
+            (exceptions.WorkerCrashedError, "its process on the cluster ended"),
         ):
             if isinstance(error, kind):
-                return words
+                return reason
         return one_line(error).rstrip(".")
 
     def _task(self, function: Any, whole: bool = False) -> Any:
-        """A function as a task that takes its share of a node; Ray is not to repeat it."""
+        """A function as a task that takes its share of a node and is not repeated by Ray."""
         if self._kind == "CPU":
-            least = min(
-                (node["CPU"] for node in self._nodes.values() if node.get("CPU")), default=1
-            )
-            share = {"num_cpus": least if whole else 1}
+            sizes = [node["CPU"] for node in self._nodes.values() if node.get("CPU")]
+            share = {"num_cpus": min(sizes, default=1) if whole else 1}
         else:
             # Ray counts in ten thousandths.
             part = math.floor(1e4 / self._per_gpu) / 1e4
             share = {"num_cpus": 0, "num_gpus": 1 if whole else part}
-        # By default a process that has used a GPU is ended after each task, with all it has
-        # compiled.
+        # max_calls=0 keeps a process, and what it has compiled, after a task on a GPU.
         return self._ray.remote(max_retries=0, max_calls=0, **share)(function)
 
     def _check_nodes(self) -> str:
-        """What the nodes train on, in words; none may differ from this process."""
+        """Devices of the nodes in words; refuses a node that differs from this process."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        task = self._ray.remote(num_cpus=0)(check)
-        asked = {}
-        for node in self._nodes:
-            here = NodeAffinitySchedulingStrategy(node, soft=False)
-            asked[node] = task.options(scheduling_strategy=here).remote(*self._check)
-        words = set()
-        for node, reference in asked.items():
+        task = self._ray.remote(num_cpus=0)(check_node)
+        names = set()
+        for node in list(self._nodes):
+            place = NodeAffinitySchedulingStrategy(node, soft=False)
+            reference = task.options(scheduling_strategy=place).remote(self._requirements)
             try:
-                words.add(self._ray.get(reference))
+                names.add(self._ray.get(reference))
             except self._ray.exceptions.RayTaskError as error:
                 if isinstance(error.cause, HpstudyError):
                     raise error.cause from None
-                raise HpstudyError(
-                    f"a node of the cluster cannot train ({one_line(error.cause)})"
-                ) from None
+                reason = one_line(error.cause)
+                raise HpstudyError(f"a node of the cluster cannot train ({reason})") from None
             except self._ray.exceptions.RayError:
-                # It has just gone away.
+                # The node has just gone away.
                 del self._nodes[node]
-        return f"{', '.join(sorted(words))} of {count(len(self._nodes), 'Ray node')}"
+        return f"{', '.join(sorted(names))} of {count(len(self._nodes), 'Ray node')}"
 
     def _living(self) -> dict[str, dict[str, float]]:
-        """Resources of each node that has any to train on."""
+        """Resources of each living node that has a core or a GPU."""
         return {
             node["NodeID"]: node["Resources"]
             for node in self._ray.nodes()
@@ -223,30 +320,24 @@ class Cluster:
         return sum(node.get(self._kind, 0) for node in self._nodes.values())
 
     def _look(self) -> None:
-        """Look what the cluster consists of, every few seconds, if its head answers."""
+        """Every few seconds, note the living nodes, and whether the sweep has to end."""
         now = time.monotonic()
         if now < self._looked + _LOOK:
             return
         self._looked = now
+        host, _, port = self._head.rpartition(":")
         try:
-            check_address(self._head)
-        except HpstudyError:
-            # Asked now, Ray would not answer for a minute.
+            # Without a head Ray would block for a minute.
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+        except OSError:
+            if now - self._answered > _HEAD_SILENT:
+                self._end = f"the head of the Ray cluster at {self._head} is silent; {_CONTINUE}"
             return
-        self._nodes, self._heard = self._living(), now
+        self._answered, self._nodes = now, self._living()
         if self._total():
-            self._manned = now
-
-    def _check_head(self) -> None:
-        self._look()
-        if self._looked - self._heard > _HEAD:
-            raise HpstudyError(
-                f"the head of the Ray cluster at {self._head} does not answer any more; {_GO_ON}"
-            )
-
-    def _check_manned(self) -> None:
-        if self._looked - self._manned > _NODES_GONE:
-            raise HpstudyError(
-                f"the Ray cluster at {self._head} has had no node to train on for "
-                f"{_NODES_GONE:.0f} s; {_GO_ON}"
+            self._staffed = now
+        elif now - self._staffed > _NODES_GONE:
+            self._end = (
+                f"the Ray cluster at {self._head} has had no node for {_NODES_GONE:.0f} s; "
+                f"{_CONTINUE}"
             )
