@@ -10,6 +10,8 @@ import pandas as pd
 
 from hpstudy.plots.labels import axis_title, setting_text
 
+Look = dict[str, Any]
+"""Properties of a part of a Plotly figure."""
 # Share of its length that an axis of levels leaves free at both ends.
 MARGIN = 0.06
 
@@ -36,18 +38,10 @@ def log_ticks(low: float, high: float, most: int = 8) -> list[float]:
 
 @dataclass(frozen=True)
 class Axis:
-    """Logarithmic axis of one hyperparameter, with a column beside it for the value 0.
+    """Logarithmic axis of one hyperparameter.
 
-    Attributes
-    ----------
-    name : str
-        Hyperparameter.
-    ends : tuple of float
-        Positive ends of the axis, its column included.
-    zero : float
-        Where settings with the value 0 are drawn; NaN without any.
-    gap : float
-        Where a line separates the column; NaN without one.
+    `zero` is where settings with the value 0 are drawn, in a column that a line at `gap` separates;
+    both are NaN without any.
     """
 
     name: str
@@ -61,20 +55,19 @@ class Axis:
         return np.where(values == 0, self.zero, values)
 
     def ticks(self, most: int) -> tuple[list[float], list[str]]:
-        """Places and labels of ticks, at most `most` and one for 0."""
-        if math.isnan(self.zero):
-            values = log_ticks(*self.ends, most)
-            return values, [setting_text(value) for value in values]
-        values = log_ticks(self.gap, self.ends[1], most)
-        return [self.zero, *values], ["0", *(setting_text(value) for value in values)]
+        """Places and labels of ticks, at most `most` besides that of 0."""
+        zeros = [] if math.isnan(self.zero) else [self.zero]
+        values = log_ticks(self.gap if zeros else self.ends[0], self.ends[1], most)
+        labels = ["0" for _ in zeros] + [setting_text(value) for value in values]
+        return zeros + values, labels
 
-    def style(self, most: int) -> dict:
-        """Plotly's properties of the axis."""
+    def style(self, most: int) -> Look:
+        """Properties of the axis."""
         places, labels = self.ticks(most)
-        low, high = self.ends
+        ends = [math.log10(end) for end in self.ends]
         return {
             "type": "log",
-            "range": [math.log10(low), math.log10(high)],
+            "range": ends,
             "tickvals": places,
             "ticktext": labels,
             "tickangle": 0,
@@ -82,10 +75,7 @@ class Axis:
 
 
 def axis_of(values: pd.Series) -> Axis:
-    """Axis from half a grid step below the least to half a step above the greatest value.
-
-    `values` bears the hyperparameter's name; they are 0 or positive.
-    """
+    """Axis from half a grid step below the least to half a step above the greatest value."""
     name, numbers = str(values.name), values.to_numpy(float)
     logs = np.unique(np.log10(numbers[numbers > 0]))
     if len(logs) == 0:
@@ -104,17 +94,8 @@ def axis_of(values: pd.Series) -> Axis:
 class Plane:
     """Where settings over the same axes are drawn.
 
-    The first of two axes goes up, the second across. A single axis goes across, and a level up.
-
-    Attributes
-    ----------
-    across : Axis
-    up : Axis or None
-        None for a level.
-    title : str
-        Title of the axis that goes up.
-    ends : tuple of float
-        Ends of the axis of levels, the worse one first; NaN where `up` is a hyperparameter.
+    The first of two axes goes up, the second across. A single axis goes across; `up` is then None,
+    and a level goes up between `ends`, the worse one first, under `title`.
     """
 
     across: Axis
@@ -127,28 +108,28 @@ class Plane:
         return self.across.places(points[self.across.name])
 
     def y(self, points: pd.DataFrame, level: str = "value") -> np.ndarray:
-        """Places up of such points; over one axis those of the levels in the column `level`."""
-        return (
-            self.clipped(points[level]) if self.up is None else self.up.places(points[self.up.name])
-        )
+        """Places up of such points; over one axis those of the levels in a column."""
+        if self.up is None:
+            return self.clipped(points[level].to_numpy(float))
+        return self.up.places(points[self.up.name])
 
-    def clipped(self, levels: Any) -> np.ndarray:
+    def clipped(self, levels: np.ndarray) -> np.ndarray:
         """Levels within the ends; one that is worse, or NaN, lies at the worse end."""
-        values = np.asarray(levels, dtype=float)
-        return np.clip(np.where(np.isnan(values), self.ends[0], values), *sorted(self.ends))
+        low, high = sorted(self.ends)
+        return np.where(np.isnan(levels), self.ends[0], np.clip(levels, low, high))
 
-    def symbols(self, points: pd.DataFrame, level: str = "value") -> dict:
-        """Marker property: over one axis a triangle for a level beyond the worse end."""
+    def symbols(self, points: pd.DataFrame, level: str = "value") -> Look:
+        """Property of a marker: over one axis a triangle for a level beyond the worse end."""
         if self.up is not None:
             return {}
-        less_is_worse = self.ends[0] <= self.ends[1]
-        values = points[level].to_numpy(float)
-        beyond = values < self.ends[0] if less_is_worse else values > self.ends[0]
-        arrow = "triangle-down" if less_is_worse else "triangle-up"
+        more_is_better = self.ends[0] <= self.ends[1]
+        levels = points[level].to_numpy(float)
+        beyond = levels < self.ends[0] if more_is_better else levels > self.ends[0]
+        arrow = "triangle-down" if more_is_better else "triangle-up"
         return {"symbol": np.where(beyond, arrow, "circle").tolist()}
 
-    def up_style(self) -> dict:
-        """Plotly's properties of the axis that goes up."""
+    def up_style(self) -> Look:
+        """Properties of the axis that goes up."""
         if self.up is not None:
             return self.up.style(8)
         low, high = sorted(self.ends)

@@ -5,16 +5,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpstudy.plots._axes import Plane
+from hpstudy.plots._axes import Look, Plane
 from hpstudy.plots.labels import axis_title
 
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 # One grey that is legible on white and on black; the book's script replaces it by the theme's ink.
 INK = "#7f7f7f"
-# Pixels of a panel without its axes, and between panels for axes and titles.
-PANEL_WIDTH = 160
-COLUMN_GAP = 58
-ROW_GAP = 88
+# Pixels between panels for axes and titles, and beside all of them.
+COLUMN_GAP, ROW_GAP = 58, 88
 LEFT, RIGHT = 58, 8
 AXIS = {
     "tickfont": {"size": 10.5},
@@ -29,6 +27,7 @@ AXIS = {
     "gridcolor": "rgba(127,127,127,0.25)",
     "zeroline": False,
 }
+# Above all panels.
 LEGEND = {
     "orientation": "h",
     "yref": "container",
@@ -39,36 +38,29 @@ LEGEND = {
     "font": {"size": 11},
     "itemsizing": "trace",
 }
-"""Legend above all panels."""
+# Below all panels.
+COLOUR_BAR = {
+    "orientation": "h",
+    "yref": "container",
+    "y": 0.0,
+    "ypad": 2,
+    "yanchor": "bottom",
+    "x": 0.5,
+    "len": 0.7,
+    "thickness": 12,
+    "outlinewidth": 0,
+    "tickfont": {"size": 10.5},
+}
 
 
 def panel_figure(
-    titles: list[str],
-    height: int,
-    top: int,
-    bottom: int,
-    columns: int = 3,
-    panel_width: int = PANEL_WIDTH,
+    titles: list[str], height: int, top: int, bottom: int, columns: int = 3, width: int = 160
 ) -> go.Figure:
     """Empty figure of equal panels, filled row by row.
 
-    Parameters
-    ----------
-    titles : list of str
-        One a panel.
-    height : int
-        Height of one panel without its axes, in pixels.
-    top, bottom : int
-        Pixels above and below all panels, for the legend and for colour bars.
-    columns : int, default 3
-        Most panels side by side.
-    panel_width : int, default 160
-        Least width of a panel without its axes, in pixels.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        The book's script reads `layout.meta`, and stacks the panels where a page is narrow.
+    `height` and the least `width` are those of one panel without its axes, `top` and `bottom` the
+    margins of all, in pixels. The book's script reads `layout.meta`, and stacks the panels where a
+    page is narrow.
     """
     columns = min(columns, len(titles))
     rows = math.ceil(len(titles) / columns)
@@ -83,7 +75,7 @@ def panel_figure(
                 "rows": rows,
                 "columns": columns,
                 "pattern": "independent",
-                "xgap": round(COLUMN_GAP / (PANEL_WIDTH + COLUMN_GAP), 3),
+                "xgap": 0.266,
                 "ygap": round(ROW_GAP / (height + ROW_GAP), 3),
             },
             "height": rows * height + (rows - 1) * ROW_GAP + top + bottom,
@@ -94,7 +86,7 @@ def panel_figure(
             "meta": {
                 "panels": len(titles),
                 "columns": columns,
-                "panelWidth": panel_width,
+                "panelWidth": width,
                 "panelHeight": height,
                 "rowGap": ROW_GAP,
                 "margin": margin,
@@ -102,7 +94,7 @@ def panel_figure(
         }
     )
     for number, title in enumerate(titles, start=1):
-        _write(figure, axis_suffix(number), title, x=0.5, y=1, yanchor="bottom", yshift=3, size=12)
+        _write(figure, axis_suffix(number), title, 12, x=0.5, y=1, yanchor="bottom", yshift=3)
     return figure
 
 
@@ -118,86 +110,30 @@ def axis_suffix(number: int) -> str:
 
 def _write(figure: go.Figure, suffix: str, text: str, size: int, **place: Any) -> None:
     """Annotation that moves with a panel when panels are stacked; Plotly's own titles do not."""
-    figure.add_annotation(
-        text=text,
-        xref=f"x{suffix} domain",
-        yref=f"y{suffix} domain",
-        showarrow=False,
-        font={"size": size},
-        **place,
-    )
+    place |= {"xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "showarrow": False}
+    figure.add_annotation(text=text, font={"size": size}, **place)
 
 
 def set_axes(
     figure: go.Figure,
     number: int,
-    across: dict,
-    up: dict,
+    across: Look,
+    up: Look,
     titles: tuple[str, str] = ("", ""),
     linked: str = "xy",
 ) -> str:
-    """Style and title both axes of one panel; a zoom in it is a zoom in all linked panels.
+    """Style and title both axes of one panel; the suffix of their names.
 
-    Parameters
-    ----------
-    number : int
-        Number of the panel, from 1.
-    across, up : dict
-        Plotly's properties of the axes.
-    titles : tuple of str, optional
-        Titles of the axis across and of the one up.
-    linked : str, default "xy"
-        Axes that follow the first panel's.
-
-    Returns
-    -------
-    str
-        Suffix of the axes' names.
+    A zoom in it is a zoom in all panels along the axes `linked`.
     """
     suffix = axis_suffix(number)
-    _write(figure, suffix, titles[0], x=0.5, y=0, yanchor="top", yshift=-20, size=11)
-    _write(
-        figure, suffix, titles[1], x=0, y=0.5, xanchor="right", xshift=-38, textangle=-90, size=11
-    )
+    _write(figure, suffix, titles[0], 11, x=0.5, y=0, yanchor="top", yshift=-20)
+    beside = {"x": 0, "y": 0.5, "xanchor": "right", "xshift": -38, "textangle": -90}
+    _write(figure, suffix, titles[1], 11, **beside)
     for letter, style in (("x", across), ("y", up)):
         link = {"matches": letter} if number > 1 and letter in linked else {}
         figure.update_layout({f"{letter}axis{suffix}": {**AXIS, **style, **link}})
     return suffix
-
-
-def colour_axis(
-    scale: str,
-    low: float,
-    high: float,
-    title: str,
-    shown: bool = True,
-    reverse: bool = False,
-    x: float = 0.5,
-    length: float = 0.7,
-    **bar: Any,
-) -> dict:
-    """Colour axis with a bar below all panels, centred at share `x` of their width."""
-    return {
-        "colorscale": scale,
-        "cmin": low,
-        "cmax": high,
-        "showscale": shown,
-        "reversescale": reverse,
-        "colorbar": {
-            "orientation": "h",
-            "yref": "container",
-            "y": 0.0,
-            "ypad": 2,
-            "yanchor": "bottom",
-            "x": x,
-            "len": length,
-            "thickness": 12,
-            "outlinewidth": 0,
-            "tickfont": {"size": 10.5},
-            "title": {"text": title, "side": "bottom", "font": {"size": 11}},
-            **bar,
-        },
-    }
 
 
 def set_plane(
@@ -214,3 +150,21 @@ def set_plane(
                 line={"width": 1, "color": INK, "dash": "dot"},
             )
     return suffix
+
+
+def colour_axis(
+    scale: str, low: float, high: float, title: str, shown: bool, reverse: bool = False, **bar: Any
+) -> Look:
+    """Colour axis; `bar` are further properties of its bar."""
+    return {
+        "colorscale": scale,
+        "cmin": low,
+        "cmax": high,
+        "showscale": shown,
+        "reversescale": reverse,
+        "colorbar": {
+            **COLOUR_BAR,
+            "title": {"text": title, "side": "bottom", "font": {"size": 11}},
+            **bar,
+        },
+    }

@@ -10,52 +10,43 @@ import plotly.graph_objects as go
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.shift import Difference, difference
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._axes import Plane, plane_of
+from hpstudy.plots._axes import Look, Plane, plane_of
 from hpstudy.plots._layout import colour_axis, panel_figure, panel_title, set_plane
+from hpstudy.plots._surface import Outline, Surface, colour_range, interpolated, outline
 from hpstudy.plots._traces import (
     DASHES,
     POINT,
-    Outline,
-    Surface,
-    interpolated,
     landscape_traces,
     outline_traces,
     scatter,
     star,
 )
-from hpstudy.plots.labels import (
-    Metric,
-    axis_title,
-    metric_of,
-    setting_text,
-    short_title,
-    variant_title,
-)
-from hpstudy.plots.landscape import colour_range, outline
+from hpstudy.plots.labels import Metric, axis_title, metric_of, setting_text, variant_title
 
 # ColorBrewer's orange to purple, for the colour-blind: orange where the first network is ahead.
 COLOURS = "PuOr"
 # The scale is as strong as that of the better half of all settings in a landscape.
 TOP = 0.5
-STARS = ("star", "star-diamond")
+MARKS = star("star", 13), star("star-diamond", 13)
+DARK_POINT = {**POINT, "line": {"width": 1, "color": "rgba(0,0,0,0.55)"}}
 
 
 @dataclass(frozen=True, eq=False)
 class DifferencePanel:
-    """Difference of two landscapes, in the metric's own unit.
+    """Difference of two landscapes.
 
     Attributes
     ----------
     data : Difference
-        The measured settings that both networks have.
+        Measured settings that both networks have.
     metric : Metric
     points : DataFrame
         `data.points` with `dense`, `other` and `difference` in the metric's own unit.
     surface : Surface
         Differences between the settings.
-    outlines : tuple of two (up, across)
+    outlines : tuple of (up, across)
         Ellipse of each network's region of interest.
-    best_at : tuple of two DataFrame
+    best_at : tuple of DataFrame
         A row with the axes of each network's best setting; NaN without a value.
     """
 
@@ -63,8 +54,8 @@ class DifferencePanel:
     metric: Metric
     points: pd.DataFrame
     surface: Surface
-    outlines: tuple[Outline, Outline]
-    best_at: tuple[pd.DataFrame, pd.DataFrame]
+    outlines: tuple[Outline, ...]
+    best_at: tuple[pd.DataFrame, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,20 +79,18 @@ class DifferencesData:
 def difference_panel(
     dense: Landscape, other: Landscape, threshold: float, multiple: float = 2.0
 ) -> DifferencePanel:
-    """Difference of two landscapes over the same axes, with the ellipses of both.
-
-    `threshold` is of both regions of interest; an ellipse reaches `multiple` standard deviations.
-    """
+    """Difference of two landscapes over the same axes, with the ellipses of both regions."""
     data = difference(dense, other)
     points = data.points.copy()
     points[["dense", "other", "difference"]] *= dense.sign
+    both = dense, other
     return DifferencePanel(
         data=data,
         metric=metric_of(dense),
         points=points,
         surface=interpolated(points, dense.axes, "difference"),
-        outlines=(outline(dense, threshold, multiple), outline(other, threshold, multiple)),
-        best_at=(pd.DataFrame([dense.best_at]), pd.DataFrame([other.best_at])),
+        outlines=tuple(outline(landscape, threshold, multiple) for landscape in both),
+        best_at=tuple(pd.DataFrame([landscape.best_at]) for landscape in both),
     )
 
 
@@ -125,12 +114,12 @@ def differences_data(landscapes: dict[str, Landscape], threshold: float) -> Diff
     panels = tuple(panel for panel in panels if panel.data.n)
     if not panels:
         raise HpstudyError("no pruned network has a setting in common with the unpruned one.")
-    limit = difference_limit(landscapes, threshold)
-    plane = plane_of((one.points for one in landscapes.values()), dense.axes)
+    limit = difference_limit(landscapes, TOP, threshold)
+    plane = plane_of((landscape.points for landscape in landscapes.values()), dense.axes)
     return DifferencesData(panels, limit, difference_plane(plane, limit))
 
 
-def difference_limit(landscapes: dict[str, Landscape], threshold: float, top: float = TOP) -> float:
+def difference_limit(landscapes: dict[str, Landscape], top: float, threshold: float = 0.0) -> float:
     """End of the colour scale: a difference weighs as much as the same step in a landscape."""
     low, high = colour_range(landscapes, top, relative=True, roi=(threshold,))
     return high - low
@@ -141,31 +130,22 @@ def difference_plane(plane: Plane, limit: float) -> Plane:
     return plane if plane.up else replace(plane, title="difference", ends=(-limit, limit))
 
 
-def plot_differences(
-    landscapes: dict[str, Landscape], threshold: float, columns: int = 3
-) -> go.Figure:
+def plot_differences(landscapes: dict[str, Landscape], threshold: float) -> go.Figure:
     """Difference maps side by side, on one diverging colour scale.
+
+    Purple is where a setting is better for the pruned network than for the dense one, each against
+    its own best.
 
     Parameters
     ----------
     landscapes, threshold
         Parameters of `differences_data`.
-    columns : int, default 3
-        Most panels side by side.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        Purple where a setting is better for the pruned network than for the dense one, each
-        against its own best.
     """
     data = differences_data(landscapes, threshold)
     shape = "ellipses" if data.plane.up else "regions"
-    titles = [
-        panel_title(variant_title(panel.data.other), f"{shape}: unpruned solid, pruned dashed")
-        for panel in data.panels
-    ]
-    figure = panel_figure(titles, 200, top=46, bottom=104, columns=columns)
+    small = f"{shape}: unpruned solid, pruned dashed"
+    titles = [panel_title(variant_title(panel.data.other), small) for panel in data.panels]
+    figure = panel_figure(titles, 200, 46, 104)
     for number, panel in enumerate(data.panels, start=1):
         suffix = set_plane(figure, number, data.plane)
         figure.add_traces(difference_traces(panel, data.plane, data.limit, suffix))
@@ -176,55 +156,50 @@ def plot_differences(
 
 def difference_traces(
     panel: DifferencePanel, plane: Plane, limit: float, suffix: str, coloraxis: str = "coloraxis"
-) -> list[dict]:
+) -> list[Look]:
     """Traces of one panel: ground, points, two lines for each of two ellipses, two optima."""
     surface, outlines, best_at = panel.surface, panel.outlines, panel.best_at
     if plane.up is None:
-        # The levels of both networks are others than the differences: their marks lie at the end.
+        # Levels are not differences: marks of both networks lie at the end of the axis.
         heights = [plane.ends[0] * share for share in (0.86, 0.74)]
         surface = replace(surface, values=plane.clipped(surface.values))
-        outlines = tuple(
-            (np.full(len(across), height), across)
-            for (_, across), height in zip(outlines, heights, strict=True)
-        )
-        best_at = tuple(
-            best.assign(value=height) for best, height in zip(best_at, heights, strict=True)
-        )
+        places = list(zip(outlines, best_at, heights, strict=True))
+        outlines = tuple((np.full(len(x), height), x) for (_, x), _, height in places)
+        best_at = tuple(best.assign(value=height) for _, best, height in places)
     traces = landscape_traces(
         plane,
         suffix,
         surface,
         panel.points,
         "difference",
-        difference_texts(panel),
+        _texts(panel),
         {"start": -limit, "end": limit, "size": limit / 4},
         {"width": 0.7, "color": "rgba(0,0,0,0.2)"},
-        {**POINT, "line": {"width": 1, "color": "rgba(0,0,0,0.55)"}},
+        DARK_POINT,
         coloraxis,
     )
     for number, line in enumerate(outlines):
         traces += outline_traces(suffix, line, f"ellipse-{number}", DASHES[number])
     for number, best in enumerate(best_at):
-        mark = star(STARS[number], 13)
-        traces.append(scatter(plane, suffix, best, marker=mark, legendgroup=f"best-{number}"))
+        group = f"best-{number}"
+        traces.append(scatter(plane, suffix, best, marker=MARKS[number], legendgroup=group))
     return traces
 
 
-def difference_texts(panel: DifferencePanel) -> list[str]:
+def _texts(panel: DifferencePanel) -> list[str]:
     """Hover label of each setting, with all of its fields."""
     data, metric = panel.data, panel.metric
     unit = " points" if metric.percent else ""
-    return [
-        "<br>".join(
-            [
-                *(f"{axis_title(axis)} {setting_text(point[axis])}" for axis in data.axes),
-                f"{variant_title(data.other)}: {signed(point['other'], metric)} from its best",
-                f"{variant_title(data.dense)}: {signed(point['dense'], metric)} from its best",
-                f"difference {signed(point['difference'], metric)}{unit}",
-            ]
-        )
-        for point in panel.points.to_dict("records")
-    ]
+    texts = []
+    for point in panel.points.to_dict("records"):
+        lines = [f"{axis_title(axis)} {setting_text(point[axis])}" for axis in data.axes]
+        lines += [
+            f"{variant_title(data.other)}: {signed(point['other'], metric)} from its best",
+            f"{variant_title(data.dense)}: {signed(point['dense'], metric)} from its best",
+            f"difference {signed(point['difference'], metric)}{unit}",
+        ]
+        texts.append("<br>".join(lines))
+    return texts
 
 
 def signed(value: float, metric: Metric) -> str:
@@ -233,19 +208,8 @@ def signed(value: float, metric: Metric) -> str:
     return f"+{text}" if value > 0 and float(text) else text
 
 
-def difference_axis(limit: float, plane: Plane, metric: Metric, **bar: Any) -> dict:
-    """Colour axis from `-limit` to `limit`, white at 0.
-
-    Purple is where the other network is closer to its best, whichever sign that has.
-    """
+def difference_axis(limit: float, plane: Plane, metric: Metric, **bar: Any) -> Look:
+    """Colour axis from `-limit` to `limit`; purple is where the other network is ahead."""
     title = "difference, points" if metric.percent else f"difference, {metric.title}"
     shown, reverse = plane.up is not None, metric.sign < 0
-    look = {"shown": shown, "reverse": reverse, "nticks": 7, **bar}
-    return colour_axis(COLOURS, -limit, limit, title, **look)
-
-
-def difference_title(panel: DifferencePanel) -> str:
-    """Title of a panel: what is subtracted from what, and which ellipse is whose."""
-    dense, other = short_title(panel.data.dense), short_title(panel.data.other)
-    shape = "ellipses" if len(panel.data.axes) == 2 else "regions"
-    return panel_title(f"{other} − {dense}", f"{shape}: {dense} solid, {other} dashed")
+    return colour_axis(COLOURS, -limit, limit, title, shown, reverse, **{"nticks": 7, **bar})

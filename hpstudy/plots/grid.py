@@ -1,9 +1,9 @@
 """Figure 4.4 of the thesis: the settings that were trained, each with its level."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
@@ -16,41 +16,25 @@ from hpstudy.plots.labels import metric_of
 CELL, PRIOR_CELL = "#d9e4f0", "#86a9cf"
 
 
-@dataclass(frozen=True)
-class GridData:
-    """Settings of one landscape with the text of each.
+def grid_data(landscape: Landscape, prior: dict[str, float] | None = None) -> pd.DataFrame:
+    """Settings of a landscape with their texts.
 
-    Attributes
-    ----------
-    text : tuple of str
-        Level, "–" without one, with a cross where a run diverged.
-    hover : tuple of str
-        All fields of the setting.
-    prior : tuple of bool
-        Whether it is the setting that the grid was laid around.
+    Returns
+    -------
+    DataFrame
+        `Landscape.levels` with the columns `text` (level, "–" without one, with a cross where a run
+        diverged) and `prior` (whether the grid was laid around the setting).
     """
-
-    text: tuple[str, ...]
-    hover: tuple[str, ...]
-    prior: tuple[bool, ...]
-
-
-def grid_data(landscape: Landscape, prior: dict[str, float] | None = None) -> GridData:
-    """Texts of a landscape's settings, in the order of its points."""
-    points, metric = landscape.levels, metric_of(landscape)
+    points, percent = landscape.levels, metric_of(landscape).percent
     if points.empty:
         raise HpstudyError(f"the grid of {landscape.variant!r} has no points to draw.")
     texts = []
-    for value, diverged in zip(points["value"], points["diverged"], strict=True):
-        text = "–" if math.isnan(value) else f"{value:.1f}" if metric.percent else f"{value:.3g}"
+    for level, diverged in zip(points["value"], points["diverged"], strict=True):
+        text = "–" if math.isnan(level) else f"{level:.1f}" if percent else f"{level:.3g}"
         texts.append(f"{text} ×" if diverged > 0 else text)
     centre = [(prior or {}).get(axis, math.nan) for axis in landscape.axes]
-    at_prior = np.isclose(points[list(landscape.axes)], centre, rtol=1e-8, atol=0).all(axis=1)
-    return GridData(
-        text=tuple(texts),
-        hover=tuple(point_texts(points, metric, landscape.axes)),
-        prior=tuple(at_prior.tolist()),
-    )
+    close = np.isclose(points[list(landscape.axes)], centre, rtol=1e-8, atol=0)
+    return points.assign(text=texts, prior=close.all(axis=1))
 
 
 def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go.Figure:
@@ -61,37 +45,37 @@ def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go
     landscape : Landscape
         Usually the dense network's.
     prior : dict of str to float, optional
-        Axis -> value that the grid was laid around, outlined.
+        Axis -> value that the grid was laid around; outlined.
 
     References
     ----------
     Thesis, Figure 4.4.
     """
-    data = grid_data(landscape, prior)
-    plane = plane_of([landscape.points], landscape.axes, ends=(-1.0, 1.0))
-    points = landscape.points.assign(value=0.0)
+    points = grid_data(landscape, prior)
+    plane = plane_of([points], landscape.axes, ends=(-1.0, 1.0))
     rows = points[plane.up.name].nunique() if plane.up else 1
-    figure = panel_figure([""], max(180, 42 * rows), top=12, bottom=46, columns=1)
+    figure = panel_figure([""], max(180, 42 * rows), 12, 46, columns=1)
     suffix = set_plane(figure, 1, plane, most=8)
-    colours = [PRIOR_CELL if at_prior else CELL for at_prior in data.prior]
-    edges = [2 if at_prior else 0 for at_prior in data.prior]
-    cells = scatter(
-        plane,
-        suffix,
-        points,
-        mode="markers+text",
-        marker={
-            "symbol": "square",
-            "size": 34,
-            "color": colours,
-            "opacity": 1,
-            "line": {"width": edges, "color": "black"},
-        },
-        text=list(data.text),
-        textfont={"size": 10.5, "color": "black"},
-        hovertext=list(data.hover),
+    at_prior = points["prior"]
+    marker = {
+        "symbol": "square",
+        "size": 34,
+        "color": np.where(at_prior, PRIOR_CELL, CELL).tolist(),
+        "opacity": 1,
+        "line": {"width": (2 * at_prior).tolist(), "color": "black"},
+    }
+    figure.add_trace(
+        scatter(
+            plane,
+            suffix,
+            points.assign(value=0.0),
+            mode="markers+text",
+            marker=marker,
+            text=points["text"].tolist(),
+            textfont={"size": 10.5, "color": "black"},
+            hovertext=point_texts(points, landscape),
+        )
     )
-    figure.add_trace(cells)
     if plane.up is None:
         figure.update_layout(yaxis={"showgrid": False, "showticklabels": False, "ticks": ""})
     return figure

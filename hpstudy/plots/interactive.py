@@ -13,9 +13,9 @@ from hpstudy.analysis.risk import risk_draws
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
 from hpstudy.plots._axes import axis_of
+from hpstudy.plots._surface import colour_range
 from hpstudy.plots._traces import plain
 from hpstudy.plots.labels import axis_title, setting_text, variant_colours, variant_title
-from hpstudy.plots.landscape import colour_range
 from hpstudy.storage.tables import METRIC_TITLES
 
 INTERACTIVE_CLASS = "hpstudy-interactive"
@@ -30,7 +30,7 @@ DIGITS, CURVE_DIGITS = 6, 4
 MOST_TICKS = (6, 4)
 
 
-def interactive_data(results: StudyResults) -> dict:
+def interactive_data(results: StudyResults) -> dict[str, Any]:
     """Everything of a study that a reader can ask its page for.
 
     Parameters

@@ -13,7 +13,7 @@ from hpstudy.storage.tables import METRIC_TITLES
 AXIS_TITLES = {"lr": "learning rate"}
 METHOD_TITLES = {"uniform": "Uniform", "nonuniform": "Non-uniform"}
 # Okabe and Ito's hues, for the colour-blind, on white and on black; the dense network's first.
-COLOURS = ("#3a86c8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#a6761d")
+COLOURS = ("#3a86c8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#a6761d")
 
 
 def variant_title(name: str) -> str:
@@ -53,12 +53,9 @@ def setting_text(value: float) -> str:
     return f"{value:.3g}"
 
 
-real = setting_text
-
-
 @dataclass(frozen=True)
 class Metric:
-    """Metric of one or more landscapes, whose levels it writes in the metric's own unit.
+    """Metric of one or more landscapes, which writes its levels.
 
     Attributes
     ----------
@@ -86,7 +83,7 @@ class Metric:
 
     def from_best(self, best: str) -> str:
         """Title of distances from a best: "top-1 accuracy, points from the own best"."""
-        return f"{self.title}{', points' if self.percent else ''} from {best}"
+        return f"{self.title}, points from {best}" if self.percent else f"{self.title} from {best}"
 
     def text(self, level: float) -> str:
         """Level or distance: two decimals in percent, otherwise four significant digits."""
@@ -101,10 +98,8 @@ class Metric:
 
     def interval(self, value: Interval) -> str:
         """Estimate and interval of a level or a distance: "0.17 (0.00 to 0.86)"; or a dash."""
-        if not math.isfinite(value.estimate):
-            return "–"
         estimate, low, high = (self.text(level) for level in value)
-        return f"{estimate} ({low} to {high})"
+        return f"{estimate} ({low} to {high})" if math.isfinite(value.estimate) else "–"
 
 
 def metric_of(landscape: Landscape) -> Metric:

@@ -3,17 +3,18 @@
 import json
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from hpstudy.analysis.landscape import setting_keys
+from hpstudy.config.grid import setting_key
 from hpstudy.plots._layout import panel_figure, set_axes
 from hpstudy.plots._traces import axes_of, plain
 from hpstudy.plots.labels import short_title, variant_colours
 
-SERIES = ("top1", "loss", "train_loss")
-# Column, number of the panel, and dash: the loss on test images is dashed.
-LINES = (("top1", 1, "solid"), ("train_loss", 2, "solid"), ("loss", 2, "dash"))
+SERIES = ["top1", "loss", "train_loss"]
+# Column, suffix of the panel, and dash: the loss on test images is dashed.
+LINES = (("top1", "", "solid"), ("train_loss", "2", "solid"), ("loss", "2", "dash"))
 
 
 def learning_curves_data(
@@ -38,15 +39,14 @@ def learning_curves_data(
     """
     runs = table[table["curve"].notna()]
     for axis, value in at.items():
-        runs = runs[np.isclose(runs[axis], value, rtol=1e-8, atol=0)]
+        runs = runs[setting_keys(runs[axis]) == setting_key(value)]
     frames = [pd.DataFrame(columns=["variant", "seed", "epoch", *SERIES])]
     for variant in dict.fromkeys(variants):
-        for run in runs[runs["variant"] == variant].sort_values("seed").itertuples():
-            curve = json.loads(run.curve)
+        for run in runs[runs["variant"] == variant].sort_values("seed").to_dict("records"):
+            curve = json.loads(run["curve"])
             series = {name: pd.Series(curve.get(name), dtype=float) for name in SERIES}
-            frame = pd.DataFrame(series)
-            frame.insert(0, "epoch", range(1, len(frame) + 1))
-            frames.append(frame.assign(variant=variant, seed=run.seed)[frames[0].columns])
+            frame = pd.DataFrame(series).assign(variant=variant, seed=run["seed"])
+            frames.append(frame.assign(epoch=range(1, len(frame) + 1))[frames[0].columns])
     return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
@@ -63,38 +63,26 @@ def plot_learning_curves(
         Panels side by side.
     colours : dict of str to str, optional
         Variant -> colour (`hpstudy.plots.labels.variant_colours` of the whole table).
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        One panel of accuracy and one of losses, whose axis is logarithmic.
     """
     colours = colours or variant_colours(curves["variant"])
     titles = ["<b>top-1 accuracy</b>, %", "<b>loss</b>: training solid, test dashed"]
-    figure = panel_figure(titles, 190, top=62, bottom=46, columns=columns, panel_width=280)
-    up = {"showgrid": True}
-    suffixes = [
-        set_axes(figure, 1, {}, up, ("epoch", ""), linked=""),
-        set_axes(figure, 2, {}, {**up, "type": "log"}, ("epoch", ""), linked=""),
-    ]
-    traces: list[dict] = []
+    figure = panel_figure(titles, 190, 62, 46, columns, width=280)
+    set_axes(figure, 1, {}, {"showgrid": True}, ("epoch", ""), linked="")
+    set_axes(figure, 2, {}, {"showgrid": True, "type": "log"}, ("epoch", ""), linked="")
+    named: set[str] = set()
     for (variant, seed), run in curves.groupby(["variant", "seed"], sort=False):
         title = short_title(variant)
-        for column, panel, dash in LINES:
-            named = any(trace["legendgroup"] == variant for trace in traces)
-            traces.append(
-                {
-                    "type": "scatter",
-                    "x": list(run["epoch"]),
-                    "y": plain(run[column], 6),
-                    "mode": "lines+markers" if len(run) < 3 else "lines",
-                    "name": title,
-                    "legendgroup": variant,
-                    "line": {"width": 2, "color": colours[variant], "dash": dash},
-                    "hovertemplate": f"epoch %{{x}}: %{{y:.4g}}<extra>{title}, seed {seed}</extra>",
-                    **axes_of(suffixes[panel - 1]),
-                    "showlegend": not named,
-                }
+        for column, suffix, dash in LINES:
+            look = axes_of(suffix) | {"showlegend": variant not in named}
+            named.add(variant)
+            figure.add_scatter(
+                x=list(run["epoch"]),
+                y=plain(run[column], 6),
+                mode="lines+markers" if len(run) < 3 else "lines",
+                name=title,
+                legendgroup=variant,
+                line={"width": 2, "color": colours[variant], "dash": dash},
+                hovertemplate=f"epoch %{{x}}: %{{y:.4g}}<extra>{title}, seed {seed}</extra>",
+                **look,
             )
-    figure.add_traces(traces)
     return figure

@@ -7,7 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
+from hpstudy.plots._axes import Look, Plane
 from hpstudy.plots._layout import axis_suffix, panel_figure, panel_title, set_plane
+from hpstudy.plots._surface import outline
 from hpstudy.plots._traces import scatter
 from hpstudy.plots.difference import (
     DifferencePanel,
@@ -15,16 +17,15 @@ from hpstudy.plots.difference import (
     difference_limit,
     difference_panel,
     difference_plane,
-    difference_title,
     difference_traces,
 )
 from hpstudy.plots.labels import short_title
 from hpstudy.plots.landscape import (
     TOP,
     LandscapesData,
+    best_title,
     landscapes_data,
     legend_entries,
-    outline,
     panel_traces,
 )
 
@@ -55,6 +56,11 @@ class Pair:
     limit: float
     chosen: dict[str, float]
 
+    @property
+    def difference_plane(self) -> Plane:
+        """Plane of the third panel."""
+        return difference_plane(self.data.plane, self.limit)
+
 
 def pair_data(
     left: Landscape,
@@ -82,60 +88,59 @@ def pair_data(
     both = {"left": left, "right": right}
     # Scale and plane stay while the threshold moves.
     data = landscapes_data(both, (), TOP, relative)
-    panels = tuple(
-        replace(panel, outlines={threshold: outline(panel.landscape, threshold, multiple, zero)})
-        for panel in data.panels
-        for zero in [panel.landscape.best if relative else 0.0]
-    )
+    panels = []
+    for panel in data.panels:
+        zero = panel.landscape.best if relative else 0.0
+        line = outline(panel.landscape, threshold, multiple, zero)
+        panels.append(replace(panel, outlines={threshold: line}))
     return Pair(
-        data=replace(data, panels=panels, roi=(threshold,)),
+        data=replace(data, panels=tuple(panels), roi=(threshold,)),
         difference=difference_panel(left, right, threshold, multiple),
-        limit=difference_limit(both, 0.0, TOP),
+        limit=difference_limit(both, TOP),
         chosen=dict(chosen or {}),
     )
 
 
 def plot_pair(pair: Pair, columns: int = PANELS) -> go.Figure:
-    """Two landscapes and their difference, side by side in 3, 2 or 1 columns.
+    """Two landscapes and their difference, in 3, 2 or 1 columns.
 
     The traces are always the same in the same order; a zoom in one panel is a zoom in all. Traces
     with hover labels can be clicked.
     """
-    data = pair.data
-    titles = [
-        panel_title(short_title(panel.landscape.variant), f"best {data.metric.level(panel.best)}")
-        for panel in data.panels
-    ]
-    titles.append(difference_title(pair.difference))
-    figure = panel_figure(titles, 240, top=84, bottom=108, columns=columns)
+    data, plane = pair.data, pair.difference_plane
+    left, right = (short_title(panel.landscape.variant) for panel in data.panels)
+    shape = "ellipses" if plane.up else "regions"
+    difference_title = panel_title(f"{right} − {left}", f"{shape}: left solid, right dashed")
+    titles = [*(best_title(panel) for panel in data.panels), difference_title]
+    figure = panel_figure(titles, 240, 84, 108, columns)
     for number in range(1, PANELS):
         set_plane(figure, number, data.plane)
-    plane = difference_plane(data.plane, pair.limit)
     set_plane(figure, PANELS, plane, linked="xy" if plane.up else "x")
     figure.add_traces(pair_traces(pair))
+    title = data.title.replace("the panel's own best", "the own best")
+    if data.metric.percent:
+        title = "points from the own best" if data.relative else "accuracy, %"
     # Both colour bars stand side by side, however the panels do.
-    wide = columns == PANELS
-    places = [(1 / 3, 0.5), (5 / 6, 0.32)] if wide else [(0.23, 0.42), (0.77, 0.42)]
-    bars = [{"x": x, "length": length} for x, length in places]
-    few = {} if wide else {"nticks": 4}
+    bar, other = {"x": 0.23, "len": 0.42, "nticks": 4}, {"x": 0.77, "len": 0.42, "nticks": 4}
+    if columns == PANELS:
+        bar, other = {"x": 1 / 3, "len": 0.5}, {"x": 5 / 6, "len": 0.32}
     figure.update_layout(
-        coloraxis=data.colour_axis(title=_scale_title(data), **bars[0], **few),
-        coloraxis2=difference_axis(pair.limit, data.plane, data.metric, **bars[1], **few),
+        coloraxis=data.colour_axis(title, **bar),
+        coloraxis2=difference_axis(pair.limit, data.plane, data.metric, **other),
     )
     return figure
 
 
-def pair_traces(pair: Pair) -> list[dict]:
+def pair_traces(pair: Pair) -> list[Look]:
     """Traces of all three panels and of the legend."""
-    plane = difference_plane(pair.data.plane, pair.limit)
-    traces: list[dict] = []
+    traces: list[Look] = []
     for number, panel in enumerate(pair.data.panels, start=1):
         suffix = axis_suffix(number)
         traces += panel_traces(panel, pair.data, suffix)
-        traces.append(_mark(pair, panel.points, "colour", suffix))
-    suffix = axis_suffix(PANELS)
+        traces.append(_mark(pair, pair.data.plane, panel.points, "colour", suffix))
+    suffix, plane, points = axis_suffix(PANELS), pair.difference_plane, pair.difference.points
     traces += difference_traces(pair.difference, plane, pair.limit, suffix, "coloraxis2")
-    traces.append(_mark(pair, pair.difference.points, "difference", suffix))
+    traces.append(_mark(pair, plane, points, "difference", suffix))
     return traces + legend_entries(pair.data)
 
 
@@ -150,18 +155,13 @@ def move(figure: go.Figure, pair: Pair) -> None:
             trace.update(x=moved["x"], y=moved["y"])
 
 
-def _mark(pair: Pair, points: pd.DataFrame, level: str, suffix: str) -> dict:
+def _mark(pair: Pair, plane: Plane, points: pd.DataFrame, level: str, suffix: str) -> Look:
     """Ring around the chosen setting in one panel, if there is one."""
-    plane = pair.data.plane if level == "colour" else difference_plane(pair.data.plane, pair.limit)
-    chosen = pd.DataFrame([pair.chosen]) if pair.chosen else points.head(0)
-    if pair.chosen and plane.up is None:
+    if not pair.chosen:
+        chosen = points.head(0)
+    elif plane.up is None:
         axis = plane.across.name
         chosen = points[np.isclose(points[axis], pair.chosen[axis], rtol=1e-9)]
+    else:
+        chosen = pd.DataFrame([pair.chosen])
     return scatter(plane, suffix, chosen, level, marker=CHOSEN, legendgroup="chosen")
-
-
-def _scale_title(data: LandscapesData) -> str:
-    """Title of the landscapes' colour bar, where there is little room."""
-    if data.metric.percent:
-        return "points from the own best" if data.relative else "accuracy, %"
-    return data.metric.from_best("the own best") if data.relative else data.metric.title

@@ -1,12 +1,14 @@
 """Regret curves: what is still lost after k trainings besides the one at the kept setting."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
 from hpstudy.analysis.regret import smallest_k
 from hpstudy.analysis.study_analysis import Curve, StudyAnalysis
 from hpstudy.errors import HpstudyError
+from hpstudy.plots._axes import Look
 from hpstudy.plots._layout import INK, panel_figure, set_axes
 from hpstudy.plots._traces import axes_of, entry, plain
 from hpstudy.plots.labels import variant_title
@@ -15,12 +17,12 @@ TARGETS = (0.1, 0.25, 0.5)
 """Regrets that are small enough, in percentage points."""
 FLAT = 0.05
 """Regret from which nothing is left to see."""
-# Title, line, fill, dash and symbol: distinct without colour, legible on white and on black.
+# Title, line, fill, dash and symbol: distinct without colour, and in no network's colour.
 SEARCHES = {
-    "random": ("random choice", "#d55e00", "rgba(213,94,0,0.20)", "dash", "square"),
-    "local": ("local search", "#3a86c8", "rgba(58,134,200,0.20)", "solid", "circle"),
+    "random": ("random choice", "#b8860b", "rgba(184,134,11,0.20)", "dash", "square"),
+    "local": ("local search", "#8e5fc4", "rgba(142,95,196,0.20)", "solid", "circle"),
 }
-TARGET = {"mode": "lines", "line": {"width": 1.3, "color": INK, "dash": "dot"}}
+TARGET: Look = {"mode": "lines", "line": {"width": 1.3, "color": INK, "dash": "dot"}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,29 +32,24 @@ class RegretPanel:
     Attributes
     ----------
     variant : str
-    n : int
-        Settings of its grid.
     curves : dict of str to Curve
-        "random" and "local", for k = 0 to n - 1, in percentage points.
+        "random" and "local", for k = 0 to n - 1 of n settings, in percentage points.
     reached : dict of str to dict
         For each curve: target -> smallest k at which its estimate is that low.
     """
 
     variant: str
-    n: int
     curves: dict[str, Curve]
     reached: dict[str, dict[float, int]]
 
 
 @dataclass(frozen=True, eq=False)
 class RegretData:
-    """Regret curves of all pruned networks of one table.
+    """Regret curves of all pruned networks of one table that have a regret.
 
     Attributes
     ----------
     panels : tuple of RegretPanel
-    without : tuple of str
-        Pruned networks without a regret, which have no panel.
     last : int
         Greatest k that is drawn: from there on every estimate is at most `FLAT`.
     highest : float
@@ -60,7 +57,6 @@ class RegretData:
     """
 
     panels: tuple[RegretPanel, ...]
-    without: tuple[str, ...]
     last: int
     highest: float
 
@@ -73,43 +69,43 @@ def regret_data(analysis: StudyAnalysis) -> RegretData:
     HpstudyError
         If no network has a regret.
     """
-    regrets = {name: analysis.regret(name) for name in analysis.pruned}
     panels = []
-    for name, regret in regrets.items():
-        if regret is None:
-            continue
-        curves: dict[str, Curve] = {"random": regret.random, "local": regret.local}
-        reached = {
-            search: {target: smallest_k(curve.estimate, target) for target in TARGETS}
-            for search, curve in curves.items()
-        }
-        panels.append(RegretPanel(name, len(analysis.landscapes[name].points), curves, reached))
+    for name in analysis.pruned:
+        regret = analysis.regret(name)
+        if regret is not None:
+            curves = {"random": regret.random, "local": regret.local}
+            reached = {
+                search: {target: _first(curve, target) for target in TARGETS}
+                for search, curve in curves.items()
+            }
+            panels.append(RegretPanel(name, curves, reached))
     if not panels:
         names = ", ".join(analysis.pruned) or "there is no pruned one"
         raise HpstudyError(f"no network has a regret to draw: {names}.")
     drawn = [curve for panel in panels for curve in panel.curves.values()]
     return RegretData(
         panels=tuple(panels),
-        without=tuple(name for name, regret in regrets.items() if regret is None),
-        # A curve ends at 0, so that each gets there; one step more where all begin there.
-        last=max(1, *(smallest_k(curve.estimate, FLAT) for curve in drawn)),
+        # One step where all curves begin flat.
+        last=max(1, *(_first(curve, FLAT) for curve in drawn)),
         highest=max(float(curve.high.max()) for curve in drawn),
     )
+
+
+def _first(curve: Curve, target: float) -> int:
+    """Smallest k whose regret is at most a target."""
+    # Each curve ends at 0, so that it gets there.
+    return smallest_k(curve.estimate, target) or 0
 
 
 def plot_regret(analysis: StudyAnalysis) -> go.Figure:
     """Expected regret after k further trainings, one panel a pruned network.
 
+    Means over the draws with bands of 95 % of them; marks at the smallest k that reaches a target.
+
     Parameters
     ----------
     analysis : StudyAnalysis
         Analysis of a table with a dense and pruned networks.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        Means over the draws with bands of 95 % of them; marks at the smallest k that reaches a
-        target.
 
     Raises
     ------
@@ -118,14 +114,10 @@ def plot_regret(analysis: StudyAnalysis) -> go.Figure:
     """
     data = regret_data(analysis)
     titles = [f"<b>{variant_title(panel.variant)}</b>" for panel in data.panels]
-    figure = panel_figure(titles, 220, top=58, bottom=48, columns=2, panel_width=240)
-    margin = 0.02 * data.last
-    across = {
-        "range": [-margin, data.last + margin],
-        "tickformat": "d",
-        "nticks": min(8, data.last + 2),
-    }
-    top = 1.04 * max(data.highest, 1.2 * max(TARGETS))
+    figure = panel_figure(titles, 220, 58, 48, columns=2, width=240)
+    margin, top = 0.02 * data.last, 1.04 * max(data.highest, 1.2 * max(TARGETS))
+    ends = [-margin, data.last + margin]
+    across = {"range": ends, "tickformat": "d", "nticks": min(8, data.last + 2)}
     up = {"range": [0, top], "nticks": 7, "showgrid": True}
     axes = "further trainings k", "expected regret, points"
     for number, panel in enumerate(data.panels, start=1):
@@ -137,38 +129,40 @@ def plot_regret(analysis: StudyAnalysis) -> go.Figure:
     return figure
 
 
-def _traces(panel: RegretPanel, last: int, suffix: str) -> list[dict]:
+def _traces(panel: RegretPanel, last: int, suffix: str) -> list[Look]:
     """Traces of one panel: three targets, two bands, two curves, two rows of marks."""
 
-    def trace(group: str, x: list, y: list, **look: object) -> dict:
+    def trace(group: str, x: list[int], y: Any, **look: Any) -> Look:
         place = {"x": x, "y": plain(y, 4), "hoverinfo": "text" if "text" in look else "skip"}
         return {"type": "scatter", "legendgroup": group, **place, **look, **axes_of(suffix)}
 
-    ks = list(range(min(last, panel.n - 1) + 1))
     targets = [trace("targets", [0, last], [target] * 2, **TARGET) for target in TARGETS]
     bands, lines, marks = [], [], []
     for search, curve in panel.curves.items():
         _, colour, fill, _, symbol = SEARCHES[search]
-        ends = [*curve.high[ks], *curve.low[ks][::-1]]
+        ks = list(range(min(last + 1, len(curve.estimate))))
         look = {"mode": "lines", "line": {"width": 0}, "fill": "toself", "fillcolor": fill}
+        ends = [*curve.high[ks], *curve.low[ks][::-1]]
         bands.append(trace(search, ks + ks[::-1], ends, **look))
         texts = [_hover(search, k, curve) for k in ks]
         lines.append(trace(search, ks, curve.estimate[ks], text=texts, **_line(search)))
         # Of targets reached at one k the smallest lies on top, and is the one that is read.
         reached = dict(sorted(panel.reached[search].items(), reverse=True))
         at = list(reached.values())
-        texts = [
-            f"{_hover(search, k, curve)}<br>first at most {target:g}"
-            for target, k in reached.items()
-        ]
         edge = {"width": 1, "color": "white"}
-        marker = {"symbol": symbol, "size": 8, "color": colour, "line": edge}
-        look = {"mode": "markers", "marker": marker, "text": texts}
+        look = {
+            "mode": "markers",
+            "marker": {"symbol": symbol, "size": 8, "color": colour, "line": edge},
+            "text": [
+                f"{_hover(search, k, curve)}<br>first at most {target:g}"
+                for target, k in reached.items()
+            ],
+        }
         marks.append(trace(search, at, curve.estimate[at], **look))
     return [*targets, *bands, *lines, *marks]
 
 
-def _line(search: str) -> dict:
+def _line(search: str) -> Look:
     _, colour, _, dash, _ = SEARCHES[search]
     return {"mode": "lines", "line": {"width": 2, "color": colour, "dash": dash}}
 

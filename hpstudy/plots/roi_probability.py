@@ -1,13 +1,13 @@
 """Probability that each setting belongs to the region of interest."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.study_analysis import StudyAnalysis
+from hpstudy.plots._axes import Look
 from hpstudy.plots._layout import INK, colour_axis, panel_figure, panel_title, set_plane
 from hpstudy.plots._traces import (
     VIRIDIS,
@@ -19,110 +19,81 @@ from hpstudy.plots._traces import (
     scatter,
 )
 from hpstudy.plots.labels import roi_title, variant_title
-from hpstudy.plots.landscape import LandscapesData, landscapes_data
+from hpstudy.plots.landscape import LandscapePanel, LandscapesData, landscapes_data
 
 POINT = {"size": 10, "line": {"width": 1, "color": INK}}
 # A ring below a point, to stand out from white and from black pages.
 MEMBER = {"size": 16, "color": "white", "line": {"width": 1.5, "color": "black"}}
 
 
-@dataclass(frozen=True, eq=False)
-class RoiProbabilityPanel:
-    """Settings of one network.
-
-    Attributes
-    ----------
-    variant : str
-    points : DataFrame
-        Settings with a level as `value`; `probability` (in [0, 1]; NaN without draws) of belonging
-        to the region, and `member`: whether it was measured in it.
-    diverged, stopped : DataFrame
-        Settings at which a run diverged or was stopped.
-    expected : float
-        Expected number of settings in the region; NaN without draws.
-    """
-
-    variant: str
-    points: pd.DataFrame
-    diverged: pd.DataFrame
-    stopped: pd.DataFrame
-    expected: float
-
-    @property
-    def measured(self) -> int:
-        """Settings measured in the region."""
-        return int(self.points["member"].sum())
-
-
-def roi_probability_data(
-    analysis: StudyAnalysis, threshold: float
-) -> tuple[tuple[RoiProbabilityPanel, ...], LandscapesData]:
-    """Probability of every setting of all networks, the dense one first, and their landscapes.
-
-    Raises
-    ------
-    HpstudyError
-        Without any value, or if the threshold is negative or not finite.
-    """
-    data = landscapes_data(analysis.landscapes, (threshold,))
-    panels = []
-    for panel in data.panels:
-        variant = panel.landscape.variant
-        probability = analysis.roi_probability(variant, threshold)
-        inside = panel.landscape.in_roi(threshold)
-        points = panel.points.assign(probability=probability, member=inside)
-        points = points[points["value"].notna()]
-        expected = float(probability.sum())
-        panels.append(RoiProbabilityPanel(variant, points, panel.diverged, panel.stopped, expected))
-    return tuple(panels), data
-
-
-def plot_roi_probability(analysis: StudyAnalysis, threshold: float) -> go.Figure:
-    """Probability of every measured setting to belong to its network's region of interest.
+def roi_probability_data(analysis: StudyAnalysis, threshold: float) -> LandscapesData:
+    """Landscapes of all networks, with two more columns of each panel's points.
 
     Parameters
     ----------
     analysis : StudyAnalysis
     threshold : float
-        Threshold of the region, in the metric's unit.
+        Threshold of the region of interest, in the metric's unit.
 
     Returns
     -------
-    plotly.graph_objects.Figure
-        One panel a network, each with rings, points, crosses and dashes; one scale from 0 to 1.
-        Networks without draws are grey.
+    LandscapesData
+        `probability` (in [0, 1]; NaN where a network has no draws) of belonging to the region, and
+        `member`: whether a setting was measured in it.
     """
-    panels, data = roi_probability_data(analysis, threshold)
-    titles = [panel_title(variant_title(panel.variant), _counts(panel)) for panel in panels]
-    figure = panel_figure(titles, 200, top=82, bottom=104)
-    for number, panel in enumerate(panels, start=1):
-        suffix = set_plane(figure, number, data.plane)
-        figure.add_traces(_traces(panel, data, suffix))
-    member = entry(f"measured in the {roi_title(threshold)}", "members", marker=MEMBER)
-    figure.add_traces([member, *failure_entries(panels)])
-    title = f"probability of belonging to the {roi_title(threshold)}"
-    figure.update_layout(coloraxis=colour_axis(VIRIDIS, 0, 1, title))
+    data = landscapes_data(analysis.landscapes, (threshold,))
+    panels = []
+    for panel in data.panels:
+        probability = analysis.roi_probability(panel.landscape.variant, threshold)
+        member = panel.landscape.in_roi(threshold)
+        panels.append(
+            replace(panel, points=panel.points.assign(probability=probability, member=member))
+        )
+    return replace(data, panels=tuple(panels))
+
+
+def plot_roi_probability(analysis: StudyAnalysis, threshold: float) -> go.Figure:
+    """Probability of every measured setting to belong to its network's region of interest.
+
+    Panels have rings, points, crosses and dashes; networks without draws are grey.
+
+    Parameters
+    ----------
+    analysis, threshold
+        Parameters of `roi_probability_data`.
+    """
+    data = roi_probability_data(analysis, threshold)
+    figure = panel_figure([_title(panel) for panel in data.panels], 200, 82, 104)
+    for number, panel in enumerate(data.panels, start=1):
+        figure.add_traces(_traces(panel, data, set_plane(figure, number, data.plane)))
+    region = roi_title(threshold)
+    member = entry(f"measured in the {region}", "members", marker=MEMBER)
+    figure.add_traces([member, *failure_entries(data.panels)])
+    title = f"probability of belonging to the {region}"
+    figure.update_layout(coloraxis=colour_axis(VIRIDIS, 0, 1, title, shown=True))
     return figure
 
 
-def _traces(panel: RoiProbabilityPanel, data: LandscapesData, suffix: str) -> list[dict]:
-    points, plane = panel.points, data.plane
-    ring = points[points["member"]]
-    colour: Any = INK if np.isnan(panel.expected) else plain(points["probability"], 3)
+def _title(panel: LandscapePanel) -> str:
+    expected = panel.measured["probability"].sum(skipna=False)
+    counts = f"{panel.points['member'].sum()} measured"
+    counts += "" if np.isnan(expected) else f", {expected:.1f} expected"
+    return panel_title(variant_title(panel.landscape.variant), counts)
+
+
+def _traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Look]:
+    points, plane = panel.measured, data.plane
+    known = points["probability"].notna().all()
+    colour: Any = plain(points["probability"], 3) if known else INK
     marker = {**POINT, "color": colour, "coloraxis": "coloraxis", **plane.symbols(points)}
     texts = [
-        text if np.isnan(probability) else f"{text}<br>probability {probability:.2f}"
+        f"{text}<br>probability {probability:.2f}" if known else text
         for text, probability in zip(
-            point_texts(points, data.metric, data.axes), points["probability"], strict=True
+            point_texts(points, panel.landscape), points["probability"], strict=True
         )
     ]
     return [
-        scatter(plane, suffix, ring, marker=MEMBER, legendgroup="members"),
+        scatter(plane, suffix, points[points["member"]], marker=MEMBER, legendgroup="members"),
         scatter(plane, suffix, points, marker=marker, text=texts),
-        *failure_traces(plane, suffix, panel.diverged, panel.stopped, data.metric, data.axes),
+        *failure_traces(plane, suffix, panel),
     ]
-
-
-def _counts(panel: RoiProbabilityPanel) -> str:
-    expected = "" if np.isnan(panel.expected) else f", {panel.expected:.1f} expected"
-    return f"{panel.measured} measured{expected}"
