@@ -28,24 +28,19 @@ class Landscape:
 
     Attributes
     ----------
-    variant : str
-        Name of the network: "unpruned", "uniform-0.6", ...
-    metric : str
-        Column that the values come from.
+    variant, metric : str
+        Name of the network, and column that the values come from.
     points : DataFrame of shape (n_points, n_axes + 5)
         One row per setting, sorted by the axes: the axes and value, std, seeds, diverged, stopped.
         `value` is the mean over seeds in the metric's unit, negated where the goal is to minimize
-        it, so that larger is better; NaN where any seed has none. `std` is the sample standard
-        deviation over seeds; NaN for a single seed. `seeds` counts the runs; `diverged` and
-        `stopped` are the shares of them, in [0, 1], that diverged and that were stopped early.
+        it; NaN where any seed has none. `std` is the sample standard deviation over seeds; NaN for
+        a single one. `seeds` counts the runs; `diverged` and `stopped` are shares of them.
     axes : tuple of str
-        One or two hyperparameters: the one drawn upwards, then the one drawn across. Axes are
-        logarithmic; a value of 0 has no place on them.
+        One or two hyperparameters, logarithmic: the one drawn upwards, then the one drawn across.
     goal : str
         "maximize" or "minimize".
     ceiling : float
-        Best possible value, oriented as `value` is: 100 for accuracies in percent, 0 for errors;
-        infinite where there is none.
+        Best possible value, oriented as `value` is: 100 for accuracies in percent, 0 for errors.
     singles : DataFrame of shape (n_runs, 3), optional
         The runs behind the means: point (row of `points`), seed, and value, oriented alike. None
         where only means are known.
@@ -85,7 +80,7 @@ class Landscape:
     def logs(self) -> Array:
         """Settings as log10, of shape (n_points, 2).
 
-        NaN where a value is 0; the second column is 0 throughout where there is one axis.
+        NaN where a value is 0; the second column is 0 where there is one axis.
         """
         values = self.points[list(self.axes)].to_numpy(float)
         logs = np.log10(np.where(values > 0, values, np.nan))
@@ -94,7 +89,7 @@ class Landscape:
     @cached_property
     def placed(self) -> Mask:
         """Which points have a place on all axes: no value is 0; of shape (n_points,)."""
-        return np.isfinite(self.logs).all(axis=1)
+        return np.isfinite(self.logs.sum(axis=1))
 
     @cached_property
     def best(self) -> float:
@@ -108,10 +103,7 @@ class Landscape:
 
     @property
     def best_at(self) -> dict[str, float]:
-        """Values of the axes at the best; of ties the smallest on the first axis, then the second.
-
-        NaN where no point has a value.
-        """
+        """Values of the axes at the best, NaN without one; of ties the smallest first axis."""
         if math.isnan(self.best):
             return dict.fromkeys(self.axes, math.nan)
         return {axis: float(self.points[axis].iloc[self.best_row]) for axis in self.axes}
@@ -131,20 +123,13 @@ class Landscape:
     def on_edge(self) -> bool:
         """Whether the best point has the least or greatest value of an axis of the grid.
 
-        The optimum may then lie outside. Points without a value count as grid: a run that
-        diverged beyond the best point does bound it, and so does a value of 0, which has nothing
-        below it.
+        The optimum may then lie outside. A run that diverged beyond the best point bounds it, and
+        so does a value of 0, which has nothing below it.
         """
         return self.at_end(pd.DataFrame([self.best_at])) != []
 
     def at_end(self, settings: pd.DataFrame) -> list[str]:
-        """Axes at whose least (unless that is 0) or greatest value any of some settings lies.
-
-        Parameters
-        ----------
-        settings : DataFrame
-            Rows with the axes as columns, such as `roi` returns them.
-        """
+        """Axes at whose `ends` any of some settings lies; `settings` has the axes as columns."""
         return [axis for axis in self.axes if settings[axis].isin(self.ends(axis)).any()]
 
     def ends(self, axis: str) -> set[float]:
@@ -163,25 +148,12 @@ class Landscape:
         return int(self.points["seeds"].max())
 
     def in_roi(self, threshold: float) -> Mask:
-        """Which points lie in the region of interest (`hpstudy.config.grid.roi`).
-
-        Parameters
-        ----------
-        threshold : float
-            In the metric's unit, at least 0; the thesis uses 0.5 and 1.0 percentage points.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_points,)
+        """Which points lie in the region of interest (equation 3.3), of shape (n_points,).
 
         Raises
         ------
         HpstudyError
             If the threshold is negative or not finite.
-
-        References
-        ----------
-        Thesis, section 3.3.1, equation 3.3.
         """
         if not (math.isfinite(threshold) and threshold >= 0):
             raise HpstudyError(f"a region of interest needs a threshold of 0 or more: {threshold}.")
@@ -192,25 +164,8 @@ class Landscape:
         return self.points[self.in_roi(threshold)].reset_index(drop=True)
 
     def ellipse(self, threshold: float, multiple: float = 2.0) -> Ellipse | None:
-        """Ellipse of the region of interest (section 3.3.1), or None below five points.
-
-        Settings with a value of 0 are left out. With one axis its width is 0.
-        """
+        """Ellipse of the region of interest without values of 0; None below five points."""
         return fit_ellipse(self.logs[self.in_roi(threshold) & self.placed], multiple)
-
-    def grid(self) -> tuple[Array, Array, Array]:
-        """Values as a matrix for contour plots.
-
-        Returns
-        -------
-        first, second : ndarray of shape (n_first,), (n_second,)
-            Values of the axes, increasing.
-        values : ndarray of shape (n_second, n_first)
-            Values in the metric's unit; NaN where there is none.
-        """
-        square = self.points.pivot(index=self.axes[1], columns=self.axes[0], values="value")
-        first, second = square.columns, square.index
-        return first.to_numpy(float), second.to_numpy(float), square.to_numpy(float)
 
 
 def setting_keys(values: pd.Series) -> pd.Series:
@@ -263,10 +218,10 @@ def landscapes(
     Parameters
     ----------
     table : DataFrame
-        One row per run with the columns variant, the axes and the metric; columns `seed`,
-        `diverged` and `stopped` are used where there are any. Without `diverged`, a run without a
-        value that was not stopped counts as diverged. With columns `std` and `runs` a row is a
-        setting: the metric is a mean, of so many runs of that sample standard deviation.
+        One row per run: variant, the axes, the metric, and, where known, seed, diverged, stopped.
+        Without `diverged`, a run without a value that was not stopped counts as diverged. With
+        columns `std` and `runs` a row is a setting: the metric is a mean, of so many runs of that
+        sample standard deviation.
     metric : str, default "top1"
         Column of the values; NaN for a run without one.
     dense : str, default "unpruned"
@@ -274,11 +229,9 @@ def landscapes(
     axes : tuple of str, default ("lr", "weight_decay")
         Columns of one or two hyperparameters, finite and at least 0.
     goal : str, optional
-        "maximize" or "minimize". If not given the metric is maximized, unless its name says that
-        it is a loss.
+        "maximize" (the default unless the metric is a loss by its name) or "minimize".
     ceiling : float, optional
-        Best possible value in the metric's own unit: 100 for accuracies in percent, 0 for an
-        error. If not given there is none, except for top1, best_top1 and top5.
+        Best possible value in the metric's own unit; 100 for top1, best_top1 and top5.
 
     Returns
     -------
@@ -288,12 +241,8 @@ def landscapes(
     Raises
     ------
     HpstudyError
-        If a column or the dense network is missing, the goal is invalid, or is not given for a
+        If a column or the dense network is missing, the goal is invalid or is not given for a
         loss, or a value of an axis is negative or not finite.
-
-    References
-    ----------
-    Thesis, section 3.3.
     """
     check_axes(axes)
     for column in ("variant", *axes, metric):
@@ -336,13 +285,7 @@ def landscapes(
 
 
 def check_axes(axes: tuple[str, ...]) -> None:
-    """Refuse axes that are not one or two columns, or that cannot be hyperparameters.
-
-    Raises
-    ------
-    HpstudyError
-        Names them.
-    """
+    """Refuse axes that are not one or two columns, or that cannot be hyperparameters."""
     if not 1 <= len(axes) <= 2 or len(set(axes)) < len(axes):
         raise HpstudyError(
             f"a landscape has one axis or two different ones, not {', '.join(axes)}."

@@ -41,7 +41,6 @@ class SeedEffects(NamedTuple):
     weights : ndarray of shape (n_ratios,)
         Posterior probability of each ratio.
     means : ndarray of shape (n_ratios, n_seeds)
-        In the metric's unit.
     roots : ndarray of shape (n_ratios, n_seeds, n_seeds)
         Roots of their covariances: R R^T.
     """
@@ -58,7 +57,7 @@ class SeedEffects(NamedTuple):
 
     def draw_ratios(self, generator: np.random.Generator, number: int) -> Array:
         """Draws of the variance of the effects over that of the noise, of shape (number,)."""
-        return generator.choice(_RATIOS, number, p=self.weights)
+        return _RATIOS[generator.choice(len(_RATIOS), number, p=self.weights)]
 
     def draw(self, generator: np.random.Generator, number: int) -> Array:
         """Draws of the effects, of shape (number, n_seeds)."""
@@ -90,10 +89,8 @@ class Noise:
     def levels(self, generator: np.random.Generator, number: int) -> Array:
         """Draws of what the seeds' effects still add to the points' `values`.
 
-        Returns
-        -------
-        ndarray of shape (number, n_points), or zeros of shape (1, 1) where `seeds` is None
-            In the metric's unit; what all points have in common cancels in differences.
+        Of shape (number, n_points), or zeros of shape (1, 1) where `seeds` is None; what all points
+        have in common cancels in differences.
         """
         if self.seeds is None:
             return np.zeros((1, 1))
@@ -110,8 +107,7 @@ class Noise:
     def growth(self) -> tuple[float, float]:
         """Growth of a run's deviation: decades per decade of the first axis, and per median depth.
 
-        The posterior mean, from the scatter between seeds at each point; (0, 0) where that has
-        fewer than `FEWEST_DEGREES` degrees of freedom.
+        Posterior means; (0, 0) where the replicates have fewer than `FEWEST_DEGREES` degrees.
         """
         return self._fitted[1]
 
@@ -124,13 +120,8 @@ class Noise:
     def replicates(self) -> tuple[float, int]:
         """Deviation at the best point of runs that differ by seed alone, and its degrees.
 
-        Returns
-        -------
-        deviation : float
-            sqrt(sum nu s^2 / g^2 / sum nu) over the points with several seeds, in the metric's
-            unit, without what the seeds share; NaN without any.
-        degrees : int
-            sum nu, less what the seeds' effects take.
+        sqrt(sum nu s^2 / g^2 / sum nu) over the points with several seeds, without what the seeds
+        share, NaN without any; and sum nu, less what the seeds' effects take.
         """
         degrees, variances = self._scatter(self.seeds)
         if degrees.sum() < 0.5:
@@ -170,7 +161,8 @@ class Noise:
         points = self.landscape.points
         shares = np.zeros((len(points), len(self._common_seeds)))
         np.add.at(shares, self._singles["point"].to_numpy(), self._design)
-        return np.divide(shares, points["seeds"].to_numpy(float)[:, None])
+        seeds: Array = points["seeds"].to_numpy(float)
+        return shares / seeds[:, None]
 
     def _seed_effects(self, scale: Array) -> SeedEffects | None:
         """Linear mixed model: points are fixed effects, seeds random ones, their ratio averaged.
@@ -242,7 +234,8 @@ class Noise:
     def _along(self) -> Array:
         """Decades along the first axis from the best point; 0 where a value is 0."""
         first = self.landscape.logs[:, 0]
-        return np.nan_to_num(first - first[np.nanargmax(self.landscape.values)])
+        along: Array = np.nan_to_num(first - first[np.nanargmax(self.landscape.values)])
+        return along
 
     @cached_property
     def _depth(self) -> Array:

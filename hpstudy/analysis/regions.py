@@ -10,23 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hpstudy.analysis.intervals import UNKNOWN, Interval, axis_interval, interval
-from hpstudy.config.grid import roi
+from hpstudy.analysis.intervals import UNKNOWN, Array, Interval, Mask, axis_interval, interval
+from hpstudy.config.grid import roi as roi
 from hpstudy.errors import HpstudyError
-
-__all__ = [
-    "MINIMUM_POINTS",
-    "Band",
-    "Ellipse",
-    "Ellipses",
-    "band",
-    "confidence_level",
-    "ellipse_overlap",
-    "fit_ellipse",
-    "fit_ellipses",
-    "jaccard",
-    "roi",
-]
 
 MINIMUM_POINTS = 5
 """Fewest points an ellipse is fitted to (thesis, section 4.1.1 and Table 4.1)."""
@@ -48,10 +34,9 @@ class Ellipse:
     length, width : float
         Longest and shortest diameter, in decades; the width is 0 for collinear points.
     centre : tuple of float
-        Mean of the points: log10 of the first axis and of the second.
+        Mean of the points: log10 of the two axes.
     angle : float
-        Angle between the long axis and the first axis, in radians, in (-pi/2, pi/2]; 0 for a
-        circle.
+        Between the long and the first axis, in radians, in (-pi/2, pi/2]; 0 for a circle.
     """
 
     length: float
@@ -59,7 +44,7 @@ class Ellipse:
     centre: tuple[float, float]
     angle: float
 
-    def outline(self, points: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    def outline(self, points: int = 100) -> tuple[Array, Array]:
         """Closed outline: log10 of the first and of the second axis, each of shape (points,)."""
         turn = np.linspace(0.0, 2.0 * np.pi, points)
         along, across = self.length / 2 * np.cos(turn), self.width / 2 * np.sin(turn)
@@ -71,33 +56,28 @@ class Ellipse:
 
 
 class Ellipses(NamedTuple):
-    """Ellipses of many regions, as `Ellipse`; NaN where a region has fewer than five points.
+    """Ellipses of many regions, each of shape (n_draws,); as `Ellipse` apart from its centre.
 
-    Attributes
-    ----------
-    length, width : ndarray of shape (n_draws,)
-    first, second : ndarray of shape (n_draws,)
-        Centre; known for regions of fewer points too.
-    angle : ndarray of shape (n_draws,)
+    NaN where a region has fewer than five points, except `first` and `second`, the centre.
     """
 
-    length: np.ndarray
-    width: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    angle: np.ndarray
+    length: Array
+    width: Array
+    first: Array
+    second: Array
+    angle: Array
 
     @property
-    def fitted(self) -> np.ndarray:
-        """Which regions have enough points for an ellipse, of shape (n_draws,)."""
+    def fitted(self) -> Mask:
+        """Which regions have enough points for an ellipse."""
         return np.isfinite(self.length)
 
-    def select(self, draws: np.ndarray | slice) -> "Ellipses":
+    def select(self, draws: Mask | slice) -> "Ellipses":
         """Ellipses of some of the draws."""
         return Ellipses(*(values[draws] for values in self))
 
 
-def fit_ellipses(logs: np.ndarray, inside: np.ndarray, multiple: float = 2.0) -> Ellipses:
+def fit_ellipses(logs: Array, inside: Mask, multiple: float = 2.0) -> Ellipses:
     """Ellipse `multiple` standard deviations around the mean of each region's points.
 
     The diameters are 2 * multiple * sqrt(eigenvalue) of the covariance, so 4 sqrt(eigenvalue) at
@@ -146,11 +126,13 @@ def fit_ellipses(logs: np.ndarray, inside: np.ndarray, multiple: float = 2.0) ->
     with np.errstate(invalid="ignore"):
         length = np.where(few, np.nan, 2 * multiple * np.sqrt(middle + radius))
         width = np.where(few, np.nan, 2 * multiple * np.sqrt(np.where(circle, middle, minor)))
-    angle = np.where(few, np.nan, np.where(angle <= -np.pi / 2, angle + np.pi, angle))
+    # An upright axis may lean to either side by a rounding.
+    upright = angle <= -np.pi / 2 + _DEGENERATE
+    angle = np.where(few, np.nan, np.where(upright, np.pi / 2, angle))
     return Ellipses(length, width, first + origin[0], second + origin[1], angle)
 
 
-def fit_ellipse(logs: np.ndarray, multiple: float = 2.0) -> Ellipse | None:
+def fit_ellipse(logs: Array, multiple: float = 2.0) -> Ellipse | None:
     """Ellipse of points of shape (n_points, 2) (`fit_ellipses`); None for fewer than five."""
     shape = fit_ellipses(logs, np.ones((1, len(logs)), bool), multiple)
     if not shape.fitted[0]:
@@ -167,11 +149,8 @@ def confidence_level(multiple: float) -> float:
 class Band(NamedTuple):
     """Line log10 second = a - b log10 first through a region of interest.
 
-    Attributes
-    ----------
-    a, b : Interval
-        Intercept and slope of the noise-free landscape. b = 1 is the inverse relation, in which
-        the product of learning rate and weight decay stays the same (equation 2.2).
+    b = 1 is the inverse relation, in which the product of learning rate and weight decay stays the
+    same (thesis, section 2.3.1, equation 2.2; the band itself in section 4.1.1).
     """
 
     a: Interval
@@ -184,16 +163,9 @@ NO_BAND = Band(UNKNOWN, UNKNOWN)
 def band(shapes: Ellipses) -> Band:
     """Line along the long axis of the ellipse of each draw.
 
-    Returns
-    -------
-    Band
-        By total least squares: both axes are treated alike, as neither is measured with an error.
-        NaN where no draw has an ellipse, and where a band parallel to the second axis (b of
-        20 or more) cannot be excluded: its b has no end.
-
-    References
-    ----------
-    Thesis, section 2.3.1, equation 2.2; the band itself in section 4.1.1.
+    By total least squares: both axes are treated alike, as neither is measured with an error. NaN
+    where no draw has an ellipse, and where a band parallel to the second axis (b of 20 or more)
+    cannot be excluded: its b has no end.
     """
     around = axis_interval(shapes.angle)
     margin = np.arctan(1 / _STEEPEST)
@@ -206,22 +178,20 @@ def band(shapes: Ellipses) -> Band:
     return Band(a=interval(shapes.second - np.tan(shapes.angle) * shapes.first), b=b)
 
 
-def jaccard(inside: np.ndarray, other: np.ndarray) -> np.ndarray:
+def jaccard(inside: Mask, other: Mask) -> Array:
     """Points in both regions over points in either, along the last axis of two boolean arrays.
 
     NaN where neither region has a point.
     """
     with np.errstate(invalid="ignore"):
-        return (inside & other).sum(axis=-1) / (inside | other).sum(axis=-1)
+        index: Array = (inside & other).sum(axis=-1) / (inside | other).sum(axis=-1)
+    return index
 
 
-def ellipse_overlap(shapes: Ellipses, others: Ellipses) -> np.ndarray:
-    """Intersection over union of the areas of two ellipses of each draw.
+def ellipse_overlap(shapes: Ellipses, others: Ellipses) -> Array:
+    """Intersection over union of the areas of two ellipses of each draw, of shape (n_draws,).
 
-    Returns
-    -------
-    ndarray of shape (n_draws,)
-        In [0, 1]; NaN where one of the two is missing or has no area.
+    NaN where one of the two is missing or has no area.
     """
     quadratic = [_quadratic_form(shape) for shape in (shapes, others)]
     pair = list(zip((shapes, others), quadratic, strict=True))
@@ -234,10 +204,11 @@ def ellipse_overlap(shapes: Ellipses, others: Ellipses) -> np.ndarray:
         shared = np.minimum(high_one, high_other) - np.maximum(low_one, low_other)
         total = ((high_one - low_one) + (high_other - low_other)).sum(axis=1)
         both = np.clip(shared, 0, None).sum(axis=1)
-        return both / (total - both)
+        share: Array = both / (total - both)
+    return share
 
 
-def _quadratic_form(shape: Ellipses) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _quadratic_form(shape: Ellipses) -> tuple[Array, Array, Array]:
     """Entries xx, yy and xy of the matrix whose quadratic form has the ellipse as outline."""
     cos, sin = np.cos(shape.angle), np.sin(shape.angle)
     along, across = (shape.length / 2) ** 2, (shape.width / 2) ** 2
@@ -245,9 +216,7 @@ def _quadratic_form(shape: Ellipses) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return xx, yy, (along - across) * cos * sin
 
 
-def _chords(
-    x: np.ndarray, shape: Ellipses, form: tuple[np.ndarray, np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _chords(x: Array, shape: Ellipses, form: tuple[Array, Array, Array]) -> tuple[Array, Array]:
     """Ends along the second axis of the ellipses' chords at each x."""
     xx, yy, xy = form
     offset = x - shape.first[:, None]

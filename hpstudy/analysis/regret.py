@@ -1,14 +1,15 @@
-"""What a pruned network still loses after k of its hyperparameters were tried again."""
+"""Regret that a pruned network is left with after k of its hyperparameters were tried again."""
 
 import math
 
 import numpy as np
 
+from hpstudy.analysis.intervals import Array
 from hpstudy.config.grid import TOLERANCE
 from hpstudy.errors import HpstudyError
 
 
-def random_search(values: np.ndarray, kept: int) -> np.ndarray:
+def random_search(values: Array, kept: int) -> Array:
     """Expected regret after training at the kept point and at k others drawn at random.
 
     The k are drawn without replacement from the N = n - 1 other points, and the best of the k + 1
@@ -28,35 +29,31 @@ def random_search(values: np.ndarray, kept: int) -> np.ndarray:
 
     Parameters
     ----------
-    values : array-like of shape (n,) or (n_draws, n)
-        Of the pruned network at its grid points, in the metric's unit; -inf where it has none.
+    values : ndarray of shape (..., n)
+        Values of the network at its grid points, in the metric's unit; -inf where it has none.
     kept : int
         Position of the dense network's optimum among the points.
 
     Returns
     -------
-    ndarray of shape (n,) or (n_draws, n)
-        R(k) for k = 0 to n - 1, in the metric's unit, never increasing: R(0) is the risk of
-        keeping the settings (equation 3.4), R(n - 1) is 0. Infinite for as long as all trained
-        points may be without a value, which takes a kept point without one.
+    ndarray of shape (..., n)
+        R(k) for k = 0 to n - 1, never increasing: R(0) is the risk of keeping the settings
+        (equation 3.4), R(n - 1) is 0. Infinite for as long as all trained points may be without a
+        value, which takes a kept point without one.
 
     Raises
     ------
     HpstudyError
         If a value is NaN or +inf, a landscape has no value at all, or `kept` is not one of the
         points.
-
-    References
-    ----------
-    Thesis, section 3.3.2, equation 3.4, for k = 0.
     """
-    values = _checked(values, kept)
-    here = values[..., [kept]]
+    _check(values, kept)
+    own = values[..., [kept]]
     others = -np.sort(-np.delete(values, kept, axis=-1), axis=-1)
     n = values.shape[-1]
     # Differences of infinities are NaN: what they stand for is put in at the end.
     lowest = np.where(np.isfinite(values), values, np.inf).min(axis=-1, keepdims=True)
-    floor = np.where(np.isfinite(here), here, lowest)
+    floor = np.where(np.isfinite(own), own, lowest)
     ladder = np.concatenate([np.maximum(others, floor), floor], axis=-1)
     steps = ladder[..., :-1] - ladder[..., 1:]
     rank = np.arange(1, n)
@@ -67,17 +64,13 @@ def random_search(values: np.ndarray, kept: int) -> np.ndarray:
         missed *= np.maximum(n - 1 - rank - k, 0) / (n - 1 - k)
     # k others without a value can be drawn, if there are k.
     without = np.isneginf(others).sum(axis=-1, keepdims=True)
-    curve[np.isneginf(here) & (np.arange(n) <= without)] = np.inf
+    curve[np.isneginf(own) & (np.arange(n) <= without)] = np.inf
     return curve
 
 
 def local_search(
-    values: np.ndarray,
-    points_log10: np.ndarray,
-    kept: int,
-    orders: int,
-    generator: np.random.Generator,
-) -> np.ndarray:
+    values: Array, logs: Array, kept: int, orders: int, generator: np.random.Generator
+) -> Array:
     """Expected regret after training at the kept point and at k others found by climbing.
 
     Always trained next is the untried point that is nearest to the best one so far, by Euclidean
@@ -88,15 +81,15 @@ def local_search(
 
         R(k) = max(f) - mean over orders of max over V(k) of f.
 
-    As `random_search`, it supposes that a training shows a point's value without noise.
+    It too supposes that a training shows a point's value without noise.
 
     Parameters
     ----------
-    values : array-like of shape (n,) or (n_draws, n)
+    values : ndarray of shape (..., n)
         As for `random_search`.
-    points_log10 : array-like of shape (n, 2)
-        The points: log10 of the two axes. A step of the grid leads to the next value that any
-        point has on an axis, however far it is; the grid may have holes.
+    logs : ndarray of shape (n, 2)
+        log10 of the two axes. A step of the grid leads to the next value that any point has on an
+        axis, however far it is; the grid may have holes.
     kept : int
         As for `random_search`.
     orders : int
@@ -106,61 +99,50 @@ def local_search(
 
     Returns
     -------
-    ndarray of shape (n,) or (n_draws, n)
-        R(k) for k = 0 to n - 1, in the metric's unit, never increasing, from the same R(0) as
-        `random_search`'s to 0. Infinite while any order has met no point with a value.
+    ndarray of shape (..., n)
+        R(k) for k = 0 to n - 1, never increasing, from the same R(0) as `random_search`'s to 0.
+        Infinite while any order has met no point with a value.
 
     Raises
     ------
     HpstudyError
         As `random_search`; also if `orders` is below 1 or the points do not match the values.
     """
-    values = _checked(values, kept)
+    _check(values, kept)
     n = values.shape[-1]
-    points = np.asarray(points_log10, float)
-    if points.shape != (n, 2):
+    if logs.shape != (n, 2):
         raise HpstudyError(
-            f"{n} values need points of shape ({n}, 2), not {' x '.join(map(str, points.shape))}."
+            f"{n} values need points of shape ({n}, 2), not {' x '.join(map(str, logs.shape))}."
         )
     if orders < 1:
         raise HpstudyError(f"a local search needs one random order or more, not {orders}.")
     # Logarithms of equal values may differ in the last bits.
-    at = [np.unique(axis.round(9), return_inverse=True)[1] for axis in points.T]
-    distance = sum(np.subtract.outer(axis, axis) ** 2 for axis in at).astype(float)
+    first, second = (np.unique(axis.round(9), return_inverse=True)[1] for axis in logs.T)
+    squares = np.subtract.outer(first, first) ** 2 + np.subtract.outer(second, second) ** 2
+    distance = squares.astype(float)
 
     searches = np.repeat(values.reshape(-1, n), orders, axis=0)
     row = np.arange(len(searches))
     best = np.full(len(searches), kept)
     spent = np.zeros(searches.shape)
     spent[:, kept] = np.inf
-    found = np.empty(searches.shape)
-    found[:, 0] = searches[:, kept]
+    reached = np.empty(searches.shape)
+    reached[:, 0] = searches[:, kept]
     for k in range(1, n):
         # Squared distances are whole numbers: what is below one settles nothing but ties.
         ties = generator.random(searches.shape, dtype=np.float32)
         tried = np.argmin(distance[best] + spent + ties, axis=1)
         spent[row, tried] = np.inf
-        best = np.where(searches[row, tried] > found[:, k - 1], tried, best)
-        found[:, k] = searches[row, best]
-    curves = searches.max(axis=1, keepdims=True) - found
-    return curves.reshape(-1, orders, n).mean(axis=1).reshape(values.shape)
+        best = np.where(searches[row, tried] > reached[:, k - 1], tried, best)
+        reached[:, k] = searches[row, best]
+    curves = searches.max(axis=1, keepdims=True) - reached
+    return np.reshape(curves.reshape(-1, orders, n).mean(axis=1), values.shape)
 
 
-def smallest_k(curve: np.ndarray, target: float) -> int | None:
-    """Fewest trainings beside the kept point that bring the expected regret to a target.
+def smallest_k(curve: Array, target: float) -> int | None:
+    """Fewest further trainings that bring an expected regret of shape (n,) to a target.
 
-    Parameters
-    ----------
-    curve : array-like of shape (n,)
-        Expected regret after k = 0 to n - 1 trainings, in the metric's unit, never increasing.
-    target : float
-        Regret that is small enough, in the same unit, such as 0.1, 0.25 or 0.5 points.
-
-    Returns
-    -------
-    int or None
-        The smallest k with curve[k] <= target; 0 where keeping the settings is good enough
-        already. None where the curve ends above the target.
+    0 where keeping the settings is good enough already; None where the curve ends above the target.
 
     Raises
     ------
@@ -169,13 +151,11 @@ def smallest_k(curve: np.ndarray, target: float) -> int | None:
     """
     if not (math.isfinite(target) and target >= 0):
         raise HpstudyError(f"a regret can be brought to a target of 0 or more, not {target}.")
-    reached = np.flatnonzero(np.asarray(curve, float) <= target + TOLERANCE)
+    reached = np.flatnonzero(curve <= target + TOLERANCE)
     return int(reached[0]) if len(reached) else None
 
 
-def _checked(values: np.ndarray, kept: int) -> np.ndarray:
-    """Values as floats, once a regret can be told from them."""
-    values = np.asarray(values, float)
+def _check(values: Array, kept: int) -> None:
     bad = values[np.isnan(values) | np.isposinf(values)]
     if bad.size:
         raise HpstudyError(f"a point's value is a finite number, or -inf for none, not {bad[0]}.")
@@ -184,4 +164,3 @@ def _checked(values: np.ndarray, kept: int) -> np.ndarray:
         raise HpstudyError(f"the kept point is one of 0 to {n - 1}, not {kept}.")
     if np.isneginf(values).all(axis=-1).any():
         raise HpstudyError("a regret needs a value at one point or more; here all are -inf.")
-    return values

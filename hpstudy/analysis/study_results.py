@@ -13,7 +13,7 @@ from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.risk import Risk, risks
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.config.grid import AXES
-from hpstudy.errors import HpstudyError, unknown
+from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.storage.tables import METRIC_TITLES, read_published, read_record
 
 MODEL_TITLES = {
@@ -71,10 +71,8 @@ class StudyResults:
         """Network, data and length of training."""
         data, epochs = self.record["study"]["data"], self.record["study"]["recipe"]["epochs"]
         name, size = DATA_TITLES.get(data["name"], data["name"]), data["image_size"]
-        return (
-            f"{self.title}, {data['train']:,} {name} images of {size}×{size} pixels, "
-            f"epochs: {epochs:,}, test images: {data['test']:,}"
-        )
+        images = f"{data['train']:,} {name} images of {size}×{size} pixels"
+        return f"{self.title}, {images}, {count(epochs, 'epoch')}"
 
     @property
     def scaled_down(self) -> bool:
