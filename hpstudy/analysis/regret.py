@@ -3,13 +3,14 @@
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hpstudy.analysis.intervals import Array
 from hpstudy.config.grid import TOLERANCE
 from hpstudy.errors import HpstudyError
 
 
-def random_search(values: Array, kept: int) -> Array:
+def random_search(values: ArrayLike, kept: int) -> Array:
     """Expected regret after training at the kept point and at k others drawn at random.
 
     The k are drawn without replacement from the N = n - 1 other points, and the best of the k + 1
@@ -47,7 +48,7 @@ def random_search(values: Array, kept: int) -> Array:
         If a value is NaN or +inf, a landscape has no value at all, or `kept` is not one of the
         points.
     """
-    _check(values, kept)
+    values = _checked(values, kept)
     own = values[..., [kept]]
     others = -np.sort(-np.delete(values, kept, axis=-1), axis=-1)
     n = values.shape[-1]
@@ -69,7 +70,7 @@ def random_search(values: Array, kept: int) -> Array:
 
 
 def local_search(
-    values: Array, logs: Array, kept: int, orders: int, generator: np.random.Generator
+    values: ArrayLike, logs: ArrayLike, kept: int, orders: int, generator: np.random.Generator
 ) -> Array:
     """Expected regret after training at the kept point and at k others found by climbing.
 
@@ -108,8 +109,9 @@ def local_search(
     HpstudyError
         As `random_search`; also if `orders` is below 1 or the points do not match the values.
     """
-    _check(values, kept)
+    values = _checked(values, kept)
     n = values.shape[-1]
+    logs = np.asarray(logs, float)
     if logs.shape != (n, 2):
         raise HpstudyError(
             f"{n} values need points of shape ({n}, 2), not {' x '.join(map(str, logs.shape))}."
@@ -139,7 +141,7 @@ def local_search(
     return np.reshape(curves.reshape(-1, orders, n).mean(axis=1), values.shape)
 
 
-def smallest_k(curve: Array, target: float) -> int | None:
+def smallest_k(curve: ArrayLike, target: float) -> int | None:
     """Fewest further trainings that bring an expected regret of shape (n,) to a target.
 
     0 where keeping the settings is good enough already; None where the curve ends above the target.
@@ -151,11 +153,12 @@ def smallest_k(curve: Array, target: float) -> int | None:
     """
     if not (math.isfinite(target) and target >= 0):
         raise HpstudyError(f"a regret can be brought to a target of 0 or more, not {target}.")
-    reached = np.flatnonzero(curve <= target + TOLERANCE)
+    reached = np.flatnonzero(np.asarray(curve, float) <= target + TOLERANCE)
     return int(reached[0]) if len(reached) else None
 
 
-def _check(values: Array, kept: int) -> None:
+def _checked(values: ArrayLike, kept: int) -> Array:
+    values = np.asarray(values, float)
     bad = values[np.isnan(values) | np.isposinf(values)]
     if bad.size:
         raise HpstudyError(f"a point's value is a finite number, or -inf for none, not {bad[0]}.")
@@ -164,3 +167,4 @@ def _check(values: Array, kept: int) -> None:
         raise HpstudyError(f"the kept point is one of 0 to {n - 1}, not {kept}.")
     if np.isneginf(values).all(axis=-1).any():
         raise HpstudyError("a regret needs a value at one point or more; here all are -inf.")
+    return values
