@@ -1,4 +1,4 @@
-"""What is said of a table of runs, as numbers and as text."""
+"""The comparison of the networks of a table of runs, as numbers."""
 
 import json
 import math
@@ -14,7 +14,6 @@ from sweeps import read
 
 from hpstudy.analysis.comparison import compare, parse_roi, read_runs
 from hpstudy.errors import HpstudyError
-from hpstudy.report.terminal import format_text
 
 HEADER = "variant,lr,weight_decay,seed,top1"
 
@@ -165,68 +164,6 @@ def test_written_and_read_again_the_result_is_the_same(tmp_path):
     assert again["risk"]["thin"]["mean"] == pytest.approx(1.0)
 
 
-# --- text -----------------------------------------------------------------------------------------
-
-
-def lines_of(result):
-    return format_text(result).splitlines()
-
-
-def said(text):
-    """Text without its line breaks."""
-    return " ".join(text.split())
-
-
-def test_text_says_what_the_result_says():
-    lines = lines_of(compare(read(cross_table())))
-    where = lines.index("  unpruned")
-    assert "best 90.40 at lr 0.01, weight_decay 0.001" in lines[where + 1]
-    text = format_text(compare(read(cross_table())))
-    # 4 sqrt(0.5) = 2.828
-    assert "0.5-ROI: 5 settings, ellipse 2.83 x 2.83 decades at lr 10^-2.00" in text
-    assert "unpruned: mean 0.320 +- 0.160" in text
-    assert "mean 1.000 +- 0.000" in text
-    # Two seeds one point apart at every setting: that is the seeds', and no noise is left.
-    assert "replicates: 0.00 with 24 degrees of freedom" in text
-    assert re.search("a seed moves all settings alike by 9\\d% of the variance", said(text))
-
-
-def test_text_warns_of_the_edge_only_where_the_best_is_on_it():
-    lines = lines_of(compare(read(cross_table())))
-    on_edge = [n for n, line in enumerate(lines) if "(on the grid's edge)" in line]
-    assert len(on_edge) == 1 and lines[on_edge[0] - 1] == "  thin"
-
-
-def test_text_says_why_there_is_no_ellipse():
-    assert "1 setting, no ellipse: fewer than 5 settings" in format_text(
-        compare(read(cross_table()))
-    )
-
-
-def test_text_counts_the_points_of_the_region_that_have_no_value():
-    assert "over 4 settings, 1 more without a value" in format_text(compare(read(cross_table())))
-
-
-def test_text_of_networks_without_numbers_has_no_none_and_no_nan():
-    rows = [("unpruned", 0.1, 1e-4, 0, 93.0), ("thin", 0.1, 1e-3, 0, math.nan)]
-    rows.append(("zero", 0.1, 1e-4, 0, 0.0))
-    text = format_text(compare(read(pd.DataFrame(rows, columns=HEADER.split(",")))))
-    assert "no value at any setting" in text
-    assert not re.search(r"\b(None|nan)\b", text)
-
-
-def test_text_fits_a_terminal():
-    rows = [
-        (name, lr, wd, 0, 90.0 - np.log10(lr * wd * 1e5) ** 2)
-        for name in ("unpruned", "nonuniform-0.2")
-        for lr in (0.01, 0.1, 1.0)
-        for wd in (1e-5, 1e-4, 1e-3)
-    ]
-    lines = lines_of(compare(read(pd.DataFrame(rows, columns=HEADER.split(",")))))
-    assert max(len(line) for line in lines) <= 100
-    assert not any(line != line.rstrip() for line in lines)
-
-
 # --- movement, regret, advice ---------------------------------------------------------------------
 
 
@@ -297,7 +234,6 @@ def test_any_two_hyperparameters_can_be_compared():
     assert other["axes"] == list(other["landscapes"]["thin"]["best_at"]) == list(axes)
     assert other["advice"]["thin"]["loss"] == usual["advice"]["thin"]["loss"]
     assert list(other["advice"]["thin"]["verdict"]) == [*axes, "both"]
-    assert "momentum" in format_text(other)
 
 
 # --- metrics that are minimized -------------------------------------------------------------------
@@ -357,8 +293,6 @@ def test_losses_have_thresholds_and_levels_in_their_own_unit():
     assert 0.015 < least < 0.02 < most < 0.025
     points = compare(read(table))["advice"]["thin"]
     assert result["advice"]["thin"]["verdict"] == points["verdict"]
-    text = format_text(result)
-    assert "val_loss" in text and "percentage" not in text and "accuracy" not in text
     with pytest.raises(HpstudyError, match="--roi"):
         compare(runs)
 
@@ -379,9 +313,6 @@ def test_ties_at_the_ceiling_are_said_and_no_interval_goes_beyond_it():
     dense = result["landscapes"]["unpruned"]
     assert dense["ties"] == tied - 1 > 1
     assert max(dense["best_corrected"]) <= 100.0
-    text = format_text(result)
-    assert f"(= {tied - 1} more settings)" in text
-    assert "= settings measured exactly as well as the best" in said(text)
     assert not any(end < 0 for one in result["risk"].values() for end in one["intervals"]["mean"])
 
 
@@ -402,27 +333,6 @@ def test_sweeps_of_the_learning_rate_alone_have_a_verdict():
     kept = np.log10(result["landscapes"]["unpruned"]["best_at"]["lr"])
     lost = 4 * (kept - 0.5) ** 2 - 4 * (np.log10(tables[1]["lr"]) - 0.5).abs().min() ** 2
     assert advice["loss"][1] <= lost <= advice["loss"][2]
-    text = format_text(result)
-    assert "RETUNE~" in text and "~ read off surfaces between the settings" in text
-    assert "weight" not in text
-
-
-# --- verdicts as text -----------------------------------------------------------------------------
-
-
-def test_text_says_the_verdicts_first_and_what_they_mean():
-    text = format_text(compare(read(moved_table(0.5))))
-    assert text.index("May the dense network's settings be kept?") < text.index("Landscapes")
-    thin = text.index("  thin")
-    assert re.search(r"learning rate +RETUNE\*? +moved by a factor of 3", text[thin:])
-    assert re.search(r"both kept +RETUNE +loses [12]\.\d+, at most 2\.\d+, at least 1\.\d+", text)
-    assert "its second best setting at most" in said(text)
-
-
-def test_text_marks_a_region_that_reaches_the_end_of_the_grid():
-    text = format_text(compare(read(moved_table(0.9))))
-    assert "RETUNE*" in text and "* the good region of the dense or the pruned network" in text
-    assert "*" not in format_text(compare(read(moved_table(0.1))))
 
 
 def test_several_networks_are_pooled_and_one_is_not():
@@ -431,7 +341,7 @@ def test_several_networks_are_pooled_and_one_is_not():
     pooled = compare(read(pd.concat([table, again])))
     assert pooled["pooled"]["networks"] == 2
     estimate, low, high = pooled["pooled"]["shift"]["lr"]
-    assert low < 0.4 < high and "all 2 pruned networks together" in format_text(pooled)
+    assert low < 0.4 < high
     assert compare(read(table))["pooled"] is None
 
 
