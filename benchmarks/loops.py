@@ -96,7 +96,7 @@ def trainer_loop(trainer: Trainer, steps: int = 1) -> Iterator[int]:
     while True:
         views = trainer.train_batches.random(generator)
         for part in views.split(steps * trainer.recipe.batch_size, 1):
-            trainer.train(part)
+            trainer.train_epoch(part)
             trainer.totals[0].item()
             yield part.shape[1]
 

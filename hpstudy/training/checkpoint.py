@@ -1,4 +1,4 @@
-"""What a long training is kept in, so that it goes on to the same bits after a kill."""
+"""Checkpoints of a long training, which resumes from them to the same bits."""
 
 import hashlib
 import io
@@ -13,104 +13,95 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from hpstudy.errors import HpstudyError
 from hpstudy.training.state import TrainingState
 
-logger = logging.getLogger(__name__)
-
-# Work that a kill may cost; a training that is shorter writes no file.
+# Work that a kill may cost; a shorter training writes no file.
 CHECKPOINT_SECONDS = 300
 _DIGEST = hashlib.sha256().digest_size
+logger = logging.getLogger(__name__)
 
 
-class State:
-    """All that the steps of a training change: tensors that stay in place, and generators.
+class TrainingTensors:
+    """Everything that the steps of a training change: tensors in place, and random generators.
 
     Parameters
     ----------
     model : torch.nn.Module
     optimizer : torch.optim.Optimizer
-        With all its tensors, which its first step would make.
-    others : dict of str to Tensor
-        What else steps leave.
+        With the momentum buffers that its first step would make.
+    sums : dict of str to Tensor
+        Other tensors that steps write to.
     device : torch.device
-        Whose generator, beside the CPU's, a layer may draw from.
+        Device whose generator, besides the CPU's, a layer may draw from.
     """
 
     def __init__(
         self,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
-        others: dict[str, Tensor],
+        sums: dict[str, Tensor],
         device: torch.device,
     ):
-        self.model, self.optimizer, self.others = model, optimizer, others
+        self.model, self.optimizer, self.sums = model, optimizer, sums
         self.generators = {"cpu": torch.default_generator}
         if device.type == "cuda":
             self.generators["cuda"] = torch.cuda.default_generators[device.index]
 
     def read(self) -> dict[str, dict[str, Tensor]]:
-        """The tensors themselves, and the generators' states."""
+        """The tensors themselves, and the states of the generators."""
         momentum = [state["momentum_buffer"] for state in self.optimizer.state.values()]
         return {
             "model": self.model.state_dict(),
             "momentum": {str(number): buffer for number, buffer in enumerate(momentum)},
-            "others": self.others,
+            "others": self.sums,
             "random": {name: source.get_state() for name, source in self.generators.items()},
         }
 
-    def write(self, kept: dict[str, dict[str, Tensor]]) -> None:
-        """Copy tensors that fit (`fits`) to their places, and set the generators."""
-        for part, places in self.read().items():
-            for name, place in places.items():
+    def write(self, saved: dict[str, dict[str, Tensor]]) -> None:
+        """Copy saved values into the tensors, and set the generators."""
+        for part, tensors in self.read().items():
+            for name, tensor in tensors.items():
                 if part == "random":
-                    self.generators[name].set_state(kept[part][name])
+                    self.generators[name].set_state(saved[part][name])
                 else:
-                    place.copy_(kept[part][name])
-
-    def fits(self, kept: Any) -> bool:
-        """Whether `kept` has the very names, shapes and kinds of numbers that `read` has."""
-        return _outline(kept) == _outline(self.read())
-
-
-class _RefusedError(Exception):
-    """Why a file cannot be gone on from; ends a sentence that begins with its path."""
+                    tensor.copy_(saved[part][name])
 
 
 class Checkpoint:
-    """The file of one training: SHA-256 of what follows, then what torch saves.
+    """File of one training: the SHA-256 of the rest, then tensors and plain values by torch.save.
 
-    It is replaced as a whole: a kill leaves the old or the new one, and perhaps the part of
-    another beside it. Only tensors and plain values are read from it; nothing in it is executed.
+    It is replaced as a whole: a kill leaves the old file or the new one, and perhaps a part of
+    another beside it. Nothing in it is executed.
 
     Parameters
     ----------
     path : Path
-        Its folder is made when it is first written.
     run_id : str
-        Of the run that is trained; a file of another run is not gone on from.
+        A file of another run is not resumed.
     device : torch.device
-        A CPU and a GPU round differently: a file of the other kind is not gone on from.
+        A file of another kind of device is not resumed, because CPU and GPU round differently.
 
     Attributes
     ----------
-    there : bool
+    written : bool
         Whether the file is of this training.
     """
 
     def __init__(self, path: Path, run_id: str, device: torch.device):
-        self.path, self.there = path, False
-        self._of = {"run": run_id, "torch": str(torch.__version__), "device": device.type}
-        self._said = False
+        self.path, self.written = path, False
+        self._identity = {"run": run_id, "torch": str(torch.__version__), "device": device.type}
+        self._warned = False
         self._last = time.monotonic()
 
     def due(self) -> bool:
-        """Whether `CHECKPOINT_SECONDS` have passed since the start, or since the last writing."""
+        """Whether `CHECKPOINT_SECONDS` have passed since the start or the last writing."""
         return time.monotonic() - self._last >= CHECKPOINT_SECONDS
 
-    def write(self, state: State, course: TrainingState) -> None:
-        """Replace the file; where that fails, say so the first time, and the training goes on."""
+    def write(self, tensors: TrainingTensors, state: TrainingState) -> None:
+        """Replace the file; the first failure to do so is logged, and the training continues."""
         payload = io.BytesIO()
-        torch.save(self._of | {"state": state.read(), "course": dict(course)}, payload)
+        torch.save(self._identity | {"state": tensors.read(), "course": dict(state)}, payload)
         part = _part(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,68 +112,60 @@ class Checkpoint:
                 os.fsync(file.fileno())
             os.replace(part, self.path)
             _sync_folder(self.path.parent)
-            self.there = True
+            self.written = True
         except OSError as error:
             _remove(part)
-            if not self._said:
+            if not self._warned:
                 logger.warning(
                     f"checkpoint {self.path} cannot be written ({error.strerror}): the training "
-                    "goes on, and what it has come to is lost if it is interrupted"
+                    "continues, and starts over if it is interrupted"
                 )
-            self._said = True
+            self._warned = True
         # After a failure too: a full disk is tried again, but not at every step.
         self._last = time.monotonic()
 
-    def resume(self, state: State) -> TrainingState | None:
-        """Put a training back to where its file has it.
+    def resume(self, tensors: TrainingTensors) -> TrainingState | None:
+        """Copy the file's training into `tensors`, which change only if it can be resumed.
 
-        Parameters
-        ----------
-        state : State
-            Changed only if there is a file to go on from.
-
-        Returns
-        -------
-        TrainingState or None
-            None where there is no file, or one that cannot be gone on from, which is said.
+        Returns None where there is no file, or one that cannot be resumed, which is logged.
         """
         if not os.path.lexists(self.path):
             return None
         try:
-            kept = self._read()
-            course = TrainingState.model_validate(kept["course"])
-            if not state.fits(kept["state"]):
-                raise _RefusedError("its tensors are not those of this network and recipe")
+            saved = self._read()
+            state = TrainingState.model_validate(saved["course"])
+            if _outline(saved["state"]) != _outline(tensors.read()):
+                raise HpstudyError("its tensors are not those of this network and recipe")
         except ValidationError:
-            return self._refuse("it does not say how far the training had come")
-        except _RefusedError as reason:
-            return self._refuse(reason)
-        state.write(kept["state"])
-        self.there, self._last = True, time.monotonic()
-        return course
+            return self._refuse("its progress of the training is not valid.")
+        except HpstudyError as error:
+            return self._refuse(error)
+        tensors.write(saved["state"])
+        self.written, self._last = True, time.monotonic()
+        return state
 
     def _refuse(self, reason: object) -> None:
-        logger.warning(f"checkpoint {self.path} is not used, and the training starts over: {reason}")
+        logger.warning(f"checkpoint {self.path} is not used, the training starts over: {reason}")
 
     def _read(self) -> dict[str, Any]:
-        """The content of a sound file of this run."""
+        """Content of an undamaged file of this run."""
         try:
             with self.path.open("rb") as file:
                 digest, payload = file.read(_DIGEST), file.read()
         except OSError as error:
-            raise _RefusedError(f"it cannot be read ({error.strerror})") from None
+            raise HpstudyError(f"it cannot be read ({error.strerror})") from None
         if hashlib.sha256(payload).digest() != digest:
-            raise _RefusedError("it is damaged, cut short or no checkpoint")
+            raise HpstudyError("it is damaged, cut short or no checkpoint")
         try:
-            kept = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-        except Exception:  # whatever torch may say, its advice to load it nevertheless included
-            raise _RefusedError("it holds something else than tensors and plain values") from None
-        if not isinstance(kept, dict) or set(kept) != {*self._of, "state", "course"}:
-            raise _RefusedError("it is no checkpoint")
-        for name, value in self._of.items():
-            if kept[name] != value:
-                raise _RefusedError(f"its {name} is {kept[name]!r}, not {value!r}")
-        return kept
+            saved = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        except Exception:  # whatever torch may raise; its advice to load it nevertheless is dropped
+            raise HpstudyError("it holds something else than tensors and plain values") from None
+        if not isinstance(saved, dict) or set(saved) != {*self._identity, "state", "course"}:
+            raise HpstudyError("it is no checkpoint")
+        for name, value in self._identity.items():
+            if saved[name] != value:
+                raise HpstudyError(f"its {name} is {saved[name]!r}, not {value!r}")
+        return saved
 
 
 def discard(path: Path) -> None:
@@ -192,25 +175,25 @@ def discard(path: Path) -> None:
 
 
 def _outline(parts: Any) -> Any:
-    """Names, shapes and kinds of numbers of nested dictionaries of tensors."""
+    """Names, shapes and dtypes of nested dictionaries of tensors."""
     if isinstance(parts, dict):
         return {name: _outline(part) for name, part in parts.items()}
     return (parts.shape, parts.dtype) if isinstance(parts, Tensor) else type(parts)
 
 
 def _part(path: Path) -> Path:
-    """What is written before it replaces `path`: one name, so that kills leave one file at most."""
+    """File that is written before it replaces `path`: one name, so that kills leave one at most."""
     return path.with_name(f"{path.name}.part")
 
 
 def _remove(path: Path) -> None:
-    # One that stays, as on a disk that has become read-only, does no harm.
+    # A file that stays, as on a disk that has become read-only, does no harm.
     with suppress(OSError):
         path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the disk know a file by its new name before anything else happens."""
+    """Write the new name of a file to the disk before anything else happens."""
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)

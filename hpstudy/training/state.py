@@ -1,4 +1,4 @@
-"""How a training goes: how far it has come, whether it is over, what it came to."""
+"""Progress of a training, its result, and the outcome of a run; importable without torch."""
 
 import math
 import time
@@ -10,38 +10,34 @@ from pydantic import AfterValidator, BaseModel, Field, PrivateAttr
 
 from hpstudy.training.early_stopping import StopReason
 
-Stop = Callable[[dict[str, list[float]]], bool]
+Curve = dict[str, list[float]]
+Stop = Callable[[Curve], bool]
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """Outcome of one training.
+    """Result of one training.
 
     Attributes
     ----------
-    top1, top5 : float
-        Accuracy on the evaluation images after the last epoch, in percent (equations 3.1, 3.2);
-        `top5` is None where there are 10 classes or fewer.
-    loss : float
-        Mean cross-entropy on the evaluation images after the last epoch.
+    top1, top5, loss : float
+        Accuracies in percent (equations 3.1, 3.2) and mean cross-entropy on the evaluation images
+        after the last epoch; `top5` is None with 10 classes or fewer.
     best_top1, best_epoch : float, int
-        Highest accuracy over the epochs, and the first epoch (from 1) that reached it: selected
+        Highest accuracy of all epochs, and the first epoch (from 1) that reached it. It is selected
         on the images that it is measured on, hence biased upward.
     train_loss : float
-        Mean cross-entropy over the last epoch's training steps.
+        Mean cross-entropy over the steps of the last epoch.
     diverged : bool
-        The training loss stopped being finite (training ends with that epoch), or the last
-        epoch's is above that of the first step: the network ended worse than it began.
-        Accuracies stay as measured.
+        Whether the last training loss is not finite, which ends a training, or is above that of
+        the first step.
     epochs : int
-        Epochs trained.
-    seconds : float
-        Wall time of training and evaluation; of an interrupted training, that of all its parts
-        without what was lost.
-    images_per_second : float
-        Training images over the wall time of training alone.
+        Number of epochs trained.
+    seconds, images_per_second : float
+        Wall time of training and evaluation, without what an interruption lost, and training images
+        per second of training.
     curve : dict of str to list of float
-        One value per epoch of `train_loss`, `loss` and `top1`.
+        One value of `train_loss`, `loss` and `top1` per epoch.
     """
 
     top1: float
@@ -54,7 +50,25 @@ class RunResult:
     epochs: int
     seconds: float
     images_per_second: float
-    curve: dict[str, list[float]]
+    curve: Curve
+
+
+class RunOutcome(NamedTuple):
+    """Outcome of a run.
+
+    Attributes
+    ----------
+    row : dict
+        Columns `hpstudy.storage.store.RESULT_COLUMNS`.
+    ranking : mapping or None
+        `scores` and `weights_sha256` of the trained network, if its filters were ranked.
+    stop_reason : StopReason or None
+        Why it was stopped early, if it was.
+    """
+
+    row: dict[str, Any]
+    ranking: Mapping[str, Any] | None
+    stop_reason: StopReason | None
 
 
 def _new_generator_state() -> Any:
@@ -63,66 +77,62 @@ def _new_generator_state() -> Any:
     return torch.Generator().get_state()
 
 
-def _generator_state(value: Any) -> Any:
-    fresh = _new_generator_state()
-    if (getattr(value, "shape", None), getattr(value, "dtype", None)) != (fresh.shape, fresh.dtype):
+def _check_generator_state(value: Any) -> Any:
+    new = _new_generator_state()
+    if type(value) is not type(new) or (value.shape, value.dtype) != (new.shape, new.dtype):
         raise ValueError("must be the state of a generator")
     return value
 
 
-class TrainingState(BaseModel, arbitrary_types_allowed=True, extra="forbid", strict=True):
-    """How far a training has come.
+class TrainingState(BaseModel, extra="forbid", strict=True):
+    """Progress of a training.
 
     Attributes
     ----------
     order : Tensor
-        State of the generator that draws the order and augmentation of the images, as it was
-        before the epoch in progress was drawn.
+        State of the generator that draws the order and augmentation of the images, before it drew
+        those of the epoch in progress.
     steps : int
-        Taken in that epoch: of its training or, once that has come to its `train_loss`, of its
-        evaluation.
+        Number of steps taken in the epoch in progress: of its evaluation if `train_loss` is known,
+        else of its training.
     train_loss : float or None
-        Mean cross-entropy over that epoch's training steps, while it is evaluated.
+        Mean cross-entropy of the epoch in progress, while it is evaluated.
     curve : dict of str to list of float
-        One value of `train_loss`, `loss` and `top1` for each epoch that has been evaluated.
+        One value of `train_loss`, `loss` and `top1` per finished epoch.
     top5 : float or None
-        After the last of these, in percent.
+        Top-5 accuracy after the last finished epoch, in percent.
     seconds : dict of str to float
-        Wall time of `training` and `evaluation`; what a kill lost does not count.
+        Wall time of `training` and `evaluation`.
     """
 
-    order: Annotated[Any, AfterValidator(_generator_state)] = Field(
+    order: Annotated[Any, AfterValidator(_check_generator_state)] = Field(
         default_factory=_new_generator_state
     )
     steps: int = Field(0, ge=0)
     train_loss: float | None = None
-    curve: dict[str, list[float]] = Field(
-        default_factory=lambda: {"train_loss": [], "loss": [], "top1": []}
-    )
+    curve: Curve = {"train_loss": [], "loss": [], "top1": []}
     top5: float | None = None
-    seconds: dict[str, float] = Field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
+    seconds: dict[str, float] = {"training": 0.0, "evaluation": 0.0}
     _since: float = PrivateAttr(default_factory=time.perf_counter)
 
     @property
     def epochs(self) -> int:
-        """Epochs that have been evaluated."""
+        """Number of finished epochs."""
         return len(self.curve["train_loss"])
 
     def clock(self) -> float:
-        """Seconds since it was last asked."""
+        """Seconds since the last call."""
         before, self._since = self._since, time.perf_counter()
         return self._since - before
 
-    def over(self, epochs: int, stop: Stop | None) -> bool:
-        """Whether the training ends with the epoch that has just been evaluated, if one has.
+    def add_epoch(self, train_loss: float, loss: float, top1: float) -> None:
+        """Finish the epoch in progress."""
+        for key, value in {"train_loss": train_loss, "loss": loss, "top1": top1}.items():
+            self.curve[key].append(value)
+        self.train_loss = None
 
-        Parameters
-        ----------
-        epochs : int
-            The most to train.
-        stop : callable or None
-            Asked, with the curve, unless it was the last epoch or its loss is no number.
-        """
+    def ended(self, epochs: int, stop: Stop | None) -> bool:
+        """Whether the training is over: all epochs done, loss not finite, or `stop(curve)` true."""
         if self.steps or not self.epochs:
             return False
         if self.epochs == epochs or not math.isfinite(self.curve["train_loss"][-1]):
@@ -130,15 +140,7 @@ class TrainingState(BaseModel, arbitrary_types_allowed=True, extra="forbid", str
         return stop is not None and stop(self.curve)
 
     def result(self, images: int, first_loss: float) -> RunResult:
-        """What the training came to.
-
-        Parameters
-        ----------
-        images : int
-            That an epoch trains on.
-        first_loss : float
-            Of its first step.
-        """
+        """Result after the last epoch, given the images per epoch and the loss of the first step."""
         best, train_loss = max(self.curve["top1"]), self.curve["train_loss"][-1]
         return RunResult(
             top1=self.curve["top1"][-1],
@@ -153,21 +155,3 @@ class TrainingState(BaseModel, arbitrary_types_allowed=True, extra="forbid", str
             images_per_second=self.epochs * images / self.seconds["training"],
             curve=self.curve,
         )
-
-
-class RunOutcome(NamedTuple):
-    """What a run comes to.
-
-    Attributes
-    ----------
-    row : dict
-        The columns `hpstudy.storage.database.RESULT_COLUMNS`, as measured when it ended.
-    ranking : dict or None
-        For `hpstudy.storage.store.Store.record`.
-    stop_reason : StopReason or None
-        Why it was stopped early, if it was.
-    """
-
-    row: dict[str, Any]
-    ranking: Mapping[str, Any] | None
-    stop_reason: StopReason | None

@@ -1,27 +1,29 @@
-"""How the arithmetic of a step is done, and how a step is repeated: where devices differ."""
+"""Precision of a training step, and its repetition: called on a CPU, replayed on a GPU."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
+Function = TypeVar("Function", bound=Callable[..., Tensor])
 
 
 class CapturedStep:
-    """A function of tensors that is called many times with other values of the same shapes.
+    """Function of tensors that is called many times with inputs of the same shapes.
 
-    On a CPU it is called. On a GPU its kernels are recorded once and replayed as one CUDA graph,
-    from inputs that stay in place: a step of small kernels is otherwise spent launching them.
+    On a GPU its kernels are recorded once and replayed as one CUDA graph, from inputs that stay in
+    place: launching them one by one takes longer than a step of small kernels.
 
     Parameters
     ----------
     function : callable
-        Leaves its results in tensors of its own; returns nothing, reads nothing back.
+        Writes to tensors of its own; returns nothing and reads nothing back.
     capture : callable, optional
-        Makes what repeats a function without arguments (see `capture_for`); None to call it.
+        Turns a function without arguments into its repetition (`capture_for`); None to call it.
     """
 
     def __init__(self, function: Callable[..., None], capture: Capture | None):
@@ -30,17 +32,14 @@ class CapturedStep:
         self._replay: Callable[[], None] | None = None
 
     def prepare(self, *inputs: Tensor) -> None:
-        """Call the function once or, to record it, a few times: what it changes must be set anew.
-
-        What is compiled is compiled now, and not within the time of a run.
-        """
+        """Compile and record the function before a run; it is called, once or several times."""
         if self._capture is None:
             return self._function(*inputs)
         self._inputs = tuple(value.clone() for value in inputs)
         self._replay = self._capture(lambda: self._function(*self._inputs))
 
     def __call__(self, *inputs: Tensor) -> None:
-        """Call the function, or replay it, on `inputs`."""
+        """Call or replay the function on `inputs`."""
         if self._replay is None:
             return self._function(*inputs)
         for place, value in zip(self._inputs, inputs, strict=True):
@@ -49,49 +48,42 @@ class CapturedStep:
 
 
 def capture_for(device: torch.device) -> Capture | None:
-    """How steps are repeated on a device: as a CUDA graph on a GPU, by calling them on a CPU."""
+    """Repetition of steps on a device: a CUDA graph on a GPU, none on a CPU."""
     return partial(_capture_graph, device) if device.type == "cuda" else None
 
 
 def _capture_graph(device: torch.device, function: Callable[[], None]) -> Callable[[], None]:
     # A graph records the streams of the current device alone.
     with torch.cuda.device(device):
-        return _recorded(function)
-
-
-def _recorded(function: Callable[[], None]) -> Callable[[], None]:
-    # Libraries choose and allocate in the first calls, which a graph cannot record.
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
+        # Libraries choose and allocate in the first calls, which a graph cannot record.
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                function()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             function()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        function()
     return graph.replay
 
 
 def set_precision(arithmetic: str) -> None:
-    """Set this process's float32 products to TF32 or not, and every choice of kernel to fixed."""
+    """Switch TF32 on or off in this process, and fix every choice of kernel."""
     tf32 = arithmetic.startswith("tf32")
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.deterministic = True
 
 
-def casting(arithmetic: str, device: torch.device) -> AbstractContextManager:
-    """Context in which convolutions and linear layers take bfloat16, if the arithmetic says so.
-
-    Weights, their gradients and the loss stay as they are.
-    """
-    wanted = arithmetic.startswith("bfloat16")
+def casting(arithmetic: str, device: torch.device) -> AbstractContextManager[object]:
+    """Context in which products are of bfloat16 if `arithmetic` says so; weights stay float32."""
+    bfloat16 = arithmetic.startswith("bfloat16")
     # A cache of cast weights would outlive the step that a CUDA graph records.
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted, cache_enabled=False)
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16, cache_enabled=False)
 
 
-def compiled(function: Callable) -> Callable:
-    """`function` compiled by torch for one shape, whole or not at all."""
+def compiled(function: Function) -> Function:
+    """`function` compiled by torch for one shape, as a whole or not at all."""
     # Each architecture is one more variant of the same code; past the limit torch would go on
     # uncompiled without a word.
     torch._dynamo.config.recompile_limit = 256

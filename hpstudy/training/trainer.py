@@ -1,4 +1,4 @@
-"""The recipe: one loop that trains a network from scratch and says how it went."""
+"""One loop that trains a network from scratch by a recipe, and evaluates it after every epoch."""
 
 import copy
 import statistics
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hpstudy.config.study import Recipe
 from hpstudy.training.augmentation import Batches, check_last_batch
-from hpstudy.training.checkpoint import Checkpoint, State
+from hpstudy.training.checkpoint import Checkpoint, TrainingTensors
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.state import RunResult, Stop, TrainingState
 from hpstudy.training.step import (
@@ -31,22 +31,16 @@ class Trainer:
     Parameters
     ----------
     model : torch.nn.Module
-        In the precision to train with; moved to the data's device.
+        Network in the precision to train in; it is moved to the data's device.
     data : Dataset
-        Resident on the device to train on.
+        Images on the device to train on.
     recipe : Recipe
-        Epochs, batch size, momentum and learning-rate steps; the last, smaller batch of an epoch
-        is trained on too.
-    arithmetic : str
+        The last, smaller batch of an epoch is trained on too. HpstudyError is raised if it holds a
+        single image, which batch normalisation cannot take.
+    arithmetic : str, default "float32"
         One of `hpstudy.config.study.ARITHMETICS`.
     capture : callable, optional
-        How steps are repeated; by default as the device's `capture_for`.
-
-    Raises
-    ------
-    HpstudyError
-        If the last batch of an epoch would hold a single image, which batch normalisation cannot
-        take.
+        How steps are repeated; by default the `capture_for` of the device.
 
     References
     ----------
@@ -65,29 +59,29 @@ class Trainer:
         self.data, self.recipe, self.arithmetic = data, recipe, arithmetic
         self.device = data.train.labels.device
         self.dtype = next(model.parameters()).dtype
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.train_batches = Batches(data.train, data.image_size)
         self.test_batches = Batches(data.test, data.image_size)
-        number = dict(dtype=self.dtype, device=self.device)
         # Factors (3, 1, 1) that take a uint8 pixel to zero mean and unit deviation.
-        self.scale = (1 / (255 * data.std)).to(**number)[:, None, None]
-        self.shift = (-data.mean / data.std).to(**number)[:, None, None]
-        # What a step reads and what it leaves are tensors in place, which a CUDA graph needs.
-        self.lr, self.weight_decay = torch.zeros((), **number), torch.zeros((), **number)
-        self.last_loss, self.first_loss = torch.zeros((), **number), torch.zeros((), **number)
+        self.scale = (1 / (255 * data.std)).to(self.device, self.dtype)[:, None, None]
+        self.shift = (-data.mean / data.std).to(self.device, self.dtype)[:, None, None]
+        # Inputs and outputs of a step are tensors that stay in place, as a CUDA graph needs them.
+        self.lr, self.weight_decay, self.last_loss, self.first_loss = (
+            torch.zeros((), dtype=self.dtype, device=self.device) for _ in range(4)
+        )
         self.totals = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.parameters = list(model.parameters())
         self.optimizer = torch.optim.SGD(
             self.parameters, self.lr, momentum=recipe.momentum, fused=True
         )
-        # Made by the first step otherwise: here, what is kept of a training can be put back.
+        # Made here and not by the first step, so that a checkpoint can be copied into them.
         for parameter in self.parameters:
             self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        others = {"totals": self.totals, "first_loss": self.first_loss}
-        self._state = State(self.model, self.optimizer, others, self.device)
+        sums = {"totals": self.totals, "first_loss": self.first_loss}
+        self._tensors = TrainingTensors(self.model, self.optimizer, sums, self.device)
         self._compiled_loss = compiled(self._loss) if arithmetic.endswith("compiled") else None
         self._capture = capture or capture_for(self.device)
-        self._programs: dict[tuple[bool, int], CapturedStep] = {}
+        self._steps: dict[tuple[bool, int], CapturedStep] = {}
         if self._capture or self._compiled_loss:
             self._prepare()
 
@@ -99,125 +93,103 @@ class Trainer:
         stop: Stop | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> RunResult:
-        """Train the network from its present weights, and evaluate it after every epoch.
+        """Train the network from its present weights, or from a checkpoint, to the last epoch.
 
         Parameters
         ----------
         lr, weight_decay : float
-            Initial learning rate, and torch's coupled weight decay, applied to every parameter: a
-            step shrinks the weights by lr x weight_decay (equation 2.1).
+            Initial learning rate, and torch's coupled weight decay on every parameter: a step
+            shrinks the weights by lr x weight_decay (equation 2.1).
         seed : int
-            Of the order and augmentation of the images.
+            Seed of the order and augmentation of the images.
         stop : callable, optional
-            Asked after every epoch but the last, with the curve so far, whether to end here.
+            Given the curve after every epoch but the last; true ends the training.
         checkpoint : Checkpoint, optional
-            Where the training is kept from time to time and, if it has been, when it has ended.
-            A training that is there already is gone on with, whatever the present weights are.
-
-        Returns
-        -------
-        RunResult
+            File that the training is saved to from time to time and, if it was, at the end. A
+            training that it holds is resumed.
         """
         set_precision(self.arithmetic)
-        for state in self.optimizer.state.values():
-            state["momentum_buffer"].zero_()
+        for buffers in self.optimizer.state.values():
+            buffers["momentum_buffer"].zero_()
         self.weight_decay.fill_(weight_decay)
         generator = torch.Generator().manual_seed(seed)
-        course = checkpoint.resume(self._state) if checkpoint else None
-        course = course or TrainingState(order=generator.get_state())
-        while not course.over(self.recipe.epochs, stop):
-            course.clock()
-            if course.train_loss is None:
-                decays = sum(course.epochs >= decay for decay in self.recipe.lr_decay_epochs)
+        resumed = checkpoint.resume(self._tensors) if checkpoint else None
+        state = resumed or TrainingState(order=generator.get_state())
+        while not state.ended(self.recipe.epochs, stop):
+            state.clock()
+            if state.train_loss is None:
+                decays = sum(state.epochs >= epoch for epoch in self.recipe.lr_decay_epochs)
                 self.lr.fill_(lr * self.recipe.lr_decay**decays)
-                generator.set_state(course.order)
+                generator.set_state(state.order)
                 views = self.train_batches.random(generator)
-                course.train_loss = self.train(views, course, checkpoint)
-                course.order = generator.get_state()
-            top1, course.top5, loss = self.evaluate(EVALUATION_BATCH, course, checkpoint)
-            values = {"train_loss": course.train_loss, "loss": loss, "top1": top1}
-            for key, value in values.items():
-                course.curve[key].append(value)
-            course.train_loss = None
-        if checkpoint and checkpoint.there:
-            checkpoint.write(self._state, course)
-        return course.result(len(self.data.train), self.first_loss.item())
+                state.train_loss = self.train_epoch(views, state, checkpoint)
+                state.order = generator.get_state()
+            top1, state.top5, loss = self.evaluate(EVALUATION_BATCH, state, checkpoint)
+            state.add_epoch(state.train_loss, loss, top1)
+        if checkpoint and checkpoint.written:
+            checkpoint.write(self._tensors, state)
+        return state.result(len(self.data.train), self.first_loss.item())
 
-    def train(
+    def train_epoch(
         self,
         views: Tensor,
-        course: TrainingState | None = None,
+        state: TrainingState | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> float:
-        """Train on one epoch; its mean cross-entropy.
+        """Train on the `views` (4, images) of one epoch (see `Batches.random`).
 
-        Parameters
-        ----------
-        views : Tensor of shape (4, images)
-            As `Batches.random` draws them, or a part of them.
-        course : TrainingState, optional
-            Its steps are not taken again.
-        checkpoint : Checkpoint, optional
-            Where the training is kept after a step, whenever that is due.
+        Returns the mean cross-entropy. Steps that `state` has counted are not taken again.
         """
-        size = self.recipe.batch_size
-        totals = self._take(True, views, size, course or TrainingState(), checkpoint)
-        return totals[0] / len(self.data.train)
+        state = state or TrainingState()
+        self.model.train()
+        if not state.steps:
+            self.totals.zero_()
+        for images, labels in self.train_batches.take(views, self.recipe.batch_size, state.steps):
+            self._step(True, len(labels))(images, labels)
+            if state.steps == state.epochs == 0:
+                self.first_loss.copy_(self.last_loss)
+            self._count_step(state, "training", checkpoint)
+        return self._end_phase(state, "training")[0] / views.shape[1]
 
     def evaluate(
         self,
         batch_size: int = EVALUATION_BATCH,
-        course: TrainingState | None = None,
+        state: TrainingState | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> tuple[float, float | None, float]:
-        """Top-1 and top-5 accuracy in percent and mean cross-entropy on the evaluation images.
+        """Top-1 and top-5 accuracy in percent, and mean cross-entropy, on the evaluation images.
 
-        One centre view of each image. Top-5 is None with 10 classes or fewer. An image whose
-        logits are not numbers counts as an error.
-
-        Parameters
-        ----------
-        batch_size : int
-        course, checkpoint
-            See `train`.
-
-        References
-        ----------
-        Thesis, equations 3.1 and 3.2.
+        Top-5 is None with 10 classes or fewer. An image whose logits are not finite counts as an
+        error. Thesis, equations 3.1 and 3.2.
         """
+        state = state or TrainingState()
+        self.model.eval()
+        if not state.steps:
+            self.totals.zero_()
         views = self.test_batches.centred()
-        totals = self._take(False, views, batch_size, course or TrainingState(), checkpoint)
+        for images, labels in self.test_batches.take(views, batch_size, state.steps):
+            self._step(False, len(labels))(images, labels)
+            self._count_step(state, "evaluation", checkpoint)
+        totals = self._end_phase(state, "evaluation")
         top1, top5, loss = (total / len(self.data.test) for total in totals)
         return 100 * top1, 100 * top5 if self.data.classes > 10 else None, loss
 
-    def _take(
-        self,
-        training: bool,
-        views: Tensor,
-        batch_size: int,
-        course: TrainingState,
-        checkpoint: Checkpoint | None,
-    ) -> list[float]:
-        """Take one step on each batch but those that were taken before; the totals over all."""
-        batches = self.train_batches if training else self.test_batches
-        phase = "training" if training else "evaluation"
-        self.model.train(training)
-        if not course.steps:
-            self.totals.zero_()
-        for images, labels in batches.take(views, batch_size, course.steps):
-            self._program(training, len(labels))(images, labels)
-            if training and course.steps == course.epochs == 0:
-                self.first_loss.copy_(self.last_loss)
-            course.steps += 1
-            if checkpoint and checkpoint.due():
-                self.totals.tolist()
-                course.seconds[phase] += course.clock()
-                checkpoint.write(self._state, course)
-                course.clock()
-        # But for checkpoints, the only moment at which the device is waited for.
-        totals = self.totals.tolist()
-        course.seconds[phase] += course.clock()
-        course.steps = 0
+    def _count_step(self, state: TrainingState, phase: str, checkpoint: Checkpoint | None) -> None:
+        state.steps += 1
+        if checkpoint and checkpoint.due():
+            self._read_totals(state, phase)
+            checkpoint.write(self._tensors, state)
+            state.clock()
+
+    def _end_phase(self, state: TrainingState, phase: str) -> list[float]:
+        totals = self._read_totals(state, phase)
+        state.steps = 0
+        return totals
+
+    def _read_totals(self, state: TrainingState, phase: str) -> list[float]:
+        # Waits for the device, which is done here alone, so that the clock is right.
+        totals: list[float] = self.totals.tolist()
+        state.seconds[phase] += state.clock()
         return totals
 
     def measure(self, seconds: float) -> tuple[float, float]:
@@ -227,37 +199,37 @@ class Trainer:
         """
         set_precision(self.arithmetic)
         self.lr.zero_()
-        # A GPU works through several steps while the next are being asked for.
+        # A GPU works through several steps while the next ones are queued.
         steps = 1 if self.device.type == "cpu" else 10
-        measured = []
+        medians = []
         for training, batches, size in self._phases():
             self.model.train(training)
             views = batches.centred()[:, : steps * size]
-            timed: list[float] = []
+            durations: list[float] = []
             # The first block also warms up.
-            while len(timed) < 4 or sum(timed[1:]) < seconds:
+            while len(durations) < 4 or sum(durations[1:]) < seconds:
                 started = time.perf_counter()
                 for images, labels in batches.take(views, size):
-                    self._program(training, len(labels))(images, labels)
+                    self._step(training, len(labels))(images, labels)
                 self.totals[0].item()
-                timed.append(time.perf_counter() - started)
-            measured.append(statistics.median(timed[1:]) / views.shape[1])
-        return measured[0], measured[1]
+                durations.append(time.perf_counter() - started)
+            medians.append(statistics.median(durations[1:]) / views.shape[1])
+        return medians[0], medians[1]
 
     def _phases(self) -> tuple[tuple[bool, Batches, int], ...]:
-        """Whether it trains, its images, and how many at once: of training and of evaluation."""
+        """Whether the weights change, the images, and the batch size, of training and evaluation."""
         return (
             (True, self.train_batches, self.recipe.batch_size),
             (False, self.test_batches, EVALUATION_BATCH),
         )
 
-    def _program(self, training: bool, count: int) -> CapturedStep:
+    def _step(self, training: bool, count: int) -> CapturedStep:
         """The step for batches of `count` images."""
         key = training, count
-        if key not in self._programs:
+        if key not in self._steps:
             function = self._train_step if training else self._evaluation_step
-            self._programs[key] = CapturedStep(function, self._capture)
-        return self._programs[key]
+            self._steps[key] = CapturedStep(function, self._capture)
+        return self._steps[key]
 
     def _prepare(self) -> None:
         """Compile and record every step of an epoch; the network stays as it was."""
@@ -269,13 +241,13 @@ class Trainer:
             views = batches.centred()
             for number in {min(size, views.shape[1]), views.shape[1] % size} - {0}:
                 for images, labels in batches.take(views[:, :number], number):
-                    self._program(training, number).prepare(images, labels)
+                    self._step(training, number).prepare(images, labels)
         self.model.load_state_dict(before)
 
     def _logits(self, images: Tensor) -> Tensor:
         inputs = torch.addcmul(self.shift, images.to(self.dtype), self.scale)
         with casting(self.arithmetic, self.device):
-            logits = self.model(inputs.contiguous(memory_format=torch.channels_last))
+            logits: Tensor = self.model(inputs.contiguous(memory_format=torch.channels_last))
         return logits.to(self.dtype)
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
