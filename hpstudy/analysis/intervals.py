@@ -1,5 +1,6 @@
 """Intervals of quantities that are computed on every draw of the noise-free landscape."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +17,8 @@ LEVEL = 0.95
 class Interval(NamedTuple):
     """A quantity of the noise-free landscape.
 
-    Attributes
-    ----------
-    estimate : float
-        Median over the draws: the measured value, rid of what noise adds to it.
-    low, high : float
-        Ends between which 95 % of the draws lie.
+    `estimate` is the median over the draws: the measured value, rid of what noise adds to it; 95 %
+    of the draws lie between `low` and `high`.
     """
 
     estimate: float
@@ -68,12 +65,8 @@ NO_LOSS = Loss(*[float("nan")] * 3)
 def interval(values: Array, errors: float = 0.0) -> Interval:
     """Median and central 95 % of one value a draw; NaN draws are left out, all NaN gives NaN.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_draws,)
-    errors : float, default 0
-        Number of Monte Carlo errors by which either end is moved outwards, so that what lies clear
-        of a limit does so whatever the seed of the draws.
+    Either end is moved outwards by a number of Monte Carlo `errors`, so that what lies clear of a
+    limit does so whatever the seed of the draws.
     """
     known = _finite(values)
     if known.size == 0:
@@ -100,8 +93,8 @@ def axis_interval(angles: Array) -> Interval:
 def distance_interval(first: Array, second: Array) -> Interval:
     """`interval` of the length of a vector, from its two components in each draw.
 
-    A length is never negative, and of a vector that is all noise no draw is near 0: its interval
-    therefore begins at 0 wherever 0 lies in the 95 % region of the two components.
+    Of a vector that is all noise no draw is near 0: the interval therefore begins at 0 wherever 0
+    lies in the 95 % region of the two components.
     """
     vectors = np.column_stack([first, second])
     vectors = vectors[np.isfinite(vectors).all(axis=1)]
@@ -129,7 +122,7 @@ def loss_draws(draws: Array, kept: Array) -> tuple[Array, Array]:
     -------
     against_one, against_best : ndarray of shape (n_draws,)
         Loss against the setting that is best on average over the draws, which may be negative;
-        and against each draw's own best, which is biased upwards by what the draws leave open.
+        and against each draw's own best, biased upwards by what the draws leave open.
     """
     finite = np.isfinite(draws[0])
     challenger = draws[:, finite].mean(axis=0).argmax()
@@ -156,4 +149,4 @@ def _finite(values: Array) -> Array:
 
 def _tail(share: float, number: int, errors: float) -> float:
     """Share of the draws beyond an end that is moved outwards by its Monte Carlo errors."""
-    return max(share - errors * float(share * (1 - share) / number) ** 0.5, 0.0)
+    return max(share - errors * math.sqrt(share * (1 - share) / number), 0.0)

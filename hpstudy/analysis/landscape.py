@@ -89,7 +89,8 @@ class Landscape:
     @cached_property
     def placed(self) -> Mask:
         """Which points have a place on all axes: no value is 0; of shape (n_points,)."""
-        return np.isfinite(self.logs.sum(axis=1))
+        placed: Mask = np.isfinite(self.logs.sum(axis=1))
+        return placed
 
     @cached_property
     def best(self) -> float:

@@ -57,7 +57,8 @@ class SeedEffects(NamedTuple):
 
     def draw_ratios(self, generator: np.random.Generator, number: int) -> Array:
         """Draws of the variance of the effects over that of the noise, of shape (number,)."""
-        return _RATIOS[generator.choice(len(_RATIOS), number, p=self.weights)]
+        ratios: Array = _RATIOS[generator.choice(len(_RATIOS), number, p=self.weights)]
+        return ratios
 
     def draw(self, generator: np.random.Generator, number: int) -> Array:
         """Draws of the effects, of shape (number, n_seeds)."""

@@ -67,12 +67,12 @@ def pair_up(
     seeds: tuple[int, int],
     draws: tuple[Array, Array],
 ) -> Pair:
-    """Draws of two networks at the same settings.
+    """Draws of two networks at all settings of the second.
 
-    Where the networks share fewer than half of either's settings, as two random searches do, both
-    surfaces are interpolated to all settings of both that lie within the range of each. Over one
-    axis they are interpolated to a lattice, as the few settings on one line place a region's ends
-    only roughly.
+    Where they share fewer than half of either's settings, as two random searches do, both surfaces
+    are interpolated to all settings of both that lie within the range of each, the first network's
+    first. Over one axis they are interpolated to a lattice, as the few settings on one line place
+    a region's ends only roughly.
 
     Parameters
     ----------
@@ -81,12 +81,6 @@ def pair_up(
         Seeds of the draws of the two.
     draws : tuple of ndarray of shape (n_draws, n_points)
         Draws of the two at their own settings.
-
-    Returns
-    -------
-    Pair
-        At all settings of the other network; or, interpolated, of both within common ranges, the
-        dense network's first.
     """
     landscapes = dense.landscape, other.landscape
     if len(landscapes[0].axes) == 1:
@@ -133,7 +127,7 @@ def on_a_lattice(dense: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> 
 def within(landscape: Landscape, other: Landscape) -> Mask:
     """Which measured points of a landscape lie in the range that another's measured points span."""
     span = other.logs[other.placed & ~np.isnan(other.values)]
-    with np.errstate(invalid="ignore"):
-        above = landscape.logs >= span.min(axis=0) - 1e-9
-        below = landscape.logs <= span.max(axis=0) + 1e-9
-    return (above & below).all(axis=1) & landscape.placed & ~np.isnan(landscape.values)
+    low, high = span.min(axis=0) - 1e-9, span.max(axis=0) + 1e-9
+    # A value of 0 has the place NaN, which is in no range.
+    inside: Mask = ((landscape.logs >= low) & (landscape.logs <= high)).all(axis=1)
+    return inside & ~np.isnan(landscape.values)

@@ -39,12 +39,10 @@ class Difference:
     ----------
     dense, other : str
         Variants that are compared.
-    axes : tuple of str
-        Hyperparameters of both.
     points : DataFrame of shape (n, n_axes + 3)
-        The axes; `dense` and `other`, each network's value minus the best of its whole landscape
-        (at most 0); and `difference`, `other` minus `dense`: positive where the other network is
-        closer to its best. In the metric's unit. Only settings at which both have a value.
+        Settings at which both have a value: the axes; `dense` and `other`, each network's value
+        minus the best of its whole landscape; and `difference`, `other` minus `dense`, positive
+        where the other network is closer to its best. In the metric's unit.
     spearman, kendall : float
         Rank correlations of the two networks' values there (Kendall's tau-b), in [-1, 1]; NaN
         below two points, and where one of the two is constant.
@@ -70,10 +68,6 @@ def difference(dense: Landscape, other: Landscape) -> Difference:
     ------
     HpstudyError
         If the two have different axes.
-
-    References
-    ----------
-    Goes beyond the thesis, which compares landscapes by eye (section 4.1).
     """
     dense_rows, rows = common_points(dense, other)
     points = dense.points.loc[dense_rows, list(dense.axes)].reset_index(drop=True)
@@ -114,7 +108,7 @@ class Overlap(NamedTuple):
     expected : Interval
         Jaccard index of two noisy measurements of the dense network's landscape.
     p : float
-        Share of those that overlap as little as the measured regions, or less.
+        Share of those that overlap no more than the measured regions do.
     """
 
     measured: float
@@ -126,8 +120,7 @@ class CentreShift(NamedTuple):
     """Shift of a region's centre from the dense network's, in decades.
 
     Both regions are those among the same settings (`Pair`): a grid that grew further would move
-    its centre by that alone. NaN throughout where fewer than nine in ten draws have an ellipse of
-    both regions.
+    its centre by that alone. NaN where fewer than nine in ten draws have an ellipse of both.
 
     Attributes
     ----------
@@ -138,8 +131,7 @@ class CentreShift(NamedTuple):
     distance : Interval
         Length; it begins at 0 where no shift at all is within the 95 % region.
     p : float
-        Share of landscapes, with values exchanged at random point by point, whose centres are as
-        far apart.
+        Of `permutation_test`.
     """
 
     measured: float
@@ -170,16 +162,13 @@ class LandscapeShift:
     n : int
         Number of settings at which both networks have a value; all that is measured is over these.
     interpolated : bool
-        Whether what carries an interval goes by surfaces between the settings of the two networks.
+        Whether intervals are read off surfaces between the settings of the two networks.
     spearman, kendall : float
-        Rank correlations of the measured values, in [-1, 1]; NaN where one is constant.
+        Rank correlations of the measured values (`Difference`).
     spearman_interval : Interval
-        Of the noise-free landscapes; noise makes the measured one smaller. It ends at 1 where both
-        may be one landscape.
+        Of the noise-free landscapes; it ends at 1 where both may be one landscape.
     overlap : Overlap
-        Of the two regions.
     centre : CentreShift
-        Between the centres of the two regions.
     ellipse_overlap : Interval
         Area common to both ellipses over the area of either, in [0, 1].
     """
@@ -218,11 +207,6 @@ def landscape_shift(
     seed : int, default 0
         Seed of the exchanges and of the noise.
 
-    Returns
-    -------
-    LandscapeShift
-        NaN where the two have too little in common.
-
     References
     ----------
     Thesis, sections 2.3.1 and 4.1.2; the comparisons themselves go beyond it.
@@ -252,13 +236,10 @@ def landscape_shift(
 
 
 def centre_shifts(pair: Pair, threshold: float) -> Array:
-    """Shift of the region's centre from the dense network's in each draw.
+    """Shift of the region's centre from the dense network's, of shape (n_draws, 2).
 
-    Returns
-    -------
-    ndarray of shape (n_draws, 2)
-        In decades along the two axes; NaN in draws where either region has too few points for an
-        ellipse.
+    In decades along the two axes; NaN in draws where either region has too few points for an
+    ellipse.
     """
     shapes = pair.ellipses(threshold)
     return np.full((len(pair.dense), 2), np.nan) if shapes is None else _between(*shapes)
@@ -283,7 +264,7 @@ def permutation_test(
     Parameters
     ----------
     values, other : ndarray of shape (n_points,)
-        Values at the same points, in the metric's unit; of equal noise.
+        Values at the same points; of equal noise.
     logs : ndarray of shape (n_points, 2)
         log10 of the two axes.
     threshold : float
@@ -307,10 +288,12 @@ def permutation_test(
 
 def _distance(values: Array, other: Array, logs: Array, threshold: float) -> Array:
     """Distances between the mean settings of two regions, of shape (n_draws,)."""
-    centres = []
-    for inside in (roi(values, threshold), roi(other, threshold)):
-        centres.append(inside @ logs / inside.sum(axis=1, keepdims=True))
-    return np.hypot(*(centres[1] - centres[0]).T)
+    centre, other_centre = (
+        inside @ logs / inside.sum(axis=1, keepdims=True)
+        for inside in (roi(values, threshold), roi(other, threshold))
+    )
+    distance: Array = np.hypot(*(other_centre - centre).T)
+    return distance
 
 
 def _spearman(dense: Array, other: Array) -> Interval:
@@ -329,9 +312,9 @@ def _spearman(dense: Array, other: Array) -> Interval:
 def rank_correlations(dense: Array, other: Array) -> Array:
     """Spearman's correlation of each row of two arrays; draws have no ties."""
     ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (dense, other)]
-    squares: Array = ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
-    n = dense.shape[1]
-    return 1 - 6 * squares / (n * (n**2 - 1))
+    n, squares = dense.shape[1], ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
+    correlations: Array = 1 - 6 * squares / (n * (n**2 - 1))
+    return correlations
 
 
 def _overlap(

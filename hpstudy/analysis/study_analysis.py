@@ -35,15 +35,14 @@ SEARCHED = 2000
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
 
 
-def _remembered(
-    method: Callable[Concatenate["StudyAnalysis", P], R],
-) -> Callable[Concatenate["StudyAnalysis", P], R]:
+def _remembered(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """Method whose results its object keeps, by its arguments."""
 
     @wraps(method)
-    def remembering(self: "StudyAnalysis", *args: P.args, **kwargs: P.kwargs) -> R:
+    def remembering(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         results: dict[Hashable, R] = self.__dict__.setdefault(f"_{method.__name__}", {})
         key = (args, *kwargs.items())
         if key not in results:
@@ -56,14 +55,8 @@ def _remembered(
 class Best(NamedTuple):
     """Best of a landscape.
 
-    Attributes
-    ----------
-    measured : float
-        Highest mean over seeds: the best of many noisy values.
-    corrected : Interval
-        Noise-free value at that same setting.
-    bias : float
-        measured - corrected.estimate.
+    `measured` is the highest mean over seeds: the best of many noisy values. `corrected` is the
+    noise-free value at that same setting, and `bias` the difference between the two.
     """
 
     measured: float
@@ -78,12 +71,9 @@ class Shape(NamedTuple):
     ----------
     n : Interval
         Number of points in it.
-    length, width : Interval
-        Diameters of its ellipse, in decades; NaN where fewer than nine in ten draws have one.
-    first, second : Interval
-        Centre of the ellipse: log10 of the two axes.
-    angle : Interval
-        Angle between the long axis and the first axis, in radians.
+    length, width, first, second, angle : Interval
+        Of its ellipse (`hpstudy.analysis.regions.Ellipses`); NaN where fewer than nine in ten draws
+        have one.
     band : Band
         Line along it.
     fitted : float
@@ -108,13 +98,7 @@ class Shape(NamedTuple):
 class RiskInterval(NamedTuple):
     """Risk over the dense network's region of interest, of the noise-free landscapes.
 
-    Attributes
-    ----------
-    mean, std : Interval
-        d_mean and d_std (equation 3.5), in the metric's unit; the mean has the one-sided bounds of
-        a loss (`hpstudy.analysis.intervals.Loss`).
-    relative_mean, relative_std : Interval
-        Relative risk (equation 3.6), as fractions.
+    As `hpstudy.analysis.risk.RegionRisk`; the means have the one-sided bounds of a `Loss`.
     """
 
     mean: Interval
@@ -124,12 +108,10 @@ class RiskInterval(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Expected regret after k trainings in addition to that at the kept setting, k = 0, 1, ...
+    """Expected regret after k = 0, 1, ... trainings in addition to that at the kept setting.
 
-    Attributes
-    ----------
-    estimate, low, high : ndarray of shape (n,)
-        Mean over the draws, and the ends between which 95 % of them lie, in the metric's unit.
+    `estimate` is the mean over the draws, and 95 % of them lie between `low` and `high`; each of
+    shape (n,), in the metric's unit.
     """
 
     estimate: Array
@@ -140,10 +122,7 @@ class Curve(NamedTuple):
 class Regret(NamedTuple):
     """Regret of a network that keeps the dense optimum and is then tuned again k times.
 
-    Attributes
-    ----------
-    random, local : Curve
-        By random choice without replacement, and by climbing from the kept setting.
+    At random without replacement, and by a local search from the kept setting.
     """
 
     random: Curve
@@ -188,21 +167,15 @@ class StudyAnalysis:
 
     @_remembered
     def draws(self, variant: str) -> Array | None:
-        """Noise-free landscapes of one network (`Surrogate.draws`); None where it has none.
-
-        Each network's draws are independent of the others', as its runs are.
-        """
+        """Noise-free landscapes of one network (`Surrogate.draws`); None where it has none."""
         if variant not in self.surrogates:
             return None
         return self.surrogates[variant].draws(DRAWS, self._seed(variant))
 
     def roi_probability(self, variant: str, threshold: float) -> Array:
-        """Probability that each point lies in the network's region of interest; NaN without draws.
+        """Probability that each point is in the region of interest, of shape (n_points,).
 
-        Returns
-        -------
-        ndarray of shape (n_points,)
-            In the order of the landscape's points.
+        NaN without draws.
         """
         drawn = self.draws(variant)
         if drawn is None:
@@ -212,11 +185,7 @@ class StudyAnalysis:
     def edge_probability(self, variant: str, margin: float = 0.0) -> float:
         """Share of the draws that are best on the edge of the network's grid; NaN without any.
 
-        Parameters
-        ----------
-        variant : str
-        margin : float, default 0
-            Amount by which the best of the edge must exceed the best inside, in the metric's unit.
+        The best of the edge must exceed the best inside by more than `margin`.
         """
         drawn, landscape = self.draws(variant), self.landscapes[variant]
         if drawn is None:
@@ -269,23 +238,18 @@ class StudyAnalysis:
 
         With `lattice` both surfaces are interpolated to an even lattice (`pairs.on_a_lattice`).
         """
-        if not {self.dense, variant} <= set(self.surrogates):
+        drawn, other_drawn = self.draws(self.dense), self.draws(variant)
+        if drawn is None or other_drawn is None:
             return None
         dense, other = self.surrogates[self.dense], self.surrogates[variant]
         seeds = self._seed(self.dense), self._seed(variant)
         if lattice:
             return on_a_lattice(dense, other, seeds)
-        return pair_up(dense, other, seeds, (self.draws(self.dense), self.draws(variant)))
+        return pair_up(dense, other, seeds, (drawn, other_drawn))
 
     @_remembered
     def shift(self, variant: str, threshold: float) -> LandscapeShift | None:
-        """Comparison of one network's landscape with the dense one's; None without draws of both.
-
-        Raises
-        ------
-        HpstudyError
-            If the threshold is negative or not finite.
-        """
+        """Comparison with the dense network's landscape; None without draws of both."""
         pair = self.pair(variant)
         if pair is None:
             return None
@@ -317,13 +281,7 @@ class StudyAnalysis:
         return RiskInterval(mean, interval(drawn.std), relative, interval(drawn.relative_std))
 
     def extra_risk(self, variant: str, threshold: float) -> Array:
-        """Mean risk of one network over the dense one's region, less `uncertain_risk`, by draw.
-
-        Returns
-        -------
-        ndarray of shape (n_draws,)
-            In the metric's unit; empty without draws of both.
-        """
+        """Mean risk of one network less `uncertain_risk`, by draw; empty without draws of both."""
         pair = self._common(variant)
         if pair is None:
             return np.array([])
@@ -334,12 +292,8 @@ class StudyAnalysis:
 
         A draw loses no more than the threshold over its own region, while what is not known of
         another network counts as loss there. To compare like with like the dense network's values
-        are of one draw and its region is of another.
-
-        Returns
-        -------
-        ndarray of shape (n_draws,)
-            Over the points common to `variant`, in the metric's unit; empty without draws of both.
+        are of one draw and its region is of another. Over the points common to `variant`, by draw;
+        empty without draws of both.
         """
         pair = self._common(variant)
         if pair is None:
@@ -347,18 +301,14 @@ class StudyAnalysis:
         return risk_draws(pair[0], np.roll(pair[0], 1, axis=0), threshold).mean
 
     def share_within_bound(self, variant: str, threshold: float) -> Interval:
-        """Share of the dense network's region where another loses at most twice its bound.
-
-        In [0, 1] (`hpstudy.analysis.risk.share_within_bound`).
-        """
+        """`hpstudy.analysis.risk.share_within_bound`."""
         pair = self._common(variant)
         return UNKNOWN if pair is None else interval(share_within_bound(*pair, threshold))
 
     def measured_transfer_regret(self, variant: str, rank: int = 0) -> float:
-        """Risk d_theta (equation 3.4) at the dense network's measured optimum.
+        """Risk d_theta (equation 3.4) at the dense network's measured optimum; NaN without a value.
 
-        In the metric's unit; NaN where the network has no value there. `rank` is 1 for the setting
-        that measured second best, and so on.
+        `rank` is 1 for the setting that measured second best, and so on.
         """
         row, landscape = self._transferred_row(variant, rank), self.landscapes[variant]
         return float("nan") if row is None else float(landscape.best - landscape.values[row])

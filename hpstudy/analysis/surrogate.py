@@ -87,10 +87,7 @@ class Surrogate:
     with a value and a place on the axes take part, whatever they measured; depths below the best
     are compressed by a logarithm beyond `_squeezed`'s bound.
 
-    Attributes
-    ----------
-    landscape : Landscape
-        What was measured; at least `FEWEST` of its points need a value and a place.
+    At least `FEWEST` of the landscape's points need a value and a place.
 
     References
     ----------
@@ -187,21 +184,13 @@ class Surrogate:
         levels = self.noise_model.levels(generator, number)
         values[:, :count] += levels
         values[:, count:] += levels.mean(axis=1, keepdims=True)
-        return np.minimum(values, self.landscape.ceiling)
+        return values.clip(max=self.landscape.ceiling)
 
     @_single_threaded
     def predict(self, first: Array, second: Array) -> tuple[Array, Array]:
-        """Surface between the measured points.
+        """Mean and deviation of the noise-free landscape at values of its two axes.
 
-        Parameters
-        ----------
-        first, second : array-like of shape (n,)
-            Values of the two axes, not logarithms.
-
-        Returns
-        -------
-        mean, deviation : ndarray of shape (n,)
-            Of the noise-free landscape, oriented as its values.
+        Each of shape (n,), as the values are; oriented as the landscape's values.
         """
         new = self._turned(np.log10(np.column_stack([first, second])))
         choices, weights = self._weighed
@@ -339,9 +328,10 @@ class Surrogate:
         old, new = self._places[kernel.rotated], self._turned(also)[kernel.rotated]
         prior = _covariance(old, old, kernel) + _JITTER * np.eye(len(old))
         across = _covariance(new, old, kernel)
-        pull = np.linalg.solve(prior, across.T).T
+        pull = np.linalg.solve(prior, across.T).T.astype(float)
         left = _covariance(new, new, kernel) - pull @ across.T
-        return pull, np.linalg.cholesky((left + left.T) / 2 + _LEFT * np.eye(len(new)))
+        root = np.linalg.cholesky((left + left.T) / 2 + _LEFT * np.eye(len(new)))
+        return pull, root.astype(float)
 
     @cached_property
     def _places(self) -> tuple[Array, Array]:
