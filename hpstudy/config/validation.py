@@ -149,7 +149,10 @@ def _fault(fault: dict[str, Any], model: type[BaseModel]) -> str:
     if reason is not None:
         problem = str(reason)
     else:
-        problem = re.sub(r"^\w+ should", "must", fault["msg"]).replace("valid tuple", "list")
+        problem = re.sub(r"^\w+ should", "must", fault["msg"])
+        problem = problem.replace("a valid tuple", "a list").replace(
+            "a valid boolean", "true or false"
+        )
     # What is wrong with several keys together is said without their whole mapping.
     found = "" if isinstance(value, dict) else f", not {shown(value)}"
     return f"{place} {problem}{found}".strip()

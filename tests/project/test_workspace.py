@@ -123,7 +123,7 @@ def test_a_prior_that_diverged_ranks_no_filters(tmp_path, refused):
     prior = Plan.open(tiny.study(), store).prior
     scores = {"blocks.0.conv1": [float("nan")] * 16}
     tiny.record(store, prior, tiny.result(), {"weights_sha256": "ab" * 32, "scores": scores})
-    words = refused(Plan, tiny.study(), store)
+    words = refused(Plan.open, tiny.study(), store)
     assert "diverged at its prior, lr 0.01 and weight_decay 0.01" in words
 
 
@@ -164,7 +164,7 @@ DAMAGE = {
     "a record that counts nothing": (
         "json",
         lambda content: content.replace(b'"runs"', b'"trainings"'),
-        "tiny.json is no record of a table: record.runs",
+        "tiny.json is no record of a table: it lacks record.runs",
     ),
 }
 
