@@ -1,4 +1,4 @@
-"""Two landscapes set against each other: differences, their ranks, and what is drawn of them."""
+"""Two landscapes set against each other: differences and their ranks."""
 
 import itertools
 import math
@@ -10,9 +10,6 @@ from scipy import stats
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.shift import difference, roi_overlap
-from hpstudy.plots.difference import difference_panel, signed
-from hpstudy.plots.differencemaps import difference_caption, plot_differences
-from hpstudy.plots.labels import Metric
 
 LRS, WEIGHT_DECAYS = [0.01, 0.1, 1.0], [1e-4, 1e-3]
 # Rows are learning rates. The dense best is 80, the pruned one's 70; one pruned point is missing.
@@ -112,70 +109,3 @@ def test_landscapes_over_different_axes_are_not_compared(refused):
     table = pd.DataFrame(rows("unpruned", DENSE, momentum=0.9))
     other = landscapes(table, axes=("lr", "momentum"))["unpruned"]
     assert "only landscapes over the same axes" in refused(difference, pair()[0], other)
-
-
-def test_figure_has_a_scale_symmetric_around_nothing_and_every_measured_point(noisy):
-    both = {one.variant: one for one in noisy}
-    figure = plot_differences(both, 1.0)
-    assert "two standard deviations around the 1.0-ROI" in difference_caption(both, "made up", 1.0)
-    scale = figure.layout.coloraxis
-    assert scale.cmin == -scale.cmax < 0
-    measured = figure.data[1]
-    points = difference(*noisy).points
-    assert list(measured.x) == pytest.approx(list(points["weight_decay"]))
-    assert list(measured.y) == pytest.approx(list(points["lr"]))
-    assert list(measured.marker.color) == pytest.approx(list(points["difference"]), rel=1e-3)
-    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
-
-
-def test_surface_between_the_points_passes_through_them(noisy):
-    panel = difference_panel(*noisy, 1.0)
-    for row in panel.data.points.itertuples():
-        y, x = np.argmin(abs(panel.up - row.lr)), np.argmin(abs(panel.across - row.weight_decay))
-        assert panel.surface[y, x] == pytest.approx(row.difference)
-
-
-def test_ellipses_are_those_of_both_regions_at_the_multiple_asked_for(noisy):
-    dense, other = noisy
-    panel = difference_panel(dense, other, 2.0, multiple=1.5)
-    for landscape, outline in zip((dense, other), panel.outlines, strict=True):
-        up, across = np.log10(outline[0]), np.log10(outline[1])
-        covariance = np.cov(np.log10(landscape.roi(2.0)[["lr", "weight_decay"]].T))
-        from_centre = np.array([up - landscape.ellipse(2.0).centre[0], across])
-        from_centre[1] -= landscape.ellipse(2.0).centre[1]
-        distance = np.einsum("in,ij,jn->n", from_centre, np.linalg.inv(covariance), from_centre)
-        assert np.sqrt(distance) == pytest.approx(np.full(len(up), 1.5))
-    assert difference_panel(*pair(), 0.1).outlines == (None, None)
-
-
-def test_differences_are_written_with_their_sign():
-    assert [signed(x, Metric("top1")) for x in (0.516, -1.3, 0.001, -0.001)] == [
-        "+0.52",
-        "−1.30",
-        "0.00",
-        "0.00",
-    ]
-
-
-def test_where_less_is_better_differences_have_the_other_sign_and_purple_stays_closer():
-    table = pd.DataFrame(rows("unpruned", DENSE) + rows("uniform-0.6", PRUNED))
-    more = landscapes(table)
-    less = landscapes(
-        table.assign(error=100 - table["top1"].astype(float)), "error", goal="minimize"
-    )
-    figures = [plot_differences(both, 1.0) for both in (more, less)]
-    drawn = [list(figure.data[1].marker.color) for figure in figures]
-    assert drawn[1] == pytest.approx([-x for x in drawn[0]])
-    assert figures[1].layout.coloraxis.reversescale and not figures[0].layout.coloraxis.reversescale
-    assert "Purple, negative" in difference_caption(less, "made up", 1.0)
-
-
-def test_differences_over_one_axis_go_up():
-    table = pd.DataFrame(rows("unpruned", DENSE) + rows("uniform-0.6", PRUNED))
-    table = table[table["weight_decay"] == 1e-4].drop(columns="weight_decay")
-    figure = plot_differences(landscapes(table, axes=("lr",)), 1.0)
-    points = figure.data[1]
-    # Bests 80 and 69.5: -4 and 0, 0 and -0.5, -9 and -3.5, which lies beyond the end of the axis.
-    assert list(points.marker.color) == pytest.approx([4.0, -0.5, 5.5])
-    assert list(points.x) == LRS and points.y[1] == -0.5
-    assert figure.layout.yaxis.type is None

@@ -12,11 +12,10 @@ import tiny
 from hpstudy.analysis.comparison import compare, read_runs
 from hpstudy.analysis.study_results import read_results
 from hpstudy.config.study import Study
-from hpstudy.plots import _layout as drawing
 from hpstudy.plots.interactive import interactive_html
+from hpstudy.report.notebook import show
+from hpstudy.report.record_tables import provenance_table
 from hpstudy.report.terminal import format_text
-from hpstudy.report.htmltable import show_table
-from hpstudy.report.recordtables import provenance
 from hpstudy.report.view import view_page
 from hpstudy.storage.tables import is_plain
 
@@ -104,10 +103,10 @@ def test_no_published_network_or_hyperparameter_is_called_so(name, study, tmp_pa
 def shown(monkeypatch):
     """The HTML that a function displays."""
 
-    def shown(show, *arguments):
+    def shown(content, caption=""):
         parts = []
         monkeypatch.setattr("IPython.display.display", lambda one, **options: parts.append(one))
-        show(*arguments)
+        show(content, caption)
         return "".join(one["text/html"] if isinstance(one, dict) else one.data for one in parts)
 
     return shown
@@ -117,10 +116,10 @@ def shown(monkeypatch):
 def test_tables_and_captions_show_it(name, shown):
     def draw(word):
         frame = pd.DataFrame({"layer": [word], word: [word], "variant": [word]})
-        return shown(show_table, frame, word, word)
+        return shown({word: frame.set_index("layer")}, word)
 
     page = same(draw, name)
-    # Caption and label, two headings, three cells.
+    # Caption and title, a heading, three cells.
     assert page.text.count(name) >= 5 or name in ("..", "+1", "-1")
 
 
@@ -128,7 +127,7 @@ def test_tables_and_captions_show_it(name, shown):
 def test_figures_carry_it_as_data(name, shown):
     def draw(word):
         figure = go.Figure(layout={"title": {"text": word}})
-        return shown(drawing.show, figure, word, word)
+        return shown(figure, word)
 
     page = same(draw, name)
     assert json.loads(page.data)["layout"]["title"]["text"] == name
@@ -151,7 +150,7 @@ def test_data_folder_and_command_of_a_record_are_shown(study, shown):
 
     page = same(lambda word: interactive_html(of(word)), ALL)
     assert f"folder:{ALL}" in json.loads(page.data)["label"]
-    page = same(lambda word: shown(show_table, provenance([of(word)])), ALL)
+    page = same(lambda word: shown(provenance_table([of(word)])), ALL)
     assert f"folder:{ALL}" in page.text and f"hpstudy run {ALL}" in page.text
 
 

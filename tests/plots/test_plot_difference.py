@@ -1,0 +1,102 @@
+"""Difference maps: the prepared numbers, and what of them is drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpstudy.analysis.landscape import landscapes
+from hpstudy.analysis.shift import difference
+from hpstudy.plots import plot_differences
+from hpstudy.plots.difference import difference_panel, signed
+from hpstudy.plots.labels import Metric
+
+LRS, WEIGHT_DECAYS = [0.01, 0.1, 1.0], [1e-4, 1e-3]
+# Rows are learning rates. The dense best is 80, the pruned one's 70; one pruned point is missing.
+DENSE = [[76.0, 78.0], [80.0, 79.5], [71.0, 60.0]]
+PRUNED = [[69.5, 70.0], [69.0, None], [66.0, 40.0]]
+
+
+def rows(variant, values, lrs=LRS):
+    return [
+        {"variant": variant, "lr": lr, "weight_decay": weight_decay, "top1": values[i][j]}
+        for i, lr in enumerate(lrs)
+        for j, weight_decay in enumerate(WEIGHT_DECAYS)
+    ]
+
+
+TABLE = pd.DataFrame(rows("unpruned", DENSE) + rows("uniform-0.6", PRUNED))
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """Two landscapes of 30 points, which agree in part."""
+    random = np.random.default_rng(3)
+    common, lrs = random.standard_normal((15, 2)), list(np.geomspace(1e-3, 1, 15))
+    dense, other = (80 + common + random.standard_normal((15, 2)) for _ in range(2))
+    table = pd.DataFrame(rows("unpruned", dense, lrs) + rows("uniform-0.6", other, lrs))
+    return tuple(landscapes(table).values())
+
+
+def test_figure_has_a_scale_symmetric_around_nothing_and_every_measured_point(noisy):
+    both = {one.variant: one for one in noisy}
+    figure = plot_differences(both, 1.0)
+    scale = figure.layout.coloraxis
+    assert scale.cmin == -scale.cmax < 0
+    measured = figure.data[1]
+    points = difference(*noisy).points
+    assert list(measured.x) == pytest.approx(list(points["weight_decay"]))
+    assert list(measured.y) == pytest.approx(list(points["lr"]))
+    assert list(measured.marker.color) == pytest.approx(list(points["difference"]), rel=1e-3)
+    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
+
+
+def test_surface_between_the_points_passes_through_them(noisy):
+    panel = difference_panel(*noisy, 1.0)
+    surface = panel.surface
+    for row in panel.data.points.itertuples():
+        y = np.argmin(abs(surface.up - row.lr))
+        x = np.argmin(abs(surface.across - row.weight_decay))
+        assert surface.values[y, x] == pytest.approx(row.difference)
+
+
+def test_ellipses_are_those_of_both_regions_at_the_multiple_asked_for(noisy):
+    dense, other = noisy
+    panel = difference_panel(dense, other, 2.0, multiple=1.5)
+    for landscape, outline in zip((dense, other), panel.outlines, strict=True):
+        up, across = np.log10(outline[0]), np.log10(outline[1])
+        covariance = np.cov(np.log10(landscape.roi(2.0)[["lr", "weight_decay"]].T))
+        from_centre = np.array([up - landscape.ellipse(2.0).centre[0], across])
+        from_centre[1] -= landscape.ellipse(2.0).centre[1]
+        distance = np.einsum("in,ij,jn->n", from_centre, np.linalg.inv(covariance), from_centre)
+        assert np.sqrt(distance) == pytest.approx(np.full(len(up), 1.5))
+    few = difference_panel(*landscapes(TABLE).values(), 0.1)
+    assert [len(across) for _, across in few.outlines] == [0, 0]
+
+
+def test_differences_are_written_with_their_sign():
+    assert [signed(x, Metric("top1")) for x in (0.516, -1.3, 0.001, -0.001)] == [
+        "+0.52",
+        "−1.30",
+        "0.00",
+        "0.00",
+    ]
+
+
+def test_where_less_is_better_differences_have_the_other_sign_and_purple_stays_closer():
+    more = landscapes(TABLE)
+    errors = TABLE.assign(error=100 - TABLE["top1"].astype(float))
+    less = landscapes(errors, "error", goal="minimize")
+    figures = [plot_differences(both, 1.0) for both in (more, less)]
+    drawn = [list(figure.data[1].marker.color) for figure in figures]
+    assert drawn[1] == pytest.approx([-x for x in drawn[0]])
+    assert figures[1].layout.coloraxis.reversescale and not figures[0].layout.coloraxis.reversescale
+
+
+def test_differences_over_one_axis_go_up():
+    table = TABLE[TABLE["weight_decay"] == 1e-4].drop(columns="weight_decay")
+    figure = plot_differences(landscapes(table, axes=("lr",)), 1.0)
+    points = figure.data[1]
+    # Bests 80 and 69.5: -4 and 0, 0 and -0.5, -9 and -3.5, which lies beyond the end of the axis.
+    assert list(points.marker.color) == pytest.approx([4.0, -0.5, 5.5])
+    assert list(points.x) == LRS and points.y[1] == -0.5
+    assert figure.layout.yaxis.type is None
