@@ -80,10 +80,12 @@ def html_table(frame: pd.DataFrame, name: str = "Table", digits: int = 2) -> str
         cells = frame.iloc[:, position]
         texts.isetitem(position, [_text(column, cell, digits) for cell in cells])
         classes.isetitem(position, [_class(cell) for cell in cells])
-    style = Styler(texts, cell_ids=False).format(escape="html").set_td_classes(classes)
+    style = Styler(texts, cell_ids=False).format(escape="html")
+    if frame.columns.is_unique:
+        style.set_td_classes(classes)
     style.format_index(_label, escape="html").format_index(escape="html", axis="columns")
     style.hide(axis="index", names=True)
-    style.hide(axis="index", level=None if bare else -1)
+    style.hide(axis="index", level=None if bare else frame.index.nlevels - 1)
     # Pandas gives every table an id and an empty style sheet.
     table = re.sub(r"^.*?<table[^>]*>", "<table>", style.to_html(), count=1, flags=re.DOTALL)
     table = re.sub(r'<th (?=class="(col|row)_heading)', r'<th scope="\1" ', table)

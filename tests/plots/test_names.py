@@ -1,4 +1,4 @@
-"""Names from users are refused, or shown as they are: never a path elsewhere, never markup."""
+"""Names from users are refused or escaped: they are never a path elsewhere and never markup."""
 
 import json
 from html.parser import HTMLParser
@@ -12,7 +12,6 @@ import tiny
 from hpstudy.analysis.comparison import compare, read_runs
 from hpstudy.analysis.study_results import read_results
 from hpstudy.config.study import Study
-from hpstudy.plots.interactive import interactive_html
 from hpstudy.report.notebook import show
 from hpstudy.report.record_tables import provenance_table
 from hpstudy.report.terminal import format_text
@@ -79,13 +78,13 @@ def study(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_study_is_called_so(name):
-    with pytest.raises(ValueError, match="must be 1 to 64 small letters"):
+def test_study_is_not_called(name):
+    with pytest.raises(ValueError, match="^1 validation error for Study\nname\n"):
         Study.model_validate(tiny.changed(tiny.STUDY, {"name": name}))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_published_network_or_hyperparameter_is_called_so(name, study, tmp_path, refused):
+def test_published_network_or_hyperparameter_is_not_called(name, study, tmp_path, refused):
     folder, _ = study
     assert not is_plain(name)
     for path in folder.iterdir():
@@ -113,7 +112,7 @@ def shown(monkeypatch):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_tables_and_captions_show_it(name, shown):
+def test_tables_and_captions_escape(name, shown):
     def draw(word):
         frame = pd.DataFrame({"layer": [word], word: [word], "variant": [word]})
         return shown({word: frame.set_index("layer")}, word)
@@ -124,7 +123,7 @@ def test_tables_and_captions_show_it(name, shown):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_figures_carry_it_as_data(name, shown):
+def test_figures_carry_as_data(name, shown):
     def draw(word):
         figure = go.Figure(layout={"title": {"text": word}})
         return shown(figure, word)
@@ -135,12 +134,12 @@ def test_figures_carry_it_as_data(name, shown):
     assert "<!--" not in draw(name)
 
 
-def test_saved_view_shows_all_of_them():
+def test_saved_view_escapes_all_names():
     page = same(lambda word: view_page(go.Figure(layout={"meta": word}), word, word, ""), ALL)
     assert page.text.count(ALL) >= 3
 
 
-def test_data_folder_and_command_of_a_record_are_shown(study, shown):
+def test_provenance_shows_data_folder_and_command(study, shown):
     published = study[1]
 
     def of(word):
@@ -148,14 +147,12 @@ def test_data_folder_and_command_of_a_record_are_shown(study, shown):
         record = tiny.changed(published.record, said)
         return type(published)(published.name, published.table, record)
 
-    page = same(lambda word: interactive_html(of(word)), ALL)
-    assert f"folder:{ALL}" in json.loads(page.data)["label"]
     page = same(lambda word: shown(provenance_table([of(word)])), ALL)
     assert f"folder:{ALL}" in page.text and f"hpstudy run {ALL}" in page.text
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name.isprintable()])
-def test_a_table_of_ones_own_is_compared_with_its_names_as_they_are(name, tmp_path):
+def test_own_table_is_compared_with_its_names(name, tmp_path):
     rows = [("unpruned", 0.1, 1e-4, 0, 93.0), (name, 0.1, 1e-4, 0, 92.0)]
     path = tmp_path / "runs.csv"
     header = ["variant", "lr", "weight_decay", "seed", "top1"]

@@ -19,9 +19,9 @@ from browser import NAMES, chromium, served
 from pypdf import PdfReader
 
 from hpstudy.analysis.intervals import Interval
-from hpstudy.plots._layout import mimebundle
 from hpstudy.report.build import print_book
-from hpstudy.report.htmltable import html_table
+from hpstudy.report.formats import html_table
+from hpstudy.report.notebook import figure_bundle
 from hpstudy.report.pdf import print_pdf
 
 A4 = (596, 842)  # points
@@ -265,24 +265,22 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-def test_a_figure_is_called_by_its_label_and_first_sentence():
-    caption = 'Risk of the 0.5-ROI, in "points". A box spans the quartiles.'
-    (box, *_) = Elements(mimebundle(go.Figure(), caption, "Figure 4.5")["text/html"]).found
-    assert box[1]["role"] == "img"
-    assert box[1]["aria-label"] == 'Figure 4.5: Risk of the 0.5-ROI, in "points".'
+def test_figure_has_a_name_for_screen_readers():
+    (box, *_) = Elements(figure_bundle(go.Figure(), 'Risk of the "0.5-ROI".')["text/html"]).found
+    assert box[1]["role"] == "img" and box[1]["aria-label"] == 'Risk of the "0.5-ROI".'
 
 
-def test_a_table_is_a_named_region_whose_heads_say_what_they_head():
-    frame = pd.DataFrame(
-        {"variant": ["unpruned", "uniform-0.2"], "mean": [0.1, 0.9], "published_mean": [0.2, 0.5]}
-    )
+def test_table_is_a_named_region_whose_heads_have_scopes():
+    columns = pd.MultiIndex.from_tuples([("This book", "mean"), ("Thesis", "mean")])
+    variants = pd.Index(["Unpruned", "Uniform, 20 %"], name="variant")
+    frame = pd.DataFrame([[0.1, 0.2], [0.9, 0.5]], index=variants, columns=columns)
     elements = Elements(html_table(frame, "Table 4.2")).found
     box = elements[0][1]
     assert (box["role"], box["aria-label"], box["tabindex"]) == ("region", "Table 4.2", "0")
-    scopes = [attributes["scope"] for tag, attributes in elements if tag == "th"]
-    assert scopes == ["colgroup"] * 2 + ["col"] * 3 + ["row"] * 2
+    scopes = [attributes.get("scope") for tag, attributes in elements if tag == "th"]
+    assert [scope for scope in scopes if scope] == ["col"] * 4 + ["row"] * 2
 
 
-def test_a_line_breaks_before_the_bracket_of_an_interval_and_not_within():
-    frame = pd.DataFrame({"variant": ["unpruned"], "shift": [Interval(0.17, 0.0, 0.86)]})
+def test_line_of_an_interval_breaks_before_the_bracket_alone():
+    frame = pd.DataFrame({"shift": [Interval(0.17, 0.0, 0.86)]})
     assert ">0.17 (0.00\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}0.86)<" in html_table(frame)

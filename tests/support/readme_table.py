@@ -9,40 +9,38 @@ from pathlib import Path
 import pandas as pd
 
 from hpstudy.analysis.study_results import MODEL_TITLES, read_results
-from hpstudy.config.words import loss_text
-from hpstudy.plots.labels import variant_title
-from hpstudy.report.answer import tabled
-from hpstudy.report.verdicttables import tally, verdicts
+from hpstudy.report.formats import cell_text
+from hpstudy.report.tables import decisive, verdict_counts, verdict_table
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = "| network (its study) | learning rate | weight decay | both | loss of both | stay good |"
-COUNTED = {"lr": "learning rate", "weight_decay": "weight decay", "both": "both"}
+COLUMNS = ["learning rate", "weight decay", "both", "loss if kept", "stay good"]
+STUDIES = read_results([ROOT / "book" / "results"])
 
 
 def published() -> pd.DataFrame:
     """Verdicts of the published studies, as the first page shows them."""
-    return verdicts(tabled(read_results([ROOT / "book" / "results"]).values()))
+    return verdict_table(decisive(STUDIES.values()))
 
 
 def rows(table: pd.DataFrame) -> list[str]:
     """Lines of the README's table: every network, and all of them pooled."""
     lines = [HEAD, "|---" * HEAD.count(" | ") + "|---|"]
-    for row in table[table["both"].notna() | (table["study"] == "all")].itertuples():
-        title = variant_title(row.variant).removesuffix(" FLOPs")
-        network = f"{MODEL_TITLES.get(row.model, row.model)}, {title} ({row.study})"
-        cells = [network if row.model else f"all, {title}", row.lr_verdict]
-        cells += [row.weight_decay_verdict, row.both, loss_text(row.loss_kept), row.good_kept]
-        lines.append(f"| {' | '.join('–' if pd.isna(cell) else cell for cell in cells)} |")
+    for (study, variant), row in table.iterrows():
+        if study != "all" and row["both"] is None:
+            continue
+        network = f"{variant} ({study})" if study != "all" else f"all, {variant}"
+        if study in STUDIES:
+            network = f"{MODEL_TITLES.get(STUDIES[study].model, study)}, {network}"
+        lines.append(f"| {' | '.join([network, *(cell_text(row[name]) for name in COLUMNS)])} |")
     return lines
 
 
 def counts(table: pd.DataFrame) -> list[str]:
-    """Lines of limits: how many networks have which verdict today."""
-    found = tally(table)
+    """Lines of limits and changelog: how many networks have which verdict today."""
     return [
-        f"| {words}, now | {found[f'{key}_keep']} | {found[f'{key}_retune']} "
-        f"| {found[f'{key}_inconclusive']} |"
-        for key, words in COUNTED.items()
+        f"| {name}, now | {' | '.join(map(str, numbers))} |"
+        for name, numbers in zip(COLUMNS, verdict_counts(table).to_numpy(), strict=False)
     ]
 
 

@@ -1,0 +1,325 @@
+"""Tables of the studies: verdicts, transfer regret, regions, shifts, noise and grids.
+
+A function returns a frame with one row a network, or a network and a region of interest. Its index
+names the row; its columns are headed as the book shows them. Cells hold numbers, `Interval` or
+`Loss` (NaN where there is none); accuracies are percentages, losses and risks percentage points,
+shifts and diameters decades.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from hpstudy.analysis.grid_checks import Kind, grid_warnings
+from hpstudy.analysis.intervals import NO_LOSS, UNKNOWN
+from hpstudy.analysis.study_analysis import StudyAnalysis
+from hpstudy.analysis.study_results import DATA_TITLES, METRIC_TITLES, StudyResults
+from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings, verdict
+from hpstudy.config.grid import AXES
+from hpstudy.plots.labels import axis_title, roi_title, short_title
+
+KEYS = ["study", "variant"]
+
+WARNINGS = {
+    Kind.NO_VALUE: "no setting has a value",
+    Kind.OPTIMUM_ON_EDGE: "the best setting lies on the edge of the grid",
+    Kind.REGION_ON_EDGE: "the region reaches the edge of the grid",
+    Kind.FEW_POINTS: "the region has too few settings for an ellipse",
+    Kind.COARSE: "the region is narrower than two steps of the grid",
+    Kind.DIVERGED: "runs diverged",
+    Kind.STOPPED: "runs were stopped early and have no value",
+    Kind.MISSING: "settings inside the grid have no result",
+    Kind.FOR_ZERO: "the smallest value may stand for 0",
+    Kind.SCATTERED: "most settings are scattered, not on a grid",
+}
+
+
+def decisive(studies: Iterable[StudyResults], settings: int = 40) -> list[StudyResults]:
+    """Finished studies with replicates and enough settings of each network; all if none is."""
+    studies = list(studies)
+    large = [
+        study
+        for study in studies
+        if study.replicated
+        and not study.missing
+        and min(len(one.points) for one in study.landscapes().values()) >= settings
+    ]
+    return large or studies
+
+
+def studies_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Network, data, length of training and number of runs of each study."""
+    rows = []
+    for study in studies:
+        data, recipe = study.record["study"]["data"], study.record["study"]["recipe"]
+        rows.append(
+            {
+                "study": study.name,
+                "network": study.title,
+                "images": DATA_TITLES.get(data["name"], data["name"]),
+                "size": f"{data['image_size']}×{data['image_size']}",
+                "trained on": int(data["train"]),
+                "tested on": int(data["test"]),
+                "epochs": int(recipe["epochs"]),
+                "settings": max(len(one.points) for one in study.landscapes().values()),
+                "runs": len(study.table),
+                "runs missing": sum(study.missing.values()),
+                "smaller than the thesis's": study.scaled_down,
+            }
+        )
+    return indexed(rows, ["study"])
+
+
+def verdict_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Verdicts of each pruned network, then pooled by study and over all studies.
+
+    The good settings are those of the widest region of interest that a study names.
+
+    Returns
+    -------
+    DataFrame
+        A verdict ends in "*" where the good settings of either network reach the end of the grid,
+        and in "~" where it is read off surfaces between the settings. Pooled rows have no verdict
+        on both, and hold means.
+    """
+    studies, rows, pools = list(studies), [], []
+    for study in studies:
+        analysis, threshold = study.analysis(), max(study.thresholds)
+        own = [_verdict_row(study, name, threshold) for name in analysis.pruned]
+        pools.append((analysis, threshold))
+        rows += own
+        if len(own) > 1:
+            rows.append(_pooled_row(study.name, pools[-1:], own, len(study.table)))
+    if len(studies) > 1:
+        runs = sum(len(study.table) for study in studies)
+        rows.append(_pooled_row("all", pools, rows, runs))
+    return indexed(rows, KEYS)
+
+
+def verdict_counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Number of networks of a `verdict_table` with each verdict."""
+    own = table.loc[table["both"].notna(), ["learning rate", "weight decay", "both"]]
+    plain = own.apply(lambda column: column.str.rstrip("*~"))
+    counts = {name: plain[name].value_counts() for name in plain}
+    order = ["keep", "retune", "inconclusive"]
+    return pd.DataFrame(counts).T.reindex(columns=order).fillna(0).astype(int)
+
+
+def transfer_regret_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Loss at the dense network's best setting, and the trainings that bring it down.
+
+    The numbers of trainings come in addition to the one at that setting: settings drawn at random,
+    or by a local search from there, until the expected loss is at most 0.5, 0.25 and 0.1 points.
+    None where no number of trainings does that on the grid.
+    """
+    rows = []
+    for study, analysis, name in _networks(studies, pruned=True):
+        row = _keys(study, name) | {
+            "measured": analysis.measured_transfer_regret(name),
+            "without noise": analysis.transfer_regret(name),
+        }
+        for search, numbers in trainings(analysis, name).items():
+            title = {"random": "random", "local": "local search"}[search]
+            row |= {f"{title} to {target:g}": numbers.get(target) for target in TARGETS}
+        rows.append(row)
+    return indexed(rows, KEYS)
+
+
+def noise_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Best accuracy with and without noise, and the standard deviation of a run."""
+    rows = []
+    for study, analysis, name in _networks(studies):
+        surrogate, best = analysis.surrogates.get(name), analysis.best(name)
+        deviation, degrees = surrogate.replicates if surrogate else (float("nan"), 0)
+        rows.append(
+            _keys(study, name)
+            | {"best (%)": best.measured, **_headed(analysis.landscapes[name].best_at)}
+            | {
+                "without noise (%)": best.corrected,
+                "SD of a run": surrogate.noise if surrogate else float("nan"),
+                "SD of replicates": deviation,
+                "degrees of freedom": degrees,
+            }
+        )
+    return indexed(rows, KEYS)
+
+
+def region_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Regions of interest of the noise-free landscapes: Table 4.1 with intervals.
+
+    The band is log10 weight decay = a - b log10 learning rate (equation 2.2 has b = 1).
+    """
+    rows = []
+    for study, analysis, name in _networks(studies):
+        for threshold in reversed(study.thresholds):
+            shape = analysis.shape(name, threshold)
+            rows.append(
+                {
+                    **_keys(study, name, threshold),
+                    "settings": shape.n,
+                    "length": shape.length,
+                    "width": shape.width,
+                    "log₁₀ weight decay": shape.second,
+                    "log₁₀ learning rate": shape.first,
+                    "slope b of the band": shape.band.b,
+                }
+            )
+    return indexed(rows, [*KEYS, "region"])
+
+
+def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Differences between each pruned network's landscape and the dense network's.
+
+    "Overlap by noise alone" is the Jaccard index of two measurements of one landscape.
+    """
+    rows = []
+    for study, analysis, name in _networks(studies, pruned=True):
+        for threshold in reversed(study.thresholds):
+            if (shift := analysis.shift(name, threshold)) is None:
+                continue
+            rows.append(
+                {
+                    **_keys(study, name, threshold),
+                    "common settings": shift.n,
+                    "Spearman": shift.spearman_interval,
+                    "Kendall": shift.kendall,
+                    "overlap": shift.overlap.measured,
+                    "overlap by noise alone": shift.overlap.expected,
+                    "p of the overlap": shift.overlap.p,
+                    "shift of the centre": shift.centre.distance,
+                    "p of the shift": shift.centre.p,
+                    "overlap of ellipses": shift.ellipse_overlap,
+                }
+            )
+    return indexed(rows, [*KEYS, "region"])
+
+
+def risk_interval_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Risk over the dense network's narrowest region, without noise: Table 4.2 with intervals."""
+    rows = []
+    for study, analysis, name in _networks(studies):
+        risk = analysis.risk(name, study.risk_threshold)
+        rows.append(
+            {
+                **_keys(study, name, study.risk_threshold),
+                "mean": risk.mean,
+                "SD": risk.std,
+                "mean (% of best)": risk.relative_mean.scaled(100),
+                "SD (% of best)": risk.relative_std.scaled(100),
+            }
+        )
+    return indexed(rows, [*KEYS, "region"])
+
+
+def metric_table(study: StudyResults) -> pd.DataFrame:
+    """Best, risk and transfer regret by each accuracy that a study recorded."""
+    rows = []
+    for metric in study.metrics:
+        analysis = study.analysis(metric)
+        for name in analysis.landscapes:
+            best, measured = analysis.best(name), analysis.measured_transfer_regret(name)
+            rows.append(
+                {
+                    "metric": METRIC_TITLES[metric],
+                    "variant": short_title(name),
+                    "best (%)": best.measured,
+                    "without noise (%)": best.corrected,
+                    "mean risk": analysis.risk(name, study.risk_threshold).mean,
+                    "transfer regret, measured": analysis.measured_transfer_regret(name),
+                    "without noise": analysis.transfer_regret(name),
+                }
+            )
+    return indexed(rows, ["metric", "variant"])
+
+
+def grid_table(study: StudyResults) -> pd.DataFrame:
+    """Number of settings, of runs and of warnings of each network's grid."""
+    rows = []
+    for name, landscape in study.landscapes().items():
+        points = landscape.points
+        diverged = float((points["diverged"] * points["seeds"]).sum())
+        regions = {roi_title(x): len(landscape.roi(x)) for x in study.thresholds}
+        rows.append(
+            {
+                "variant": short_title(name),
+                "settings": len(points),
+                "runs": landscape.runs,
+                "missing": study.missing.get(name, 0),
+                "diverged": round(diverged),
+                **regions,
+                "best on edge": landscape.on_edge,
+                "warnings": len(grid_warnings(landscape, study.thresholds)),
+            }
+        )
+    return indexed(rows, ["variant"])
+
+
+def warning_table(study: StudyResults) -> pd.DataFrame:
+    """Warnings of each network's grid, and the number of settings to add against each."""
+    rows = [
+        {
+            "variant": short_title(name),
+            "warning": WARNINGS[warning.kind],
+            "region": warning.numbers.get("threshold"),
+            "settings to add": len(warning.cells),
+        }
+        for name, landscape in study.landscapes().items()
+        for warning in grid_warnings(landscape, study.thresholds)
+    ]
+    return indexed(rows, ["variant"])
+
+
+def indexed(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
+    """Frame of rows, headed by its keys also where there are none."""
+    # As objects: a None would otherwise turn a column of counts into floats.
+    return pd.DataFrame(rows, columns=None if rows else keys, dtype=object).set_index(keys)
+
+
+def _verdict_row(study: StudyResults, variant: str, threshold: float) -> dict[str, Any]:
+    result = verdict(study.analysis(), variant, threshold)
+    kept, good = result.kept
+    row = _keys(study, variant)
+    for axis, shift in result.axes.items():
+        end, between = "*" if shift.at_end else "", "~" if shift.interpolated else ""
+        row[axis_title(axis)] = shift.answer + end + between
+    row["both"] = result.both + ("~" if result.interpolated else "")
+    row |= {"loss if kept": result.loss, "loss of second best": result.second}
+    row |= {"stay good": f"{kept} of {good}", "runs": study.landscapes()[variant].runs}
+    for axis, shift in result.axes.items():
+        row[f"shift of {axis_title(axis)}"] = shift.shift
+    return row
+
+
+def _pooled_row(
+    study: str, pools: list[tuple[StudyAnalysis, float]], rows: list[dict[str, Any]], runs: int
+) -> dict[str, Any]:
+    """Row of all pruned networks of some studies, with the marks of their rows."""
+    pooled = pooled_verdict(pools)
+    networks = sum(len(analysis.pruned) for analysis, _ in pools)
+    known = pooled.networks if pooled else 0
+    row: dict[str, Any] = {"study": study, "variant": f"pooled, {known} of {networks}"}
+    for axis in AXES:
+        title = axis_title(axis)
+        mark = "*" if any("*" in (other[title] or "") for other in rows) else ""
+        row[title] = pooled.answers[axis] + mark if pooled else None
+        row[f"shift of {title}"] = pooled.axes[axis] if pooled else UNKNOWN
+    return row | {"both": None, "loss if kept": pooled.loss if pooled else NO_LOSS, "runs": runs}
+
+
+def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> dict[str, Any]:
+    keys: dict[str, Any] = {"study": study.name, "variant": short_title(variant)}
+    return keys if threshold is None else keys | {"region": roi_title(threshold)}
+
+
+def _headed(setting: dict[str, float]) -> dict[str, float]:
+    return {axis_title(axis): value for axis, value in setting.items()}
+
+
+def _networks(
+    studies: Iterable[StudyResults], pruned: bool = False
+) -> Iterator[tuple[StudyResults, StudyAnalysis, str]]:
+    for study in studies:
+        analysis = study.analysis()
+        for name in analysis.pruned if pruned else analysis.landscapes:
+            yield study, analysis, name

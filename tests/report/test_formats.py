@@ -1,0 +1,66 @@
+"""Numbers, intervals and tables as text."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from hpstudy.analysis.intervals import Interval, Loss
+from hpstudy.report.formats import (
+    cell_text,
+    html_table,
+    interval_text,
+    loss_text,
+    number_text,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (math.nan, "–"),
+        (True, "yes"),
+        (1200, "1,200"),
+        (-1.234, "−1.23"),
+        (-0.001, "0.00"),
+        ("keep*", "keep*"),
+        (Loss(0.214, 0.0, 0.983), "0.21 (≤ 0.98)"),
+        (Loss(0.76, 0.31, 1.27), "0.76 (≥ 0.31, ≤ 1.27)"),
+        (Interval(0.1734, -0.001, 0.861), "0.17 (0.00\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}0.86)"),
+    ],
+)
+def test_cell_has_the_format_of_its_type(value, text):
+    assert cell_text(value) == text
+
+
+def test_unknown_interval_and_loss_are_a_dash():
+    unknown = [math.nan] * 3
+    assert interval_text(unknown) == loss_text(unknown) == number_text(math.nan) == "–"
+
+
+def test_thesis_and_settings_keep_their_own_digits():
+    columns = pd.MultiIndex.from_tuples([("This book", "learning rate"), ("Thesis", "length")])
+    html = html_table(pd.DataFrame([[0.0031623, 2.93], [1e-05, -3.1]], columns=columns))
+    cells = (">0.00316<", ">2.93<", ">1e-05<", ">−3.1<")
+    assert all(cell in html for cell in cells)
+
+
+def test_cells_and_labels_are_escaped():
+    index = pd.Index(["<b>row</b>"], name="layer")
+    html = html_table(pd.DataFrame({"<i>head</i>": ["<conv>"]}, index=index), "<name>")
+    assert not {"<b>", "<i>", "<conv>", "<name>"} & set(html.split(">"))
+    assert "&lt;conv&gt;" in html and "&lt;i&gt;" in html and "&lt;b&gt;" in html
+
+
+def test_equal_rows_and_columns_are_shown():
+    frame = pd.DataFrame([[1, 2], [3, 4]], index=pd.Index(["a", "a"], name="variant"))
+    frame.columns = ["same", "same"]
+    assert html_table(frame).count("<td") == 4
+
+
+def test_index_of_one_study_and_index_without_a_name_are_left_out():
+    frame = pd.DataFrame({"study": ["s", "s"], "variant": ["a", "b"], "n": [1, 2]})
+    html = html_table(frame.set_index(["study", "variant"]))
+    assert ">s<" not in html and ">a<" in html
+    assert html_table(frame[["n"]]).count("row_heading") == 0

@@ -1,0 +1,130 @@
+"""Records, pruned networks, costs and measurements as tables."""
+
+import math
+import subprocess
+
+import pytest
+import synthetic
+
+from hpstudy.analysis.study_results import StudyResults, read_results
+from hpstudy.networks.dependency import PrunableNetwork
+from hpstudy.report.record_tables import (
+    certificate_table,
+    grid_point_cost_table,
+    measurement_table,
+    programme_cost_table,
+    provenance_table,
+    published_table,
+    ranking_table,
+    study_cost_table,
+    width_table,
+)
+
+PROGRAMME = [
+    {
+        "device": "cpu",
+        "workers": 2,
+        "environment": {"processor": "made up"},
+        "studies": {
+            "resnet56": {
+                "arithmetic": "float32",
+                "images": 9_000_000,
+                "variants": {
+                    "unpruned": {"runs": 81, "macs": 125_485_696, "seconds_per_run": 36_000.0},
+                    "uniform-0.6": {"runs": 81, "macs": 75_291_418, "seconds_per_run": 18_000.0},
+                },
+            }
+        },
+    }
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    synthetic.write(folder, points=3, seeds=2, models=["resnet56"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(folder):
+    (study,) = read_results([folder]).values()
+    return study
+
+
+def test_cost_of_a_study_is_that_of_its_runs(study):
+    frame = study_cost_table([study])
+    # 3 x 3 settings and two seeds of nine seconds; five epochs of 2,000 images.
+    assert set(frame["runs"]) == {18} and set(frame["images per run"]) == {10_000}
+    assert set(frame["median (s)"]) == {9.0}
+    assert frame["hours of all"].sum() == pytest.approx(90 * 9 / 3600)
+
+
+def test_stopped_run_costs_hours_but_is_no_whole_run(study):
+    table = study.table.copy()
+    table.loc[0, ["top1", "epochs", "seconds"]] = [math.nan, 1, 2.0]
+    dense = study_cost_table([StudyResults(study.name, table, study.record)]).iloc[0]
+    assert (dense["runs"], dense["fastest (s)"], dense["images per run"]) == (18, 9.0, 10_000)
+    assert dense["hours of all"] == pytest.approx((17 * 9 + 2) / 3600)
+
+
+def test_workers_share_a_machine():
+    frame = grid_point_cost_table(PROGRAMME)
+    assert frame["hours"].tolist() == [5.0, 2.5]
+    # 2 x 3 x 125,485,696 operations for each of 9,000,000 images at 989 TFLOP/s are 6.85 s.
+    assert frame["H100, arithmetic alone (s)"].iloc[0] == pytest.approx(6.852, abs=0.001)
+    assert frame["thesis (hours)"].iloc[0] == 2 and frame["thesis (hours)"].iloc[1] is None
+
+
+def test_machines_share_the_programme_until_each_has_one_run():
+    (row,) = programme_cost_table(PROGRAMME).to_dict("records")
+    days = 81 * (36_000 + 18_000) / 2 / 86_400
+    assert row["runs"] == 162
+    assert (row["days on 1"], row["days on 8"]) == (pytest.approx(days), pytest.approx(days / 8))
+    # 64 machines of two workers would end sooner than the longest of the runs.
+    assert row["days on 64"] == pytest.approx(max(days / 64, 36_000 / 86_400))
+    assert row["thesis (days on one)"] == pytest.approx(162 * 2 / 24)
+
+
+def test_record_is_shown_key_by_key(study):
+    facts = provenance_table([study])[study.name]
+    assert facts["torch_pruning"] == "1.6.1" and facts["seeds"] == "0, 1"
+    assert facts["torch"] == study.record["record"]["torch"]
+    assert facts["grid.lr"].count(", ") == 2
+
+
+def test_published_table_comes_with_its_hours_and_checksum(study, folder):
+    (row,) = published_table([study]).to_dict("records")
+    assert (row["runs"], row["device"], row["hours"]) == (90, "cpu", pytest.approx(0.225))
+    command = ["sha256sum", folder / f"{study.name}.csv"]
+    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert row["SHA-256"] == printed.split()[0]
+
+
+def test_pruned_networks_come_with_their_ratios_and_widths(study):
+    row = certificate_table([study]).loc[study.name, "Uniform, 20 %"]
+    assert (row["target"], row["its channels"]) == (0.2, 3)
+    assert width_table(study).shape == (9, 4)
+
+
+def test_raw_norms_leave_single_channels_where_layers_differ_in_size():
+    study = StudyResults("s", synthetic.table("s", "resnet56"), synthetic.record("s", "resnet56"))
+    network = PrunableNetwork("resnet20", 10, 8)
+    # Alike in all layers, but for their size, which is a thousandth in the first two.
+    scores = {
+        layer: [(1 + n / width) * (1e-3 if k < 2 else 1.0) for n in range(width)]
+        for k, (layer, width) in enumerate(network.cost.widths.items())
+    }
+    assert ranking_table([study]).empty
+    study.record["ranking"] = {"weights_sha256": "0" * 64, "scores": scores}
+    study.record["study"]["model"] = "resnet20"
+    for made in study.record["certificates"].values():
+        made["classes"] = 10
+    frame = ranking_table([study]).sort_index().loc["s", "Non-uniform, 60 %"]
+    assert frame.loc["l1", "channels"].startswith("1, 1, ")
+    assert frame["layers with one"].to_dict() == {"l1-normalised": 0, "l1": 2}
+
+
+def test_measurement_shows_the_named_keys_in_order():
+    frame = measurement_table([{"a": 1, "b": 2, "c": 3}], {"c": "third", "a": "first"})
+    assert frame.to_dict("list") == {"third": [3], "first": [1]}
