@@ -30,18 +30,14 @@ RESULT_COLUMNS = (
 )
 
 _RUN = f"run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {', '.join(RESULT_COLUMNS)}"
-# Tables of a store, by the schema version that added them.
-_ADDED = {
-    2: {
-        "runs": _RUN,
-        "stopped": f"{_RUN}, threshold REAL NOT NULL, verdict TEXT NOT NULL",
-        "rankings": "run_id TEXT PRIMARY KEY, weights_sha256 TEXT NOT NULL, scores TEXT NOT NULL",
-        "arithmetics": "family TEXT PRIMARY KEY, arithmetic TEXT NOT NULL",
-    },
-    3: {
-        "claims": "run_id TEXT PRIMARY KEY, sweep TEXT NOT NULL",
-        "failures": "run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, reason TEXT NOT NULL",
-    },
+TABLES = {
+    "runs": _RUN,
+    "stopped": f"{_RUN}, threshold REAL NOT NULL, verdict TEXT NOT NULL",
+    "rankings": "run_id TEXT PRIMARY KEY, weights_sha256 TEXT NOT NULL, scores TEXT NOT NULL",
+    "arithmetics": "family TEXT PRIMARY KEY, arithmetic TEXT NOT NULL",
+    # Version 2 has neither of these.
+    "claims": "run_id TEXT PRIMARY KEY, sweep TEXT NOT NULL",
+    "failures": "run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, reason TEXT NOT NULL",
 }
 
 
@@ -77,10 +73,11 @@ class Database:
             database = cls(path, sqlite3.connect(path, timeout=TIMEOUT))
             connection = database.connection
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            version = schema_of(connection, path)
-            if version < VERSION:
+            if schema_of(connection, path) < VERSION:
                 _use_write_ahead_log(connection)
-                connection.executescript(_migration(version))
+                script = [f"CREATE TABLE IF NOT EXISTS {name} ({TABLES[name]});" for name in TABLES]
+                script += [f"PRAGMA user_version = {VERSION};", "COMMIT;"]
+                connection.executescript("\n".join(["BEGIN IMMEDIATE;", *script]))
         return database
 
     @contextmanager
@@ -132,33 +129,18 @@ def schema_of(database: sqlite3.Connection, path: Path) -> int:
     version: int = database.execute("PRAGMA user_version").fetchone()[0]
     names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     tables = {name for (name,) in names if not name.startswith("sqlite_")}
-    if version not in (0, *_ADDED) and "runs" in tables:
+    if version not in (0, 2, VERSION) and "runs" in tables:
         raise HpstudyError(
-            f"{path} was written under schema {version}; this version of hpstudy reads "
-            f"{' and '.join(f'schema {known}' for known in _ADDED)}"
+            f"{path} was written under schema {version}; this version of hpstudy reads schema 2 "
+            f"and schema {VERSION}"
         )
-    if tables - tables_of(VERSION) or (version and tables != tables_of(version)):
+    lacking = TABLES.keys() - tables if version == VERSION else ()
+    if tables - TABLES.keys() or lacking:
         raise HpstudyError(
             f"{path} is another program's database, not a store of hpstudy "
             f"(tables: {', '.join(sorted(tables)) or 'none'})"
         )
     return version
-
-
-def tables_of(version: int) -> set[str]:
-    """Names of the tables of a store of a schema version."""
-    return {name for number, added in _ADDED.items() if number <= version for name in added}
-
-
-def _migration(version: int) -> str:
-    """Script that takes a store from a version (0: no tables) to this one, whole or not at all."""
-    tables = [
-        f"CREATE TABLE IF NOT EXISTS {name} ({columns});"
-        for number, added in _ADDED.items()
-        if number > version
-        for name, columns in added.items()
-    ]
-    return "\n".join(["BEGIN IMMEDIATE;", *tables, f"PRAGMA user_version = {VERSION};", "COMMIT;"])
 
 
 @contextmanager

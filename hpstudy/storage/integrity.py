@@ -5,9 +5,8 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,11 +14,15 @@ from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.errors import HpstudyError, count, listed, printed, shown
 from hpstudy.storage import schema
-from hpstudy.storage.database import RESULT_COLUMNS, VERSION, reading, schema_of, tables_of
+from hpstudy.storage.database import RESULT_COLUMNS, VERSION, reading, schema_of
+from hpstudy.storage.network_check import (
+    Built,
+    certificate_faults,
+    known_classes,
+    ranking_faults,
+    size_faults,
+)
 from hpstudy.storage.tables import TABLE_COLUMNS, read_published
-
-if TYPE_CHECKING:
-    from hpstudy.networks.dependency import PrunableNetwork
 
 Row = TypeVar("Row", bound=BaseModel)
 STORE, TABLE = ".sqlite", ".csv"
@@ -34,7 +37,7 @@ _SHAPES: dict[str, type[BaseModel]] = {
     "rankings": schema.RankingRow,
     "arithmetics": schema.DecisionRow,
 }
-# Runs of a table that contradict the runs that have ended.
+# Rows of a table that contradict the runs that have ended.
 _CONTRADICTIONS = {
     "failures": ("IN", "it has both ended and failed"),
     "claims": ("IN", "a sweep leases it, but it has ended"),
@@ -57,9 +60,9 @@ class Findings:
     facts: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
-    def fault(self, words: str, run: object = "") -> None:
-        """Add a fault of a run, or of the whole file."""
-        self.faults.append(Fault(str(run), words.removesuffix(".")))
+    def add(self, faults: Iterable[str], run: object = "") -> None:
+        """Add faults of a run, or of the whole file."""
+        self.faults += [Fault(str(run), words.removesuffix(".")) for words in faults]
 
     def lines(self) -> list[str]:
         """One line for a whole file, else one for each of its first faults."""
@@ -118,108 +121,22 @@ def check_files(paths: Iterable[Path]) -> list[Findings]:
             raise HpstudyError(f"{path} is neither a store ({STORE}) nor a table ({TABLE})")
         if not path.is_file():
             raise HpstudyError(f"there is no file {path}")
-    stores = [path for path in paths if path.suffix == STORE]
-    recorded = Recorded() if stores else None
-    findings = {path: check_store(path, recorded or Recorded()) for path in stores}
-    for path in paths:
-        if path.suffix == TABLE:
-            before = _changed(path)
-            findings[path] = _table_findings(path, recorded)
-            if findings[path].faults and _changed(path) != before:
-                # A sweep has published between the reading of the table and of the record.
-                findings[path] = _table_findings(path, recorded)
+    recorded = Recorded() if any(path.suffix == STORE for path in paths) else None
+    findings = {}
+    for path in sorted(paths, key=lambda path: path.suffix == TABLE):
+        try:
+            if path.suffix == TABLE:
+                findings[path] = check_table(path, recorded).findings
+            else:
+                findings[path] = _check_store(path, recorded or Recorded())
+        except HpstudyError as error:
+            findings[path] = Findings(path)
+            findings[path].add([str(error)])
     return [findings[path] for path in paths]
 
 
-def _changed(path: Path) -> list[int]:
-    files = (path, path.with_suffix(".json"))
-    return [file.stat().st_mtime_ns for file in files if file.is_file()]
-
-
-def _table_findings(path: Path, recorded: Recorded | None) -> Findings:
-    try:
-        return check_table(path, recorded).findings
-    except HpstudyError as error:
-        findings = Findings(path)
-        findings.fault(str(error))
-        return findings
-
-
-def check_store(path: Path, recorded: Recorded) -> Findings:
-    """Check a store and change nothing in it, also while sweeps write to it.
-
-    Parameters
-    ----------
-    path : Path
-    recorded : Recorded
-        Takes up what the store has.
-    """
-    findings = Findings(path)
-    try:
-        with reading(path) as database:
-            # Bytes that are no text any more show as an id that does not fit.
-            database.text_factory = lambda value: value.decode("utf-8", "replace")
-            database.row_factory = sqlite3.Row
-            version = schema_of(database, path)
-            if not version:
-                raise HpstudyError(f"{path} is no store, for it has no tables")
-            findings.facts["schema"] = version
-            if version < VERSION:
-                findings.facts["note"] = "will be migrated when it is next used"
-            _check_rows(database, version, findings, recorded)
-    except HpstudyError as error:
-        findings.fault(str(error))
-    return findings
-
-
-def _check_rows(
-    database: sqlite3.Connection, version: int, findings: Findings, recorded: Recorded
-) -> None:
-    def select(query: str, failure: str) -> Iterator[dict[str, Any]]:
-        try:
-            yield from map(dict, database.execute(query))
-        except sqlite3.Error as error:
-            findings.fault(f"{failure}: {error}")
-
-    damaged = "SQLite finds it damaged"
-    for (words,) in map(dict.values, select("PRAGMA integrity_check", damaged)):
-        if words != "ok":
-            findings.fault(f"{damaged}: {' '.join(words.split())}")
-    numbers, networks, specs = Counter[str](), set[_Built](), dict[str, RunSpec]()
-    for table, shape in _SHAPES.items():
-        if table not in tables_of(version):
-            continue
-        for row in select(f"SELECT * FROM {table}", f"the table {table} cannot be read"):
-            numbers[table] += 1
-            run_id = row.get("run_id", "")
-            faults, valid = _validated(shape, row)
-            if table == "runs":
-                recorded.results[run_id] = _hash(row)
-            if isinstance(valid, schema.RunRow):
-                specs[run_id] = valid.spec
-                faults += _size_faults(valid, _known_classes(valid.spec.data.name), networks)
-            if isinstance(valid, schema.RankingRow):
-                recorded.rankings[run_id] = valid
-                if run_id in specs:
-                    faults += _ranking_faults(specs[run_id], valid.scores)
-            for words in faults:
-                findings.fault(words, run_id)
-    for table, (where, words) in _CONTRADICTIONS.items():
-        if table in tables_of(version):
-            query = f"SELECT run_id FROM {table} WHERE run_id {where} (SELECT run_id FROM runs)"
-            for row in select(query, f"{table} and runs cannot be compared"):
-                findings.fault(words, row["run_id"])
-    findings.facts |= {
-        "runs": numbers["runs"],
-        "stopped": numbers["stopped"],
-        "failed": numbers["failures"],
-        "rankings": numbers["rankings"],
-        "networks_rebuilt": len(networks),
-    }
-
-
 def _validated(shape: type[Row], values: Mapping[str, Any]) -> tuple[list[str], Row | None]:
-    """Faults of a row, and the row where it has none."""
+    """Faults of a row, and the row if it has none."""
     try:
         return [], shape.model_validate(values)
     except ValidationError as error:
@@ -230,76 +147,64 @@ def _hash(row: Mapping[str, Any]) -> int:
     return hash(tuple(row[name] for name in RESULT_COLUMNS))
 
 
-# --- networks -------------------------------------------------------------------------------------
+def _check_store(path: Path, recorded: Recorded) -> Findings:
+    """Check one moment of a store, also while sweeps write to it; `recorded` takes up its runs."""
+    findings = Findings(path)
+    numbers, networks, specs = Counter[str](), set[Built](), dict[str, RunSpec]()
+    with reading(path) as database:
+        # Bytes that are no text any more show as an id that does not fit.
+        database.text_factory = lambda value: value.decode("utf-8", "replace")
+        database.row_factory = sqlite3.Row
+        version = schema_of(database, path)
+        if not version:
+            raise HpstudyError(f"{path} is no store, for it has no tables")
 
-# Model, number of classes, image size, and width of each pruned layer.
-_Built = tuple[str, int, int, tuple[tuple[str, int], ...]]
+        def select(query: str, failure: str) -> Iterator[dict[str, Any]]:
+            try:
+                yield from map(dict, database.execute(query))
+            except sqlite3.Error as error:
+                findings.add([f"{failure}: {error}"])
 
-
-def _known_classes(data: str) -> int | None:
-    """Number of classes of a data set whose name fixes its content; None for others."""
-    from hpstudy.training.datasets import KNOWN
-
-    return KNOWN[data][0] if data in KNOWN else None
-
-
-@cache
-def _network(model: str, classes: int, image_size: int) -> "PrunableNetwork":
-    from hpstudy.networks.dependency import PrunableNetwork
-
-    return PrunableNetwork(model, classes, image_size)
-
-
-@cache
-def _size(built: _Built) -> tuple[int, int]:
-    """Multiply-accumulates and parameters of a network, counted on the layers of a new one."""
-    from hpstudy.networks.flops import output_positions
-    from hpstudy.networks.models import zeros
-
-    *dense, widths = built
-    module = _network(*dense).at_widths(dict(widths))
-    positions = output_positions(module, zeros(built[2]))
-    macs = sum(
-        number * module.get_parameter(f"{name}.weight").numel()
-        for name, number in positions.items()
-    )
-    return macs, sum(parameter.numel() for parameter in module.parameters())
-
-
-def _size_faults(row: schema.RunRow, classes: int | None, networks: set[_Built]) -> list[str]:
-    """Sizes of a run that its network has not, where the number of classes is known."""
-    if classes is None:
-        return []
-    spec = row.spec
-    built = spec.model, classes, spec.data.image_size, tuple((spec.widths or {}).items())
-    networks.add(built)
-    return [
-        f"{name} is {own}, but its network has {size}"
-        for name, own, size in zip(
-            ("macs", "params"), (row.macs, row.params), _size(built), strict=True
-        )
-        if own != size
-    ]
-
-
-def _ranking_faults(spec: RunSpec, scores: Mapping[str, list[float]]) -> list[str]:
-    """Layers of a ranking that have not one score a filter."""
-    classes = _known_classes(spec.data.name) or 10
-    widths = _network(spec.model, classes, spec.data.image_size).cost.widths
-    return [
-        f"its ranking has {count(len(scores.get(layer, ())), 'score')} for the "
-        f"{count(widths.get(layer, 0), 'filter')} of {layer}"
-        for layer in {**widths, **scores}
-        if len(scores.get(layer, ())) != widths.get(layer)
-    ]
-
-
-# --- tables ---------------------------------------------------------------------------------------
+        damaged = "SQLite finds it damaged"
+        for (words,) in map(dict.values, select("PRAGMA integrity_check", damaged)):
+            if words != "ok":
+                findings.add([f"{damaged}: {' '.join(words.split())}"])
+        tables = {row["name"] for row in select("SELECT name FROM sqlite_master", damaged)}
+        for table in [name for name in _SHAPES if name in tables]:
+            for row in select(f"SELECT * FROM {table}", f"the table {table} cannot be read"):
+                numbers[table] += 1
+                run_id = row.get("run_id", "")
+                faults, valid = _validated(_SHAPES[table], row)
+                if table == "runs":
+                    recorded.results[run_id] = _hash(row)
+                if isinstance(valid, schema.RunRow):
+                    specs[run_id] = valid.spec
+                    faults += size_faults(valid, known_classes(valid.spec.data.name), networks)
+                if isinstance(valid, schema.RankingRow) and run_id in specs:
+                    faults += ranking_faults(specs[run_id], valid)
+                    recorded.rankings[run_id] = valid
+                findings.add(faults, run_id)
+        for table in [name for name in _CONTRADICTIONS if name in tables]:
+            where, words = _CONTRADICTIONS[table]
+            query = f"SELECT run_id FROM {table} WHERE run_id {where} (SELECT run_id FROM runs)"
+            for row in select(query, f"{table} and runs cannot be compared"):
+                findings.add([words], row["run_id"])
+    findings.facts = {"schema": version}
+    if version < VERSION:
+        findings.facts["note"] = "will be migrated when it is next used"
+    findings.facts |= {
+        "runs": numbers["runs"],
+        "stopped": numbers["stopped"],
+        "failed": numbers["failures"],
+        "rankings": numbers["rankings"],
+        "networks_rebuilt": len(networks),
+    }
+    return findings
 
 
 @dataclass(frozen=True)
 class CheckedTable:
-    """A published table with what was found wrong; `rows` hold None where there is no number."""
+    """A published table with what is wrong; `rows` hold None where there is no number."""
 
     findings: Findings
     record: schema.StudyRecord
@@ -309,7 +214,7 @@ class CheckedTable:
     def identified(self) -> bool:
         """Whether the record identifies the images: older ones lack the hash of a folder."""
         images, data = self.record.images, self.record.study.data
-        return images.fingerprint is not None or _known_classes(data.name) is not None
+        return images.fingerprint is not None or known_classes(data.name) is not None
 
     def spec(self, row: Mapping[str, Any]) -> RunSpec:
         """Run of a row."""
@@ -323,7 +228,7 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
     Parameters
     ----------
     path : Path
-        CSV file, beside which the record lies.
+        CSV file, with the record beside it.
     recorded : Recorded, optional
         What stores have of its runs.
 
@@ -339,30 +244,33 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
         )
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     findings, record = Findings(path), schema.read_study_record(path)
-    checked = CheckedTable(findings, record, rows)
+    checked, networks = CheckedTable(findings, record, rows), set[Built]()
     if record.study.name != path.stem:
-        findings.fault(f"its record is that of the study {record.study.name}")
-    networks: set[_Built] = set()
+        findings.add([f"its record is that of the study {record.study.name}"])
     for line, row in enumerate(rows, start=2):
-        for words in _row_faults(checked, row, networks):
-            findings.fault(f"line {line}: {words}", row["run_id"])
-    rankings = recorded.rankings if recorded else {}
+        faults = _row_faults(checked, row, networks)
+        findings.add([f"line {line}: {words}" for words in faults], row["run_id"])
     for variant in record.certificates.keys() - {DENSE}:
-        for words in _certificate_faults(checked, variant, rankings):
-            findings.fault(f"the certificate of {variant} {words}")
-    for words, run_id in _count_faults(checked):
-        findings.fault(words, run_id)
-    findings.facts |= {
+        for words in certificate_faults(record, variant, recorded.rankings if recorded else {}):
+            findings.add([f"the certificate of {variant} {words}"])
+    for words in record.count_faults(rows):
+        findings.add([words])
+    for run_id, times in Counter(row["run_id"] for row in rows).items():
+        if times > 1:
+            findings.add([f"it has {times} rows"], run_id)
+        if run_id in record.record.failed:
+            findings.add(["its record says that it failed, but it has a row"], run_id)
+    findings.facts = {
         "rows": len(rows),
         "stopped": int(table["stopped"].sum()),
         "missing": sum(record.record.missing.values()),
         "networks_rebuilt": len(networks),
     }
     if recorded:
-        whole = {row["run_id"]: row for row in rows if not row["stopped"]}
+        whole = {row["run_id"]: _hash(row) for row in rows if not row["stopped"]}
         for run_id in whole.keys() & recorded.results.keys():
-            if recorded.results[run_id] != _hash(whole[run_id]):
-                findings.fault("its results differ from the store's", run_id)
+            if recorded.results[run_id] != whole[run_id]:
+                findings.add(["its results differ from the store's"], run_id)
         if lost := whole.keys() - recorded.results.keys():
             findings.facts["in_no_store"] = len(lost)
     findings.facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -372,83 +280,20 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
     return checked
 
 
-def _row_faults(checked: CheckedTable, row: Mapping[str, Any], networks: set[_Built]) -> list[str]:
+def _row_faults(checked: CheckedTable, row: Mapping[str, Any], networks: set[Built]) -> list[str]:
     record, variant = checked.record, row["variant"]
     study, certificate = record.study, record.certificates.get(variant)
     if variant not in study.variants:
         return [f"variant is {shown(variant)}, but must be one of {listed(study.variants)}"]
     if variant != DENSE and certificate is None:
         return [f"the record has no certificate of its variant {variant}"]
-    method, ratio = parse_variant(variant)
     spec = checked.spec(row)
-    labels = {"study": study.name, "model": study.model, "dataset": spec.data.name}
-    for name, value in (labels | {"method": method, "flops_ratio": ratio}).items():
+    labels = ("study", "model", "dataset", "method", "flops_ratio")
+    values = (study.name, study.model, spec.data.name, *parse_variant(variant))
+    for name, value in zip(labels, values, strict=True):
         if row[name] != value:
             return [f"{name} is {shown(row[name])}, but must be {shown(value)}"]
     own = {} if checked.identified else {"run_id": spec.run_id}
     faults, valid = _validated(schema.RunRow, {**row, "spec": spec.model_dump_json(), **own})
-    classes = certificate.classes if certificate else _known_classes(study.data.name)
-    return faults + _size_faults(valid, classes, networks) if valid else faults
-
-
-def _certificate_faults(
-    checked: CheckedTable, variant: str, rankings: Mapping[str, schema.Ranking]
-) -> Iterator[str]:
-    """What is wrong with a certificate, whose channels are chosen again if a ranking is known."""
-    from hpstudy.networks.pruning_report import prune_network
-
-    record, study = checked.record, checked.record.study
-    certificate = record.certificates[variant]
-    prior = record.run_spec(DENSE).run_id
-    dense = study.model, certificate.classes, study.data.image_size
-    widths = {layer: len(kept) for layer, kept in certificate.kept.items()}
-    macs, params = _size((*dense, tuple(widths.items())))
-    expected: dict[str, Any] = {"widths": widths, "macs": macs, "params": params}
-    if ranking := rankings.get(prior) or record.ranking:
-        method, ratio = parse_variant(variant)
-        try:
-            report = prune_network(
-                _network(*dense),
-                ranking.scores,
-                method,
-                ratio,
-                study.criterion,
-                ranked=f"dense network trained at the prior, run {prior}",
-                weights_sha256=ranking.weights_sha256,
-            )
-        except HpstudyError as error:
-            yield str(error)
-            return
-        expected = report.model_dump()
-    for name, value in expected.items():
-        own = getattr(certificate, name, None)
-        if own != value:
-            yield f"says {name} {shown(own)}, but must say {shown(value)}"
-
-
-def _count_faults(checked: CheckedTable) -> Iterator[tuple[str, str]]:
-    """What the record counts otherwise than the table has it, with a run of it."""
-    counts, study, rows = checked.record.record, checked.record.study, checked.rows
-    for run_id, times in Counter(row["run_id"] for row in rows).items():
-        if times > 1:
-            yield f"it has {times} rows", run_id
-        if run_id in counts.failed:
-            yield "its record says that it failed, but it has a row", run_id
-    numbers = {
-        "runs": len(rows),
-        "stopped": sum(row["stopped"] for row in rows),
-        "images": sum(row["epochs"] for row in rows) * checked.record.images.train,
-    }
-    for name, value in numbers.items():
-        if getattr(counts, name) != value:
-            yield f"its record says {name} {getattr(counts, name)}, the table {value}", ""
-    for variant in study.variants:
-        settings = {
-            (row["lr"], row["weight_decay"], row["seed"])
-            for row in rows
-            if row["variant"] == variant and row["seed"] in study.seeds
-        }
-        sides = [{setting[axis] for setting in settings} for axis in (0, 1)]
-        gaps = len(sides[0]) * len(sides[1]) * len(study.seeds) - len(settings)
-        if gaps > (missing := counts.missing.get(variant, 0)):
-            yield f"{variant} lacks {count(gaps, 'run')}, but its record says {missing}", ""
+    classes = certificate.classes if certificate else known_classes(study.data.name)
+    return faults + list(size_faults(valid, classes, networks)) if valid else faults

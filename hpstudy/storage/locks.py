@@ -62,7 +62,7 @@ class Leases:
     """
 
     def __init__(self, database: Database):
-        self._database, self._sweep = database, uuid4().hex
+        self._database, self.sweep = database, uuid4().hex
 
     @classmethod
     def open(cls, path: Path) -> "Leases":
@@ -70,12 +70,8 @@ class Leases:
         # After a power cut no sweep is alive, so that no lease has to survive one.
         return cls(Database.open(path, durable=False))
 
-    @property
-    def lock_file(self) -> Path:
-        """File that is locked while the sweep is alive."""
-        return self._lock_file(self._sweep)
-
-    def _lock_file(self, sweep: str) -> Path:
+    def lock_file(self, sweep: str) -> Path:
+        """File that a sweep locks while it is alive."""
         path = self._database.path
         return path.with_name(f"{path.name}.{sweep}.lock")
 
@@ -101,14 +97,14 @@ class Leases:
         for table in ends:
             if database.execute(f"SELECT 1 FROM {table} WHERE run_id = ?", (run_id,)).fetchone():
                 return ENDED
-        database.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (run_id, self._sweep))
+        database.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (run_id, self.sweep))
         lease = database.execute("SELECT sweep FROM claims WHERE run_id = ?", (run_id,))
-        return OURS if lease.fetchone() == (self._sweep,) else BUSY
+        return OURS if lease.fetchone() == (self.sweep,) else BUSY
 
     def _release_dead(self, database: sqlite3.Connection) -> None:
         """Release the leases of sweeps whose process has exited."""
         for (sweep,) in database.execute("SELECT DISTINCT sweep FROM claims").fetchall():
-            if sweep != self._sweep and not is_held(self._lock_file(sweep)):
+            if sweep != self.sweep and not is_held(self.lock_file(sweep)):
                 database.execute("DELETE FROM claims WHERE sweep = ?", (sweep,))
 
 
@@ -116,5 +112,5 @@ class Leases:
 def leasing(path: Path) -> Iterator[Leases]:
     """Leases on runs of the store at `path` that end with the block or its process."""
     leases = Leases.open(path)
-    with held(leases.lock_file):
+    with held(leases.lock_file(leases.sweep)):
         yield leases

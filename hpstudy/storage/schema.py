@@ -1,6 +1,7 @@
 """Shapes of what is kept: the rows of a store, and the record beside a published table."""
 
 import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -201,6 +202,28 @@ class StudyRecord(BaseModel):
         widths = None if variant == DENSE else self.certificates[variant].widths
         spec = RunSpec.at_prior(self.study, self.images.fingerprint, widths, self.record.arithmetic)
         return spec.model_copy(update=setting)
+
+    def count_faults(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+        """What the record counts otherwise than the rows of its table show it."""
+        rows, record, seeds = list(rows), self.record, self.study.seeds
+        numbers = {
+            "runs": len(rows),
+            "stopped": sum(row["stopped"] for row in rows),
+            "images": sum(row["epochs"] or 0 for row in rows) * self.images.train,
+        }
+        for name, number in numbers.items():
+            if getattr(record, name) != number:
+                yield f"its record says {name} {getattr(record, name)}, the table {number}"
+        for variant in self.study.variants:
+            settings = {
+                (row["lr"], row["weight_decay"], row["seed"])
+                for row in rows
+                if row["variant"] == variant and row["seed"] in seeds
+            }
+            rates, decays, _ = zip(*settings, strict=True) if settings else ((), (), ())
+            gaps = len(set(rates)) * len(set(decays)) * len(seeds) - len(settings)
+            if gaps > (missing := record.missing.get(variant, 0)):
+                yield f"{variant} lacks {count(gaps, 'run')}, but its record says {missing}"
 
 
 def read_study_record(table: Path) -> StudyRecord:

@@ -39,26 +39,8 @@ METRIC_TITLES = {
     "top5": "top-5 accuracy",
 }
 
-# Least and largest value of a number, and whether a cell may be empty.
-_NUMBERS = {
-    **dict.fromkeys(AXES, (1e-30, 1e30, False)),
-    **dict.fromkeys(METRIC_TITLES, (0.0, 100.0, True)),
-    "seed": (-math.inf, math.inf, False),
-    **dict.fromkeys(
-        (
-            "flops_ratio",
-            "loss",
-            "best_epoch",
-            "train_loss",
-            "epochs",
-            "seconds",
-            "images_per_second",
-            "macs",
-            "params",
-        ),
-        (-math.inf, math.inf, True),
-    ),
-}
+_TEXT = ("run_id", "study", "variant", "model", "dataset", "method", "device", "torch", "curve")
+_RANGES = {**dict.fromkeys(AXES, (1e-30, 1e30)), **dict.fromkeys(METRIC_TITLES, (0.0, 100.0))}
 # Keys of a record that the pages read.
 _RECORD_KEYS = (
     "study.model",
@@ -165,21 +147,19 @@ def is_plain(name: str) -> bool:
 
 def _fault(column: pd.Series) -> tuple[int, str] | None:
     """First row of a column with a wrong cell, and what the cell must be; None if all are right."""
-    if column.name in _NUMBERS:
-        least, most, optional = _NUMBERS[column.name]
-        fits = pd.to_numeric(column, errors="coerce").between(least, most)
-        what = "a number"
-        if math.isfinite(most):
-            what += f" from {least:g} to {most:g}"
-        if column.name == "weight_decay":
-            fits |= column == 0
-            what += ", or 0"
-        if optional:
-            fits |= column.isna()
-    elif column.name in ("diverged", "stopped"):
+    name = column.name
+    if name in _TEXT or name not in TABLE_COLUMNS:
+        return None
+    if name in ("diverged", "stopped"):
         fits, what = column.isin([True, False]), "True or False"
     else:
-        return None
+        least, most = _RANGES.get(name, (-math.inf, math.inf))
+        fits = pd.to_numeric(column, errors="coerce").between(least, most)
+        what = f"a number from {least:g} to {most:g}" if name in _RANGES else "a number"
+        if name == "weight_decay":
+            fits, what = fits | (column == 0), f"{what}, or 0"
+        elif name not in (*AXES, "seed"):
+            fits |= column.isna()
     return None if fits.all() else (int(fits.argmin()), what)
 
 

@@ -84,7 +84,7 @@ STORES = {
     "a ranking that lacks a filter": (
         "UPDATE rankings SET scores = replace(scores, '\"blocks.0.conv1\": [', "
         "'\"blocks.0.conv1\": [1.0, ')",
-        "run {prior}: its ranking has 17 scores for the 16 filters of blocks.0.conv1",
+        "run {prior}: its ranking has 17 scores for 16 filters of blocks.0.conv1",
     ),
     "a ranking of no numbers": (
         "UPDATE rankings SET scores = replace(scores, '\"blocks.0.conv1\": [', "

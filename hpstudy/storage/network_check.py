@@ -1,0 +1,110 @@
+"""Whether runs, rankings and certificates fit their networks, which are built again (torch)."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from hpstudy.config.runspec import RunSpec
+from hpstudy.config.study import DENSE, parse_variant
+from hpstudy.errors import HpstudyError, count, shown
+from hpstudy.storage.schema import Ranking, RunRow, StudyRecord
+
+if TYPE_CHECKING:
+    from hpstudy.networks.dependency import PrunableNetwork
+
+# Model, number of classes, image size, and width of each pruned layer.
+Built = tuple[str, int, int, tuple[tuple[str, int], ...]]
+
+
+def known_classes(data: str) -> int | None:
+    """Number of classes of a data set whose name fixes its content; None for others."""
+    from hpstudy.training.datasets import KNOWN
+
+    return KNOWN[data][0] if data in KNOWN else None
+
+
+@cache
+def _network(model: str, classes: int, image_size: int) -> "PrunableNetwork":
+    from hpstudy.networks.dependency import PrunableNetwork
+
+    return PrunableNetwork(model, classes, image_size)
+
+
+@cache
+def _size(built: Built) -> tuple[int, int]:
+    """Multiply-accumulates and parameters of a network, counted on the layers of a new one."""
+    from hpstudy.networks.flops import output_positions
+    from hpstudy.networks.models import zeros
+
+    *dense, widths = built
+    module = _network(*dense).at_widths(dict(widths))
+    positions = output_positions(module, zeros(built[2]))
+    macs = sum(
+        number * module.get_parameter(f"{name}.weight").numel()
+        for name, number in positions.items()
+    )
+    return macs, sum(parameter.numel() for parameter in module.parameters())
+
+
+def size_faults(row: RunRow, classes: int | None, networks: set[Built]) -> Iterator[str]:
+    """Sizes of a run that its network has not; adds the network to `networks`.
+
+    Where the number of classes is unknown, there is no network to compare with.
+    """
+    if classes is None:
+        return
+    spec = row.spec
+    built = spec.model, classes, spec.data.image_size, tuple((spec.widths or {}).items())
+    networks.add(built)
+    for name, size in zip(("macs", "params"), _size(built), strict=True):
+        if getattr(row, name) != size:
+            yield f"{name} is {getattr(row, name)}, but its network has {size}"
+
+
+def ranking_faults(spec: RunSpec, ranking: Ranking) -> Iterator[str]:
+    """Layers of a ranking that have not one score a filter."""
+    classes = known_classes(spec.data.name) or 10
+    widths = _network(spec.model, classes, spec.data.image_size).cost.widths
+    for layer in {**widths, **ranking.scores}:
+        number, width = len(ranking.scores.get(layer, ())), widths.get(layer, 0)
+        if number != width:
+            words = f"its ranking has {count(number, 'score')}"
+            yield f"{words} for {count(width, 'filter')} of {layer}"
+
+
+def certificate_faults(
+    record: StudyRecord, variant: str, rankings: Mapping[str, Ranking]
+) -> Iterator[str]:
+    """Values of a certificate that differ from those of the network, pruned again.
+
+    `rankings` are those of stores, by run id. Without a ranking the channels are not chosen again.
+    """
+    from hpstudy.networks.pruning_report import prune_network
+
+    study, certificate = record.study, record.certificates[variant]
+    prior = record.run_spec(DENSE)
+    dense = study.model, certificate.classes, study.data.image_size
+    widths = {layer: len(kept) for layer, kept in certificate.kept.items()}
+    expected: dict[str, Any] = {"widths": widths}
+    if ranking := rankings.get(prior.run_id) or record.ranking:
+        if faults := list(ranking_faults(prior, ranking)):
+            yield from faults
+            return
+        try:
+            report = prune_network(
+                _network(*dense),
+                ranking.scores,
+                *parse_variant(variant),
+                study.criterion,
+                ranked=f"dense network trained at the prior, run {prior.run_id}",
+                weights_sha256=ranking.weights_sha256,
+            )
+        except HpstudyError as error:
+            yield str(error)
+            return
+        expected = report.model_dump()
+    elif widths == certificate.widths:
+        expected["macs"], expected["params"] = _size((*dense, tuple(widths.items())))
+    for name, value in expected.items():
+        if (own := getattr(certificate, name, None)) != value:
+            yield f"says {name} {shown(own)}, but must say {shown(value)}"
