@@ -98,6 +98,10 @@
       return [this.data.networks[this.view.left], this.data.networks[this.view.right]];
     }
 
+    settingOf(point) {
+      return this.data.axes.map(({ title, values }) => `${title} ${values[point]}`).join(", ");
+    }
+
     /* --- parts ------------------------------------------------------------------------------ */
 
     build() {
@@ -234,7 +238,7 @@
     /* All fields of a point beside the pointer, within the figure. */
     showTip(name, point, { clientX, clientY }) {
       const networks = [...new Set(this.networksOf(name))];
-      const setting = element("div", {}, [this.data.settings[point]]);
+      const setting = element("div", {}, [this.settingOf(point)]);
       this.tip.replaceChildren(setting, ...networks.map((network) => this.factsOf(network, point)));
       this.tip.hidden = false;
       const { left, top } = this.box.getBoundingClientRect();
@@ -267,11 +271,11 @@
     /* --- numbers ---------------------------------------------------------------------------- */
 
     tabulate() {
-      const { axes, settings, networks } = this.data;
+      const { axes, networks } = this.data;
       const { metric, step } = this.view;
       const rows = [
         ["best (%)", ({ value, best }) => fixed(value[best])],
-        ["at", ({ best }) => settings[best] ?? "–"],
+        ...axes.map(({ title, values }) => [`at ${title}`, ({ best }) => values[best] ?? "–"]),
         ["points in the region", (numbers) => String(region(numbers, step).length)],
         ["length of its ellipse (decades)", ({ ellipse }) => fixed(ellipse[step]?.[0])],
         ["width (decades)", ({ ellipse }) => fixed(ellipse[step]?.[1])],
@@ -301,7 +305,7 @@
       const points = [...new Set(this.shown.flatMap(measured))].sort((a, b) => a - b);
       const options = points.map((k) => {
         const values = this.shown.map(({ metrics }) => fixed(metrics[this.view.metric].value[k]));
-        return [k, `${this.data.settings[k]}: ${values.join(", ")}`];
+        return [k, `${this.settingOf(k)}: ${values.join(", ")}`];
       });
       fill(this.points, [["", "click a point, or choose it here"], ...options], this.view.point ?? "");
     }
@@ -315,7 +319,7 @@
         return;
       }
       const networks = [...new Set(this.shown)];
-      const setting = this.data.settings[point];
+      const setting = this.settingOf(point);
       this.facts.append(...networks.map((network) => this.factsOf(network, point)));
       this.legend.append(`${setting}: `);
       networks.forEach((network, k) => {

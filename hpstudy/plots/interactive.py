@@ -41,13 +41,13 @@ def interactive_data(results: StudyResults) -> dict[str, Any]:
     Returns
     -------
     dict
-        Ready for JSON; None for NaN. "label"; "thresholds" in percentage points, and "start", the
-        index of the first one to show; "settings", a text for each grid point; "axes", the one
-        drawn upwards first, each with title, and log10 of places (one a grid point), levels, range
-        and ticks, whose labels are real values; "metrics", name -> title and the ends of two colour
-        scales; "networks", the dense one first: title, colour, seeds (runs at each grid point),
-        shares diverged and stopped, metrics (`_metric`), and runs, arrays with one entry a run,
-        among them point (index of the grid point) and curves.
+        Ready for JSON; None for NaN. "thresholds" in percentage points, and "start", the index of
+        the first one to show; "axes", the one drawn upwards first: title, values (a text for each
+        grid point), and log10 of places (one a grid point), levels, range and ticks with labels;
+        "metrics", name -> title and the ends of two colour scales; "networks", the dense one first:
+        title, colour, seeds (runs at each grid point), shares diverged and stopped, metrics
+        (`_metric`), and runs, arrays with one entry a run, among them point (index of the grid
+        point) and curves.
 
     Raises
     ------
@@ -64,13 +64,8 @@ def interactive_data(results: StudyResults) -> dict[str, Any]:
     grid = grid.drop_duplicates().sort_values(axes, ignore_index=True)
     colours = variant_colours(first)
     return {
-        "label": results.label,
         "thresholds": plain(THRESHOLDS, DIGITS),
         "start": int(np.abs(THRESHOLDS - results.risk_threshold).argmin()),
-        "settings": [
-            ", ".join(f"{axis_title(axis)} {setting_text(value)}" for axis, value in row.items())
-            for row in grid.to_dict("records")
-        ],
         "axes": [_axis(grid[axis], most) for axis, most in zip(axes, MOST_TICKS, strict=True)],
         "metrics": {
             metric: {
@@ -106,6 +101,7 @@ def _axis(values: pd.Series, most: int) -> dict[str, Any]:
     places = np.log10(axis.places(values))
     return {
         "title": axis_title(axis.name),
+        "values": [setting_text(value) for value in values],
         "places": plain(places),
         "levels": plain(np.unique(places)),
         "range": plain(np.log10(axis.ends)),

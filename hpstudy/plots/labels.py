@@ -32,8 +32,8 @@ def short_title(name: str) -> str:
 
 
 def variant_colours(variants: Iterable[str]) -> dict[str, str]:
-    """Colour of each network of a table, the same in all its figures; the dense one comes first."""
-    names = list(dict.fromkeys(variants))
+    """Colour of each network of a table, the same in all its figures; the dense one's is first."""
+    names = sorted(dict.fromkeys(variants), key=lambda name: name != DENSE)
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
 
 

@@ -33,26 +33,26 @@ def learning_curves_data(
 
     Returns
     -------
-    DataFrame of shape (n_epochs, 6)
-        variant, seed, epoch (from 1), top1 (percent), loss (on test images), train_loss; NaN where
-        a run has no number. Empty where no run has a curve.
+    DataFrame of shape (n_epochs, 7)
+        variant, colour (of the network), seed, epoch (from 1), top1 (percent), loss (on test
+        images), train_loss; NaN where a run has no number. Empty where no run has a curve.
     """
     runs = table[table["curve"].notna()]
     for axis, value in at.items():
         runs = runs[setting_keys(runs[axis]) == setting_key(value)]
-    frames = [pd.DataFrame(columns=["variant", "seed", "epoch", *SERIES])]
+    colours = variant_colours(table["variant"])
+    frames = [pd.DataFrame(columns=["variant", "colour", "seed", "epoch", *SERIES])]
     for variant in dict.fromkeys(variants):
         for run in runs[runs["variant"] == variant].sort_values("seed").to_dict("records"):
             curve = json.loads(run["curve"])
             series = {name: pd.Series(curve.get(name), dtype=float) for name in SERIES}
-            frame = pd.DataFrame(series).assign(variant=variant, seed=run["seed"])
-            frames.append(frame.assign(epoch=range(1, len(frame) + 1))[frames[0].columns])
+            frame = pd.DataFrame(series).assign(variant=variant, colour=colours[variant])
+            frame = frame.assign(seed=run["seed"], epoch=range(1, len(frame) + 1))
+            frames.append(frame[frames[0].columns])
     return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
-def plot_learning_curves(
-    curves: pd.DataFrame, columns: int = 2, colours: dict[str, str] | None = None
-) -> go.Figure:
+def plot_learning_curves(curves: pd.DataFrame, columns: int = 2) -> go.Figure:
     """Accuracy and losses over the epochs, one line a run.
 
     Parameters
@@ -61,16 +61,13 @@ def plot_learning_curves(
         Result of `learning_curves_data`.
     columns : int, default 2
         Panels side by side.
-    colours : dict of str to str, optional
-        Variant -> colour (`hpstudy.plots.labels.variant_colours` of the whole table).
     """
-    colours = colours or variant_colours(curves["variant"])
     titles = ["<b>top-1 accuracy</b>, %", "<b>loss</b>: training solid, test dashed"]
     figure = panel_figure(titles, 190, 62, 46, columns, width=280)
     set_axes(figure, 1, {}, {"showgrid": True}, ("epoch", ""), linked="")
     set_axes(figure, 2, {}, {"showgrid": True, "type": "log"}, ("epoch", ""), linked="")
     named: set[str] = set()
-    for (variant, seed), run in curves.groupby(["variant", "seed"], sort=False):
+    for (variant, colour, seed), run in curves.groupby(["variant", "colour", "seed"], sort=False):
         title = short_title(variant)
         for column, suffix, dash in LINES:
             look = axes_of(suffix) | {"showlegend": variant not in named}
@@ -81,7 +78,7 @@ def plot_learning_curves(
                 mode="lines+markers" if len(run) < 3 else "lines",
                 name=title,
                 legendgroup=variant,
-                line={"width": 2, "color": colours[variant], "dash": dash},
+                line={"width": 2, "color": colour, "dash": dash},
                 hovertemplate=f"epoch %{{x}}: %{{y:.4g}}<extra>{title}, seed {seed}</extra>",
                 **look,
             )
