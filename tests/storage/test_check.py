@@ -13,48 +13,22 @@ from types import SimpleNamespace
 import pytest
 import tiny
 from damage import STORES, TABLES, another_channel
+from recorded import ended, recorded_plan
 
-from hpstudy.networks.pruning import filter_scores
 from hpstudy.storage.database import RESULT_COLUMNS
 from hpstudy.storage.integrity import MOST_LINES, check_files, own_files
 from hpstudy.storage.store import Store
-from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import publish_study
 from hpstudy.training.early_stopping import StopReason
 
-STUDY = {
-    "model": "resnet20",
-    "recipe.epochs": 3,
-    "grid.weight_decay": [0.01, 0.02],
-    "variants": ["uniform-0.3"],
-}
 PUBLISHED = Path(__file__).parents[2] / "book" / "results"
-
-
-def ended(plan, spec, epochs=3, **changes):
-    """Result of a training of the recipe's three epochs on 20 test images."""
-    curve = {
-        "train_loss": [2.0, 1.5, 1.0][:epochs],
-        "loss": [2.5, 1.75, 1.25][:epochs],
-        "top1": [20.0, 55.0, 50.0][:epochs],
-    }
-    numbers = {"top1": 50.0, "loss": 1.25, "best_top1": 55.0, "best_epoch": 2, "train_loss": 1.0}
-    cost = plan.network.cost
-    size = {"macs": cost.macs(spec.widths), "params": cost.params(spec.widths)}
-    return tiny.result(epochs=epochs, curve=curve, **numbers, **size) | changes
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A study whose runs are recorded, though none has been trained; one run of each ending."""
     folder = tmp_path_factory.mktemp("made")
-    plan = Plan.open(tiny.study(STUDY), Store.open(folder / "store.sqlite"))
-    scores = filter_scores(plan.network.model, plan.network.prunable)
-    ranking = {"weights_sha256": "ab" * 32, "scores": scores}
-    tiny.record(plan.store, plan.prior, ended(plan, plan.prior), ranking)
-    plan.prune()
-    for job in plan.missing():
-        tiny.record(plan.store, job.spec, ended(plan, job.spec))
+    plan = recorded_plan(folder / "store.sqlite")
     publish_study(plan, folder, "hpstudy run tiny.yaml", 1)
     early, diverged, failed = (plan.prior.model_copy(update={"seed": n}) for n in (1, 2, 3))
     reason = StopReason(expected=40.0, deviation=2.0, needed=60.0)
