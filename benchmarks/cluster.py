@@ -196,7 +196,7 @@ def disturbed(cluster: Any, folder: Path, store: Store, total: int, log: Log) ->
     sweeping.process.kill()
     sweeping.process.wait()
     kept = recorded()
-    again = len(re.findall("is begun anew elsewhere", sweeping.said()))
+    again = len(re.findall("starts again elsewhere", sweeping.said()))
     log.say(f"the command killed by {signal.SIGKILL.name}, {kept} runs recorded")
     log.say(f"runs that it had begun anew on another node: {again}")
     second = Command(folder, cluster.address)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from hpstudy.storage.store import Store
 from hpstudy.sweep.executors.base import Job
 from hpstudy.sweep.growth import Growth, Progress, assess, points_of
 from hpstudy.training.augmentation import check_last_batch
-from hpstudy.training.datasets import Size, dataset_size, fingerprint
+from hpstudy.training.datasets import Size, dataset_size
 from hpstudy.training.datasets import data_root as resolve_root
-from hpstudy.training.device import default_arithmetic
+from hpstudy.training.device import default_precision
+from hpstudy.training.image_folders import fingerprint
 
 # Variant, id, point and seed of a run. Making the specification takes longer.
 PlannedRun = tuple[str, str, Point, int]
@@ -39,13 +40,8 @@ class Plan:
     ----------
     study, whole : Study
         The study with the planned variants, and with all.
-    store : Store
-    data_root : Path
     size : Size
         Number of classes and images.
-    fingerprint : str or None
-        Hash of images whose name does not fix their content.
-    network : PrunableNetwork
     precision : str
         `arithmetic` of the runs.
     certificates : dict of str to dict
@@ -92,14 +88,14 @@ class Plan:
         size = dataset_size(study.data, root)
         check_last_batch(size.train, study.recipe.batch_size)
         network = PrunableNetwork(study.model, size.classes, study.data.image_size)
-        precision = default_arithmetic() if study.arithmetic == AUTO else study.arithmetic
+        precision = default_precision() if study.arithmetic == AUTO else study.arithmetic
         mark = fingerprint(study.data, root)
         part = study.with_variants(pruning)
         plan = cls(part, study, store, root, size, mark, network, precision)
         if study.arithmetic == AUTO:
             plan.precision = store.precision(plan.prior.family) or precision
         # Any ranking shows whether a ratio is out of reach.
-        ranks = {layer: list(range(1, n + 1)) for layer, n in network.cost.widths.items()}
+        ranks = {layer: list(map(float, range(n))) for layer, n in network.cost.widths.items()}
         for variant in part.variants[1:]:
             choose_channels(network.cost, ranks, *parse_variant(variant), study.criterion)
         plan.prune()
@@ -170,19 +166,11 @@ class Plan:
             )
             self.certificates[variant] = report.model_dump()
 
-    def progress(self) -> Progress:
-        """State of the study by the runs that have ended."""
-        whole, failed = self.store.accuracies(), self.store.failures()
-        early = self.store.stopped(max(self.study.roi)) if self.study.racing else ()
-        ended = dict.fromkeys((*failed, *early), nan) | whole
-        prior = self.prior.run_id
-        return assess(self.study, self.certificates, self.run_ids, ended, prior, frozenset(failed))
-
     def failures(self) -> dict[str, str]:
         """Reasons of the study's failed runs, by their ids."""
         if not (failed := self.store.failures()):
             return {}
-        known = {self.prior.run_id, *(run_id for _, run_id, *_ in self._walk(self.progress()))}
+        known = {self.prior.run_id, *(run_id for _, run_id, *_ in self._walk(assess(self)))}
         return {run_id: reason for run_id, reason in failed.items() if run_id in known}
 
     def retry_failed(self) -> None:
@@ -223,7 +211,7 @@ class Plan:
 
     def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
         """Labels and specification of every known run, in the order of training."""
-        for variant, _, point, seed in self._walk(self.progress()):
+        for variant, _, point, seed in self._walk(assess(self)):
             method, ratio = parse_variant(variant)
             labels = {"study": self.study.name, "variant": variant}
             yield (
@@ -233,19 +221,25 @@ class Plan:
 
     def missing(self) -> list[Job]:
         """Runs to train, the prior's first if the ranking needs it."""
-        progress, prior = self.progress(), self.prior
-        first, run_id = [], prior.run_id
-        if self.needs_ranking and run_id not in progress.failed:
-            first = [Job(DENSE, run_id, prior)]
-        return first + [
-            Job(variant, run_id, self._spec(point, seed, variant))
-            for variant, run_id, point, seed in self._walk(progress)
-            if run_id not in progress.ended and not (first and run_id == first[0].run_id)
+        progress, study, prior = assess(self), self.study, self.prior.run_id
+        runs = [run for run in self._walk(progress) if run[1] not in progress.ended]
+        if self.needs_ranking and prior not in progress.failed:
+            runs = [run for run in runs if run[1] != prior]
+            runs.insert(0, (DENSE, prior, study.prior, study.seeds[0]))
+        return [
+            Job(
+                variant,
+                run_id,
+                self._spec(point, seed, variant),
+                rank_filters=run_id == prior,
+                checkpoint=self.store.checkpoint(run_id),
+            )
+            for variant, run_id, point, seed in runs
         ]
 
     def counts(self) -> pd.DataFrame:
         """Known runs of each variant: columns `total`, `done`, `failed` and `missing`."""
-        progress = self.progress()
+        progress = assess(self)
         total, done, failed = Counter[str](), Counter[str](), Counter[str]()
         for variant, run_id, *_ in self._walk(progress):
             total[variant] += 1

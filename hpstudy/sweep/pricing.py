@@ -1,16 +1,16 @@
 """What the missing runs of a study cost on this machine, and the precision that is fastest."""
 
 import logging
+import math
 from statistics import mean
 from typing import Any
 
 import pandas as pd
 
 from hpstudy.config.study import DENSE, parse_variant
-from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks.pruning import choose_channels, filter_scores
-from hpstudy.sweep.executors.base import Executor, open_executor
-from hpstudy.sweep.growth import points_of
+from hpstudy.sweep.executors.base import CalibrationError, Executor, open_executor
+from hpstudy.sweep.growth import assess, points_of
 from hpstudy.sweep.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -26,14 +26,7 @@ TRIAL_GAIN = 1.05
 
 
 def price(plan: Plan, workers: int | None = None, address: str | None = None) -> dict[str, Any]:
-    """Price of a study's missing runs on the executor that it asks for (see `price_on`).
-
-    Parameters
-    ----------
-    plan : Plan
-    workers, address
-        See `hpstudy.sweep.executors.base.open_executor`, also for what is raised.
-    """
+    """Price of a study's missing runs (see `price_on` and `open_executor`)."""
     with open_executor(plan, workers, address, train=False) as executor:
         return price_on(executor, plan)
 
@@ -44,18 +37,17 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
     Returns
     -------
     dict
-        `variants`: per variant `total`, `done`, `failed`, `missing`, `macs`, `params`,
-        `seconds_per_run` and its `source`: "measured" (median of three or more finished runs, or of
-        all there will be) or "calibrated" (a few steps, by several workers at once). `hours` of
-        wall time for the missing runs, `workers`, `device`, `arithmetic`. Not in the hours:
-        `grid_to_come`, the most runs by which grids may grow, and `replicates_to_come`, the fewest
-        and most runs with further seeds that are not chosen yet. Networks without a ranking are
-        approximated by untrained ones.
+        `variants`: counts, `macs`, `params` and `seconds_per_run` of each. The latter's `source` is
+        "measured" (median of three or more finished runs, or of all there will be) or "calibrated"
+        (a few steps, by several workers at once). `hours` of wall time, `workers`, `device`,
+        `arithmetic`. Not in the hours: `grid_to_come`, the most runs by which grids may grow, and
+        `replicates_to_come`, the fewest and most runs with further seeds that are not chosen yet.
+        Networks without a ranking are approximated by untrained ones.
 
     Raises
     ------
-    HpstudyError
-        If a worker ends.
+    CalibrationError
+        If the steps fail.
     """
     table, cost = plan.table(), plan.network.cost
     whole = table[~table["stopped"].astype(bool)]
@@ -86,7 +78,7 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
 
 def grid_to_come(plan: Plan) -> int:
     """Most runs by which the grids of a study may still grow."""
-    growths, study = plan.progress().growths.values(), plan.study
+    growths, study = assess(plan).growths.values(), plan.study
     if all(growth.settled for growth in growths):
         return 0
     sizes = [len(points_of(study, growth.extent)) for growth in growths]
@@ -94,12 +86,8 @@ def grid_to_come(plan: Plan) -> int:
 
 
 def replicates_to_come(plan: Plan) -> tuple[int, int]:
-    """Fewest and most runs with further seeds whose points are not chosen yet.
-
-    Fewest on the grids as they are now, most on the largest that they may become. A race may leave
-    fewer points to choose from.
-    """
-    progress, replicates = plan.progress(), plan.study.replicates
+    """Fewest and most runs with further seeds whose points are not chosen yet."""
+    progress, replicates = assess(plan), plan.study.replicates
     if replicates is None:
         return 0, 0
     sizes = [
@@ -115,38 +103,29 @@ def replicates_to_come(plan: Plan) -> tuple[int, int]:
 def format_price(price: dict[str, Any]) -> str:
     """The price as a table of variants and a list of totals."""
     variants = pd.DataFrame.from_dict(price["variants"], orient="index")
-    variants.insert(4, "MMACs", (variants.pop("macs") / 1e6).round(1))
-    variants.insert(5, "kparams", (variants.pop("params") / 1e3).round())
-    variants = variants.rename(columns={"seconds_per_run": "s/run"})
+    totals = {name: price[name] for name in ("study", "workers", "device", "arithmetic")}
+    totals |= {name: variants[name].sum() for name in ("missing", "failed")}
     fewest, most = price["replicates_to_come"]
-    totals = {
-        "study": price["study"],
-        "missing runs": variants["missing"].sum(),
-        "failed runs": variants["failed"].sum(),
+    totals |= {
         "time": format_hours(price["hours"]),
-        "workers": price["workers"],
-        "device": price["device"],
-        "arithmetic": price["arithmetic"],
-        "further runs if grids grow": f"up to {price['grid_to_come']}",
-        "further runs as replicates": f"{fewest} to {most}",
+        "more if grids grow": f"up to {price['grid_to_come']}",
+        "replicates": f"{fewest} to {most}",
     }
     return f"{variants.to_string(float_format='{:,.1f}'.format)}\n\n{pd.Series(totals).to_string()}"
 
 
 def format_hours(hours: float) -> str:
-    """A duration in the unit that suits it: "36 s", "30.0 min", "12.0 h", "3.0 days"."""
-    if hours < 1 / 60:
-        return f"{hours * 3600:.0f} s"
-    if hours < 1:
-        return f"{hours * 60:.1f} min"
-    return f"{hours:,.1f} h" if hours < 48 else f"{hours / 24:,.1f} days"
+    """A duration in the unit that suits it: "36.0 s", "30.0 min", "12.0 h", "3.0 days"."""
+    units = {"days": 24 if hours >= 48 else math.inf, "h": 1, "min": 1 / 60, "s": 1 / 3600}
+    unit = next((unit for unit, size in units.items() if hours >= size), "s")
+    return f"{hours / units[unit]:,.1f} {unit}"
 
 
 def _widths(plan: Plan, variant: str) -> dict[str, int] | None:
     if variant == DENSE:
         return None
     if variant in plan.certificates:
-        return plan.certificates[variant]["widths"]
+        return dict(plan.certificates[variant]["widths"])
     network = plan.network
     scores = filter_scores(network.model, network.prunable)
     kept = choose_channels(network.cost, scores, *parse_variant(variant), plan.study.criterion)
@@ -158,7 +137,8 @@ def calibrated_seconds(plan: Plan, variant: str, precision: str, executor: Execu
     spec = plan.prior.model_copy(update={"widths": _widths(plan, variant), "arithmetic": precision})
     size, epochs = plan.size, plan.study.recipe.epochs
     measured = executor.calibrate(spec, size.classes, (size.train, size.test), _SECONDS)
-    training, evaluation = map(mean, zip(*measured, strict=True))
+    training = mean(seconds for seconds, _ in measured)
+    evaluation = mean(seconds for _, seconds in measured)
     return epochs * (size.train * training + size.test * evaluation)
 
 
@@ -180,10 +160,8 @@ def choose_precision(plan: Plan, executor: Executor, priced: dict[str, Any]) -> 
     for precision in [*simple, *(f"{name}-compiled" for name in simple)]:
         try:
             seconds[precision] = calibrated_seconds(plan, DENSE, precision, executor)
-        except HpstudyError:
-            raise
-        except Exception as error:  # compilers raise many kinds
-            trials.append(f"{precision} fails ({one_line(error)})")
+        except CalibrationError as error:
+            trials.append(f"{precision} fails ({error})")
             continue
         trials.append(f"{precision} {seconds[plan.precision] / seconds[precision]:.2f}")
         if seconds[precision] * TRIAL_GAIN < seconds[chosen]:

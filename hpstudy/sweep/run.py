@@ -5,15 +5,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from tqdm import tqdm
 
-from hpstudy.config.grid import Extent
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.locks import leasing
 from hpstudy.storage.tables import write_table
 from hpstudy.sweep.executors.base import Executor, open_executor
+from hpstudy.sweep.growth import assess
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.pricing import choose_precision, format_hours, price_on
 from hpstudy.sweep.scheduler import Scheduler
@@ -31,7 +32,7 @@ def sweep(
     publish: Callable[[], object] | None = None,
     address: str | None = None,
 ) -> int:
-    """Train and record every missing run of a study; log its price and show a progress bar.
+    """Train and record every missing run of a study; returns the number of runs trained.
 
     A kill loses the runs in progress only, and of long ones the last minutes: the same call trains
     what is then missing. Sweeps that share a store share its runs. A run that fails twice is
@@ -40,17 +41,10 @@ def sweep(
     Parameters
     ----------
     plan : Plan
-    workers : int, optional
-        Runs trained at once; by default one per GPU, or one single-threaded one per core.
+    workers, address
+        See `hpstudy.sweep.executors.base.open_executor`.
     publish : callable, optional
         Called about once a minute while runs are recorded, and at the end.
-    address : str, optional
-        HOST:PORT of the Ray cluster, for a study with `executor: ray`.
-
-    Returns
-    -------
-    int
-        Number of runs trained.
 
     Raises
     ------
@@ -71,15 +65,9 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
     choose_precision(plan, executor, priced)
     seconds = {variant: entry["seconds_per_run"] for variant, entry in priced["variants"].items()}
     missing = {variant: entry["missing"] for variant, entry in priced["variants"].items()}
-    logger.info(
-        "%s: %s to train, about %s with %s on %s, %s",
-        name,
-        count(sum(missing.values()), "run"),
-        format_hours(priced["hours"]),
-        count(priced["workers"], "worker"),
-        priced["device"],
-        plan.precision,
-    )
+    runs, workers = count(sum(missing.values()), "run"), count(priced["workers"], "worker")
+    where = f"{workers} on {priced['device']}, {plan.precision}"
+    logger.info("%s: %s, about %s with %s", name, runs, format_hours(priced["hours"]), where)
     total = sum(number * seconds[variant] for variant, number in missing.items())
     trained, due = 0, time.monotonic() + PUBLISH_SECONDS
     try:
@@ -91,8 +79,8 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
     finally:
         if trained:
             publish()
-    for variant, growth in plan.progress().growths.items():
-        if growth.touched and any(plan.study.grid.limits.values()):
+    for variant, growth in assess(plan).growths.items():
+        if growth.touched:
             ends = " and ".join(growth.touched)
             logger.warning("the region of %s touches the last end of its grid: %s", variant, ends)
     logger.info("%s: %s trained%s", name, count(trained, "run"), _failures(plan))
@@ -142,8 +130,9 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
         "test": plan.size.test,
         "fingerprint": plan.fingerprint,
     }
-    extents = [growth.extent for growth in plan.progress().growths.values()]
-    for name in Extent._fields:
+    extents = [growth.extent for growth in assess(plan).growths.values()]
+    names: tuple[Literal["lr", "weight_decay"], ...] = ("lr", "weight_decay")
+    for name in names:
         values = [plan.study.grid.values(name, plan.study.prior, extent) for extent in extents]
         study["grid"][name] = sorted(set().union(*values))
     record = {

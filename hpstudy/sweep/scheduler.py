@@ -1,5 +1,6 @@
 """Which missing runs can be trained now, and their way to an executor and into the store."""
 
+import itertools
 import logging
 import sys
 import time
@@ -14,7 +15,7 @@ from hpstudy.errors import count
 from hpstudy.storage.database import Unwritable
 from hpstudy.storage.locks import BUSY, OURS, Leases
 from hpstudy.sweep.executors.base import Ended, Executor, Failure, Job
-from hpstudy.sweep.growth import Progress
+from hpstudy.sweep.growth import Progress, assess
 from hpstudy.sweep.plan import Plan
 from hpstudy.training.checkpoint import discard
 from hpstudy.training.early_stopping import Race
@@ -42,17 +43,13 @@ def ready_jobs(plan: Plan) -> list[Job]:
     jobs = plan.missing()
     if plan.study.racing:
         races = _races(plan, {job.run_id for job in jobs})
-        jobs = [job._replace(race=races[job.run_id]) for job in jobs if job.run_id in races]
-    prior = plan.prior.run_id
-    return [
-        job._replace(rank_filters=job.run_id == prior, checkpoint=plan.store.checkpoint(job.run_id))
-        for job in jobs
-    ]
+        return [job._replace(race=races[job.run_id]) for job in jobs if job.run_id in races]
+    return jobs
 
 
 def _races(plan: Plan, missing: set[str]) -> dict[str, Race | None]:
     """What may stop each run that can be trained now, by its id."""
-    progress = plan.progress()
+    progress = assess(plan)
     # The prior need not be a grid point; replicates measure the noise of whole runs.
     races: dict[str, Race | None] = {plan.prior.run_id: None}
     races |= {run_id: None for _, run_id, *_ in plan.replicates(progress)}
@@ -90,9 +87,8 @@ class Scheduler:
     plan : Plan
     executor : Executor
     leases : Leases
-        Leases of this sweep on runs of the plan's store.
     bar : tqdm
-        Progress in seconds of priced time.
+        Progress in priced seconds.
     seconds : dict of str to float
         Priced seconds of a run by variant.
     """
@@ -137,16 +133,15 @@ class Scheduler:
                 self._look()
 
     def _look(self) -> None:
-        """Find the runs that can be trained now.
-
-        New ones appear with the ranking, when grids grow, when a level of a race has ended, and
-        when replicates are chosen; another sweep may have recorded others.
-        """
+        """Find the runs that can be trained now: results bring new ones, other sweeps end some."""
         began = time.monotonic()
         self.plan.prune()
         ready = ready_jobs(self.plan)
         self._pending = deque(job for job in ready if job.run_id not in self._running)
-        self._log_growth()
+        for variant, growth in assess(self.plan).growths.items():
+            if growth.extent != self._extents.setdefault(variant, growth.extent):
+                self._extents[variant] = growth.extent
+                logger.info("steps added to the grid of %s: %s", variant, growth.extent)
         missing = self.plan.counts()["missing"]
         self._total = self._finished + int(missing.sum())
         left = sum(number * self.seconds[variant] for variant, number in missing.items())
@@ -168,7 +163,7 @@ class Scheduler:
                 return
 
     def _lease(self, number: int) -> None:
-        """Lease the first pending runs; runs of other sweeps are not pending any more."""
+        """Lease the first pending runs; those of other sweeps are not pending any more."""
         jobs = [self._pending.popleft() for _ in range(min(number, len(self._pending)))]
         owners = self.leases.take({job.run_id: self._tables(job) for job in jobs})
         ours = [job for job in jobs if owners[job.run_id] == OURS]
@@ -231,26 +226,14 @@ class Scheduler:
     def _record(self, done: list[tuple[RunSpec, RunOutcome]]) -> None:
         """Record runs; hold them while the store cannot be written."""
         threshold = max(self.plan.study.roi) if self.plan.study.racing else None
-        deadline, warned = time.monotonic() + PATIENCE, False
-        while True:
+        began = time.monotonic()
+        for attempt in itertools.count():
             try:
                 return self.plan.store.record(done, threshold)
             except Unwritable as error:
-                if time.monotonic() > deadline:
+                if time.monotonic() > began + PATIENCE:
                     raise
-                if not warned:
+                if attempt == 0:
                     runs = count(len(done), "finished run")
-                    logger.warning("%s %s held for %.0f s, trying again.", error, runs, PATIENCE)
-                warned = True
+                    logger.warning("%s %s held for up to %.0f s", error, runs, PATIENCE)
                 time.sleep(PAUSE)
-
-    def _log_growth(self) -> None:
-        """Log the axes that have grown since the last look."""
-        study = self.plan.study
-        for variant, growth in self.plan.progress().growths.items():
-            before = self._extents.get(variant, growth.extent)
-            self._extents[variant] = growth.extent
-            for name in Extent._fields:
-                if getattr(growth.extent, name) != getattr(before, name):
-                    low, *_, high = study.grid.values(name, study.prior, growth.extent)
-                    logger.info("%s of %s extended to %g ... %g", name, variant, low, high)

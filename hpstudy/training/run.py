@@ -50,7 +50,8 @@ def _network(model: str, classes: int, image_size: int) -> PrunableNetwork:
 
 @cache
 def _architecture(model: str, classes: int, image_size: int, widths: Widths) -> torch.nn.Module:
-    return _network(model, classes, image_size).at_widths(widths and dict(widths))
+    network = _network(model, classes, image_size)
+    return network.at_widths(dict(widths) if widths else None)
 
 
 class RunTrainer:
@@ -107,7 +108,8 @@ class RunTrainer:
 
         def stop(curve: dict[str, list[float]]) -> bool:
             nonlocal reason
-            reason = race and race.stop_reason(spec.lr, spec.weight_decay, curve["train_loss"])
+            if race:
+                reason = race.stop_reason(spec.lr, spec.weight_decay, curve["train_loss"])
             return reason is not None
 
         kept = Checkpoint(checkpoint, spec.run_id, self.device) if checkpoint else None

@@ -1,24 +1,29 @@
-"""Runs on a real Ray cluster of several nodes, all on this machine, of which some are killed."""
+"""Runs on a Ray cluster of several nodes, all on this machine, of which some are killed."""
 
+import logging
 import os
+import platform
 import signal
 import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
 
+import hpstudy.sweep.executors.ray
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.database import RESULT_COLUMNS
 from hpstudy.storage.store import Store
-from hpstudy.sweep.executors import node
-from hpstudy.sweep.executors.base import Job
-from hpstudy.sweep.executors.ray import open_cluster
+from hpstudy.sweep.executors.base import Failure, Job
+from hpstudy.sweep.executors.ray import Cluster, open_cluster
+from hpstudy.sweep.executors.ray_task import check_node, versions
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import run_on
 from hpstudy.training.datasets import load_dataset
@@ -46,23 +51,18 @@ class Fate:
         raise HpstudyError("it cannot be done")
 
     def talking(self):
-        print("for all", file=sys.stderr)
-        print("for nobody")
+        logging.getLogger("hpstudy.training").info("for all")
+        print("for nobody", file=sys.stderr)
 
 
 def job(epochs=2, fate=None):
-    spec = tiny.spec(
-        {
-            "model": "resnet20",
-            "data.image_size": 8,
-            "recipe": {"epochs": epochs, "batch_size": 20, "lr_decay_epochs": []},
-        }
-    )
-    return Job(spec, race=fate and Fate(fate))
+    recipe = {"epochs": epochs, "batch_size": 20, "lr_decay_epochs": []}
+    spec = tiny.spec({"model": "resnet20", "data.image_size": 8, "recipe": recipe})
+    return Job("unpruned", spec.run_id, spec, race=fate and Fate(fate))
 
 
 def ended(executor, *jobs):
-    """What has come of some jobs, in the order in which they ended."""
+    """Jobs and their ends, in the order in which they ended."""
     done, waiting = [], list(jobs)
     while waiting or len(done) < len(jobs):
         if waiting and executor.start(waiting[0]):
@@ -73,9 +73,12 @@ def ended(executor, *jobs):
 
 def until(happens, seconds=60):
     deadline = time.monotonic() + seconds
-    while not happens() and time.monotonic() < deadline:
+    while not (result := happens()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return happens()
+    return result
+
+
+# --- on a cluster ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,7 @@ def ray_cluster(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
         # Where Ray's processes find this module.
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "support"))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         from cluster import ray_cluster
 
         with ray_cluster(tmp_path_factory.mktemp("python"), 3) as cluster:
@@ -92,25 +95,15 @@ def ray_cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def placed():
-    """Objects that the driver has put into Ray's store."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def executor(ray_cluster, placed):
+def executor(ray_cluster):
     """The cluster, ready to train on the images of the tiny study."""
-    import ray
-
-    put = ray.put
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ray, "put", lambda value: placed.append(value) or put(value))
-        before = signal.getsignal(signal.SIGTERM)
-        with open_cluster(load_dataset(tiny.study().data), None, ray_cluster.address) as executor:
-            assert signal.getsignal(signal.SIGTERM) is before
-            yield executor
+    before = signal.getsignal(signal.SIGTERM)
+    with open_cluster(load_dataset(tiny.study().data), None, ray_cluster.address) as executor:
+        assert signal.getsignal(signal.SIGTERM) is before
+        yield executor
 
 
+@pytest.mark.cluster
 def test_every_core_of_the_nodes_is_a_worker_and_the_head_is_none(executor):
     assert executor.workers == 3
     assert executor.device == "cpu of 3 Ray nodes"
@@ -118,32 +111,29 @@ def test_every_core_of_the_nodes_is_a_worker_and_the_head_is_none(executor):
     assert len(measured) == 3 and all(min(pair) > 0 for pair in measured)
 
 
-def test_images_are_placed_once_and_shared_by_what_a_process_trains(executor, placed):
+@pytest.mark.cluster
+def test_processes_of_a_node_share_the_images(executor):
     import ray
 
-    def looked(held):
+    def look(data):
         # By value: a process of Ray has its own copy of this module.
         import torch
 
-        from hpstudy.sweep.executors import node
+        from hpstudy.sweep.executors import ray_task
 
-        data = node.dataset(held[0], torch.device("cpu"))
-        address = data.train.images.data_ptr()
+        images = ray_task.trainer(data[0], torch.device("cpu")).data.train.images
         maps = [line.split() for line in open("/proc/self/maps") if "plasma" in line]
         ranges = [[int(end, 16) for end in fields[0].split("-")] for fields in maps]
-        shared = any(low <= address < high for low, high in ranges)
-        return os.getpid(), id(data), shared, data.train.images.numpy()
+        shared = any(low <= images.data_ptr() < high for low, high in ranges)
+        return shared, images.numpy()
 
-    (held,) = executor._held
-    seen = ray.get([ray.remote(num_cpus=1)(looked).remote([held]) for _ in range(9)])
-    assert len(placed) == 1
-    processes = {}
-    for process, identity, shared, images in seen:
-        assert processes.setdefault(process, identity) == identity
-        np.testing.assert_array_equal(images, placed[0]["train"][0])
+    expected = load_dataset(tiny.study().data).train.images.numpy()
+    for shared, images in ray.get([ray.remote(look).remote(executor._data) for _ in range(4)]):
+        np.testing.assert_array_equal(images, expected)
         assert shared
 
 
+@pytest.mark.cluster
 def test_sweep_that_loses_a_node_ends_with_the_table_of_a_local_one(
     executor, ray_cluster, swept, tmp_path
 ):
@@ -154,7 +144,7 @@ def test_sweep_that_loses_a_node_ends_with_the_table_of_a_local_one(
                 # While the other dense run is trained, on this node or on another.
                 ray_cluster.remove_node(min(ray_cluster.worker_nodes, key=id), False)
 
-    store = Losing(tmp_path / "store.sqlite")
+    store = Losing.open(tmp_path / "store.sqlite")
     plan = Plan.open(tiny.study(), store)
     assert run_on(executor, plan, lambda: None) == 4
     assert len(ray_cluster.worker_nodes) == 2
@@ -167,98 +157,113 @@ def test_sweep_that_loses_a_node_ends_with_the_table_of_a_local_one(
     assert plan.certificates == swept.plan.certificates
 
 
+@pytest.mark.cluster
 def test_run_whose_process_is_killed_fails_and_the_next_one_is_trained(executor):
-    (first,) = ended(executor, job(fate="killed"))
-    assert first.outcome is None
-    assert first.failure == ("its process on the cluster has ended", False)
-    (second,) = ended(executor, first.job._replace(race=None, again=True))
-    assert second.outcome.row["epochs"] == 2
+    ((first, end),) = ended(executor, job(fate="killed"))
+    assert end == Failure("its process on the cluster ended")
+    ((_, outcome),) = ended(executor, first._replace(race=None, retry=True))
+    assert outcome.row["epochs"] == 2
 
 
+@pytest.mark.cluster
 def test_run_that_raises_fails_in_one_line(executor):
-    (failed,) = ended(executor, job(fate="failing"))
-    assert failed.failure == ("RuntimeError: a device is gone", False)
+    ((_, end),) = ended(executor, job(fate="failing"))
+    assert end == Failure("RuntimeError: a device is gone")
 
 
-def test_refusal_of_a_run_is_raised(executor, refused):
+@pytest.mark.cluster
+def test_refused_run_ends_the_sweep(executor, refused):
     assert refused(ended, executor, job(fate="refusing")) == "it cannot be done."
-    # Such a sweep has ended; here the next test goes on.
-    executor._refusal = ""
+    # The executor is shared: the next test uses it again.
+    executor._end = ""
 
 
-def test_what_a_run_has_to_say_reaches_standard_error_and_nothing_else_does(executor, capsys):
+@pytest.mark.cluster
+def test_messages_of_a_run_reach_standard_error_and_nothing_else_does(executor, capsys):
     ended(executor, job(fate="talking"))
-    said = []
-    assert until(lambda: said.append(capsys.readouterr()) or any("for all" in s.err for s in said))
-    assert all("for nobody" not in part.out + part.err for part in said)
-    assert "".join(part.out for part in said) == ""
+    output = []
+    assert until(
+        lambda: output.append(capsys.readouterr()) or any("for all" in s.err for s in output)
+    )
+    assert all("for nobody" not in part.out + part.err for part in output)
+    assert "".join(part.out for part in output) == ""
 
 
-def test_run_under_a_node_that_goes_away_is_lost_and_not_to_blame(executor, ray_cluster):
+@pytest.mark.cluster
+def test_run_on_a_node_that_goes_away_is_lost(executor, ray_cluster):
     import ray
 
     assert executor.start(job(epochs=100_000)) and executor.start(job(epochs=100_000))
     assert until(lambda: ray.available_resources().get("CPU", 0) == 0)
     ray_cluster.remove_node(min(ray_cluster.worker_nodes, key=id), False)
-    done = []
-    assert until(lambda: done.extend(executor.wait(0.2)) or done)
-    assert [(one.outcome, one.failure) for one in done] == [
-        (None, ("its node has gone away", True))
-    ]
-    assert until(lambda: executor.workers == 1)
+    done = until(lambda: executor.wait(0.2))
+    assert [end for _, end in done] == [Failure("its node went away", lost=True)]
+    assert until(lambda: executor.wait(0.2) or executor.workers == 1)
 
 
 # --- without a cluster ----------------------------------------------------------------------------
 
 
+def enter(address):
+    with open_cluster(None, None, address):
+        pass
+
+
 @pytest.fixture
 def deaf():
-    """Address of a server that does not speak as Ray does."""
+    """Address of a server that is not Ray."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer():
-            connection, _ = server.accept()
-            with connection:
-                connection.sendall(b"HTTP/1.1 505 HTTP Version Not Supported\r\n\r\n")
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    connection.sendall(b"HTTP/1.1 505 HTTP Version Not Supported\r\n\r\n")
+                    connection.close()
 
         threading.Thread(target=answer, daemon=True).start()
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def entered(address):
-    with open_cluster(None, None, address):
-        pass
+@pytest.mark.parametrize("address", ["here", "ray://127.0.0.1:10001", "127.0.0.1:99999", ":6379"])
+def test_address_that_is_not_host_and_port_is_refused(address, refused):
+    sentence = refused(enter, address)
+    assert "HOST:PORT" in sentence and repr(address) in sentence
 
 
-@pytest.mark.parametrize(
-    "address", ["", "here", "ray://127.0.0.1:10001", "127.0.0.1:99999", ":6379"]
-)
-def test_address_of_no_kind_is_refused(address, refused):
-    words = refused(entered, address)
-    assert words == (
-        "the address of a Ray cluster is HOST:PORT, as `ray start --head` prints it, not "
-        f"{address!r}."
-    )
+def test_address_without_a_cluster_is_refused_at_once(deaf, refused, monkeypatch):
+    monkeypatch.setattr(hpstudy.sweep.executors.ray, "_HEALTH", 1.0)
+    assert "127.0.0.1:1 (Connection refused)" in refused(enter, "127.0.0.1:1")
+    assert f"{deaf} is not a healthy Ray cluster" in refused(enter, deaf)
 
 
-def test_address_where_no_cluster_is_is_refused_at_once(deaf, refused):
-    assert refused(entered, "127.0.0.1:1") == (
-        "no Ray cluster answers at 127.0.0.1:1 (Connection refused)."
-    )
-    assert refused(entered, deaf) == f"what answers at {deaf} is no Ray cluster."
+def test_head_that_is_silent_too_long_ends_the_sweep(monkeypatch, refused):
+    monkeypatch.setattr(hpstudy.sweep.executors.ray, "_LOOK", 0.0)
+    cluster = Cluster(SimpleNamespace(), "127.0.0.1:1", None, None)
+    assert cluster.wait(0) == []
+    monkeypatch.setattr(hpstudy.sweep.executors.ray, "_HEAD_SILENT", 0.0)
+    sentence = refused(cluster.wait, 0)
+    assert "head" in sentence and "127.0.0.1:1" in sentence
 
 
-def test_without_the_extra_the_executor_is_refused(monkeypatch, refused):
+def test_cluster_without_nodes_for_too_long_ends_the_sweep(monkeypatch, refused, deaf):
+    monkeypatch.setattr(hpstudy.sweep.executors.ray, "_LOOK", 0.0)
+    monkeypatch.setattr(hpstudy.sweep.executors.ray, "_NODES_GONE", 0.01)
+    cluster = Cluster(SimpleNamespace(nodes=lambda: []), deaf, None, None)
+    time.sleep(0.02)
+    assert "no node" in refused(cluster.wait, 0)
+
+
+def test_executor_ray_without_its_extra_is_refused(monkeypatch, refused):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    words = refused(entered, None)
-    assert words == "the executor ray needs the extra: pip install 'hpstudy[ray]'."
+    assert "pip install 'hpstudy[ray]'" in refused(enter, None)
 
 
 def test_node_with_another_version_or_without_the_images_is_refused(tmp_path, refused):
-    here = node.versions()
-    assert node.check(tuple(here.items()), (tmp_path,)) == "cpu"
-    words = refused(node.check, tuple((here | {"torch": "1.0"}).items()), ())
-    assert f"has torch {here['torch']}, and the sweep is run by 1.0" in words
-    words = refused(node.check, tuple(here.items()), (tmp_path / "train.u8",))
-    assert f"cannot read {tmp_path / 'train.u8'}" in words
+    assert check_node(versions(), (tmp_path,)) == "cpu"
+    other = tuple((name, "1.0" if name == "torch" else number) for name, number in versions())
+    sentence = refused(check_node, other, ())
+    assert platform.node() in sentence and "torch" in sentence and "1.0" in sentence
+    missing = tmp_path / "train.u8"
+    assert str(missing) in refused(check_node, versions(), (missing,))

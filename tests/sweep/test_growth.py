@@ -8,7 +8,7 @@ import tiny
 
 from hpstudy.config.grid import BASE, Extent, Grid, Point
 from hpstudy.storage.store import Store
-from hpstudy.sweep.growth import grow
+from hpstudy.sweep.growth import assess, grow
 from hpstudy.sweep.plan import Plan
 
 PRIOR = Point(lr=0.1, weight_decay=1e-4)
@@ -159,7 +159,7 @@ def test_every_network_is_trained_at_all_settings_of_any(plan):
 
     while plan.missing():
         train(plan, value)
-    extents = {name: growth.extent.lr for name, growth in plan.progress().growths.items()}
+    extents = {name: growth.extent.lr for name, growth in assess(plan).growths.items()}
     assert extents == {"unpruned": (1, 1), "uniform-0.2": (1, 1)}
     trained = {
         variant: sorted({round(math.log10(lr / 0.01) / 0.3) for lr in rows["lr"]})
@@ -171,11 +171,11 @@ def test_every_network_is_trained_at_all_settings_of_any(plan):
 
 def test_a_point_has_a_result_once_all_its_seeds_have(plan):
     train(plan, lambda variant, step: 90 - 2 * abs(step - 1))
-    before = plan.progress().growths["unpruned"]
+    before = assess(plan).growths["unpruned"]
     assert before.extent.lr == (0, 1) and not before.settled
     (first, *_) = [job.spec for job in plan.missing() if job.spec.lr > 0.02]
     tiny.record(plan.store, first, tiny.result(top1=50.0))
-    assert plan.progress().growths["unpruned"] == before
+    assert assess(plan).growths["unpruned"] == before
 
 
 def test_variants_take_turns_level_by_level_the_second_seed_after_the_first(tmp_path):

@@ -25,26 +25,26 @@ def pool(monkeypatch):
     return pool
 
 
-def job(seed, again=False):
+def job(seed, retry=False):
     """What a pool reads of a job; real ones would have its processes import half of the package."""
-    return SimpleNamespace(spec=SimpleNamespace(run_id=str(seed), seed=seed), again=again)
+    return SimpleNamespace(run_id=str(seed), spec=SimpleNamespace(seed=seed), retry=retry)
 
 
 def ended(pool):
     """What has ended until nothing is running any more: (seed, outcome or reason)."""
-    said = []
+    ends = []
     while found := pool.wait(60):
-        said += [(one.job.spec.seed, one.outcome or one.failure.reason) for one in found]
+        ends += [(job.spec.seed, getattr(end, "reason", end)) for job, end in found]
         if not pool._busy():
             break
-    return said
+    return ends
 
 
 @pytest.mark.parametrize(
     "seed, reason",
     [
         (faulty.EXITS, "the worker's process ended with status 7"),
-        (faulty.KILLED, "ended by SIGKILL, as the system does where memory runs out"),
+        (faulty.KILLED, "ended by SIGKILL, as when memory runs out"),
         (faulty.RAISES, "OutOfMemoryError: 80 GiB asked for"),
     ],
 )
@@ -64,9 +64,9 @@ def test_a_second_attempt_has_the_only_device_to_itself(pool):
     with pool("cpu", "cpu") as workers:
         assert workers.start(job(faulty.RAISES)) and ended(workers)
         assert workers.start(job(10))
-        assert not workers.start(job(faulty.RAISES, again=True))
+        assert not workers.start(job(faulty.RAISES, retry=True))
         assert ended(workers) == [(10, "cpu")]
-        assert workers.start(job(faulty.RAISES, again=True))
+        assert workers.start(job(faulty.RAISES, retry=True))
         # Nothing else begins beside it.
         assert not workers.start(job(20))
         ended(workers)
@@ -76,20 +76,20 @@ def test_a_second_attempt_has_the_only_device_to_itself(pool):
 def test_a_second_attempt_goes_to_another_device_where_there_is_one(pool):
     with pool("a", "b") as workers:
         assert workers.start(job(faulty.RAISES)) and ended(workers)
-        assert workers.start(job(faulty.RAISES, again=True))
+        assert workers.start(job(faulty.RAISES, retry=True))
         # The other device is idle and takes other runs meanwhile.
         assert workers.start(job(10)) and (10, "a") in ended(workers)
 
 
-def test_a_device_that_fails_every_run_gets_no_more_and_the_others_go_on(pool, capsys):
+def test_a_device_that_fails_every_run_gets_no_more_and_the_others_go_on(pool, messages):
     with pool("gone", "b") as workers:
         for seed in range(10, 10 * (STRIKES + 1), 10):
             assert workers.workers == 2 and workers.start(job(seed))
             assert "status 7" in ended(workers)[0][1]
         assert workers.workers == 1
-        assert "a worker on gone gets no more runs" in capsys.readouterr().err
+        assert "a worker on gone gets no more runs" in messages()
         assert workers.start(job(100)) and ended(workers) == [(100, "b")]
-        assert not workers.start(job(10, again=True)) or ended(workers) == [(10, "b")]
+        assert not workers.start(job(10, retry=True)) or ended(workers) == [(10, "b")]
 
 
 def test_a_machine_on_which_every_run_fails_is_given_up(pool, refused):

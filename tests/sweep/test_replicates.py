@@ -12,7 +12,7 @@ from simulated import simulated_plan, swept
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.storage.store import Store
-from hpstudy.sweep.growth import replicated_settings
+from hpstudy.sweep.growth import assess, replicated_settings
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.pricing import grid_to_come, replicates_to_come
 from hpstudy.sweep.run import publish_study, sweep
@@ -164,11 +164,11 @@ def test_what_replicates_show_changes_neither_the_grid_nor_their_choice(tmp_path
     bowl = lambda lr: 90 - 50 * (math.log10(lr) + 2) ** 2  # noqa: E731
     for variant, _, spec, *_ in plan.missing():
         record(plan, variant, spec, bowl(spec.lr))
-    before, chosen = plan.progress(), again(plan)
+    before, chosen = assess(plan), again(plan)
     assert chosen == {"unpruned": {(0.01, 5), (0.01, 6)}}
     for variant, _, spec, *_ in plan.missing():
         record(plan, variant, spec, 20.0)
-    assert plan.progress().growths == before.growths and again(plan) == chosen
+    assert assess(plan).growths == before.growths and again(plan) == chosen
     assert plan.missing() == []
 
 

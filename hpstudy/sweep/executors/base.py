@@ -1,4 +1,4 @@
-"""What an executor is asked and answers, and the executor of a study."""
+"""Jobs and their ends, the executors that train them, and the executor of a study."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,21 +45,17 @@ class Job(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why a job has no outcome.
-
-    Attributes
-    ----------
-    reason : str
-        One line, without a full stop.
-    lost : bool
-        Whether the machine went away, so that the run itself is not to blame.
-    """
+    """Why a job has no outcome: one line, and whether its machine went away."""
 
     reason: str
     lost: bool = False
 
 
 Ended = tuple[Job, RunOutcome | Failure]
+
+
+class CalibrationError(HpstudyError):
+    """A step that cannot be measured, as where memory runs out or there is no compiler."""
 
 
 class Executor(Protocol):
@@ -76,15 +72,7 @@ class Executor(Protocol):
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
-        """`hpstudy.training.run.calibrate` by several workers at the same time.
-
-        Raises
-        ------
-        HpstudyError
-            If a worker's process ends.
-        RuntimeError
-            If the measurement fails, as where there is no compiler.
-        """
+        """`hpstudy.training.run.calibrate` by several workers at once, or CalibrationError."""
 
     def start(self, job: Job) -> bool:
         """Begin a job; False if it has to wait until others have ended."""
@@ -123,7 +111,7 @@ def open_executor(
     """
     from hpstudy.sweep.executors.local import open_pool, worker_count
     from hpstudy.training.datasets import load_dataset
-    from hpstudy.training.device import check_arithmetic
+    from hpstudy.training.device import check_precision
 
     if workers is not None and workers < 1:
         raise HpstudyError(f"workers must be 1 or more, not {workers}")
@@ -131,7 +119,7 @@ def open_executor(
     if address is not None and not ray:
         raise HpstudyError(f"the address {address} needs the executor ray; the study has local")
     if not ray:
-        check_arithmetic(plan.precision)
+        check_precision(plan.precision)
     data = load_dataset(plan.study.data, plan.data_root) if train else None
     if ray:
         # Ray is an extra, and slow to import.

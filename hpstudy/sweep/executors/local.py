@@ -17,7 +17,7 @@ import torch
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.storage.locks import scratch_folder
-from hpstudy.sweep.executors.base import Ended, Failure, Job
+from hpstudy.sweep.executors.base import CalibrationError, Ended, Failure, Job
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
 from hpstudy.training.image_cache import Stored
@@ -55,13 +55,8 @@ def open_pool(workers: int, data: Dataset | None = None) -> Iterator["Pool"]:
             save_dataset(data, path)
             del data
         pool = Pool(workers, path)
-        try:
-            yield pool
-        except BaseException:
-            # Jobs in progress are lost either way.
-            pool.end(at_once=True)
-            raise
-        pool.end()
+        stack.callback(pool.end)
+        yield pool
 
 
 class Pool:
@@ -101,39 +96,35 @@ class Pool:
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
         """See `hpstudy.sweep.executors.base.Executor.calibrate`; all workers measure at once."""
+        self._barrier.reset()
         for worker in self._workers:
             worker.ask((spec, classes, images, seconds))
-        measured, failed = [], ""
+        measured, failure = [], ""
         while busy := self._busy():
             for worker in _answering(busy, None):
                 kind, value = worker.answer()
-                if kind == "ended":
-                    # The others may wait at the barrier.
-                    self._barrier.abort()
-                    value = f"{value} while {spec.model} was calibrated; fewer need less memory"
-                if kind in ("ended", "refused"):
-                    raise HpstudyError(value)
-                if kind == "failed":
-                    failed = value
-                measured.append(value)
-        if failed:
-            raise RuntimeError(failed)
+                if kind == "done":
+                    measured.append(value)
+                    continue
+                # The others may wait for this one.
+                self._barrier.abort()
+                failure = failure or value
+        if failure:
+            raise CalibrationError(f"{failure} while {spec.model} was calibrated")
         return measured
 
     def start(self, job: Job) -> bool:
         """Begin a job; a retry goes to another device, or has the only one to itself."""
         if self._alone and self._alone.question:
             return False
-        usable = self._usable()
+        usable, alone = self._usable(), False
         if job.retry:
             elsewhere = [w for w in usable if w.device != self._failed_on[job.run_id]]
-            if not elsewhere and self._busy():
-                return False
-            usable = elsewhere or usable
+            usable, alone = elsewhere or usable, not elsewhere
         idle = [worker for worker in usable if worker.question is None]
-        if not idle:
+        if not idle or (alone and self._busy()):
             return False
-        self._alone = idle[0] if job.retry and not elsewhere else None
+        self._alone = idle[0] if alone else None
         idle[0].ask(job)
         return True
 
@@ -149,9 +140,7 @@ class Pool:
             elif kind == "refused":
                 self._refusal = value
             else:
-                self._last_failure = value
-                self._failed_on[job.run_id] = worker.device
-                self._strike(worker)
+                self._strike(worker, job, value)
                 ended.append((job, Failure(value)))
         # Outcomes of other jobs are recorded before an error ends the sweep.
         if not ended and self._refusal:
@@ -163,10 +152,10 @@ class Pool:
             )
         return ended
 
-    def end(self, at_once: bool = False) -> None:
-        """End the processes, by default after the job in progress."""
+    def end(self) -> None:
+        """End the processes with their jobs."""
         for worker in self._workers:
-            worker.end(at_once)
+            worker.end()
 
     def _busy(self) -> list["_Worker"]:
         return [worker for worker in self._workers if worker.question is not None]
@@ -174,16 +163,12 @@ class Pool:
     def _usable(self) -> list["_Worker"]:
         return [worker for worker in self._workers if worker.strikes < STRIKES]
 
-    def _strike(self, worker: "_Worker") -> None:
+    def _strike(self, worker: "_Worker", job: Job, reason: str) -> None:
+        self._failed_on[job.run_id], self._last_failure = worker.device, reason
+        worker.end()
         worker.strikes += 1
-        worker.end(at_once=True)
         if worker.strikes == STRIKES:
-            logger.warning(
-                "a worker on %s gets no more runs: %d failed in a row (%s)",
-                worker.device,
-                STRIKES,
-                self._last_failure,
-            )
+            logger.warning("a worker on %s gets no more runs: %s", worker.device, reason)
 
 
 class _Worker:
@@ -209,22 +194,21 @@ class _Worker:
         """Kind and value of the answer; ("ended", reason) if the process has ended instead."""
         self.question = None
         try:
-            return self.connection.recv()
+            kind, value = self.connection.recv()
         except (EOFError, OSError):
             self._process.join()
             return "ended", _reason(self._process.exitcode)
+        return kind, value
 
-    def end(self, at_once: bool) -> None:
-        """End the process: at once, or after the job in progress."""
-        if self._process is None:
-            return
-        self.connection.close()
-        if at_once:
+    def end(self) -> None:
+        """End the process at once: its job is lost, or it has none."""
+        if self._process is not None:
+            self.connection.close()
             self._process.terminate()
-        self._process.join(5)
-        self._process.kill()
-        self._process.join()
-        self._process = None
+            self._process.join(5)
+            self._process.kill()
+            self._process.join()
+            self._process = None
 
     def _begin(self) -> None:
         self.connection, other_end = self._context.Pipe()
@@ -270,12 +254,13 @@ def serve(connection: Connection, path: Path | None, device: str, barrier: Any) 
             question = connection.recv()
             try:
                 prepare_process(place)
+                answer: Any
                 if isinstance(question, Job):
-                    assert path is not None
-                    trainer = trainer or RunTrainer(open_dataset(path), place)
-                    answer: Any = trainer.train(
-                        question.spec, question.rank_filters, question.race, question.checkpoint
-                    )
+                    if trainer is None:
+                        assert path is not None, "a pool without images only calibrates"
+                        trainer = RunTrainer(open_dataset(path), place)
+                    _, _, spec, rank_filters, race, checkpoint, _ = question
+                    answer = trainer.train(spec, rank_filters, race, checkpoint)
                 else:
                     barrier.wait()
                     answer = calibrate(place, *question)

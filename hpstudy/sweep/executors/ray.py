@@ -17,10 +17,11 @@ from typing import Any
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, count, one_line, shown
-from hpstudy.sweep.executors.base import Ended, Failure, Job
-from hpstudy.sweep.executors.ray_task import MARK, Requirements, check_node, measure, train
+from hpstudy.sweep.executors.base import CalibrationError, Ended, Failure, Job
+from hpstudy.sweep.executors.ray_task import MARK, check_node, measure, train, versions
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import cores
+from hpstudy.training.image_cache import Stored
 from hpstudy.training.run import ENVIRONMENT
 
 # Read when Ray is imported, and when it starts processes.
@@ -38,9 +39,11 @@ _RAY = {
 # Ray's variable for other systems: the cluster listens on the loopback interface alone.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _TASKS = {**ENVIRONMENT, "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
-# Seconds: between two looks at the cluster; without an answer of its head (Ray ends the process
-# after 60); without nodes, as after a preemption; for an answer to a new connection.
-_LOOK, _HEAD_SILENT, _NODES_GONE, _ANSWER = 3.0, 20.0, 600.0, 5.0
+# Seconds for a new connection, and for a health check.
+_ANSWER, _HEALTH = 5.0, 30.0
+# Seconds between two looks at the cluster, without an answer of its head (Ray ends the process
+# after 60), and without nodes, as after a preemption.
+_LOOK, _HEAD_SILENT, _NODES_GONE = 3.0, 20.0, 600.0
 # Tasks that calibrate at once: enough for a mean, however large the cluster.
 _CALIBRATIONS = 8
 _CONTINUE = "finished runs are recorded, and the same command continues from there"
@@ -76,18 +79,7 @@ def open_cluster(
 
 
 def load_ray(loopback: bool) -> ModuleType:
-    """The package ray, set up to print nothing and to send no statistics.
-
-    Parameters
-    ----------
-    loopback : bool
-        Whether the cluster is limited to this machine.
-
-    Raises
-    ------
-    HpstudyError
-        If ray is not installed.
-    """
+    """The package ray, which prints nothing, sends no statistics and may keep to this machine."""
     for name, value in (_RAY | (_LOOPBACK if loopback else {})).items():
         os.environ.setdefault(name, value)
     try:
@@ -98,13 +90,7 @@ def load_ray(loopback: bool) -> ModuleType:
 
 
 def check_address(address: str) -> str:
-    """Host of the address of a Ray cluster; checked first, since Ray tries for minutes.
-
-    Raises
-    ------
-    HpstudyError
-        If it is not HOST:PORT, or no cluster answers there.
-    """
+    """Host of an address, or HpstudyError if it is not HOST:PORT or nothing answers there."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     if not host or ":/" in address or not port.isdecimal() or int(port) > 65535:
@@ -113,29 +99,37 @@ def check_address(address: str) -> str:
             f"{shown(address)}"
         )
     try:
-        socket.create_connection((host, int(port)), _ANSWER).close()
+        _connect(address)
     except OSError as error:
         raise HpstudyError(
             f"no Ray cluster answers at {address} ({error.strerror or error})"
         ) from None
-    load_ray(loopback=False)
-    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=6 * _ANSWER)
-    except subprocess.SubprocessError:
-        raise HpstudyError(f"the server at {address} is not a Ray cluster") from None
     return host
+
+
+def _connect(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
 
 
 @contextmanager
 def _connected(ray: ModuleType, address: str | None) -> Iterator[None]:
     """Join the cluster at an address, or start one on this machine, for the block."""
-    options: dict[str, Any] = {"address": address}
     if address is None:
         # Other users reach the loopback interface too. Ray writes a token to the home folder
         # unless there is one.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         options = {"address": "local", "num_cpus": cores(), "include_dashboard": False}
+    else:
+        options = {"address": address}
+        # Ray itself would try for minutes to speak with another server.
+        command = ["-m", "ray.scripts.scripts", "health-check", "--address", address]
+        try:
+            subprocess.run(
+                [sys.executable, *command], check=True, capture_output=True, timeout=_HEALTH
+            )
+        except subprocess.SubprocessError:
+            raise HpstudyError(f"the server at {address} is not a healthy Ray cluster") from None
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**options, runtime_env={"env_vars": _TASKS}, logging_level=logging.CRITICAL)
@@ -143,8 +137,9 @@ def _connected(ray: ModuleType, address: str | None) -> Iterator[None]:
         what = f"join the cluster at {address}" if address else "start on this machine"
         raise HpstudyError(f"Ray cannot {what} ({one_line(error)})") from None
     finally:
-        # Ray's handler would end the process without a record.
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is not before:
+            # Ray's handler would end the process without a record.
+            signal.signal(signal.SIGTERM, before)
     try:
         yield
     finally:
@@ -152,34 +147,24 @@ def _connected(ray: ModuleType, address: str | None) -> Iterator[None]:
 
 
 class Cluster:
-    """The `hpstudy.sweep.executors.base.Executor` of a Ray cluster (see `open_cluster`).
+    """The `hpstudy.sweep.executors.base.Executor` of a Ray cluster (see `open_cluster`)."""
 
-    Parameters
-    ----------
-    ray : module
-        Connected to the cluster.
-    head : str
-        HOST:PORT of the cluster's head.
-    workers : int or None
-        Most runs trained at once.
-    """
-
-    def __init__(self, ray: ModuleType, head: str, workers: int | None):
+    def __init__(self, ray: ModuleType, head: str, workers: int | None, data: Dataset | None):
         self._ray, self._head, self._asked = ray, head, workers
+        images = [split.images for split in (data.train, data.test)] if data else []
+        paths = {part.path for part in images if isinstance(part, Stored)}
+        self._requirements = versions(), tuple(paths)
         self._nodes: dict[str, dict[str, float]] = {}
-        self._kind, self._per_gpu = "CPU", 1
+        self._kind, self._per_gpu, self.device = "CPU", 1, "cpu"
         self._data: list[Any] = []
-        self._requirements = Requirements.of(None)
         self._running: dict[Any, Job] = {}
         self._end = ""
         self._looked = self._answered = self._staffed = time.monotonic()
-        self.device = ""
 
     @classmethod
     def open(cls, ray: ModuleType, data: Dataset | None, workers: int | None) -> "Cluster":
         """Check the nodes and give them the images."""
-        cluster = cls(ray, ray.get_runtime_context().gcs_address, workers)
-        cluster._requirements = Requirements.of(data)
+        cluster = cls(ray, ray.get_runtime_context().gcs_address, workers, data)
         cluster._nodes = cluster._living()
         if any(node.get("GPU") for node in cluster._nodes.values()):
             cluster._kind = "GPU"
@@ -189,9 +174,9 @@ class Cluster:
         cluster.device = cluster._check_nodes()
         if data is not None:
             with warnings.catch_warnings():
-                # Nothing writes to the images that processes share.
+                # Ray warns of writing to the images that processes share, and nothing does.
                 warnings.simplefilter("ignore")
-                # Ray does not resolve a reference that stands in a list.
+                # In a list, a reference reaches the task unresolved.
                 cluster._data = [ray.put(data)]
         return cluster
 
@@ -207,22 +192,11 @@ class Cluster:
         """See `hpstudy.sweep.executors.base.Executor.calibrate`; on some cores or GPUs."""
         task = self._task(measure)
         tasks = min(self.workers, _CALIBRATIONS)
-        waiting = [task.remote(spec, classes, images, seconds) for _ in range(tasks)]
-        measured = []
-        while waiting:
-            self._look()
-            if self._end:
-                raise HpstudyError(self._end)
-            done, waiting = self._ray.wait(waiting, timeout=1.0)
-            try:
-                measured += self._ray.get(done)
-            except self._ray.exceptions.RayTaskError as error:
-                if isinstance(error.cause, HpstudyError):
-                    raise error.cause from None
-                raise RuntimeError(one_line(error.cause)) from None
-            except self._ray.exceptions.RayError as error:
-                reason = self._reason(error)
-                raise HpstudyError(f"{reason} while {spec.model} was calibrated") from None
+        references = [task.remote(spec, classes, images, seconds) for _ in range(tasks)]
+        measured = [self._result(reference) for reference in references]
+        for result in measured:
+            if isinstance(result, Failure):
+                raise CalibrationError(f"{result.reason} while {spec.model} was calibrated")
         return measured
 
     def start(self, job: Job) -> bool:
@@ -232,48 +206,47 @@ class Cluster:
         if job.checkpoint:
             job = job._replace(checkpoint=job.checkpoint.resolve())
         task = self._task(train, whole=job.retry)
-        self._running[task.remote(job, self._data, self._requirements)] = job
+        self._running[task.remote(job, self._data, *self._requirements)] = job
         return True
 
     def wait(self, seconds: float) -> list[Ended]:
         """See `hpstudy.sweep.executors.base.Executor.wait`."""
-        if self._running and not self._end:
-            self._ray.wait(list(self._running), timeout=seconds)
-        elif not self._end:
-            time.sleep(seconds)
-        ended = []
+        ended: list[Ended] = []
         if references := list(self._running):
+            self._ray.wait(references, timeout=0 if self._end else seconds)
             done, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
-            ended = [result for reference in done if (result := self._result(reference))]
+            for reference in done:
+                job = self._running.pop(reference)
+                try:
+                    ended.append((job, self._result(reference)))
+                except HpstudyError as error:
+                    self._end = str(error)
+        else:
+            time.sleep(seconds)
         self._look()
         # Outcomes of other jobs are recorded before an error ends the sweep.
-        if not ended and self._end:
+        if self._end and not ended:
             raise HpstudyError(self._end)
         return ended
 
-    def _result(self, reference: Any) -> Ended | None:
-        job, exceptions = self._running.pop(reference), self._ray.exceptions
+    def _result(self, reference: Any) -> Any:
+        """What a task returned, or a Failure; an HpstudyError of the task is raised."""
+        exceptions = self._ray.exceptions
+        reasons = {
+            exceptions.NodeDiedError: "its node went away",
+            exceptions.OutOfMemoryError: "Ray ended its process because memory ran out",
+            exceptions.WorkerCrashedError: "its process on the cluster ended",
+        }
         try:
-            return job, self._ray.get(reference)
+            return self._ray.get(reference)
         except exceptions.RayTaskError as error:
             if isinstance(error.cause, HpstudyError):
-                self._end = str(error.cause)
-                return None
-            return job, Failure(one_line(error.cause))
+                raise error.cause from None
+            return Failure(one_line(error.cause))
         except exceptions.RayError as error:
             lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)
-            return job, Failure(self._reason(error), lost)
-
-    def _reason(self, error: Exception) -> str:
-        exceptions = self._ray.exceptions
-        for kind, reason in (
-            (exceptions.NodeDiedError, "its node went away"),
-            (exceptions.OutOfMemoryError, "Ray ended its process because memory ran out"),
-            (exceptions.WorkerCrashedError, "its process on the cluster ended"),
-        ):
-            if isinstance(error, kind):
-                return reason
-        return one_line(error).rstrip(".")
+            kinds = [kind for kind in reasons if isinstance(error, kind)]
+            return Failure(reasons[kinds[0]] if kinds else one_line(error).rstrip("."), lost)
 
     def _task(self, function: Any, whole: bool = False) -> Any:
         """A function as a task that takes its share of a node and is not repeated by Ray."""
@@ -291,22 +264,19 @@ class Cluster:
         """Devices of the nodes in words; refuses a node that differs from this process."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        task = self._ray.remote(num_cpus=0)(check_node)
-        names = set()
-        for node in list(self._nodes):
+        task, references = self._ray.remote(num_cpus=0)(check_node), {}
+        for node in self._nodes:
             place = NodeAffinitySchedulingStrategy(node, soft=False)
-            reference = task.options(scheduling_strategy=place).remote(self._requirements)
-            try:
-                names.add(self._ray.get(reference))
-            except self._ray.exceptions.RayTaskError as error:
-                if isinstance(error.cause, HpstudyError):
-                    raise error.cause from None
-                reason = one_line(error.cause)
-                raise HpstudyError(f"a node of the cluster cannot train ({reason})") from None
-            except self._ray.exceptions.RayError:
-                # The node has just gone away.
+            placed = task.options(scheduling_strategy=place)
+            references[node] = placed.remote(*self._requirements)
+        results = {node: self._result(reference) for node, reference in references.items()}
+        for node, result in results.items():
+            if isinstance(result, Failure):
+                if not result.lost:
+                    raise HpstudyError(f"a node of the cluster cannot train ({result.reason})")
                 del self._nodes[node]
-        return f"{', '.join(sorted(names))} of {count(len(self._nodes), 'Ray node')}"
+        devices = sorted({results[node] for node in self._nodes})
+        return f"{', '.join(devices)} of {count(len(self._nodes), 'Ray node')}"
 
     def _living(self) -> dict[str, dict[str, float]]:
         """Resources of each living node that has a core or a GPU."""
@@ -325,10 +295,9 @@ class Cluster:
         if now < self._looked + _LOOK:
             return
         self._looked = now
-        host, _, port = self._head.rpartition(":")
         try:
             # Without a head Ray would block for a minute.
-            socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+            _connect(self._head)
         except OSError:
             if now - self._answered > _HEAD_SILENT:
                 self._end = f"the head of the Ray cluster at {self._head} is silent; {_CONTINUE}"
@@ -337,7 +306,5 @@ class Cluster:
         if self._total():
             self._staffed = now
         elif now - self._staffed > _NODES_GONE:
-            self._end = (
-                f"the Ray cluster at {self._head} has had no node for {_NODES_GONE:.0f} s; "
-                f"{_CONTINUE}"
-            )
+            silence = f"has had no node for {_NODES_GONE:.0f} s"
+            self._end = f"the Ray cluster at {self._head} {silence}; {_CONTINUE}"

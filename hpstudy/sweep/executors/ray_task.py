@@ -2,18 +2,17 @@
 
 import logging
 import os
+import platform
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError
 from hpstudy.sweep.executors.base import Job
-from hpstudy.training.datasets import Dataset
-from hpstudy.training.image_cache import Stored
 from hpstudy.training.run import RunTrainer, calibrate, prepare_process
 from hpstudy.training.state import RunOutcome
 
@@ -21,73 +20,47 @@ from hpstudy.training.state import RunOutcome
 MARK = "hpstudy: "
 logger = logging.getLogger(__name__)
 
-
-class Requirements(NamedTuple):
-    """What every node must share with the process of the sweep.
-
-    Attributes
-    ----------
-    versions : tuple of (str, str)
-        Package and version.
-    paths : tuple of Path
-        Files of decoded images.
-    """
-
-    versions: tuple[tuple[str, str], ...]
-    paths: tuple[Path, ...]
-
-    @classmethod
-    def of(cls, data: Dataset | None) -> "Requirements":
-        """Requirements for training on a data set with the versions of this process."""
-        # Builds of one torch for a CPU and for a GPU differ after the "+".
-        versions = {name: version(name).partition("+")[0] for name in ("hpstudy", "torch")}
-        images = [split.images for split in (data.train, data.test)] if data else []
-        paths = {part.path for part in images if isinstance(part, Stored)}
-        return cls(tuple(versions.items()), tuple(paths))
+# Packages with their versions.
+Versions = tuple[tuple[str, str], ...]
 
 
-def check_node(requirements: Requirements) -> str:
+def versions() -> Versions:
+    """What must be the same wherever runs of one landscape are trained."""
+    # Builds of one torch for a CPU and for a GPU differ after the "+".
+    return tuple((name, version(name).partition("+")[0]) for name in ("hpstudy", "torch"))
+
+
+def check_node(required: Versions, paths: tuple[Path, ...]) -> str:
     """Device of this node in words.
 
     Raises
     ------
     HpstudyError
-        If the version of a package differs, or a file cannot be read.
+        If the version of a package differs, or a file of images cannot be read.
     """
-    for (name, here), (_, required) in zip(
-        Requirements.of(None).versions, requirements.versions, strict=True
-    ):
-        if here != required:
+    for (name, here), (_, there) in zip(versions(), required, strict=True):
+        if here != there:
             raise HpstudyError(
-                f"node {_address()} has {name} {here} and the sweep {required}; a landscape must "
+                f"node {platform.node()} has {name} {here} and the sweep {there}; a landscape must "
                 "not mix them"
             )
-    for path in requirements.paths:
+    for path in paths:
         if not os.access(path, os.R_OK):
             raise HpstudyError(
-                f"node {_address()} cannot read {path}; put the data on a disk that all nodes "
+                f"node {platform.node()} cannot read {path}; put the data on a disk that all nodes "
                 "share, and name it by --data-root or HPSTUDY_DATA"
             )
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
 
 
-def train(job: Job, data: list[Any], requirements: Requirements) -> RunOutcome:
-    """Train one run.
-
-    Parameters
-    ----------
-    job : Job
-    data : list of one ray.ObjectRef
-        Reference to the data set.
-    requirements : Requirements
-    """
-    _prepare(requirements)
+def train(job: Job, data: list[Any], required: Versions, paths: tuple[Path, ...]) -> RunOutcome:
+    """Train one run on the data set that `data`, a list of one reference, refers to."""
+    _prepare(required, paths)
     device = _device()
     prepare_process(device)
-    checkpoint = job.checkpoint
-    if checkpoint and not _is_shared(checkpoint.parent.parent):
-        checkpoint = None
-    return _trainer(data[0], device).train(job.spec, job.rank_filters, job.race, checkpoint)
+    path = job.checkpoint
+    checkpoint = path if path and _is_shared(path.parent.parent) else None
+    return trainer(data[0], device).train(job.spec, job.rank_filters, job.race, checkpoint)
 
 
 def measure(
@@ -100,25 +73,26 @@ def measure(
 
 
 @cache
-def _prepare(requirements: Requirements) -> None:
-    """Once in each process: check the node, and mark what is logged for the sweep's process."""
-    check_node(requirements)
+def _prepare(required: Versions, paths: tuple[Path, ...]) -> None:
+    """Once in each process: check the node, and mark messages for the process of the sweep."""
+    check_node(required, paths)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"{MARK}%(message)s"))
-    logger = logging.getLogger("hpstudy")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    package = logging.getLogger("hpstudy")
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
 
 
 @cache
-def _trainer(reference: Any, device: torch.device) -> RunTrainer:
+def trainer(reference: Any, device: torch.device) -> RunTrainer:
+    """Trainer on a data set, which a process keeps from run to run."""
     import ray
 
     return RunTrainer(ray.get(reference), device)
 
 
 def _device() -> torch.device:
-    """The GPU that Ray has assigned to this task; without one, the CPU.
+    """GPU that Ray has assigned to this task; without one, the CPU.
 
     All GPUs of the node stay visible: torch cannot hide or show one after its first task.
     """
@@ -135,15 +109,6 @@ def _device() -> torch.device:
 @cache
 def _is_shared(folder: Path) -> bool:
     """Whether this node sees the folder of the sweep's checkpoints."""
-    if folder.is_dir():
-        return True
-    logger.warning(
-        "node %s does not see %s: interrupted runs start again there", _address(), folder
-    )
-    return False
-
-
-def _address() -> str:
-    import ray
-
-    return ray.util.get_node_ip_address()
+    if not folder.is_dir():
+        logger.warning("%s lacks %s: interrupted runs start anew there", platform.node(), folder)
+    return folder.is_dir()
