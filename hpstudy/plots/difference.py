@@ -58,24 +58,6 @@ class DifferencePanel:
     best_at: tuple[pd.DataFrame, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class DifferencesData:
-    """Differences of all pruned networks from the dense one.
-
-    Attributes
-    ----------
-    panels : tuple of DifferencePanel
-        Pruned networks that have a setting in common with the dense one.
-    limit : float
-        The colour scale goes from -limit to limit, in the metric's unit.
-    plane : Plane
-    """
-
-    panels: tuple[DifferencePanel, ...]
-    limit: float
-    plane: Plane
-
-
 def difference_panel(
     dense: Landscape, other: Landscape, threshold: float, multiple: float = 2.0
 ) -> DifferencePanel:
@@ -94,8 +76,10 @@ def difference_panel(
     )
 
 
-def differences_data(landscapes: dict[str, Landscape], threshold: float) -> DifferencesData:
-    """Difference of every pruned network from the dense one.
+def differences_data(
+    landscapes: dict[str, Landscape], threshold: float
+) -> tuple[DifferencePanel, ...]:
+    """Difference of every pruned network from the dense one, if they have a setting in common.
 
     Parameters
     ----------
@@ -114,9 +98,7 @@ def differences_data(landscapes: dict[str, Landscape], threshold: float) -> Diff
     panels = tuple(panel for panel in panels if panel.data.n)
     if not panels:
         raise HpstudyError("no pruned network has a setting in common with the unpruned one.")
-    limit = difference_limit(landscapes, TOP, threshold)
-    plane = plane_of((landscape.points for landscape in landscapes.values()), dense.axes)
-    return DifferencesData(panels, limit, difference_plane(plane, limit))
+    return panels
 
 
 def difference_limit(landscapes: dict[str, Landscape], top: float, threshold: float = 0.0) -> float:
@@ -141,16 +123,17 @@ def plot_differences(landscapes: dict[str, Landscape], threshold: float) -> go.F
     landscapes, threshold
         Parameters of `differences_data`.
     """
-    data = differences_data(landscapes, threshold)
-    shape = "ellipses" if data.plane.up else "regions"
-    small = f"{shape}: unpruned solid, pruned dashed"
-    titles = [panel_title(variant_title(panel.data.other), small) for panel in data.panels]
+    panels = differences_data(landscapes, threshold)
+    limit = difference_limit(landscapes, TOP, threshold)
+    settings = (landscape.points for landscape in landscapes.values())
+    plane = difference_plane(plane_of(settings, panels[0].data.axes), limit)
+    small = f"{'ellipses' if plane.up else 'regions'}: unpruned solid, pruned dashed"
+    titles = [panel_title(variant_title(panel.data.other), small) for panel in panels]
     figure = panel_figure(titles, 200, 46, 104)
-    for number, panel in enumerate(data.panels, start=1):
-        suffix = set_plane(figure, number, data.plane)
-        figure.add_traces(difference_traces(panel, data.plane, data.limit, suffix))
-    metric = data.panels[0].metric
-    figure.update_layout(coloraxis=difference_axis(data.limit, data.plane, metric))
+    for number, panel in enumerate(panels, start=1):
+        suffix = set_plane(figure, number, plane)
+        figure.add_traces(difference_traces(panel, plane, limit, suffix))
+    figure.update_layout(coloraxis=difference_axis(limit, plane, panels[0].metric))
     return figure
 
 

@@ -99,6 +99,8 @@ class LandscapesData:
     low, high : float
         Ends of the colour scale; a worse level has the colour of the worse end.
     plane : Plane
+    title : str
+        Title of the colour scale, with its unit.
     """
 
     panels: tuple[LandscapePanel, ...]
@@ -108,11 +110,7 @@ class LandscapesData:
     low: float
     high: float
     plane: Plane
-
-    @property
-    def title(self) -> str:
-        """Title of the colour scale, with its unit."""
-        return _scale_title(self.metric, self.relative)
+    title: str
 
     def colour_axis(self, title: str, **bar: Any) -> Look:
         """Colour axis of all panels; over one axis places show what colours would."""
@@ -162,7 +160,7 @@ def landscapes_data(
     # A single run may be better than any mean.
     runs = pd.concat([metric.sign * panel.singles["colour"] for panel in panels])
     worst, best, reach = (metric.sign * end + 0.0 for end in (low, high, max([high, *runs])))
-    title = _scale_title(metric, relative)
+    title = metric.from_best("the panel's own best") if relative else metric.headed
     return LandscapesData(
         panels=panels,
         metric=metric,
@@ -171,11 +169,8 @@ def landscapes_data(
         low=min(worst, best),
         high=max(worst, best),
         plane=plane_of((one.points for one in shown), shown[0].axes, title, (worst, reach)),
+        title=title,
     )
-
-
-def _scale_title(metric: Metric, relative: bool) -> str:
-    return metric.from_best("the panel's own best") if relative else metric.headed
 
 
 def _panel(landscape: Landscape, roi: tuple[float, ...], relative: bool) -> LandscapePanel:
@@ -233,7 +228,7 @@ def best_title(panel: LandscapePanel) -> str:
 
 
 def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Look]:
-    """Traces of one panel: ground, points, failures, two lines an ellipse, two kinds of optimum.
+    """Traces of one panel: ground, points, failures, two lines an ellipse, optimum.
 
     Over one axis a band for each region and the single runs lie below them.
     """
@@ -246,7 +241,6 @@ def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> li
         traces.append(
             scatter(plane, suffix, singles, "colour", marker=SINGLE, legendgroup="single")
         )
-    step = _nice_step((data.high - data.low) / 6)
     traces += landscape_traces(
         plane,
         suffix,
@@ -254,17 +248,16 @@ def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> li
         panel.measured,
         "colour",
         point_texts(panel.measured, landscape),
-        {"start": math.ceil(data.low / step) * step, "end": data.high, "size": step},
+        {"start": data.low, "end": data.high, "size": (data.high - data.low) / 7},
         {"width": 0.7, "color": "rgba(255,255,255,0.55)"},
     )
     traces += failure_traces(plane, suffix, panel, "colour")
     for number, (line, dash) in enumerate(zip(panel.outlines.values(), DASHES, strict=False)):
         inner = "white" if number else "black"
         traces += outline_traces(suffix, line, f"roi-{number}", dash, inner)
-    for on_edge, marker in BEST.items():
-        best = panel.best_at if landscape.on_edge == on_edge else panel.best_at.head(0)
-        look = {"marker": marker, "text": point_texts(best, landscape)}
-        traces.append(scatter(plane, suffix, best, "colour", legendgroup=f"best-{on_edge}", **look))
+    best, marker = panel.best_at, BEST[landscape.on_edge]
+    look = {"marker": marker, "text": point_texts(best, landscape), "legendgroup": "best"}
+    traces.append(scatter(plane, suffix, best, "colour", **look))
     return traces
 
 
@@ -289,15 +282,9 @@ def legend_entries(data: LandscapesData) -> list[Look]:
         line = {"width": 2.2, "color": INK, "dash": dash}
         name = f"{roi_title(threshold)} {shape}"
         entries.append(entry(name, f"roi-{number}", mode="lines", line=line))
-    edge = any(panel.landscape.on_edge for panel in data.panels)
+    edges = [panel.landscape.on_edge for panel in data.panels]
     entries += [
-        entry("best", "best-False", marker=BEST[False]),
-        entry("best, on the grid's edge", "best-True", edge, marker=BEST[True]),
+        entry("best", "best", not all(edges), marker=BEST[False]),
+        entry("best, on the grid's edge", "best", any(edges), marker=BEST[True]),
     ]
     return entries + failure_entries(data.panels)
-
-
-def _nice_step(span: float) -> float:
-    """Least of 1, 2, 5 times a power of ten that is at least `span`."""
-    power = 10.0 ** math.floor(math.log10(span))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= span * (1 - 1e-9))

@@ -43,26 +43,8 @@ class RegretPanel:
     reached: dict[str, dict[float, int]]
 
 
-@dataclass(frozen=True, eq=False)
-class RegretData:
-    """Regret curves of all pruned networks of one table that have a regret.
-
-    Attributes
-    ----------
-    panels : tuple of RegretPanel
-    last : int
-        Greatest k that is drawn: from there on every estimate is at most `FLAT`.
-    highest : float
-        Highest upper end of a band, in percentage points.
-    """
-
-    panels: tuple[RegretPanel, ...]
-    last: int
-    highest: float
-
-
-def regret_data(analysis: StudyAnalysis) -> RegretData:
-    """Regret curves of all pruned networks.
+def regret_data(analysis: StudyAnalysis) -> tuple[RegretPanel, ...]:
+    """Regret curves of all pruned networks that have a regret.
 
     Raises
     ------
@@ -82,13 +64,7 @@ def regret_data(analysis: StudyAnalysis) -> RegretData:
     if not panels:
         names = ", ".join(analysis.pruned) or "there is no pruned one"
         raise HpstudyError(f"no network has a regret to draw: {names}.")
-    drawn = [curve for panel in panels for curve in panel.curves.values()]
-    return RegretData(
-        panels=tuple(panels),
-        # One step where all curves begin flat.
-        last=max(1, *(_first(curve, FLAT) for curve in drawn)),
-        highest=max(float(curve.high.max()) for curve in drawn),
-    )
+    return tuple(panels)
 
 
 def _first(curve: Curve, target: float) -> int:
@@ -112,17 +88,21 @@ def plot_regret(analysis: StudyAnalysis) -> go.Figure:
     HpstudyError
         If no network has a regret.
     """
-    data = regret_data(analysis)
-    titles = [f"<b>{variant_title(panel.variant)}</b>" for panel in data.panels]
+    panels = regret_data(analysis)
+    curves = [curve for panel in panels for curve in panel.curves.values()]
+    # One step where all curves begin flat.
+    last = max(1, *(_first(curve, FLAT) for curve in curves))
+    highest = max(float(curve.high.max()) for curve in curves)
+    titles = [f"<b>{variant_title(panel.variant)}</b>" for panel in panels]
     figure = panel_figure(titles, 220, 58, 48, columns=2, width=240)
-    margin, top = 0.02 * data.last, 1.04 * max(data.highest, 1.2 * max(TARGETS))
-    ends = [-margin, data.last + margin]
-    across = {"range": ends, "tickformat": "d", "nticks": min(8, data.last + 2)}
+    margin, top = 0.02 * last, 1.04 * max(highest, 1.2 * max(TARGETS))
+    ends = [-margin, last + margin]
+    across = {"range": ends, "tickformat": "d", "nticks": min(8, last + 2)}
     up = {"range": [0, top], "nticks": 7, "showgrid": True}
     axes = "further trainings k", "expected regret, points"
-    for number, panel in enumerate(data.panels, start=1):
+    for number, panel in enumerate(panels, start=1):
         suffix = set_axes(figure, number, across, up, axes)
-        figure.add_traces(_traces(panel, data.last, suffix))
+        figure.add_traces(_traces(panel, last, suffix))
     figure.add_traces([entry(SEARCHES[name][0], name, **_line(name)) for name in SEARCHES])
     targets = ", ".join(f"{target:g}" for target in TARGETS)
     figure.add_trace(entry(f"{targets} points", "targets", **TARGET))
