@@ -171,10 +171,10 @@ def simulate(number: int, setting: Setting, threshold: float = THRESHOLD) -> Ite
 
     kept = dense.best_row
     yield row("value at the measured best", true[0][kept], *ends[:, kept])
-    lost = analysis.transfer_regret(other.variant)
+    loss = analysis.transfer_regret(other.variant)
     at_kept = float(pair.truths[1](dense.logs[[kept]])[0])
-    yield row("loss of keeping, at most", max(true[1].max() - at_kept, 0), 0.0, lost.at_most)
-    yield row("loss of keeping, at least", max(true[1].max() - at_kept, 0), lost.at_least, np.inf)
+    yield row("loss of keeping, at most", max(true[1].max() - at_kept, 0), 0.0, loss.at_most)
+    yield row("loss of keeping, at least", max(true[1].max() - at_kept, 0), loss.at_least, np.inf)
 
     shape = analysis.shape(dense.variant, threshold)
     exact = fit_ellipses(dense.logs, roi(true[0][None], threshold))
@@ -186,7 +186,7 @@ def simulate(number: int, setting: Setting, threshold: float = THRESHOLD) -> Ite
     both = analysis.pair(other.variant)
     here, there = (truth(both.logs) for truth in pair.truths)
     centres = [fit_ellipses(both.logs, roi(one[None], threshold)) for one in (here, there)]
-    shift = analysis.shift(other.variant, threshold).shift
+    shift = analysis.shift(other.variant, threshold).centre
     yield row("shift, lr", centres[1].first[0] - centres[0].first[0], *shift.first[1:])
     wd = centres[1].second[0] - centres[0].second[0]
     yield row("shift, weight decay", wd, *shift.second[1:])

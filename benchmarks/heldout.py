@@ -36,7 +36,7 @@ def held_out(whole: Landscape, out: tuple[int, ...], runs: pd.DataFrame) -> Iter
     settings = fitted.points[["lr", "weight_decay"]].itertuples(index=False, name=None)
     place = {at: k for k, at in enumerate(settings)}
     generator = np.random.default_rng(0)
-    effect = new_effects(surrogate.runs, generator, surrogate.noise, len(out))
+    effect = new_effects(surrogate.noise_model, generator, surrogate.noise, len(out))
     for at, values in unseen:
         if at not in place or values.isna().any():
             continue

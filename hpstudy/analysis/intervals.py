@@ -43,10 +43,8 @@ class Loss(NamedTuple):
     ----------
     estimate : float
         Loss against the setting that is best on average over the draws: 0 where it is that one.
-    at_least : float
-        One-sided 95 % bound of the same difference, and so of the loss; 0 where it is negative.
-    at_most : float
-        One-sided 95 % bound of the loss against each draw's own best.
+    at_least, at_most : float
+        One-sided 95 % bounds: of that same difference, and of the loss against each draw's best.
     """
 
     estimate: float
@@ -130,10 +128,7 @@ def loss_draws(draws: Array, kept: Array) -> tuple[Array, Array]:
 
 
 def loss(against_one: Array, against_best: Array, errors: float = 0.0) -> Loss:
-    """Estimate and bounds of a loss from `loss_draws`; all NaN gives NaN.
-
-    `errors` as for `interval`.
-    """
+    """Estimate and bounds of a loss from `loss_draws`; `errors` as for `interval`."""
     known = np.isfinite(against_one) & np.isfinite(against_best)
     if not known.any():
         return NO_LOSS

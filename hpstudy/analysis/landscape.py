@@ -56,7 +56,7 @@ class Landscape:
 
     @property
     def sign(self) -> int:
-        """Factor from `value` to the metric: 1, or -1 where the goal is to minimize."""
+        """Factor from `value` to the metric."""
         return -1 if self.goal == "minimize" else 1
 
     @property
@@ -94,7 +94,7 @@ class Landscape:
 
     @cached_property
     def best(self) -> float:
-        """Highest value f(theta*) of equation 3.3; NaN where no point has a value."""
+        """Highest value f(theta*) of equation 3.3; NaN without one."""
         return float(self.points["value"].max())
 
     @property
@@ -182,10 +182,7 @@ def unify_settings(values: pd.Series) -> pd.Series:
 def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
     """Rows of two landscapes' points that are one setting at which both have a value.
 
-    Returns
-    -------
-    dense_rows, rows : ndarray of int, shape (n_common,)
-        In the order of the first landscape's points.
+    In the order of the first landscape's points.
 
     Raises
     ------
@@ -237,7 +234,7 @@ def landscapes(
     Returns
     -------
     dict of str to Landscape
-        By variant, the dense network first, the others in order of appearance.
+        By variant, the dense network first.
 
     Raises
     ------

@@ -29,7 +29,7 @@ class Pair:
     both : ndarray of bool, shape (n_points,)
         Where both networks have a value.
     dense_rows, other_rows : ndarray of int
-        Rows of the two landscapes' points that are one setting (`common_points`).
+        `common_points` of the two landscapes.
     interpolated : bool
         Whether values come from the surfaces between the settings.
     """
@@ -74,13 +74,7 @@ def pair_up(
     first. Over one axis they are interpolated to a lattice, as the few settings on one line place
     a region's ends only roughly.
 
-    Parameters
-    ----------
-    dense, other : Surrogate
-    seeds : tuple of int
-        Seeds of the draws of the two.
-    draws : tuple of ndarray of shape (n_draws, n_points)
-        Draws of the two at their own settings.
+    `draws` are those of the two at their own settings, and `seeds` those of the draws.
     """
     landscapes = dense.landscape, other.landscape
     if len(landscapes[0].axes) == 1:

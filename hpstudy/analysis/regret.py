@@ -86,13 +86,11 @@ def local_search(
 
     Parameters
     ----------
-    values : ndarray of shape (..., n)
+    values, kept
         As for `random_search`.
     logs : ndarray of shape (n, 2)
         log10 of the two axes. A step of the grid leads to the next value that any point has on an
         axis, however far it is; the grid may have holes.
-    kept : int
-        As for `random_search`.
     orders : int
         Random orders to average over, each draw its own.
     generator : numpy.random.Generator
@@ -101,8 +99,7 @@ def local_search(
     Returns
     -------
     ndarray of shape (..., n)
-        R(k) for k = 0 to n - 1, never increasing, from the same R(0) as `random_search`'s to 0.
-        Infinite while any order has met no point with a value.
+        As for `random_search`. Infinite while any order has met no point with a value.
 
     Raises
     ------

@@ -25,20 +25,16 @@ class RegionRisk(NamedTuple):
 
 
 def region_risk(inside: Mask, values: Array, best: Array) -> RegionRisk:
-    """Risk over the dense network's region of interest in each draw.
+    """Risk over a region of each draw (thesis, section 3.3.2, equations 3.4 to 3.6).
 
     Parameters
     ----------
     inside : ndarray of bool, shape (..., n_points)
-        The region.
+        Dense network's region of interest.
     values : ndarray of shape (..., n_points)
         Values of the network at risk; points where they are not finite are left out.
     best : ndarray of shape (...)
         Best value of that network, anywhere.
-
-    References
-    ----------
-    Thesis, section 3.3.2, equations 3.4 to 3.6.
     """
     loss = np.asarray(best)[..., None] - values
     inside = inside & np.isfinite(loss)
@@ -83,17 +79,15 @@ class Risk:
 
     Attributes
     ----------
-    variant : str
-        Network at risk.
-    threshold : float
-        Of the dense network's region of interest, in the metric's unit.
+    variant, threshold
+        Network at risk, and threshold of the dense network's region in the metric's unit.
     mean, std, relative_mean, relative_std : float
         As in `RegionRisk`; the relative ones are NaN where the best is 0.
-    points : DataFrame of shape (n, 5)
-        Region's points at which the network has a value: the two axes, value, risk (equation
-        3.4), relative (equation 3.6).
-    missing : DataFrame of shape (n_missing, 2)
-        The axes of the region's points at which it has no value.
+    points : DataFrame of shape (n, n_axes + 3)
+        Region's points at which the network has a value: the axes, value, risk (equation 3.4),
+        relative (equation 3.6).
+    missing : DataFrame of shape (n_missing, n_axes)
+        Region's points at which it has no value.
     """
 
     variant: str

@@ -62,13 +62,7 @@ class Difference:
 
 
 def difference(dense: Landscape, other: Landscape) -> Difference:
-    """Distance of each setting from the best for one network, less the same for another.
-
-    Raises
-    ------
-    HpstudyError
-        If the two have different axes.
-    """
+    """Distance of each setting from the best for one network, less the same for another."""
     dense_rows, rows = common_points(dense, other)
     points = dense.points.loc[dense_rows, list(dense.axes)].reset_index(drop=True)
     points["dense"] = dense.values[dense_rows] - dense.best
@@ -155,10 +149,6 @@ class LandscapeShift:
 
     Attributes
     ----------
-    variant : str
-        The other network.
-    threshold : float
-        Of both regions of interest, in the metric's unit.
     n : int
         Number of settings at which both networks have a value; all that is measured is over these.
     interpolated : bool
@@ -167,14 +157,12 @@ class LandscapeShift:
         Rank correlations of the measured values (`Difference`).
     spearman_interval : Interval
         Of the noise-free landscapes; it ends at 1 where both may be one landscape.
-    overlap : Overlap
-    centre : CentreShift
+    overlap, centre
+        Of the two regions of interest.
     ellipse_overlap : Interval
         Area common to both ellipses over the area of either, in [0, 1].
     """
 
-    variant: str
-    threshold: float
     n: int
     interpolated: bool
     spearman: float
@@ -191,27 +179,13 @@ def landscape_shift(
     pair: Pair,
     spread: tuple[Array, Array],
     threshold: float,
-    seed: int = 0,
 ) -> LandscapeShift:
-    """Compare a pruned network's landscape with the dense network's.
+    """Compare a pruned network's landscape with the dense network's (thesis, section 4.1.2).
 
-    Parameters
-    ----------
-    dense, other : Landscape
-    pair : Pair
-        Their draws at the same settings.
-    spread : tuple of two ndarray of shape (n_common,)
-        Standard deviation of each network's measured values at the settings that both have.
-    threshold : float
-        Of the regions of interest, in the metric's unit.
-    seed : int, default 0
-        Seed of the exchanges and of the noise.
-
-    References
-    ----------
-    Thesis, sections 2.3.1 and 4.1.2; the comparisons themselves go beyond it.
+    `pair` are their draws at the same settings, and `spread` the standard deviations of each
+    network's measured values at the settings that both have, each of shape (n_common,).
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     values = dense.values[pair.dense_rows], other.values[pair.other_rows]
     measured, shapes = difference(dense, other), pair.ellipses(threshold)
     ranked = (pair.dense, pair.other) if pair.interpolated else pair.shared
@@ -222,8 +196,6 @@ def landscape_shift(
         first = slice(_COMPARED)
         areas = interval(ellipse_overlap(shapes[0].select(first), shapes[1].select(first)))
     return LandscapeShift(
-        variant=other.variant,
-        threshold=threshold,
         n=len(pair.dense_rows),
         interpolated=pair.interpolated,
         spearman=measured.spearman,
@@ -275,7 +247,7 @@ def permutation_test(
     Returns
     -------
     float
-        (1 + exchanges with a distance at least the measured one) / (1 + exchanges); in (0, 1].
+        (1 + exchanges with a distance at least the measured one) / (1 + exchanges).
     """
     generator = np.random.default_rng(seed)
     values, other = values - values.max(), other - other.max()

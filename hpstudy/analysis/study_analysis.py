@@ -236,7 +236,7 @@ class StudyAnalysis:
     def pair(self, variant: str, lattice: bool = False) -> Pair | None:
         """Draws of the dense network and of another at the same settings; None without both.
 
-        With `lattice` both surfaces are interpolated to an even lattice (`pairs.on_a_lattice`).
+        With `lattice` both surfaces are interpolated to an even lattice.
         """
         drawn, other_drawn = self.draws(self.dense), self.draws(variant)
         if drawn is None or other_drawn is None:
@@ -316,8 +316,8 @@ class StudyAnalysis:
     def transfer_regret(self, variant: str, rank: int = 0) -> Loss:
         """Loss of keeping the dense network's measured optimum.
 
-        Where the network was not trained there the loss is taken from its surface, if the setting
-        lies within its range; NaN otherwise, and without draws.
+        Where the network was not trained there it is read off its surface, if the setting lies
+        within its range; NaN otherwise, and without draws.
         """
         drawn = self.transfer_regret_draws(variant, rank)
         return NO_LOSS if drawn is None else loss(*drawn)

@@ -141,18 +141,10 @@ class StudyResults:
 
 
 def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:
-    """Every study published in the given folders.
+    """Every study published in folders of `<study>.csv` and `<study>.json`, by name.
 
-    Parameters
-    ----------
-    folders : iterable of str or Path
-        Each holds `<study>.csv` and `<study>.json`; of studies with one name the last folder's
-        is taken; a folder that does not exist holds none.
-
-    Returns
-    -------
-    dict of str to StudyResults
-        By name, the thesis's networks in its order first.
+    Of studies with one name the last folder's is taken; a folder that does not exist holds none.
+    The thesis's networks come in its order first.
 
     Raises
     ------

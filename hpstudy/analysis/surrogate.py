@@ -138,16 +138,14 @@ class Surrogate:
         number : int, default 10,000
             Landscapes to draw; fewer by 100 over the points where these are more.
         seed : int, default 0
-            Seed of the generator.
         also : ndarray of shape (n_also, 2), optional
             Further places, as log10 of the axes; the surface is interpolated there.
 
         Returns
         -------
         ndarray of shape (number, n_points + n_also)
-            Oriented as the landscape's values, in the order of `landscape.points`; -inf at points
-            without a value, which are then never the best and never near it. Never better than the
-            landscape's ceiling.
+            Oriented as the landscape's values, and never better than its ceiling; -inf at points
+            without a value, which are then never the best and never near it.
         """
         also = np.empty((0, 2)) if also is None else also
         # Values elsewhere leave those at the points as they are.

@@ -9,42 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.analysis.regions import confidence_ellipse
 from hpstudy.analysis.intervals import (
-    Interval,
     axis_interval,
-    share_within_bound,
     distance_interval,
-    ellipses,
     interval,
     loss,
     loss_draws,
-    regions,
-    risk_draws,
 )
-from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.risk import risk
 from hpstudy.analysis.surrogate import Surrogate
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "coverage.py"
 
 
-def landscape(logs, values):
-    columns = {"lr": 10 ** logs[:, 0], "weight_decay": 10 ** logs[:, 1], "value": values}
-    points = pd.DataFrame(columns).assign(std=math.nan, seeds=1, diverged=0.0, stopped=0.0)
-    return Landscape("unpruned", "top1", points)
-
-
 @pytest.fixture
 def random():
     return np.random.default_rng(7)
-
-
-@pytest.fixture
-def logs():
-    """log10 of a 5 x 4 grid."""
-    first, second = np.meshgrid(-2 + 0.3 * np.arange(5), -4 + 0.5 * np.arange(4), indexing="ij")
-    return np.column_stack([first.ravel(), second.ravel()])
 
 
 # --- one value a draw -----------------------------------------------------------------------------
@@ -59,10 +38,6 @@ def test_draws_without_a_value_only_give_nothing():
     for found in (interval(np.full(5, math.nan)), axis_interval(np.full(5, math.nan))):
         assert np.isnan(found).all()
     assert np.isnan(distance_interval(np.full(5, math.nan), np.zeros(5))).all()
-
-
-def test_an_interval_in_another_unit_is_scaled_at_its_three_numbers():
-    assert Interval(2.0, 1.0, 4.0).scaled(100) == (200, 100, 400)
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 88, 90, -89])
@@ -96,73 +71,6 @@ def test_the_region_of_a_distance_follows_the_correlation_of_its_components(rand
     one = distance_interval(0.15 + along + across, 0.15 + along - across)
     other = distance_interval(0.15 + along + across, -0.15 + along - across)
     assert one.low == 0 and other.low > 0.1
-
-
-# --- regions, ellipses and risk of each draw ------------------------------------------------------
-
-
-def test_regions_and_the_probability_of_belonging_to_one():
-    draws = np.array([[90.0, 89.5, 89.4, -np.inf], [88.0, 90.0, 89.5, -np.inf]])
-    inside = roi(draws, 0.5)
-    assert inside.tolist() == [[True, True, False, False], [False, True, True, False]]
-    assert inside.mean(axis=0).tolist() == [0.5, 1.0, 0.5, 0.0]
-
-
-def test_ellipses_are_those_of_each_region(random, logs):
-    inside = random.random((200, len(logs))) < random.uniform(0.15, 1.0, (200, 1))
-    inside[~inside.any(axis=1), 0] = True
-    inside[0], inside[1] = logs[:, 0] == logs[0, 0], logs[:, 1] == logs[0, 1]
-    found, fitted = fit_ellipses(logs, inside), 0
-    for k, row in enumerate(inside):
-        one = confidence_ellipse(*(10 ** logs[row]).T)
-        if one is None:
-            assert np.isnan([found.length[k], found.width[k], found.angle[k]]).all()
-            continue
-        fitted += 1
-        # The width of points on a line is zero but for rounding, of which it is the root.
-        assert (found.length[k], found.width[k]) == pytest.approx((one.length, one.width), abs=1e-6)
-        assert (found.first[k], found.second[k]) == pytest.approx(one.centre)
-        if one.length > 1.01 * one.width:
-            assert math.sin(found.angle[k] - one.angle) == pytest.approx(0, abs=1e-6)
-    assert 100 < fitted < 200
-
-
-def test_a_region_too_small_for_an_ellipse_has_a_centre_all_the_same(logs):
-    inside = np.zeros((1, len(logs)), bool)
-    inside[0, [0, 1, 4]] = True
-    found = fit_ellipses(logs, inside)
-    assert math.isnan(found.length[0])
-    assert (found.first[0], found.second[0]) == pytest.approx(logs[[0, 1, 4]].mean(axis=0))
-
-
-def test_risks_are_those_of_each_pair_of_landscapes(random, logs):
-    dense, other = 90 + random.standard_normal((2, 50, len(logs)))
-    dense[:, 3], other[:, [5, 8]] = -np.inf, -np.inf
-    found = risk_draws(dense, other, 1.0)
-    for k in range(50):
-        pair = [
-            landscape(logs, np.where(one == -np.inf, np.nan, one)) for one in (dense[k], other[k])
-        ]
-        one = risk(*pair, threshold=1.0)
-        expected = one.mean, one.std, one.relative_mean, one.relative_std
-        assert [values[k] for values in found] == pytest.approx(expected, nan_ok=True)
-
-
-def test_no_risk_is_known_where_the_other_network_has_no_value():
-    dense, other = np.array([[90.0, 80.0]]), np.array([[-np.inf, 85.0]])
-    assert np.isnan(risk_draws(dense, other, 1.0)).all()
-
-
-def test_share_of_the_good_settings_that_lose_at_most_twice_the_bound():
-    # The dense best is 80, so that its 1.0-ROI may lose 1/80; twice that is 0.025. The other's
-    # best is 60: of its losses at the dense region's four points (0, 1.2, 1.5 and 1.8 points, that
-    # is 0, 0.02, 0.025 and 0.03) three are within. The fifth point is not the dense network's.
-    dense = np.array([[80.0, 79.5, 79.2, 79.0, 70.0]])
-    other = np.array([[60.0, 58.8, 58.5, 58.2, 59.9]])
-    assert share_within_bound(dense, other, 1.0).tolist() == [0.75]
-    # Points at which the other has no value are left out: two of three are within.
-    unknown = np.array([[60.0, 58.8, -np.inf, 58.2, 1.0]])
-    assert share_within_bound(dense, unknown, 1.0) == pytest.approx([2 / 3])
 
 
 # --- coverage -------------------------------------------------------------------------------------

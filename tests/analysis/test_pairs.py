@@ -27,7 +27,8 @@ def test_where_settings_are_shared_draws_are_taken_as_they_are():
     pair = found.pair("b")
     assert not pair.interpolated and pair.both.sum() == len(pair.dense_rows) == 20
     np.testing.assert_array_equal(pair.other, found.draws("b"))
-    np.testing.assert_array_equal(pair.dense[:, pair.other_rows], found.draws("a")[:, pair.dense_rows])
+    dense = found.draws("a")[:, pair.dense_rows]
+    np.testing.assert_array_equal(pair.dense[:, pair.other_rows], dense)
     assert (pair.dense[:, ~pair.both] == -np.inf).all()
 
 
@@ -118,7 +119,7 @@ def test_over_one_axis_loss_and_shift_of_unshared_searches_are_held():
         best = truth(found.landscapes["thin"].logs[:, :1]).max()
         lost = found.transfer_regret("thin")
         true = max(best - truth(np.array([[kept]]))[0], 0)
-        shift = found.shift("thin", 1.0).shift.first
+        shift = found.shift("thin", 1.0).centre.first
         places = found.pair("thin").logs[:, :1]
         centres = [
             places[one >= one.max() - 1].mean()
@@ -143,7 +144,7 @@ def test_searches_without_a_common_range_have_no_pair_of_settings():
     found = sweeps.analysed(*tables)
     assert found.pair("thin").dense.shape[1] == 0
     assert math.isnan(found.transfer_regret("thin").estimate) and found.interpolated("thin")
-    assert math.isnan(found.shift("thin", 1.0).shift.distance.estimate)
+    assert math.isnan(found.shift("thin", 1.0).centre.distance.estimate)
     assert math.isnan(found.risk("thin", 1.0).mean.estimate)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.risk import risk, risks
+from hpstudy.analysis.risk import risk, risk_draws, risks, share_within_bound
 from hpstudy.errors import HpstudyError
 
 DECAYS = (1e-5, 1e-4, 1e-3, 1e-2)
@@ -166,3 +166,35 @@ def test_landscapes_of_other_axes_have_no_risk_in_common():
     other = landscapes(table, axes=("lr", "momentum"))["unpruned"]
     with pytest.raises(HpstudyError, match="lr x weight_decay.*lr x momentum"):
         risk(one, other)
+
+
+# --- many draws -----------------------------------------------------------------------------------
+
+
+def test_risks_of_draws_are_those_of_equations_3_4_to_3_6_in_each():
+    random = np.random.default_rng(7)
+    dense, other = 90 + random.standard_normal((2, 50, 60))
+    dense[:, 3], other[:, [5, 8]] = -np.inf, -np.inf
+    found = risk_draws(dense, other, 1.0)
+    for k in range(50):
+        region = (dense[k] >= dense[k].max() - 1) & np.isfinite(other[k])
+        loss, best = other[k].max() - other[k][region], other[k].max()
+        expected = loss.mean(), loss.std(), (loss / best).mean(), (loss / best).std()
+        assert [values[k] for values in found] == pytest.approx(expected)
+
+
+def test_no_risk_is_known_where_the_other_network_has_no_value():
+    dense, other = np.array([[90.0, 80.0]]), np.array([[-np.inf, 85.0]])
+    assert np.isnan(risk_draws(dense, other, 1.0)).all()
+
+
+def test_share_of_the_good_settings_that_lose_at_most_twice_the_bound():
+    # The dense best is 80, so that its 1.0-ROI may lose 1/80; twice that is 0.025. The other's
+    # best is 60: of its losses at the dense region's four points (0, 1.2, 1.5 and 1.8 points, that
+    # is 0, 0.02, 0.025 and 0.03) three are within. The fifth point is not the dense network's.
+    dense = np.array([[80.0, 79.5, 79.2, 79.0, 70.0]])
+    other = np.array([[60.0, 58.8, 58.5, 58.2, 59.9]])
+    assert share_within_bound(dense, other, 1.0).tolist() == [0.75]
+    # Points at which the other has no value are left out: two of three are within.
+    unknown = np.array([[60.0, 58.8, -np.inf, 58.2, 1.0]])
+    assert share_within_bound(dense, unknown, 1.0) == pytest.approx([2 / 3])

@@ -13,9 +13,10 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
 
 from hpstudy.analysis import surrogate
-from hpstudy.analysis.intervals import ellipses, interval, regions
+from hpstudy.analysis.intervals import interval
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.surrogate import Surrogate
+from hpstudy.analysis.regions import fit_ellipses, roi
+from hpstudy.analysis.surrogate import Surrogate, _Kernel
 
 NAN = math.nan
 
@@ -50,7 +51,7 @@ def uneven():
 # --- the same by scikit-learn ---------------------------------------------------------------------
 
 # Turned by 45 degrees, squared exponential, and the two lengths as shares of the grid's span.
-KERNELS = [(False, True, (0.6, 1.2)), (True, False, (0.3, 2.4))]
+KERNELS = [_Kernel(False, True, (0.6, 1.2)), _Kernel(True, False, (0.3, 2.4))]
 
 
 def only(monkeypatch, kernels, amplitudes, noises):
@@ -116,7 +117,7 @@ def test_choices_are_weighed_by_scikit_learns_marginal_likelihood(monkeypatch, u
     amplitudes, noises = [0.5, 2.0, 8.0], [0.05, 0.2, 0.8]
     only(monkeypatch, KERNELS, amplitudes, noises)
     choices, weights = Surrogate(landscape)._weighed
-    assert [choice[:3] for choice in choices] == KERNELS
+    assert [choice.kernel for choice in choices] == KERNELS
     weights = np.log(weights)
     expected = np.array(
         [
@@ -238,7 +239,7 @@ def test_a_cliff_leaves_the_region_beside_it_alone():
         Surrogate(measured(logs, one.mean(axis=0), 3, one.std(axis=0, ddof=1)))
         for one in (runs, fallen)
     ]
-    shapes = [fit_ellipses(logs, regions(one.draws(4000), 1.0)) for one in both]
+    shapes = [fit_ellipses(logs, roi(one.draws(4000), 1.0)) for one in both]
     # A surface that had to follow the cliff would know nothing of the band.
     assert both[1].noise == pytest.approx(both[0].noise, rel=0.15)
     for end in ("length", "width", "first", "second"):

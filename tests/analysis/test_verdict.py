@@ -114,7 +114,8 @@ def test_settings_are_kept_where_the_edge_is_better_only_by_noise():
 def test_settings_are_not_kept_where_the_edge_is_better():
     one = pair(np.random.default_rng(8), (1.3, 0.0), sigma=0.05, steep=1.0)
     same = replace(one, landscapes={**one.landscapes, "unpruned": one.landscapes["thin"]})
-    assert same.transfer_regret("thin").at_most <= 0.5 and verdict(same, "thin", 1.0).both == "inconclusive"
+    assert same.transfer_regret("thin").at_most <= 0.5
+    assert verdict(same, "thin", 1.0).both == "inconclusive"
 
 
 # --- many seeds -----------------------------------------------------------------------------------
@@ -170,7 +171,9 @@ def test_near_a_limit_more_draws_decide_and_within_three_errors_of_these_nothing
     # they are 207: 4,900 of 100,000 are near still, 4,700 are not.
     for beyond, said in ((490, "inconclusive"), (470, "keep"), (440, "keep")):
         gaps = np.r_[np.full(10_000 - beyond, 0.4), np.full(beyond, 0.6)]
-        monkeypatch.setattr(StudyAnalysis, "transfer_regret_draws", lambda *_, gaps=gaps: (gaps, gaps))
+        monkeypatch.setattr(
+            StudyAnalysis, "transfer_regret_draws", lambda *_, gaps=gaps: (gaps, gaps)
+        )
         found = verdict(replace(one), "thin", 1.0)
         assert found.both == said and found.loss.at_most == pytest.approx(0.4, abs=0.02)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.analysis.grid_checks import grid_warning_table, warnings
+from hpstudy.analysis.grid_checks import grid_warnings
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.errors import HpstudyError
 
@@ -61,7 +61,6 @@ CLEAN = marked([".....", ".XXX.", ".X*X.", ".XXX.", "....."])
 
 def test_nothing_is_said_of_a_region_inside_the_grid_and_wide_enough():
     assert grid_warnings(CLEAN, [0.5, 1.0]) == []
-    assert grid_warning_table({"unpruned": CLEAN}, [0.5]).empty
 
 
 # --- edges ----------------------------------------------------------------------------------------
@@ -70,15 +69,14 @@ def test_nothing_is_said_of_a_region_inside_the_grid_and_wide_enough():
 def test_optimum_at_the_highest_learning_rate_asks_for_one_more_row():
     one = marked([".....", ".....", ".XXX.", ".XXX.", ".X*X."])
     found = the("optimum on edge", one)
-    assert "highest learning rate (10)" in found.sentence
-    assert "weight decay" not in found.sentence
+    assert found.numbers["ends"] == [("lr", "highest", 10)]
     assert cells(found) == [(100.0, decay) for decay in DECAYS]
 
 
 def test_optimum_in_a_corner_asks_for_a_row_a_column_and_the_corner_between_them():
     one = marked(["*XX..", "XXX..", "XXX..", ".....", "....."])
     found = the("optimum on edge", one)
-    assert "lowest learning rate (0.001) and the lowest weight decay (1e-05)" in found.sentence
+    assert found.numbers["ends"] == [("lr", "lowest", 0.001), ("weight_decay", "lowest", 1e-5)]
     beyond = [(0.0001, decay) for decay in (1e-6, *DECAYS)] + [(lr, 1e-6) for lr in LRS]
     assert cells(found) == beyond
 
@@ -87,9 +85,7 @@ def test_region_on_the_edge_is_told_of_the_sides_that_it_touches_only():
     one = marked([".....", ".XXXX", ".X*XX", ".XXX.", "....."])
     assert kinds(one) == ["region on edge"]
     found = the("region on edge", one)
-    assert "within 0.5 of the best" in found.sentence
-    assert "highest weight decay (0.1)" in found.sentence
-    assert "learning rate" not in found.sentence
+    assert found.numbers == {"threshold": 0.5, "ends": [("weight_decay", "highest", 0.1)]}
     assert cells(found) == [(lr, 1.0) for lr in LRS]
 
 
@@ -122,7 +118,7 @@ def test_the_step_beyond_an_edge_is_the_median_distance_in_log10():
 def test_the_only_value_of_an_axis_is_an_edge_with_no_step_to_go_on_by():
     one = on_grid([[1, 2, 3, 2, 1]], lrs=[0.1])
     found = the("optimum on edge", one)
-    assert "only learning rate (0.1)" in found.sentence
+    assert ("lr", "only", 0.1) in found.numbers["ends"]
     assert cells(found) == []
 
 
@@ -132,7 +128,7 @@ def test_the_only_value_of_an_axis_is_an_edge_with_no_step_to_go_on_by():
 def test_too_few_points_ask_for_those_halfway_to_all_neighbours():
     one = marked([".....", ".....", "..*..", ".....", "....."])
     found = the("few points", one)
-    assert "1 point of" in found.sentence
+    assert found.numbers == {"threshold": 0.5, "points": 1, "at_zero": 0}
     # Halfway from 0.1 to 0.01 and 1 in log10; from 1e-3 to 1e-4 and 1e-2.
     lrs, decays = (0.0316228, 0.1, 0.316228), (0.000316228, 0.001, 0.00316228)
     assert cells(found) == [at for at in itertools.product(lrs, decays) if at != (0.1, 0.001)]
@@ -216,20 +212,16 @@ def test_diverged_runs_are_counted_over_seeds_and_placed():
     table["diverged"] = high & ~((table["seed"] == 1) & (table["weight_decay"] == 1e-5))
     table = table.rename(columns={"value": "top1"}).assign(variant="unpruned")
     found = the("diverged", landscapes(table)["unpruned"])
-    assert "3 of 50 runs diverged (6 %)" in found.sentence
-    assert "all at learning rate 10 or more and weight decay 0.0001 or less" in found.sentence
+    assert (found.numbers["runs"], found.numbers["all_runs"]) == (3, 50)
+    assert found.numbers["range"] == {"lr": (10, None), "weight_decay": (None, 1e-4)}
     assert cells(found) == []
 
 
 def test_diverged_runs_within_bounds_and_everywhere():
-    assert (
-        "all at weight decay 0.0001 to 0.01."
-        in the("diverged", marked(["...!.", "XXX..", "X*X..", "XXX..", ".!..."])).sentence
-    )
-    assert (
-        "from one end of the grid to the other."
-        in the("diverged", marked(["!....", ".XXX.", ".X*X.", ".XXX.", "....!"])).sentence
-    )
+    within = the("diverged", marked(["...!.", "XXX..", "X*X..", "XXX..", ".!..."])).numbers
+    assert within["range"] == {"lr": (None, None), "weight_decay": (1e-4, 1e-2)}
+    everywhere = the("diverged", marked(["!....", ".XXX.", ".X*X.", ".XXX.", "....!"])).numbers
+    assert set(everywhere["range"].values()) == {(None, None)}
 
 
 def test_stopped_points_are_counted():
@@ -238,12 +230,11 @@ def test_stopped_points_are_counted():
     rows[stopped, 2] = np.nan
     one = landscape(rows, stopped=stopped)
     assert kinds(one) == ["stopped"]
-    assert "5 of 25" in the("stopped", one).sentence
+    assert the("stopped", one).numbers == {"points": 5, "all_points": 25}
 
 
 def test_holes_of_a_grid_are_asked_for():
     found = the("missing", marked([".....", ".XXX.", ".X*X.", ".XX .", ". ..."]))
-    assert "1 point without a result" in found.sentence
     # The gap in the lowest row has nothing beyond it in its column, and bounds nothing.
     assert cells(found) == [(1.0, 0.01)]
 
@@ -284,7 +275,7 @@ def test_scattered_points_have_their_extreme_values_for_edges():
     rows = one.points[["lr", "weight_decay", "value"]].to_numpy()
     rows[best, 0] = 2.0
     found = the("optimum on edge", landscape(rows))
-    assert "highest learning rate (2)" in found.sentence
+    assert ("lr", "highest", 2.0) in found.numbers["ends"]
 
 
 def test_learning_rates_of_a_list_crossed_with_random_weight_decays_are_scattered():
@@ -313,7 +304,7 @@ def test_other_axes_are_called_by_their_names_and_whole_numbers_stay_whole():
     values = [[80] * 5, [80] * 5, [80, 80, 90, 80, 80]]
     one = on_grid(values, sizes, momenta, axes=("batch_size", "momentum"))
     edge, few = the("optimum on edge", one), the("few points", one)
-    assert "highest batch size (128)" in edge.sentence
+    assert edge.numbers["ends"] == [("batch_size", "highest", 128)]
     assert cells(edge) == [(256.0, momentum) for momentum in momenta]
     assert edge.cells.columns.tolist() == ["batch_size", "momentum"]
     # sqrt(64 * 128) = 90.5; sqrt(0.6 * 0.7) = 0.648074; sqrt(0.7 * 0.8) = 0.748331.
@@ -342,13 +333,13 @@ def test_the_greatest_value_stays_an_edge_and_the_step_beyond_it_is_that_of_the_
     assert cells(the("region on edge", one)) == [(lr, 1.0) for lr in LRS]
     # With one positive value there is no step to go on by.
     lone = on_grid([[80, 90]], lrs=[0.1], decays=[0.0, 1e-4])
-    assert "highest weight decay (0.0001)" in the("optimum on edge", lone).sentence
+    assert ("weight_decay", "highest", 1e-4) in the("optimum on edge", lone).numbers["ends"]
     assert cells(the("optimum on edge", lone)) == []
 
 
 def test_few_points_do_not_count_those_at_0_and_ask_for_nothing_halfway_to_it():
     found = the("few points", marked(["X*XX.", "....."], lrs=LRS[:2], decays=WITH_ZERO))
-    assert "3 points of the grid and 1 at a value of 0" in found.sentence
+    assert (found.numbers["points"], found.numbers["at_zero"]) == (3, 1)
     halves = {decay for _, decay in cells(found)} - set(WITH_ZERO)
     assert halves == {0.000316228, 0.00316228, 0.0316228}
 
@@ -360,14 +351,19 @@ def test_a_lone_baseline_at_0_makes_no_holes_in_the_grid():
 
 def test_diverged_runs_at_0_are_placed_there():
     one = marked([".....", ".XXX.", ".X*X.", ".XXX.", "!...."], decays=WITH_ZERO)
-    assert "learning rate 10 or more and weight decay 0." in the("diverged", one).sentence
+    assert the("diverged", one).numbers["range"] == {"lr": (10, None), "weight_decay": (None, 0)}
 
 
 def test_a_value_in_the_stead_of_0_is_warned_of():
     decays = (1e-8, 1e-5, 1e-4, 1e-3, 1e-2)
     picture = [".....", ".XXX.", ".X*X.", ".XXX.", "....."]
-    said = the("for zero", marked(picture, decays=decays)).sentence
-    assert "(1e-08) lies 3 decades below" in said and "write 0" in said
+    numbers = the("for zero", marked(picture, decays=decays)).numbers
+    assert numbers == {
+        "axis": "weight_decay",
+        "value": 1e-8,
+        "next": 1e-5,
+        "decades": pytest.approx(3),
+    }
     # Two steps of the grid are not more than two; nobody trains at a learning rate of 0.
     assert "for zero" not in kinds(marked(picture, decays=(1e-7, *decays[1:])))
     assert "for zero" not in kinds(marked(picture, lrs=decays))
@@ -386,7 +382,6 @@ def test_one_axis_has_two_ends_and_neighbours_to_two_sides():
     one = in_a_row([80, 80, 90, 80, 80])
     assert kinds(one) == ["few points"]
     assert cells(the("few points", one)) == [(0.0316228,), (0.316228,)]
-    assert "its spread takes 5 or more" in the("few points", one).sentence
 
 
 def test_one_axis_is_neither_coarse_nor_scattered():
@@ -401,18 +396,14 @@ def test_on_one_axis_only_points_without_a_result_are_missing():
     assert cells(found) == [(0.01,)]
 
 
-# --- tables of findings ---------------------------------------------------------------------------
+# --- several regions ------------------------------------------------------------------------------
 
 
-def test_the_table_has_one_row_for_every_finding_of_every_network():
+def test_an_edge_that_two_regions_reach_is_warned_of_once():
     edge = marked([".....", ".XXXX", ".X*XX", ".XXX.", "....."])
-    table = grid_warning_table({"unpruned": CLEAN, "uniform-0.6": edge}, iter([0.5, 1.0]))
-    assert table.columns.tolist() == ["variant", "kind", "sentence", "cells"]
-    # Both regions reach the same edge, which is said once.
-    assert table["variant"].tolist() == ["uniform-0.6"]
-    assert table["kind"].tolist() == ["region on edge"]
-    assert table["cells"].tolist() == [5]
-    assert "within 0.5" in table["sentence"][0]
+    (found,) = grid_warnings(edge, iter([0.5, 1.0]))
+    assert found.kind == "region on edge" and found.numbers["threshold"] == 0.5
+    assert len(found.cells) == 5
 
 
 def test_a_threshold_below_zero_is_refused():
