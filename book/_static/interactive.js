@@ -3,7 +3,8 @@
 (() => {
   "use strict";
 
-  const { measured, region, runsAt } = hpstudyPanels;
+  const { measured, runsAt } = hpstudyPanels;
+  const { fields, fixed, rows, settingOf } = hpstudyText;
   const CONFIG = { displayModeBar: false, responsive: false };
   const COLOURS = { value: "value", relative: "distance from own best" };
   const PANELS = ["left", "right", "difference"];
@@ -26,15 +27,6 @@
   };
   let boxes = 0;
 
-  const fixed = (value, digits = 2) =>
-    value === null || value === undefined ? "–" : value.toFixed(digits);
-
-  /* A setting in the fewest characters: 0.0032, 0.1, 1e-5. */
-  function real(value) {
-    const short = Number(value.toPrecision(3));
-    return short < 1e-3 ? short.toExponential() : String(short);
-  }
-
   function element(name, attributes = {}, children = []) {
     const made = document.createElement(name);
     Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
@@ -48,32 +40,6 @@
   }
 
   const inkOf = (box) => getComputedStyle(box).color;
-
-  /* Fields of one network at one point, its name first: means over seeds, then every run. */
-  function fields({ metrics }, network, point) {
-    const names = Object.keys(metrics);
-    const runs = runsAt(network, point);
-    const means = names.map((name) => {
-      const { value, std } = network.metrics[name];
-      return `${metrics[name].title} ${fixed(value[point])} %, SD ${fixed(std[point])}, n = ${runs.length}`;
-    });
-    const run = (k) => {
-      const { seed, seconds, diverged, stopped, best_epoch, loss, train_loss } = network.runs;
-      return [
-        `seed ${seed[k]}, ${fixed(seconds[k], 1)} s`,
-        ...(diverged[k] ? ["diverged"] : []),
-        ...(stopped[k] ? ["stopped early"] : []),
-        ...names.map((name) => `${metrics[name].title} ${fixed(network.runs[name][k])} %`),
-        `best epoch ${fixed(best_epoch[k], 0)}`,
-        `loss ${fixed(loss[k], 4)}, training loss ${fixed(train_loss[k], 4)}`,
-      ];
-    };
-    return [
-      network.title,
-      ...(runs.length > 1 ? means : []),
-      ...(runs.length ? runs.flatMap(run) : ["no run"]),
-    ];
-  }
 
   class Interactive {
     constructor(box) {
@@ -96,10 +62,6 @@
 
     get shown() {
       return [this.data.networks[this.view.left], this.data.networks[this.view.right]];
-    }
-
-    settingOf(point) {
-      return this.data.axes.map(({ title, values }) => `${title} ${values[point]}`).join(", ");
     }
 
     /* --- parts ------------------------------------------------------------------------------ */
@@ -238,7 +200,7 @@
     /* All fields of a point beside the pointer, within the figure. */
     showTip(name, point, { clientX, clientY }) {
       const networks = [...new Set(this.networksOf(name))];
-      const setting = element("div", {}, [this.settingOf(point)]);
+      const setting = element("div", {}, [settingOf(this.data, point)]);
       this.tip.replaceChildren(setting, ...networks.map((network) => this.factsOf(network, point)));
       this.tip.hidden = false;
       const { left, top } = this.box.getBoundingClientRect();
@@ -271,31 +233,14 @@
     /* --- numbers ---------------------------------------------------------------------------- */
 
     tabulate() {
-      const { axes, networks } = this.data;
-      const { metric, step } = this.view;
-      const rows = [
-        ["best (%)", ({ value, best }) => fixed(value[best])],
-        ...axes.map(({ title, values }) => [`at ${title}`, ({ best }) => values[best] ?? "–"]),
-        ["points in the region", (numbers) => String(region(numbers, step).length)],
-        ["length of its ellipse (decades)", ({ ellipse }) => fixed(ellipse[step]?.[0])],
-        ["width (decades)", ({ ellipse }) => fixed(ellipse[step]?.[1])],
-        ...axes.map(({ title }, k) => [
-          `centre, ${title}`,
-          ({ ellipse }) => (ellipse[step] ? real(10 ** ellipse[step][2 + k]) : "–"),
-        ]),
-        [`mean risk over the region of ${networks[0].title} (points)`, ({ risk }) => fixed(risk[step])],
-      ];
       const head = ["", ...this.shown.map((network) => network.title)];
       const cell = (text) => element("td", { class: "number" }, [text]);
-      const row = ([words, text]) =>
-        element("tr", {}, [
-          element("th", { scope: "row" }, [words]),
-          ...this.shown.map(({ metrics }) => cell(text(metrics[metric]))),
-        ]);
+      const row = ([words, ...texts]) =>
+        element("tr", {}, [element("th", { scope: "row" }, [words]), ...texts.map(cell)]);
       const titles = head.map((text) => element("th", text ? { scope: "col" } : {}, [text]));
       this.table.replaceChildren(
         element("thead", {}, [element("tr", {}, titles)]),
-        element("tbody", {}, rows.map(row)),
+        element("tbody", {}, rows(this.data, this.view, this.shown).map(row)),
       );
     }
 
@@ -305,7 +250,7 @@
       const points = [...new Set(this.shown.flatMap(measured))].sort((a, b) => a - b);
       const options = points.map((k) => {
         const values = this.shown.map(({ metrics }) => fixed(metrics[this.view.metric].value[k]));
-        return [k, `${this.settingOf(k)}: ${values.join(", ")}`];
+        return [k, `${settingOf(this.data, k)}: ${values.join(", ")}`];
       });
       fill(this.points, [["", "click a point, or choose it here"], ...options], this.view.point ?? "");
     }
@@ -319,7 +264,7 @@
         return;
       }
       const networks = [...new Set(this.shown)];
-      const setting = this.settingOf(point);
+      const setting = settingOf(this.data, point);
       this.facts.append(...networks.map((network) => this.factsOf(network, point)));
       this.legend.append(`${setting}: `);
       networks.forEach((network, k) => {

@@ -79,20 +79,7 @@ def difference_panel(
 def differences_data(
     landscapes: dict[str, Landscape], threshold: float
 ) -> tuple[DifferencePanel, ...]:
-    """Difference of every pruned network from the dense one, if they have a setting in common.
-
-    Parameters
-    ----------
-    landscapes : dict of str to Landscape
-        Landscapes of one metric, the dense network's first.
-    threshold : float
-        Threshold of the regions of interest, in the metric's unit.
-
-    Raises
-    ------
-    HpstudyError
-        If no pruned network has a setting in common with the dense one.
-    """
+    """Difference of every pruned network from the dense one, if they have a setting in common."""
     dense, *others = landscapes.values()
     panels = tuple(difference_panel(dense, other, threshold) for other in others)
     panels = tuple(panel for panel in panels if panel.data.n)
@@ -120,8 +107,15 @@ def plot_differences(landscapes: dict[str, Landscape], threshold: float) -> go.F
 
     Parameters
     ----------
-    landscapes, threshold
-        Parameters of `differences_data`.
+    landscapes : dict of str to Landscape
+        Landscapes of one metric, the dense network's first.
+    threshold : float
+        Threshold of the regions of interest whose ellipses are drawn, in the metric's unit.
+
+    Raises
+    ------
+    HpstudyError
+        If no pruned network has a setting in common with the dense one.
     """
     panels = differences_data(landscapes, threshold)
     limit = difference_limit(landscapes, TOP, threshold)

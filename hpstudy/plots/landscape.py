@@ -124,28 +124,7 @@ def landscapes_data(
     top: float = TOP,
     relative: bool = False,
 ) -> LandscapesData:
-    """Landscapes of one figure.
-
-    Parameters
-    ----------
-    landscapes : dict of str to Landscape
-        Landscapes of one metric, the dense network's first.
-    roi : tuple of float, default (0.5, 1.0)
-        Thresholds of at most three regions of interest, in the metric's unit.
-    top : float, default 0.15
-        Share of all settings that the colour scale spans.
-    relative : bool, default False
-        Whether to colour by the distance from each landscape's own best.
-
-    Raises
-    ------
-    HpstudyError
-        Without any value, or for several metrics or axes.
-
-    References
-    ----------
-    Thesis, section 3.3.1; Figures 4.1 to 4.3.
-    """
+    """Data of `plot_landscapes`."""
     shown = list(landscapes.values())
     metrics, axes = {one.metric for one in shown}, {one.axes for one in shown}
     if len(metrics) != 1:
@@ -204,12 +183,23 @@ def plot_landscapes(
 
     Parameters
     ----------
-    landscapes, roi, top, relative
-        Parameters of `landscapes_data`.
+    landscapes : dict of str to Landscape
+        Landscapes of one metric, the dense network's first.
+    roi : tuple of float, default (0.5, 1.0)
+        Thresholds of at most three regions of interest, in the metric's unit.
+    top : float, default 0.15
+        Share of all settings that the colour scale spans.
+    relative : bool, default False
+        Whether to colour by the distance from each landscape's own best.
+
+    Raises
+    ------
+    HpstudyError
+        Without any value, or for several metrics or axes.
 
     References
     ----------
-    Thesis, Figures 4.1, 4.2 and 4.3.
+    Thesis, section 3.3.1; Figures 4.1, 4.2 and 4.3.
     """
     data = landscapes_data(landscapes, roi, top, relative)
     figure = panel_figure([best_title(panel) for panel in data.panels], 200, 82, 104)

@@ -44,13 +44,7 @@ class RegretPanel:
 
 
 def regret_data(analysis: StudyAnalysis) -> tuple[RegretPanel, ...]:
-    """Regret curves of all pruned networks that have a regret.
-
-    Raises
-    ------
-    HpstudyError
-        If no network has a regret.
-    """
+    """Regret curves of all pruned networks that have a regret."""
     panels = []
     for name in analysis.pruned:
         regret = analysis.regret(name)

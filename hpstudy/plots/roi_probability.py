@@ -29,17 +29,8 @@ MEMBER = {"size": 16, "color": "white", "line": {"width": 1.5, "color": "black"}
 def roi_probability_data(analysis: StudyAnalysis, threshold: float) -> LandscapesData:
     """Landscapes of all networks, with two more columns of each panel's points.
 
-    Parameters
-    ----------
-    analysis : StudyAnalysis
-    threshold : float
-        Threshold of the region of interest, in the metric's unit.
-
-    Returns
-    -------
-    LandscapesData
-        `probability` (in [0, 1]; NaN where a network has no draws) of belonging to the region, and
-        `member`: whether a setting was measured in it.
+    `probability` (in [0, 1]; NaN where a network has no draws) of belonging to the region, and
+    `member`: whether a setting was measured in it.
     """
     data = landscapes_data(analysis.landscapes, (threshold,))
     panels = []
@@ -59,8 +50,9 @@ def plot_roi_probability(analysis: StudyAnalysis, threshold: float) -> go.Figure
 
     Parameters
     ----------
-    analysis, threshold
-        Parameters of `roi_probability_data`.
+    analysis : StudyAnalysis
+    threshold : float
+        Threshold of the region of interest, in the metric's unit.
     """
     data = roi_probability_data(analysis, threshold)
     figure = panel_figure([_title(panel) for panel in data.panels], 200, 82, 104)

@@ -56,15 +56,7 @@ class SurrogatePanel:
 
 
 def surrogate_data(analysis: StudyAnalysis) -> tuple[SurrogatePanel, ...]:
-    """Models of all networks that have one.
-
-    Without a model are networks with values at too few settings, or at one value of an axis alone.
-
-    Raises
-    ------
-    HpstudyError
-        If no network has one.
-    """
+    """Models of all networks with values at enough settings, and at two values of each axis."""
     panels = tuple(
         _panel(surrogate)
         for surrogate in analysis.surrogates.values()

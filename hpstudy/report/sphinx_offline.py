@@ -16,7 +16,7 @@ from hpstudy.plots.interactive import INTERACTIVE_CLASS
 PLOTLY = "plotly.min.js"
 FIGURE_CLASS = "hpstudy-figure"
 # In the order in which they need each other.
-INTERACTIVE_SCRIPTS = ("interactive-panels.js", "interactive.js")
+INTERACTIVE_SCRIPTS = ("interactive-panels.js", "interactive-text.js", "interactive.js")
 
 
 def setup(app: Any) -> dict[str, bool]:
