@@ -13,7 +13,6 @@ from hpstudy.analysis.risk import risks
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
 from hpstudy.plots import plot_grid, plot_landscapes, plot_risk
-from hpstudy.plots._surface import interpolated
 from hpstudy.plots.grid import grid_data
 from hpstudy.plots.landscape import landscapes_data
 from hpstudy.plots.risk import risk_data
@@ -49,17 +48,6 @@ def drawn(figure, group):
     ]
 
 
-def surface(values, lrs=LRS, weight_decays=WEIGHT_DECAYS):
-    one = dense(values, lrs, weight_decays)["unpruned"]
-    return interpolated(one.points, one.axes, "value")
-
-
-def at(surface, lr, weight_decay):
-    """Value of a surface next to a setting."""
-    row = np.argmin(abs(np.log10(surface.up / lr)))
-    return surface.values[row, np.argmin(abs(np.log10(surface.across / weight_decay)))]
-
-
 @pytest.fixture(scope="module")
 def study():
     name = "synthetic-resnet56"
@@ -71,27 +59,7 @@ def figure(study):
     return plot_landscapes(study.landscapes(), study.thresholds)
 
 
-# --- surface --------------------------------------------------------------------------------------
-
-
-def test_surface_is_bilinear_in_the_logarithms():
-    corners = surface([[70.0, 74.0], [78.0, 90.0]], [0.01, 0.1], [1e-4, 1e-2])
-    assert at(corners, 10**-1.5, 1e-3) == pytest.approx((70 + 74 + 78 + 90) / 4)
-
-
-def test_surface_passes_through_every_measured_point():
-    measured = [[1.0, 5.0, 2.0], [4.0, 9.0, 3.0], [7.0, 6.0, 8.0]]
-    between = surface(measured)
-    found = [[at(between, lr, weight_decay) for weight_decay in WEIGHT_DECAYS] for lr in LRS]
-    assert np.array(found) == pytest.approx(np.array(measured))
-
-
-def test_gap_between_measured_points_is_filled_on_their_plane_and_no_corner_is_made_up():
-    # The plane 80 + 2 log10(lr) + log10(weight_decay), without its centre and one corner.
-    measured = [[72.0, 73.0, 74.0], [74.0, None, 76.0], [76.0, 77.0, None]]
-    between = surface(measured)
-    assert at(between, 0.1, 1e-3) == pytest.approx(75.0)
-    assert np.isnan(between.values[-1, -1])
+# --- data -----------------------------------------------------------------------------------------
 
 
 def test_single_learning_rate_has_points_but_no_surface():
@@ -99,9 +67,6 @@ def test_single_learning_rate_has_points_but_no_surface():
     (panel,) = landscapes_data(every).panels
     assert np.isnan(panel.surface.values).all() and len(panel.measured) == 2
     assert plot_landscapes(every).data
-
-
-# --- data -----------------------------------------------------------------------------------------
 
 
 def test_colour_scale_spans_the_top_fifteen_percent_of_all_variants_together():
