@@ -62,16 +62,18 @@ def html_table(frame: pd.DataFrame, name: str = "Table", digits: int = 2) -> str
     Parameters
     ----------
     frame : DataFrame
-        Its named index levels head the rows; a level `study` with one value is left out, and so is
-        an index without a name. Columns may have two levels, such as ("Thesis", "length"). Numbers
-        of learning rates and weight decays, and those below "Thesis", keep their own digits.
+        Its index heads the rows, if it has a name; a study or network that is alone is left out.
+        Columns may have two levels, such as ("Thesis", "length"). Learning rates, weight decays
+        and numbers of the thesis keep their own digits.
     name : str, default "Table"
         Read out by a screen reader.
     digits : int, default 2
         Decimals of all other numbers that are not whole.
     """
-    if "study" in frame.index.names and frame.index.get_level_values("study").nunique() == 1:
-        frame = frame.reset_index("study", drop=True) if frame.index.nlevels > 1 else frame
+    for level in ("study", "network"):
+        if level in frame.index.names and frame.index.nlevels > 1:
+            if frame.index.get_level_values(level).nunique() == 1:
+                frame = frame.reset_index(level, drop=True)
     # A counter makes the rows unique, which classes of cells need.
     bare = frame.index.names == [None]
     frame = frame.set_index(pd.RangeIndex(len(frame)), append=True)

@@ -15,7 +15,6 @@ from hpstudy.errors import HpstudyError
 from hpstudy.report.formats import html_table
 from hpstudy.storage.tables import read_json
 from hpstudy.workspace import find_root
-from hpstudy.workspace import find_root
 
 
 def load_studies(folders: Iterable[str]) -> list[StudyResults]:
@@ -67,42 +66,37 @@ def show(
     digits : int, default 2
         Decimals of a table (`hpstudy.report.formats.html_table`).
     """
-    from IPython.display import HTML, display
-
     parts = content if isinstance(content, Mapping) else {"": content}
     if not parts:
         return
     name = re.split(r"(?<=[.!?])\s", caption, maxsplit=1)[0]
     above = any(isinstance(part, pd.DataFrame) for part in parts.values())
-    if above and caption:
-        display(HTML(_paragraph(escape(caption))))
+    if above:
+        _paragraph(escape(caption))
     for title, part in parts.items():
         if title:
-            display(HTML(_paragraph(f"<strong>{escape(title)}</strong>")))
+            _paragraph(f"<strong>{escape(title)}</strong>")
         spoken = f"{title}: {name}" if title else name
         if isinstance(part, go.Figure):
-            display(figure_bundle(part, spoken), raw=True)
+            _display(figure_bundle(part, spoken))
         elif isinstance(part, pd.DataFrame):
-            html = html_table(part, spoken, digits)
-            display({"text/html": html, "text/plain": spoken}, raw=True)
+            _display({"text/html": html_table(part, spoken, digits), "text/plain": spoken})
         else:
-            display(HTML(part))
-    if not above and caption:
-        display(HTML(_paragraph(escape(caption))))
+            _display({"text/html": part, "text/plain": spoken})
+    if caption and not above:
+        _paragraph(escape(caption))
 
 
 @contextmanager
 def if_enough_runs() -> Iterator[None]:
     """Show the reason in place of a figure that a study has too few runs for."""
-    from IPython.display import HTML, display
-
     try:
         yield
     except HpstudyError as error:
-        display(HTML(_paragraph(escape(f"No figure: {error}"))))
+        _paragraph(escape(f"No figure: {error}"))
 
 
-def figure_bundle(figure: go.Figure, name: str) -> dict:
+def figure_bundle(figure: go.Figure, name: str) -> dict[str, Any]:
     """Figure as JupyterLab draws it and as the book's own script does, without another host.
 
     Returns
@@ -125,5 +119,11 @@ def figure_bundle(figure: go.Figure, name: str) -> dict:
     }
 
 
-def _paragraph(html: str) -> str:
-    return f'<p class="hpstudy-caption">{html}</p>'
+def _paragraph(html: str) -> None:
+    _display({"text/html": f'<p class="hpstudy-caption">{html}</p>', "text/plain": ""})
+
+
+def _display(bundle: dict[str, Any]) -> None:
+    from IPython.display import display
+
+    display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython is not annotated.

@@ -10,11 +10,10 @@ from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.config.study import CRITERIA, DENSE
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.labels import short_title
-from hpstudy.report.tables import indexed
+from hpstudy.report.tables import KEYS, indexed
 
 MACHINES = (1, 8, 64)
-# Multiply-accumulates of a step, forward and backward, over those of one forward pass; and the
-# floating-point operations of each.
+# Passes of a step in units of one forward pass, and operations of a multiply-accumulate.
 PASSES, OPERATIONS = 3, 2
 H100 = 989e12
 """bfloat16 operations per second, without sparsity, of the H100's data sheet."""
@@ -63,7 +62,7 @@ def certificate_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
         for study in studies
         for name, made in study.record["certificates"].items()
     ]
-    return indexed(rows, ["study", "variant"])
+    return indexed(rows, KEYS)
 
 
 def width_table(study: StudyResults) -> pd.DataFrame:
@@ -73,17 +72,13 @@ def width_table(study: StudyResults) -> pd.DataFrame:
 
 
 def ranking_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Widths of each non-uniformly pruned network, by either ranking of its filters.
+    """Channels that each layer of a non-uniformly pruned network keeps, by either ranking.
 
-    Returns
-    -------
-    DataFrame
-        "Channels" is blank where a ranking does not reach the share of FLOPs. Studies whose records
-        hold no ranking have no rows.
+    A study whose record holds no ranking has no rows.
 
     References
     ----------
-    Thesis, section 3.2.3, which does not say by which of them it pruned.
+    Thesis, section 3.2.3, which does not give its ranking.
     """
     # Torch takes seconds to import, and no other table needs it.
     from hpstudy.networks.dependency import PrunableNetwork
@@ -91,17 +86,17 @@ def ranking_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
 
     rows = []
     for study in studies:
-        size, ranking = study.record["study"]["data"]["image_size"], study.record.get("ranking")
-        for variant, made in study.record["certificates"].items() if ranking else ():
-            if made["method"] != "nonuniform":
+        ranking, size = study.record.get("ranking"), study.record["study"]["data"]["image_size"]
+        for variant, made in study.record["certificates"].items():
+            if ranking is None or made["method"] != "nonuniform":
                 continue
-            network = PrunableNetwork(study.model, made["classes"], size)
+            cost = PrunableNetwork(study.model, made["classes"], size).cost
             for criterion in reversed(CRITERIA):
+                pruning = ranking["scores"], "nonuniform", made["target"], criterion
                 try:
-                    kept = choose_channels(
-                        network.cost, ranking["scores"], "nonuniform", made["target"], criterion
-                    )
+                    kept = choose_channels(cost, *pruning)
                 except HpstudyError:
+                    # The ranking does not reach the share of FLOPs.
                     kept = {}
                 widths = [len(channels) for channels in kept.values()]
                 rows.append(
@@ -113,107 +108,61 @@ def ranking_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
                         "layers with one": widths.count(1),
                     }
                 )
-    return indexed(rows, ["study", "variant", "criterion"])
+    return indexed(rows, [*KEYS, "criterion"])
 
 
 def study_cost_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Time of one run of each network, as recorded.
-
-    Returns
-    -------
-    DataFrame
-        Seconds of a worker and images per second over the runs that were trained to the end;
-        "runs" and "hours" count the others too.
-    """
-    rows = []
+    """Time of one run of each network; seconds and images/s are those of runs to the end."""
+    tables = []
     for study in studies:
-        images = study.record["study"]["data"]["train"]
-        for variant, runs in study.table.groupby("variant", sort=False):
-            whole = runs[runs["top1"].notna()]
-            rows.append(
-                {
-                    "study": study.name,
-                    "variant": short_title(str(variant)),
-                    "runs": len(runs),
-                    "images per run": int(whole["epochs"].max()) * images,
-                    "median (s)": float(whole["seconds"].median()),
-                    "fastest (s)": float(whole["seconds"].min()),
-                    "slowest (s)": float(whole["seconds"].max()),
-                    "images/s": round(whole["images_per_second"].median()),
-                    "hours of all": float(runs["seconds"].sum()) / 3600,
-                }
-            )
-    return indexed(rows, ["study", "variant"])
+        table = study.table.assign(study=study.name, hours=study.table["seconds"] / 3600)
+        table["variant"] = table["variant"].map(short_title)
+        table["images"] = table["epochs"] * study.record["study"]["data"]["train"]
+        whole = ["seconds", "images_per_second"]
+        table[whole] = table[whole].where(table["top1"].notna())
+        tables.append(table)
+    columns = {
+        "runs": ("hours", "size"),
+        "images per run": ("images", "max"),
+        "median (s)": ("seconds", "median"),
+        "fastest (s)": ("seconds", "min"),
+        "slowest (s)": ("seconds", "max"),
+        "images/s": ("images_per_second", "median"),
+        "hours of all": ("hours", "sum"),
+    }
+    return pd.concat(tables).groupby(KEYS, sort=False).agg(**columns)
 
 
 def grid_point_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
-    """Hours of one training by the thesis's recipe, on a whole machine.
+    """Hours of one training by the thesis's recipe, on a whole machine and for the thesis.
 
     Parameters
     ----------
     programme : list of dict
         Measurement "programme" (`benchmarks/programme.py`), one entry a machine.
-
-    Returns
-    -------
-    DataFrame
-        Beside the measured hours: the arithmetic alone on an H100, and the thesis's own hours.
     """
-    published = thesis.durations().set_index("model")["hours"]
-    rows = [
-        {
-            "machine": _machine(entry),
-            "network": MODEL_TITLES[model],
-            "variant": short_title(variant),
-            "arithmetic": study["arithmetic"],
-            "hours": cost["seconds_per_run"] / entry["workers"] / 3600,
-            "H100, arithmetic alone (s)": OPERATIONS
-            * PASSES
-            * cost["macs"]
-            * study["images"]
-            / H100,
-            "thesis (hours)": published[model] if variant == DENSE else None,
-        }
-        for entry in programme
-        for model, study in entry["studies"].items()
-        for variant, cost in study["variants"].items()
-    ]
-    return indexed(rows, ["machine", "network", "variant"])
+    costs = _programme(programme).set_index(["machine", "network", "variant"])
+    published = costs["thesis (hours)"].where(costs["dense"])
+    costs = costs.assign(**{"hours": costs["seconds"] / 3600, "thesis (hours)": published})
+    return costs[["arithmetic", "hours", "H100, arithmetic alone (s)", "thesis (hours)"]]
 
 
 def programme_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
-    """Days of all of the thesis's runs, on one machine and on several.
+    """Days of all of the thesis's runs, on one machine and on several that share the runs.
 
-    Parameters
-    ----------
-    programme : list of dict
-        As for `grid_point_cost_table`.
-
-    Returns
-    -------
-    DataFrame
-        On more machines than runs each has one at most. The thesis's days are its runs by its
-        hours of one.
+    The thesis's days are its runs by its hours of one. Parameters as for `grid_point_cost_table`.
     """
-    published = thesis.durations().set_index("model")["hours"]
-    rows = []
-    for entry in programme:
-        for model, study in entry["studies"].items():
-            variants = list(study["variants"].values())
-            runs = sum(cost["runs"] for cost in variants)
-            work = sum(cost["runs"] * cost["seconds_per_run"] for cost in variants)
-            longest = max(cost["seconds_per_run"] for cost in variants)
-            days = {n: max(work / n / entry["workers"], longest) / 86400 for n in MACHINES}
-            rows.append(
-                {
-                    "machine": _machine(entry),
-                    "network": MODEL_TITLES[model],
-                    "runs": runs,
-                    **{f"days on {n}": value for n, value in days.items()},
-                    "thesis (days on one)": runs * published[model] / 24,
-                }
-            )
-    return indexed(rows, ["machine", "network"])
+    costs = _programme(programme)
+    costs["work"] = costs["runs"] * costs["seconds"]
+    costs["longest"] = costs["seconds"] * costs["workers"]
+    groups = costs.groupby(["machine", "network"], sort=False)
+    table = groups[["runs"]].sum()
+    for machines in MACHINES:
+        seconds = (groups["work"].sum() / machines).combine(groups["longest"].max(), max)
+        table[f"days on {machines}"] = seconds / 86400
+    return table.assign(
+        **{"thesis (days on one)": table["runs"] * groups["thesis (hours)"].max() / 24}
+    )
 
 
 def measurement_table(rows: list[dict[str, Any]], headings: dict[str, str]) -> pd.DataFrame:
@@ -225,6 +174,27 @@ def _listed(value: Any) -> Any:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _machine(entry: dict[str, Any]) -> str:
-    device = entry["environment"]["processor"] if entry["device"] == "cpu" else entry["device"]
-    return f"{device}, {entry['workers']} workers"
+def _programme(programme: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row a machine, network and variant; "seconds" are those of a run of a whole machine."""
+    published = thesis.durations().set_index("model")["hours"]
+    rows = []
+    for entry in programme:
+        device = entry["environment"]["processor"] if entry["device"] == "cpu" else entry["device"]
+        for model, study in entry["studies"].items():
+            for variant, cost in study["variants"].items():
+                operations = OPERATIONS * PASSES * cost["macs"] * study["images"]
+                rows.append(
+                    {
+                        "machine": f"{device}, {entry['workers']} workers",
+                        "network": MODEL_TITLES[model],
+                        "variant": short_title(variant),
+                        "dense": variant == DENSE,
+                        "arithmetic": study["arithmetic"],
+                        "runs": cost["runs"],
+                        "workers": entry["workers"],
+                        "seconds": cost["seconds_per_run"] / entry["workers"],
+                        "H100, arithmetic alone (s)": operations / H100,
+                        "thesis (hours)": published[model],
+                    }
+                )
+    return pd.DataFrame(rows)

@@ -14,10 +14,11 @@ import pandas as pd
 from hpstudy.analysis.grid_checks import Kind, grid_warnings
 from hpstudy.analysis.intervals import NO_LOSS, UNKNOWN
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import DATA_TITLES, METRIC_TITLES, StudyResults
+from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
 from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings, verdict
 from hpstudy.config.grid import AXES
 from hpstudy.plots.labels import axis_title, roi_title, short_title
+from hpstudy.storage.tables import METRIC_TITLES
 
 KEYS = ["study", "variant"]
 
@@ -126,25 +127,6 @@ def transfer_regret_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return indexed(rows, KEYS)
 
 
-def noise_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Best accuracy with and without noise, and the standard deviation of a run."""
-    rows = []
-    for study, analysis, name in _networks(studies):
-        surrogate, best = analysis.surrogates.get(name), analysis.best(name)
-        deviation, degrees = surrogate.replicates if surrogate else (float("nan"), 0)
-        rows.append(
-            _keys(study, name)
-            | {"best (%)": best.measured, **_headed(analysis.landscapes[name].best_at)}
-            | {
-                "without noise (%)": best.corrected,
-                "SD of a run": surrogate.noise if surrogate else float("nan"),
-                "SD of replicates": deviation,
-                "degrees of freedom": degrees,
-            }
-        )
-    return indexed(rows, KEYS)
-
-
 def region_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Regions of interest of the noise-free landscapes: Table 4.1 with intervals.
 
@@ -195,30 +177,13 @@ def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return indexed(rows, [*KEYS, "region"])
 
 
-def risk_interval_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Risk over the dense network's narrowest region, without noise: Table 4.2 with intervals."""
-    rows = []
-    for study, analysis, name in _networks(studies):
-        risk = analysis.risk(name, study.risk_threshold)
-        rows.append(
-            {
-                **_keys(study, name, study.risk_threshold),
-                "mean": risk.mean,
-                "SD": risk.std,
-                "mean (% of best)": risk.relative_mean.scaled(100),
-                "SD (% of best)": risk.relative_std.scaled(100),
-            }
-        )
-    return indexed(rows, [*KEYS, "region"])
-
-
 def metric_table(study: StudyResults) -> pd.DataFrame:
     """Best, risk and transfer regret by each accuracy that a study recorded."""
     rows = []
     for metric in study.metrics:
         analysis = study.analysis(metric)
         for name in analysis.landscapes:
-            best, measured = analysis.best(name), analysis.measured_transfer_regret(name)
+            best = analysis.best(name)
             rows.append(
                 {
                     "metric": METRIC_TITLES[metric],
@@ -310,10 +275,6 @@ def _pooled_row(
 def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> dict[str, Any]:
     keys: dict[str, Any] = {"study": study.name, "variant": short_title(variant)}
     return keys if threshold is None else keys | {"region": roi_title(threshold)}
-
-
-def _headed(setting: dict[str, float]) -> dict[str, float]:
-    return {axis_title(axis): value for axis, value in setting.items()}
 
 
 def _networks(
