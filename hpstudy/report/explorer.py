@@ -1,83 +1,94 @@
-"""The explorer: widgets around the figures and tables of published studies, for a live kernel."""
+"""The explorer: widgets around two landscapes, their difference and numbers, for a live kernel."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from html import escape
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
+import anywidget
 import ipywidgets as widgets
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
+import traitlets
 
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.run_tables import RunTable
-from hpstudy.analysis.study_results import METRIC_TITLES, StudyResults
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import count, unknown
-from hpstudy.plots.labels import axis_title, metric_of, roi_title, variant_title
+from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
 from hpstudy.plots.pair import PANELS, Pair, move, pair_data, plot_pair
-from hpstudy.report.controls import (
-    WHOLE,
-    WRAPPING,
-    dropdown,
-    fill,
-    live,
-    redraw,
-    renew,
-    save_button,
-    slider,
-    stretch,
+from hpstudy.report.explorer_tables import (
+    Source,
+    network_table,
+    pair_table,
+    read_sources,
+    view_table,
 )
-from hpstudy.report.explorer_data import (
-    OwnRuns,
-    axes_of,
-    dense_of,
-    landscapes_of,
-    point_options,
-    setting_at,
-    studies_of,
-    threshold_of,
-)
-from hpstudy.report.explorerpage import ExplorerPage
-from hpstudy.report.view import numbers_html, view_caption, view_page, view_table
+from hpstudy.report.formats import html_table
+from hpstudy.storage.tables import METRIC_TITLES
 
-# Pixels from which three panels, and two, stand beside each other.
+# Pixels from which three panels, and two, stand side by side.
 WIDE, MIDDLE = 760, 520
-NONE = ()
+NONE: tuple[float, ...] = ()
 """Value of the choice of a point while none is chosen."""
-NO_CURVE = "No run of the two networks has a learning curve there."
+WRAPPING = widgets.Layout(flex_flow="row wrap", width="100%")
+WHOLE = widgets.Layout(width="100%", overflow="hidden")
+CAPTION = (
+    "Mean over the runs at each point. Third panel: distance of the right network from its own "
+    "best minus that of the left one; purple where the right one is closer. Circles are measured."
+)
+
+
+class Page(anywidget.AnyWidget):
+    """Browser side of an explorer: reports its width in pixels (0 until shown), saves files."""
+
+    _esm = Path(__file__).with_name("explorer.js")
+    width = traitlets.Int(0, min=0, max=100_000).tag(sync=True)
+
+    def save(self, name: str, kind: str, text: str) -> None:
+        """Have the browser save a text as a file of a MIME type."""
+        self.send({"name": file_name(name), "type": kind, "text": text})
+
+
+def file_name(text: str) -> str:
+    """Text as the name of a file: letters, digits, dots, dashes and underscores only."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "view"
 
 
 class Explorer(widgets.VBox):
-    """Two networks of a study beside each other, and their difference, under sliders.
+    """Two networks side by side, and their difference, under sliders.
 
     Parameters
     ----------
     sources : iterable of str, Path or RunTable
         Folders of published tables, of which the last one's study is taken where two have one
-        name; and tables of one's own, as `hpstudy.analysis.run_tables.read_runs` returns them.
+        name; and tables of the user, as `hpstudy.read_runs` returns them.
     study : str, default ""
         Study to begin with; blank for the first.
 
     Attributes
     ----------
-    study, left, right, metric : ipywidgets.Dropdown
-        What is shown.
-    up, across : ipywidgets.Dropdown
-        Hyperparameters of the axes, never the same; blank across where there is only one.
+    study, left, right, metric, axes : ipywidgets.Dropdown
+        What is shown; `axes` are one or two hyperparameters, the first of two up.
     threshold : ipywidgets.FloatSlider
-        Of the region of interest, in the metric's unit.
+        Threshold of the regions of interest, in the metric's unit.
     multiple : ipywidgets.FloatSlider
         Standard deviations from an ellipse's centre to its outline.
     relative : ipywidgets.Checkbox
         Whether each network is coloured by the distance from its own best.
     point : ipywidgets.Dropdown
-        Point whose learning curves are shown, as values of `up` and `across`; a click chooses it
-        too. The empty tuple for none.
+        Setting whose learning curves are shown, as values of `axes`; the empty tuple for none. A
+        click on a point chooses it too.
     figure, curves : plotly.graph_objects.FigureWidget
-        Follow them; curves is None until a point has been chosen.
-    caption, numbers, said : ipywidgets.HTML
-        Follow too: under the figure, and above the curves.
-    exports : dict of str to ipywidgets.Button
-        "HTML", "PNG", "SVG" and "CSV": the browser saves the view.
+        Figures that follow the choices; its camera button saves `figure` as PNG.
+    caption, numbers : ipywidgets.HTML
+        Text and tables below the figure.
+    csv : ipywidgets.Button
+        Has the browser save the data of the view.
 
     Raises
     ------
@@ -86,238 +97,200 @@ class Explorer(widgets.VBox):
     """
 
     def __init__(self, sources: Iterable[str | Path | RunTable], study: str = ""):
-        self.studies = studies_of(sources)
-        if study and study not in self.studies:
-            raise unknown("study", study, self.studies)
-        self.study = dropdown("study", list(self.studies), study or next(iter(self.studies)))
-        self.left, self.right, self.metric = map(dropdown, ("left", "right", "metric"))
-        self.up, self.across = map(dropdown, ("up", "across"))
-        self.threshold = slider("ROI", 0.5, 0.0, 1.0, 0.1, 1)
-        self.multiple = slider("ellipse (SD)", 2.0, 0.5, 3.0, 0.05, 2)
+        self.sources = read_sources(sources)
+        if study and study not in self.sources:
+            raise unknown("study", study, self.sources)
+        names = list(self.sources)
+        self.study = widgets.Dropdown(options=names, value=study or names[0], description="study")
+        self.left, self.right, self.metric, self.axes, self.point = (
+            widgets.Dropdown(description=name)
+            for name in ("left", "right", "metric", "axes", "curves at")
+        )
+        self.threshold = widgets.FloatSlider(description="ROI")
+        self.multiple = widgets.FloatSlider(
+            2.0, min=0.5, max=3.0, step=0.05, description="ellipse (SD)"
+        )
         self.relative = widgets.Checkbox(True, description="distance from own best", indent=False)
-        self.point = dropdown("curves at")
-        self.caption, self.numbers, self.said = (widgets.HTML() for _ in range(3))
-        self.exports = {kind: save_button(kind) for kind in ("HTML", "PNG", "SVG", "CSV")}
-        self.page = ExplorerPage()
+        self.caption, self.numbers = widgets.HTML(), widgets.HTML()
+        self.csv = widgets.Button(description="CSV", tooltip="save the data of this view")
+        self.page = Page()
+        self.figure, self.curves = go.FigureWidget(), go.FigureWidget()
+        self.figure._config = {
+            "displaylogo": False,
+            "toImageButtonOptions": {"filename": "landscapes", "scale": 2},
+        }
+        self._curves_box = widgets.Box(layout=WHOLE)
+        self._filling = False
         self._offer()
-        self.figure = live(plot_pair(self._pair()))
-        self.curves = None
-        self._lower = widgets.Box(layout=WHOLE)
-        self._say()
-        self._show_curves()
+        self._draw()
         self._watch()
-        figure = widgets.Box([self.figure], layout=WHOLE)
-        figure.add_class("hpstudy-pair")
-        super().__init__([*self._controls(), figure, *self._below()])
-        self.add_class("hpstudy-explorer")
+        super().__init__(self._rows())
 
     @property
-    def results(self) -> StudyResults | OwnRuns:
-        """Study that is shown."""
-        return self.studies[self.study.value]
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """Hyperparameters drawn up and across, or the only one."""
-        return (self.up.value, self.across.value) if self.across.value else (self.up.value,)
+    def source(self) -> Source:
+        """Runs that are shown."""
+        return self.sources[self.study.value]
 
     def shown(self) -> dict[str, Landscape]:
         """Landscapes of the left and the right network."""
-        every = landscapes_of(self.results, self.metric.value, self.axes)
-        return {"left": every[self.left.value], "right": every[self.right.value]}
+        landscapes = self.source.landscapes(self.metric.value, self.axes.value)
+        return {"left": landscapes[self.left.value], "right": landscapes[self.right.value]}
 
-    def _controls(self) -> list[widgets.HBox]:
-        rows = (
+    def _rows(self) -> list[widgets.Widget]:
+        figure = widgets.Box([self.figure], layout=WHOLE)
+        figure.add_class("hpstudy-pair")
+        choices = (
             (self.study, self.left, self.right),
-            (self.metric, self.up, self.across),
+            (self.metric, self.axes),
             (self.threshold, self.multiple, self.relative),
         )
-        return [widgets.HBox(row, layout=WRAPPING) for row in rows]
-
-    def _below(self) -> list[widgets.Widget]:
-        save = widgets.HBox([widgets.Label("save as"), *self.exports.values()], layout=WRAPPING)
-        return [self.caption, save, self.numbers, self.point, self.said, self._lower, self.page]
+        return [
+            *(widgets.HBox(row, layout=WRAPPING) for row in choices),
+            figure,
+            widgets.HBox([self.caption, self.csv], layout=WRAPPING),
+            *(self.numbers, self.point, self._curves_box, self.page),
+        ]
 
     def _watch(self) -> None:
-        self._busy = False
-        self.study.observe(self._change_study, names="value")
-        for axis, other in ((self.up, self.across), (self.across, self.up)):
-            axis.observe(lambda change, other=other: self._change_axis(change, other), "value")
-        for choice in (self.left, self.right, self.metric, self.relative):
-            choice.observe(self._redraw, names="value")
-        for choice in (self.threshold, self.multiple):
-            choice.observe(self._move, names="value")
-        self.point.observe(self._choose, names="value")
-        self.page.observe(self._fit, names="width")
-        for kind, button in self.exports.items():
-            button.on_click(lambda _, kind=kind: self._export(kind))
-        self._watch_points()
+        def follow(choice: widgets.Widget, act: Callable[[], None], name: str = "value") -> None:
+            # New options set several values; one drawing at the end is enough.
+            choice.observe(lambda _: None if self._filling else act(), names=name)
 
-    def _watch_points(self) -> None:
-        for trace in self.figure.data:
-            if trace.hoverinfo == "text":
-                trace.on_click(self._click)
+        follow(self.study, self._change_study)
+        for choice in (self.left, self.right, self.metric, self.axes, self.relative):
+            follow(choice, self._draw)
+        for slider in (self.threshold, self.multiple):
+            follow(slider, self._move)
+        follow(self.point, self._choose_point)
+        follow(self.page, self._draw, "width")
+        self.csv.on_click(lambda _: self._save())
+
+    def _change_study(self) -> None:
+        self._offer()
+        self._draw()
 
     def _offer(self) -> None:
         """Fill the choices with what the study has; keep a choice that it has too."""
-        axes = [(axis_title(name), name) for name in axes_of(self.results)]
-        names = list(dict.fromkeys(self.results.table["variant"].astype(str)))
-        names.sort(key=lambda name: name != dense_of(self.results))
-        metrics = [(METRIC_TITLES.get(name, name), name) for name in self.results.metrics]
-        metric = next((name for _, name in metrics if name == "top1"), metrics[0][1])
-        for choice, options, first in (
-            (self.left, [(variant_title(name), name) for name in names], names[0]),
-            (self.right, [(variant_title(name), name) for name in names], names[-1]),
-            (self.metric, metrics, metric),
-            (self.up, axes, axes[0][1]),
-        ):
-            fill(choice, options, first)
-        if len(axes) == 1:
-            fill(self.across, [("none", "")], "")
-        else:
-            fill(self.across, axes, next(name for _, name in axes if name != self.up.value))
-        if self.across.value == self.up.value:
-            self.up.value = next(name for _, name in axes if name != self.across.value)
-        self._offer_thresholds()
-        self._offer_points()
+        source = self.source
+        names = list(dict.fromkeys(source.table["variant"].astype(str)))
+        names.sort(key=lambda name: name != source.dense)
+        networks = [(variant_title(name), name) for name in names]
+        pairs = list(combinations(source.axes, 2)) or [source.axes]
+        axes = [(" × ".join(map(axis_title, pair)), pair) for pair in pairs]
+        metrics = [(METRIC_TITLES.get(name, name), name) for name in source.metrics]
+        self._filling = True
+        self._fill(self.left, networks, names[0])
+        self._fill(self.right, networks, names[-1])
+        self._fill(self.axes, axes, pairs[0])
+        self._fill(self.metric, metrics, metrics[0][1])
+        first, largest = source.threshold_range()
+        if self.threshold.max != largest:
+            # A slider takes no end beyond its other one.
+            self.threshold.min, self.threshold.max = 0.0, largest
+            self.threshold.step = self.threshold.min = largest / 50
+            self.threshold.readout_format = ".1f" if largest >= 1 else ".3g"
+            self.threshold.value = first
+        self._filling = False
 
-    def _offer_thresholds(self) -> None:
-        percent = metric_of(self.shown()["left"]).percent
-        self.threshold.description = "ROI (points)" if percent else "ROI"
-        stretch(self.threshold, *threshold_of(self.results))
-
-    def _offer_points(self) -> None:
-        options = point_options(self.shown().values(), self.axes)
-        fill(self.point, [("none: click a point", NONE), *options], NONE)
-
-    def _pair(self) -> Pair:
-        chosen = dict(zip(self.axes, self.point.value, strict=False))
-        return pair_data(
-            *self.shown().values(),
-            self.threshold.value,
-            self.multiple.value,
-            self.relative.value,
-            chosen,
-        )
-
-    def _say(self) -> None:
-        view = (*self.shown().values(), self.threshold.value, self.multiple.value)
-        self.numbers.value = numbers_html(*view)
-        self.caption.value = f"<p>{escape(self._caption())}</p>"
-
-    def _caption(self) -> str:
-        others = [axis_title(name) for _, name in self.up.options if name not in self.axes]
-        return view_caption(
-            *self.shown().values(),
-            self.results.label,
-            self.threshold.value,
-            self.multiple.value,
-            others,
-        )
-
-    def _move(self, change: object) -> None:
-        if self._busy:
-            return
-        with self.figure.batch_update():
-            move(self.figure, self._pair())
-        self._say()
-
-    def _redraw(self, change: object) -> None:
-        if self._busy:
-            return
-        self._busy = True
-        try:
-            self._offer_points()
-        finally:
-            self._busy = False
-        self._draw()
-        self._say()
-        self._show_curves()
+    def _fill(self, choice: widgets.Dropdown, options: list[tuple[str, Any]], first: Any) -> None:
+        value = choice.value if choice.value in [value for _, value in options] else first
+        choice.options = options
+        choice.value = value
 
     def _draw(self) -> None:
-        figure = plot_pair(self._pair(), self._columns)
+        """Draw both figures anew."""
+        landscapes = self.shown()
+        axes = list(self.axes.value)
+        settings = pd.concat([landscape.points[axes] for landscape in landscapes.values()])
+        settings = settings.drop_duplicates().sort_values(axes)
+        options = [
+            (", ".join(f"{axis_title(axis)} {setting_text(x)}" for axis, x in row.items()), (*row,))
+            for _, row in settings.iterrows()
+        ]
+        self._filling = True
+        self._fill(self.point, [("none: click a point", NONE), *options], NONE)
+        self._filling = False
+        self._analysis = StudyAnalysis(landscapes)
+        percent = metric_of(landscapes["left"]).percent
+        self.threshold.description = "ROI (points)" if percent else "ROI"
+        self._show(self.figure, plot_pair(self._pair(), self._columns))
+        for trace in self.figure.data:
+            if trace.hoverinfo == "text":
+                trace.on_click(self._click)
+        self._describe()
+        self._draw_curves()
+
+    def _show(self, widget: go.FigureWidget, figure: go.Figure) -> None:
+        # A browser reads Plotly anew for every new widget, and so this one stays.
         figure.layout.width = self.page.width or None
-        if [trace.type for trace in figure.data] == [trace.type for trace in self.figure.data]:
-            redraw(self.figure, figure)
-        else:
-            # Over one axis other traces are drawn than over two.
-            renew(self.figure, figure)
-            self._watch_points()
+        widget.data = ()
+        widget.add_traces(figure.data)
+        with widget.batch_update():
+            widget.layout.update(figure.layout.to_plotly_json(), overwrite=True)
 
     @property
     def _columns(self) -> int:
         width = self.page.width or WIDE
         return PANELS if width >= WIDE else 2 if width >= MIDDLE else 1
 
-    def _fit(self, change: object) -> None:
-        self._draw()
-        self._show_curves()
+    @property
+    def _chosen(self) -> dict[str, float]:
+        return dict(zip(self.axes.value, self.point.value, strict=False))
 
-    def _change_study(self, change: object) -> None:
-        # New options set several values; one drawing at the end is enough.
-        self._busy = True
-        try:
-            self._offer()
-        finally:
-            self._busy = False
-        self._redraw(change)
+    def _pair(self) -> Pair:
+        return pair_data(
+            *self.shown().values(),
+            self.threshold.value,
+            self.multiple.value,
+            self.relative.value,
+            self._chosen,
+        )
 
-    def _change_axis(self, change: dict, other: widgets.Dropdown) -> None:
-        if self._busy:
-            return
-        if change["new"] == other.value:
-            # One hyperparameter cannot be both axes, so they change places.
-            self._busy = True
-            try:
-                other.value = change["old"]
-            finally:
-                self._busy = False
-        self._redraw(change)
-
-    def _click(self, trace: go.Scatter, points: object, state: object) -> None:
-        settings = [at for _, at in self.point.options if at]
-        for place in zip(points.xs, points.ys, strict=True):
-            at = setting_at(self._pair().data.plane, settings, place)
-            if at is not None:
-                self.point.value = at
-
-    def _choose(self, change: object) -> None:
-        if self._busy:
-            return
+    def _move(self) -> None:
         with self.figure.batch_update():
             move(self.figure, self._pair())
-        self._show_curves()
+        self._describe()
 
-    def _runs(self):
-        at = dict(zip(self.axes, self.point.value, strict=True))
-        return learning_curves_data(self.results.table, (self.left.value, self.right.value), at)
+    def _describe(self) -> None:
+        view = self._analysis, self.threshold.value, self.multiple.value
+        tables = html_table(network_table(*view)), html_table(pair_table(*view))
+        boxes = "\n".join(tables)
+        self.numbers.value = f'<div style="display: flex; flex-wrap: wrap; gap: 3em">{boxes}</div>'
+        self.caption.value = f"<p>{escape(self.source.label)}. {CAPTION}</p>"
 
-    def _show_curves(self) -> None:
+    def _click(self, trace: go.Scatter, points: Any, state: object) -> None:
+        settings = pd.DataFrame([at for _, at in self.point.options if at], columns=self.axes.value)
+        plane = self._pair().data.plane
+        for x, y in zip(points.xs, points.ys, strict=True):
+            at = np.isclose(plane.x(settings), x, rtol=1e-8, atol=0.0)
+            if plane.up is not None:
+                at &= np.isclose(plane.y(settings), y, rtol=1e-8, atol=0.0)
+            if at.any():
+                self.point.value = tuple(settings[at].iloc[0])
+
+    def _choose_point(self) -> None:
+        with self.figure.batch_update():
+            move(self.figure, self._pair())
+        self._draw_curves()
+
+    def _draw_curves(self) -> None:
+        self._curves_box.children = ()
         if not self.point.value:
-            self.said.value, self._lower.children = "", ()
             return
-        runs = self._runs()
-        n = len(runs.groupby(["variant", "seed"]))
-        figure = plot_learning_curves(runs, 1 if self._columns == 1 else 2)
-        figure.layout.width = self.page.width or None
-        if self.curves is None:
-            # Not before: a browser reads Plotly anew for every figure.
-            self.curves = live(figure)
+        networks = dict.fromkeys((self.left.value, self.right.value))
+        curves = learning_curves_data(self.source.table, networks, self._chosen)
+        number = len(curves.groupby(["variant", "seed"]))
+        heading = f"Learning curves of {count(number, 'run')}, one line each."
+        if number:
+            self._show(self.curves, plot_learning_curves(curves, min(self._columns, 2)))
         else:
-            renew(self.curves, figure)
-        self._lower.children = (self.curves,) if n else ()
-        where = f"Learning curves of {count(n, 'run')}, one line each." if n else NO_CURVE
-        self.said.value = f"<p>{where}</p>"
+            heading = "No run of the two networks has a learning curve there."
+        shown = [self.curves] if number else []
+        self._curves_box.children = [widgets.VBox([widgets.HTML(f"<p>{heading}</p>"), *shown])]
 
-    def _export(self, kind: str) -> None:
+    def _save(self) -> None:
         left, right = self.shown().values()
         region = roi_title(self.threshold.value)
-        name = f"{self.results.name} {left.variant} {right.variant} {left.metric} {region}"
-        if kind == "CSV":
-            table = view_table(left, right, self.threshold.value)
-            self.page.save_text(f"{name}.csv", "text/csv", table.to_csv(index=False))
-        elif kind == "HTML":
-            text = view_page(go.Figure(self.figure), name, self._caption(), self.numbers.value)
-            self.page.save_text(f"{name}.html", "text/html", text)
-        else:
-            self.page.save_picture(name, kind.lower())
+        name = f"{self.study.value} {left.variant} {right.variant} {left.metric} {region}"
+        table = view_table(left, right, self.threshold.value)
+        self.page.save(f"{name}.csv", "text/csv", table.to_csv(index=False))

@@ -12,7 +12,7 @@ import synthetic
 from nbclient import NotebookClient
 
 from hpstudy.analysis.run_tables import read_runs
-from hpstudy.report.explorer import Explorer
+from hpstudy.report.explorer import Explorer, file_name
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_slider_moves_the_ellipses_and_the_numbers_but_not_the_points(folder):
         explorer.figure.data[n].legendgroup for n, pair in enumerate(before) if pair != after[n]
     }
     assert moved == {"roi-0", "ellipse-0", "ellipse-1"}
-    assert explorer.numbers.value != numbers and "3.0-ROI" in explorer.caption.value
+    assert explorer.numbers.value != numbers and "3.0-ROI" in explorer.numbers.value
 
 
 def test_multiple_scales_the_ellipses(folder):
@@ -52,10 +52,10 @@ def test_multiple_scales_the_ellipses(folder):
 def test_numbers_are_those_of_the_chosen_networks_at_the_threshold(folder):
     explorer = Explorer([folder], "synthetic-resnet56")
     explorer.threshold.value = 2.0
-    region = explorer.results.landscapes()["nonuniform-0.2"].roi(2.0)
+    region = explorer.source.landscapes("top1", ("lr", "weight_decay"))["nonuniform-0.2"].roi(2.0)
     explorer.right.value = "nonuniform-0.2"
     assert "Non-uniform, 20 %" in explorer.numbers.value
-    assert f"{len(region)} of 49" in explorer.numbers.value
+    assert f">{len(region)}</td>" in explorer.numbers.value
 
 
 def test_choosing_another_network_redraws_its_panel_and_the_difference(folder):
@@ -74,7 +74,6 @@ def test_metric_changes_the_scale(folder):
     before = explorer.figure.layout.coloraxis.cmax
     explorer.metric.value = "best_top1"
     assert explorer.figure.layout.coloraxis.cmax == pytest.approx(before + 0.1)
-    assert "best epoch" in explorer.caption.value
     assert "top5" not in [value for _, value in explorer.metric.options]
 
 
@@ -86,34 +85,23 @@ def test_colours_can_be_distances_from_each_own_best_or_values(folder):
     assert max(explorer.figure.data[1].marker.color) == pytest.approx(best)
 
 
-def test_axes_change_places_instead_of_being_the_same(folder):
-    explorer = Explorer([folder])
-    before = explorer.figure.data[1].x
-    explorer.up.value = "weight_decay"
-    assert explorer.across.value == "lr"
-    assert set(explorer.figure.data[1].y) == set(before)
-    explorer.across.value = "weight_decay"
-    assert explorer.axes == ("lr", "weight_decay")
-
-
 def test_chosen_point_shows_a_line_for_each_of_its_runs(folder):
     explorer = Explorer([folder])
-    assert explorer.curves is None
+    assert not explorer._curves_box.children
     at = explorer.shown()["left"].best_at
     explorer.point.value = (at["lr"], at["weight_decay"])
     assert len(explorer.curves.data) == 2 * 3
-    runs = explorer.results.table
+    runs = explorer.source.table
     row = runs[(runs["variant"] == "unpruned") & (runs["top1"] == runs["top1"].max())].iloc[0]
     assert explorer.curves.data[0].y == tuple(json.loads(row["curve"])["top1"])
     explorer.right.value = "unpruned"
     assert len(explorer.curves.data) == 3
     explorer.point.value = ()
-    assert explorer.curves not in explorer._lower.children
+    assert not explorer._curves_box.children
 
 
-def test_click_on_a_point_chooses_it_whichever_axes_are_shown(folder):
+def test_click_on_a_point_chooses_it(folder):
     explorer = Explorer([folder])
-    explorer.up.value = "weight_decay"
     measured = explorer.figure.data[1]
     explorer._click(measured, SimpleNamespace(xs=[measured.x[3]], ys=[measured.y[3]]), None)
     assert explorer.point.value == (measured.y[3], measured.x[3])
@@ -127,18 +115,16 @@ def test_panels_wrap_where_the_page_is_narrow(folder, width, columns):
     assert explorer.figure.layout.width == width
 
 
-def test_files_are_sent_to_the_page_that_asks(folder, monkeypatch):
+def test_data_of_the_view_is_saved_under_a_harmless_name(folder, monkeypatch):
     explorer = Explorer([folder], "synthetic-resnet56")
     sent = []
     monkeypatch.setattr(explorer.page, "send", sent.append)
-    for button in explorer.exports.values():
-        button.click()
-    html, png, svg, csv = sent
-    assert (png["kind"], svg["kind"]) == ("png", "svg")
-    assert html["text"].startswith("<!doctype html>") and "Mean of n = 1 run" in html["text"]
-    table = pd.read_csv(io.StringIO(csv["text"]))
-    assert len(table) == 2 * 49
-    assert csv["name"] == "synthetic-resnet56-unpruned-nonuniform-0.2-top1-0.5-ROI.csv"
+    explorer.csv.click()
+    (file,) = sent
+    assert len(pd.read_csv(io.StringIO(file["text"]))) == 2 * 49
+    assert file["name"] == "synthetic-resnet56-unpruned-nonuniform-0.2-top1-0.5-ROI.csv"
+    for text, name in (("../../etc/x", "etc-x"), ("\u202e", "view"), ("x/0.5-ROI", "x-0.5-ROI")):
+        assert file_name(text) == name
 
 
 def test_another_study_offers_its_own_networks(folder):
@@ -154,7 +140,7 @@ def test_another_study_offers_its_own_networks(folder):
 
 @pytest.fixture
 def own(tmp_path):
-    """Tables of one's own: losses with a weight decay of 0, and of learning rates alone."""
+    """Tables of a user: losses with a weight decay of 0, and of learning rates alone."""
     losses = [
         (model, lr, decay, round(0.4 + 0.1 * np.log10(lr / best) ** 2 + 10 * decay, 4))
         for model, best in (("dense", 0.1), ("half", 0.2))
@@ -168,7 +154,7 @@ def own(tmp_path):
     return [read_runs(tmp_path / name, goal="minimize") for name in ("two.csv", "one.csv")]
 
 
-def test_tables_of_ones_own_are_explored_with_zeros_and_over_one_axis(own):
+def test_tables_of_a_user_are_explored_with_zeros_and_over_one_axis(own):
     explorer = Explorer(own)
     assert (explorer.left.value, explorer.metric.value) == ("dense", "val_loss")
     points = explorer.figure.data[1]
@@ -179,16 +165,16 @@ def test_tables_of_ones_own_are_explored_with_zeros_and_over_one_axis(own):
     assert explorer.figure.layout.coloraxis.cmin == 0.4
     assert explorer.threshold.max < 1 and "%" not in explorer.numbers.value
     explorer.study.value = "own runs 2"
-    assert explorer.axes == ("lr",)
+    assert explorer.axes.value == ("lr",)
     points = next(trace for trace in explorer.figure.data if trace.hoverinfo == "text")
     explorer._click(points, SimpleNamespace(xs=[points.x[2]], ys=[points.y[2]]), None)
     assert explorer.point.value == (0.01,)
     explorer.study.value = "own runs"
-    assert explorer.axes == ("lr", "weight_decay")
+    assert explorer.axes.value == ("lr", "weight_decay")
     assert explorer.figure.data[0].type == "contour"
 
 
-def test_what_is_not_there_is_refused(folder, tmp_path, refused):
+def test_absent_study_is_refused(folder, tmp_path, refused):
     assert "no study has been published" in refused(Explorer, [tmp_path])
     assert "did you mean 'synthetic-resnet56'" in refused(Explorer, [folder], "synthetic-resnt56")
 

@@ -1,0 +1,254 @@
+"""What the explorer shows: runs to choose from, and tables of two landscapes."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hpstudy.analysis.intervals import UNKNOWN
+from hpstudy.analysis.landscape import Landscape, common_points, landscapes, setting_keys
+from hpstudy.analysis.risk import risk
+from hpstudy.analysis.run_tables import RunTable
+from hpstudy.analysis.shift import difference, roi_overlap
+from hpstudy.analysis.study_analysis import StudyAnalysis
+from hpstudy.analysis.study_results import read_results
+from hpstudy.config.grid import AXES
+from hpstudy.config.study import DENSE
+from hpstudy.errors import HpstudyError, count
+from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
+from hpstudy.report.formats import number_text
+from hpstudy.storage.tables import TABLE_COLUMNS
+
+LARGEST_THRESHOLD, USUAL_THRESHOLD = 5.0, 0.5
+"""Thresholds of accuracies, in percentage points."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Runs to explore: a published study, or a table of the user.
+
+    Attributes
+    ----------
+    label : str
+        Network, data and length of training, or the number of rows.
+    table : DataFrame
+        One row per run, with the column `curve`.
+    dense : str
+        Variant of the dense network.
+    axes, metrics : tuple of str
+        Columns that can be shown.
+    goal : str
+        "maximize" or "minimize".
+    ceiling : float or None
+        Best possible value of the metric.
+    thresholds : tuple of float or None
+        First and largest threshold, in the metric's unit; None where they follow from the values.
+    """
+
+    label: str
+    table: pd.DataFrame
+    dense: str
+    axes: tuple[str, ...]
+    metrics: tuple[str, ...]
+    goal: str
+    ceiling: float | None
+    thresholds: tuple[float, float] | None
+    _landscapes: dict[tuple[str, ...], dict[str, Landscape]] = field(default_factory=dict)
+
+    def landscapes(self, metric: str, axes: tuple[str, ...]) -> dict[str, Landscape]:
+        """Landscapes of the networks by variant, the dense one first; made once."""
+        key = (metric, *axes)
+        if key not in self._landscapes:
+            self._landscapes[key] = landscapes(
+                self.table, metric, self.dense, axes, self.goal, self.ceiling
+            )
+        return self._landscapes[key]
+
+    def threshold_range(self) -> tuple[float, float]:
+        """First and largest threshold, in the metric's unit."""
+        if self.thresholds:
+            return self.thresholds
+        dense = self.landscapes(self.metrics[0], self.axes[:2])[self.dense]
+        spread = dense.best - float(dense.points["value"].median())
+        # A round number makes round steps of the slider.
+        largest = float(f"{spread:.1g}") if math.isfinite(spread) and spread > 0 else 1.0
+        return largest / 4, largest
+
+
+def read_sources(sources: Iterable[str | Path | RunTable]) -> dict[str, Source]:
+    """Sources by name, from folders of published tables and from tables of the user.
+
+    Raises
+    ------
+    HpstudyError
+        If there are none.
+    """
+    sources = list(sources)
+    named: dict[str, Source] = {}
+    for runs in [source for source in sources if isinstance(source, RunTable)]:
+        name = f"own runs {len(named) + 1}" if named else "own runs"
+        accuracy = runs.percent and runs.goal == "maximize"
+        named[name] = Source(
+            label=f"{name}, {count(len(runs.table), 'row')}",
+            table=runs.table.assign(curve=None),
+            dense=runs.dense,
+            axes=runs.axes,
+            metrics=(runs.metric,),
+            goal=runs.goal,
+            ceiling=100.0 if accuracy else None,
+            thresholds=(USUAL_THRESHOLD, LARGEST_THRESHOLD) if accuracy else None,
+        )
+    folders = [source for source in sources if not isinstance(source, RunTable)]
+    for name, results in read_results(folders).items():
+        named[name] = Source(
+            label=results.label,
+            table=results.table,
+            dense=DENSE,
+            axes=tuple(hyperparameters(results.table)),
+            metrics=results.metrics,
+            goal="maximize",
+            ceiling=None,
+            thresholds=(results.risk_threshold, LARGEST_THRESHOLD),
+        )
+    if not named:
+        raise HpstudyError(f"no study has been published yet in {', '.join(map(str, folders))}.")
+    return named
+
+
+def hyperparameters(table: pd.DataFrame) -> list[str]:
+    """Columns of a published table that can be an axis.
+
+    Returns
+    -------
+    list of str
+        Learning rate, weight decay, and columns that this package does not write itself; of finite
+        numbers that are at least 0, with two or more different ones.
+
+    Raises
+    ------
+    HpstudyError
+        If there is none.
+    """
+    names = [name for name in table if name in AXES or name not in TABLE_COLUMNS]
+    numeric = table[names].select_dtypes("number")
+    axes = [
+        name
+        for name, column in numeric.items()
+        if (np.isfinite(column) & (column >= 0)).all() and setting_keys(column).nunique() > 1
+    ]
+    if not axes:
+        raise HpstudyError("a landscape needs a hyperparameter with two values; the table has none")
+    return axes
+
+
+def network_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd.DataFrame:
+    """Numbers of two networks, one column each.
+
+    Parameters
+    ----------
+    analysis : StudyAnalysis
+        Of the landscapes "left" and "right".
+    threshold : float
+        Threshold of the regions of interest, in the metric's unit.
+    multiple : float
+        Standard deviations from an ellipse's centre to its outline.
+
+    Returns
+    -------
+    DataFrame
+        Text by quantity; a dash where there is no number. The risk is that of keeping the left
+        network's region of interest (equation 3.5). Numbers without noise have 95 % intervals.
+    """
+    left = analysis.landscapes["left"]
+    metric, region = metric_of(left), roi_title(threshold)
+    columns = []
+    for side, landscape in analysis.landscapes.items():
+        points, ellipse = landscape.points, landscape.ellipse(threshold, multiple)
+        lost, shape = risk(left, landscape, threshold), analysis.shape(side, threshold)
+        cells = {
+            "points": len(points),
+            "runs at a point": f"{points['seeds'].min()} to {points['seeds'].max()}",
+            "median SD over runs": metric.text(points["std"].median()),
+            "best": metric.level(landscape.sign * landscape.best),
+        }
+        for axis, value in landscape.best_at.items():
+            cells[f"its {axis_title(axis)}"] = setting_text(value) if math.isfinite(value) else "–"
+        cells[f"points in the {region}"] = len(landscape.roi(threshold))
+        cells["ellipse, length in decades"] = ellipse.length if ellipse else math.nan
+        if len(landscape.axes) == 2:
+            cells["ellipse, width in decades"] = ellipse.width if ellipse else math.nan
+        for number, axis in enumerate(landscape.axes):
+            centre = setting_text(10 ** ellipse.centre[number]) if ellipse else "–"
+            cells[f"its centre, {axis_title(axis)}"] = centre
+        best = analysis.best(side).corrected.scaled(metric.sign)
+        cells |= {
+            "mean risk at the left network's region": f"{metric.text(lost.mean)} (n = {lost.n})",
+            "without noise: best": metric.interval(best),
+            "without noise: points in the region": shape.n,
+            "without noise: ellipse length": shape.length.scaled(multiple / 2),
+            "without noise: mean risk": metric.interval(analysis.risk(side, threshold).mean),
+        }
+        columns.append(pd.Series(cells, dtype=object))
+    # Both networks may be the same.
+    table = pd.concat(columns, axis="columns").rename_axis("quantity")
+    return table.set_axis(
+        [variant_title(landscape.variant) for landscape in analysis.landscapes.values()],
+        axis="columns",
+    )
+
+
+def pair_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd.DataFrame:
+    """Numbers of the comparison of two networks; parameters as of `network_table`."""
+    left, right = analysis.landscapes.values()
+    compared, shift = difference(left, right), analysis.shift("right", threshold)
+    shapes = [landscape.ellipse(threshold, multiple) for landscape in (left, right)]
+    apart = math.dist(shapes[0].centre, shapes[1].centre) if all(shapes) else math.nan
+    cells = {
+        "settings that both have": compared.n,
+        "rank correlation, Spearman": compared.spearman,
+        "rank correlation, Kendall": compared.kendall,
+        f"overlap of the {roi_title(threshold)}s, Jaccard": roi_overlap(left, right, threshold),
+        "distance of the ellipses' centres, decades": apart,
+        "without noise: Spearman": shift.spearman_interval if shift else UNKNOWN,
+        "without noise: distance of the centres": shift.centre.distance if shift else UNKNOWN,
+        "its permutation test, p": number_text(shift.centre.p if shift else math.nan, 3),
+    }
+    return pd.DataFrame({"right − left": pd.Series(cells, dtype=object)}).rename_axis("quantity")
+
+
+def view_table(left: Landscape, right: Landscape, threshold: float) -> pd.DataFrame:
+    """Data of the explorer's view, to be saved as CSV.
+
+    Parameters
+    ----------
+    left, right : Landscape
+        Landscapes over the same axes.
+    threshold : float
+        Threshold of the regions of interest, in the metric's unit.
+
+    Returns
+    -------
+    DataFrame of shape (n_left + n_right, 10 + n_axes)
+        side ("left", "right"), variant, metric and the columns of `Landscape.levels`; `from_best`,
+        the value minus the network's best (0 or worse), `in_region`, and `difference`: the right
+        network's `from_best` minus the left one's, on the right network's rows. NaN where there is
+        no value.
+    """
+    frames = []
+    for side, landscape in (("left", left), ("right", right)):
+        frame = landscape.levels.reset_index(drop=True)
+        for place, (name, value) in enumerate(
+            [("side", side), ("variant", landscape.variant), ("metric", landscape.metric)]
+        ):
+            frame.insert(place, name, value)
+        frame["from_best"] = landscape.sign * (landscape.points["value"] - landscape.best) + 0.0
+        frame["in_region"] = landscape.in_roi(threshold)
+        frame["difference"] = math.nan
+        frames.append(frame)
+    _, rows = common_points(left, right)
+    compared = difference(left, right).points["difference"].to_numpy()
+    frames[1].loc[rows, "difference"] = left.sign * compared + 0.0
+    return pd.concat(frames, ignore_index=True)
