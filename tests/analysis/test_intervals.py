@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpstudy.analysis import pairs, study_analysis
 from hpstudy.analysis.intervals import (
     axis_interval,
     distance_interval,
@@ -84,7 +85,9 @@ QUANTITIES = [
 
 
 @pytest.fixture
-def benchmark():
+def benchmark(monkeypatch):
+    monkeypatch.setattr(study_analysis, "DRAWS", 2000)
+    monkeypatch.setattr(pairs, "DRAWS", 2000)
     # Not by its name, which is also that of the package that measures the coverage of tests.
     spec = importlib.util.spec_from_file_location("interval_coverage", BENCHMARK)
     benchmark = importlib.util.module_from_spec(spec)
@@ -103,6 +106,7 @@ def coverage(benchmark, settings, simulations):
     return benchmark.summary(pd.DataFrame(rows), ["slope", "design"])
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say(benchmark):
     table = coverage(benchmark, benchmark.PARTS["short"], 5)
     assert list(table.columns) == QUANTITIES and len(table) == 6

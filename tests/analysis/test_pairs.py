@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import sweeps
 
+from hpstudy.analysis import pairs, study_analysis
 from hpstudy.analysis.pairs import RUNGS, within
 
 
@@ -49,7 +50,7 @@ def test_surfaces_are_interpolated_where_fewer_than_half_of_the_settings_are_sha
 
 def test_of_two_random_searches_each_setting_is_there_once_and_the_truth_is_held():
     generator, shares = np.random.default_rng(3), []
-    for _ in range(6):
+    for _ in range(4):
         here, there = sweeps.scattered(40, generator), sweeps.scattered(40, generator)
         there[:8] = here[:8]
         one, other = (
@@ -110,7 +111,9 @@ def test_over_one_axis_both_surfaces_are_read_off_a_ladder():
         np.testing.assert_allclose(drawn.mean(axis=0), truth(pair.logs[:, :1]), atol=0.4)
 
 
-def test_over_one_axis_loss_and_shift_of_unshared_searches_are_held():
+def test_over_one_axis_loss_and_shift_of_unshared_searches_are_held(monkeypatch):
+    monkeypatch.setattr(study_analysis, "DRAWS", 2000)
+    monkeypatch.setattr(pairs, "DRAWS", 2000)
     generator, held = np.random.default_rng(6), []
     for _ in range(20):
         found, (_, truth) = lines(generator, 0.4)

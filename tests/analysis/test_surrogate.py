@@ -428,6 +428,7 @@ def test_many_scattered_points_are_as_well_described_as_a_grid():
 # --- many seeds -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [10, 20])
 def test_more_seeds_make_the_answer_better(seeds):
     """The noise of a run is far larger than the spread of the means of so many."""
