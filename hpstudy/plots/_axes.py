@@ -10,7 +10,7 @@ import pandas as pd
 
 from hpstudy.plots.labels import axis_title, setting_text
 
-Look = dict[str, Any]
+Props = dict[str, Any]
 """Properties of a part of a Plotly figure."""
 # Share of its length that an axis of levels leaves free at both ends.
 MARGIN = 0.06
@@ -61,7 +61,7 @@ class Axis:
         labels = ["0" for _ in zeros] + [setting_text(value) for value in values]
         return zeros + values, labels
 
-    def style(self, most: int) -> Look:
+    def style(self, most: int) -> Props:
         """Properties of the axis."""
         places, labels = self.ticks(most)
         ends = [math.log10(end) for end in self.ends]
@@ -118,7 +118,7 @@ class Plane:
         low, high = sorted(self.ends)
         return np.where(np.isnan(levels), self.ends[0], np.clip(levels, low, high))
 
-    def symbols(self, points: pd.DataFrame, level: str = "value") -> Look:
+    def symbols(self, points: pd.DataFrame, level: str = "value") -> Props:
         """Property of a marker: over one axis a triangle for a level beyond the worse end."""
         if self.up is not None:
             return {}
@@ -128,7 +128,7 @@ class Plane:
         arrow = "triangle-down" if more_is_better else "triangle-up"
         return {"symbol": np.where(beyond, arrow, "circle").tolist()}
 
-    def up_style(self) -> Look:
+    def up_style(self) -> Props:
         """Properties of the axis that goes up."""
         if self.up is not None:
             return self.up.style(8)

@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpstudy.plots._axes import Look, Plane
+from hpstudy.plots._axes import Plane, Props
 from hpstudy.plots.labels import axis_title
 
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
@@ -117,8 +117,8 @@ def _write(figure: go.Figure, suffix: str, text: str, size: int, **place: Any) -
 def set_axes(
     figure: go.Figure,
     number: int,
-    across: Look,
-    up: Look,
+    across: Props,
+    up: Props,
     titles: tuple[str, str] = ("", ""),
     linked: str = "xy",
 ) -> str:
@@ -154,7 +154,7 @@ def set_plane(
 
 def colour_axis(
     scale: str, low: float, high: float, title: str, shown: bool, reverse: bool = False, **bar: Any
-) -> Look:
+) -> Props:
     """Colour axis; `bar` are further properties of its bar."""
     return {
         "colorscale": scale,

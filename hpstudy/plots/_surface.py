@@ -1,5 +1,6 @@
 """What lies between the settings of landscapes: surfaces, ellipses, and the scale of colours."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from hpstudy.errors import HpstudyError
 
 Outline = tuple[np.ndarray, np.ndarray]
 """Settings up and across, along a line."""
-NOWHERE: Outline = (np.empty(0), np.empty(0))
+NO_OUTLINE: Outline = (np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +90,11 @@ def colour_range(
     Over one axis the lower end leaves room for half of each landscape's settings, and for twice
     each region.
     """
-    shown = [one.points["value"] - (one.best if relative else 0.0) for one in landscapes.values()]
-    known = [values.dropna() for values in shown if values.notna().any()]
+    known = [
+        (landscape.points["value"] - (landscape.best if relative else 0.0)).dropna()
+        for landscape in landscapes.values()
+        if math.isfinite(landscape.best)
+    ]
     if not known:
         raise HpstudyError("no landscape has a value, so there is nothing to draw.")
     every = pd.concat(known)
@@ -112,7 +116,7 @@ def outline(
     """
     ellipse = landscape.ellipse(threshold, multiple)
     if ellipse is None:
-        return NOWHERE
+        return NO_OUTLINE
     if len(landscape.axes) == 2:
         up, across = ellipse.outline(60)
         return 10**up, 10**across

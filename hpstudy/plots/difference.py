@@ -10,16 +10,16 @@ import plotly.graph_objects as go
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.shift import Difference, difference
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._axes import Look, Plane, plane_of
+from hpstudy.plots._axes import Plane, Props, plane_of
 from hpstudy.plots._layout import colour_axis, panel_figure, panel_title, set_plane
 from hpstudy.plots._surface import Outline, Surface, colour_range, interpolated, outline
 from hpstudy.plots._traces import (
     DASHES,
     POINT,
+    best_marker,
     landscape_traces,
     outline_traces,
     scatter,
-    star,
 )
 from hpstudy.plots.labels import Metric, axis_title, metric_of, setting_text, variant_title
 
@@ -27,7 +27,7 @@ from hpstudy.plots.labels import Metric, axis_title, metric_of, setting_text, va
 COLOURS = "PuOr"
 # The scale is as strong as that of the better half of all settings in a landscape.
 TOP = 0.5
-MARKS = star("star", 13), star("star-diamond", 13)
+MARKS = best_marker("star", 13), best_marker("star-diamond", 13)
 DARK_POINT = {**POINT, "line": {"width": 1, "color": "rgba(0,0,0,0.55)"}}
 
 
@@ -133,7 +133,7 @@ def plot_differences(landscapes: dict[str, Landscape], threshold: float) -> go.F
 
 def difference_traces(
     panel: DifferencePanel, plane: Plane, limit: float, suffix: str, coloraxis: str = "coloraxis"
-) -> list[Look]:
+) -> list[Props]:
     """Traces of one panel: ground, points, two lines for each of two ellipses, two optima."""
     surface, outlines, best_at = panel.surface, panel.outlines, panel.best_at
     if plane.up is None:
@@ -185,7 +185,7 @@ def signed(value: float, metric: Metric) -> str:
     return f"+{text}" if value > 0 and float(text) else text
 
 
-def difference_axis(limit: float, plane: Plane, metric: Metric, **bar: Any) -> Look:
+def difference_axis(limit: float, plane: Plane, metric: Metric, **bar: Any) -> Props:
     """Colour axis from `-limit` to `limit`; purple is where the other network is ahead."""
     title = "difference, points" if metric.percent else f"difference, {metric.title}"
     shown, reverse = plane.up is not None, metric.sign < 0

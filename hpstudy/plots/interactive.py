@@ -14,7 +14,7 @@ from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
 from hpstudy.plots._axes import axis_of
 from hpstudy.plots._surface import colour_range
-from hpstudy.plots._traces import plain
+from hpstudy.plots._traces import rounded
 from hpstudy.plots.labels import axis_title, setting_text, variant_colours, variant_title
 from hpstudy.storage.tables import METRIC_TITLES
 
@@ -64,7 +64,7 @@ def interactive_data(results: StudyResults) -> dict[str, Any]:
     grid = grid.drop_duplicates().sort_values(axes, ignore_index=True)
     colours = variant_colours(first)
     return {
-        "thresholds": plain(THRESHOLDS, DIGITS),
+        "thresholds": rounded(THRESHOLDS, DIGITS),
         "start": int(np.abs(THRESHOLDS - results.risk_threshold).argmin()),
         "axes": [_axis(grid[axis], most) for axis, most in zip(axes, MOST_TICKS, strict=True)],
         "metrics": {
@@ -102,10 +102,10 @@ def _axis(values: pd.Series, most: int) -> dict[str, Any]:
     return {
         "title": axis_title(axis.name),
         "values": [setting_text(value) for value in values],
-        "places": plain(places),
-        "levels": plain(np.unique(places)),
-        "range": plain(np.log10(axis.ends)),
-        "ticks": plain(np.log10(ticks)),
+        "places": rounded(places),
+        "levels": rounded(np.unique(places)),
+        "range": rounded(np.log10(axis.ends)),
+        "ticks": rounded(np.log10(ticks)),
         "labels": labels,
     }
 
@@ -159,7 +159,9 @@ def _metric(dense: pd.Series, points: pd.DataFrame, axes: list[str]) -> dict[str
         "std": _numbers(points["std"]),
         "best": int(best.argmax()) if best.any() else None,
         "enters": _numbers(enters),
-        "ellipse": [plain(shape, DIGITS) if np.isfinite(shape).all() else None for shape in shapes],
+        "ellipse": [
+            rounded(shape, DIGITS) if np.isfinite(shape).all() else None for shape in shapes
+        ],
         "risk": _numbers(risk_draws(reference, values, thresholds).mean),
     }
 
@@ -189,4 +191,4 @@ def _keys(points: pd.DataFrame) -> list[tuple[str, ...]]:
 
 def _numbers(values: Any, digits: int = DIGITS) -> list[float | int | None]:
     """Values to so many significant digits, whole ones without a point; NaN is None."""
-    return [int(x) if x is not None and x.is_integer() else x for x in plain(values, digits)]
+    return [int(x) if x is not None and x.is_integer() else x for x in rounded(values, digits)]

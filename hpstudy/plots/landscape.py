@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._axes import Look, Plane, plane_of
+from hpstudy.plots._axes import Plane, Props, plane_of
 from hpstudy.plots._layout import INK, colour_axis, panel_figure, panel_title, set_plane
 from hpstudy.plots._surface import Outline, Surface, colour_range, interpolated, outline
 from hpstudy.plots._traces import (
@@ -18,15 +18,15 @@ from hpstudy.plots._traces import (
     POINT,
     VIRIDIS,
     axes_of,
-    entry,
+    best_marker,
     failure_entries,
     failure_traces,
     landscape_traces,
+    legend_entry,
     outline_traces,
-    plain,
     point_texts,
+    rounded,
     scatter,
-    star,
 )
 from hpstudy.plots.labels import Metric, metric_of, roi_title, variant_title
 
@@ -35,7 +35,7 @@ TOP = 0.15
 SINGLE = {"size": 4, "color": INK, "opacity": 0.6}
 BAND = {"fill": "toself", "fillcolor": "rgba(127,127,127,0.18)", "mode": "none"}
 # Marks of the best setting, within the grid and on its edge.
-BEST = {False: star(), True: star("star-square", colour="#ff9e1b")}
+BEST = {False: best_marker(), True: best_marker("star-square", colour="#ff9e1b")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ class LandscapesData:
     plane: Plane
     title: str
 
-    def colour_axis(self, title: str, **bar: Any) -> Look:
+    def colour_axis(self, title: str, **bar: Any) -> Props:
         """Colour axis of all panels; over one axis places show what colours would."""
         two, less_is_better = self.plane.up is not None, self.metric.sign < 0
         return colour_axis(VIRIDIS, self.low, self.high, title, two, less_is_better, **bar)
@@ -126,7 +126,8 @@ def landscapes_data(
 ) -> LandscapesData:
     """Data of `plot_landscapes`."""
     shown = list(landscapes.values())
-    metrics, axes = {one.metric for one in shown}, {one.axes for one in shown}
+    metrics = {landscape.metric for landscape in shown}
+    axes = {landscape.axes for landscape in shown}
     if len(metrics) != 1:
         raise HpstudyError(f"one figure shows landscapes of one metric, not of {len(metrics)}.")
     if len(axes) != 1:
@@ -139,6 +140,7 @@ def landscapes_data(
     # A single run may be better than any mean.
     runs = pd.concat([metric.sign * panel.singles["colour"] for panel in panels])
     worst, best, reach = (metric.sign * end + 0.0 for end in (low, high, max([high, *runs])))
+    settings = (landscape.points for landscape in shown)
     title = metric.from_best("the panel's own best") if relative else metric.headed
     return LandscapesData(
         panels=panels,
@@ -147,7 +149,7 @@ def landscapes_data(
         relative=relative,
         low=min(worst, best),
         high=max(worst, best),
-        plane=plane_of((one.points for one in shown), shown[0].axes, title, (worst, reach)),
+        plane=plane_of(settings, shown[0].axes, title, (worst, reach)),
         title=title,
     )
 
@@ -217,13 +219,13 @@ def best_title(panel: LandscapePanel) -> str:
     return panel_title(variant_title(landscape.variant), f"best {best}")
 
 
-def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Look]:
+def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Props]:
     """Traces of one panel: ground, points, failures, two lines an ellipse, optimum.
 
     Over one axis a band for each region and the single runs lie below them.
     """
     plane, landscape, surface = data.plane, panel.landscape, panel.surface
-    traces: list[Look] = []
+    traces: list[Props] = []
     if plane.up is None:
         surface = replace(surface, values=plane.clipped(surface.values))
         traces = [_band(panel, data, number, suffix) for number in range(len(data.roi))]
@@ -251,30 +253,30 @@ def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> li
     return traces
 
 
-def _band(panel: LandscapePanel, data: LandscapesData, number: int, suffix: str) -> Look:
+def _band(panel: LandscapePanel, data: LandscapesData, number: int, suffix: str) -> Props:
     """Levels of a region of interest over one axis."""
     low, high = data.plane.across.ends
     best = panel.best_at["colour"].to_numpy(float)[:, None]
     down = data.metric.sign * np.array([0.0, 0.0, 1.0, 1.0]) * data.roi[number]
-    place = {"x": plain([low, high, high, low] * len(best)), "y": plain(np.ravel(best - down))}
+    place = {"x": rounded([low, high, high, low] * len(best)), "y": rounded(np.ravel(best - down))}
     look = {"hoverinfo": "skip", "legendgroup": f"roi-{number}", **BAND}
     return {"type": "scatter", **place, **look, **axes_of(suffix)}
 
 
-def legend_entries(data: LandscapesData) -> list[Look]:
+def legend_entries(data: LandscapesData) -> list[Props]:
     """Entries of the legend; those of marks that no panel has are not visible."""
-    entries = [entry("measured", "points", marker={**POINT, "size": 8, "color": INK})]
+    entries = [legend_entry("measured", "points", marker={**POINT, "size": 8, "color": INK})]
     if data.plane.up is None:
         several = any(len(panel.singles) for panel in data.panels)
-        entries.append(entry("single runs", "single", several, marker=SINGLE))
+        entries.append(legend_entry("single runs", "single", several, marker=SINGLE))
     shape = "ellipse" if data.plane.up else "two deviations"
     for number, (threshold, dash) in enumerate(zip(data.roi, DASHES, strict=False)):
         line = {"width": 2.2, "color": INK, "dash": dash}
         name = f"{roi_title(threshold)} {shape}"
-        entries.append(entry(name, f"roi-{number}", mode="lines", line=line))
+        entries.append(legend_entry(name, f"roi-{number}", mode="lines", line=line))
     edges = [panel.landscape.on_edge for panel in data.panels]
     entries += [
-        entry("best", "best", not all(edges), marker=BEST[False]),
-        entry("best, on the grid's edge", "best", any(edges), marker=BEST[True]),
+        legend_entry("best", "best", not all(edges), marker=BEST[False]),
+        legend_entry("best, on the grid's edge", "best", any(edges), marker=BEST[True]),
     ]
     return entries + failure_entries(data.panels)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from hpstudy.analysis.landscape import setting_keys
 from hpstudy.config.grid import setting_key
 from hpstudy.plots._layout import panel_figure, set_axes
-from hpstudy.plots._traces import axes_of, plain
+from hpstudy.plots._traces import axes_of, rounded
 from hpstudy.plots.labels import short_title, variant_colours
 
 SERIES = ["top1", "loss", "train_loss"]
@@ -74,7 +74,7 @@ def plot_learning_curves(curves: pd.DataFrame, columns: int = 2) -> go.Figure:
             named.add(variant)
             figure.add_scatter(
                 x=list(run["epoch"]),
-                y=plain(run[column], 6),
+                y=rounded(run[column], 6),
                 mode="lines+markers" if len(run) < 3 else "lines",
                 name=title,
                 legendgroup=variant,

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.plots._axes import Look, Plane
+from hpstudy.plots._axes import Plane, Props
 from hpstudy.plots._layout import axis_suffix, panel_figure, panel_title, set_plane
 from hpstudy.plots._surface import outline
 from hpstudy.plots._traces import scatter
@@ -131,9 +131,9 @@ def plot_pair(pair: Pair, columns: int = PANELS) -> go.Figure:
     return figure
 
 
-def pair_traces(pair: Pair) -> list[Look]:
+def pair_traces(pair: Pair) -> list[Props]:
     """Traces of all three panels and of the legend."""
-    traces: list[Look] = []
+    traces: list[Props] = []
     for number, panel in enumerate(pair.data.panels, start=1):
         suffix = axis_suffix(number)
         traces += panel_traces(panel, pair.data, suffix)
@@ -155,7 +155,7 @@ def move(figure: go.Figure, pair: Pair) -> None:
             trace.update(x=moved["x"], y=moved["y"])
 
 
-def _mark(pair: Pair, plane: Plane, points: pd.DataFrame, level: str, suffix: str) -> Look:
+def _mark(pair: Pair, plane: Plane, points: pd.DataFrame, level: str, suffix: str) -> Props:
     """Ring around the chosen setting in one panel, if there is one."""
     if not pair.chosen:
         chosen = points.head(0)

@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from hpstudy.analysis.regret import smallest_k
 from hpstudy.analysis.study_analysis import Curve, StudyAnalysis
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._axes import Look
+from hpstudy.plots._axes import Props
 from hpstudy.plots._layout import INK, panel_figure, set_axes
-from hpstudy.plots._traces import axes_of, entry, plain
+from hpstudy.plots._traces import axes_of, legend_entry, rounded
 from hpstudy.plots.labels import variant_title
 
 TARGETS = (0.1, 0.25, 0.5)
@@ -22,7 +22,7 @@ SEARCHES = {
     "random": ("random choice", "#b8860b", "rgba(184,134,11,0.20)", "dash", "square"),
     "local": ("local search", "#8e5fc4", "rgba(142,95,196,0.20)", "solid", "circle"),
 }
-TARGET: Look = {"mode": "lines", "line": {"width": 1.3, "color": INK, "dash": "dot"}}
+TARGET: Props = {"mode": "lines", "line": {"width": 1.3, "color": INK, "dash": "dot"}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,17 +97,17 @@ def plot_regret(analysis: StudyAnalysis) -> go.Figure:
     for number, panel in enumerate(panels, start=1):
         suffix = set_axes(figure, number, across, up, axes)
         figure.add_traces(_traces(panel, last, suffix))
-    figure.add_traces([entry(SEARCHES[name][0], name, **_line(name)) for name in SEARCHES])
+    figure.add_traces([legend_entry(SEARCHES[name][0], name, **_line(name)) for name in SEARCHES])
     targets = ", ".join(f"{target:g}" for target in TARGETS)
-    figure.add_trace(entry(f"{targets} points", "targets", **TARGET))
+    figure.add_trace(legend_entry(f"{targets} points", "targets", **TARGET))
     return figure
 
 
-def _traces(panel: RegretPanel, last: int, suffix: str) -> list[Look]:
+def _traces(panel: RegretPanel, last: int, suffix: str) -> list[Props]:
     """Traces of one panel: three targets, two bands, two curves, two rows of marks."""
 
-    def trace(group: str, x: list[int], y: Any, **look: Any) -> Look:
-        place = {"x": x, "y": plain(y, 4), "hoverinfo": "text" if "text" in look else "skip"}
+    def trace(group: str, x: list[int], y: Any, **look: Any) -> Props:
+        place = {"x": x, "y": rounded(y, 4), "hoverinfo": "text" if "text" in look else "skip"}
         return {"type": "scatter", "legendgroup": group, **place, **look, **axes_of(suffix)}
 
     targets = [trace("targets", [0, last], [target] * 2, **TARGET) for target in TARGETS]
@@ -136,7 +136,7 @@ def _traces(panel: RegretPanel, last: int, suffix: str) -> list[Look]:
     return [*targets, *bands, *lines, *marks]
 
 
-def _line(search: str) -> Look:
+def _line(search: str) -> Props:
     _, colour, _, dash, _ = SEARCHES[search]
     return {"mode": "lines", "line": {"width": 2, "color": colour, "dash": dash}}
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from hpstudy.analysis.risk import Risk
 from hpstudy.errors import HpstudyError
 from hpstudy.plots._layout import panel_figure, set_axes
-from hpstudy.plots._traces import axes_of, plain
+from hpstudy.plots._traces import axes_of, rounded
 from hpstudy.plots.labels import short_title, variant_colours, variant_title
 
 POINT = {"size": 5, "color": "white", "line": {"width": 1, "color": "black"}}
@@ -62,7 +62,7 @@ def plot_risk(risks: dict[str, Risk]) -> go.Figure:
             values, title = points.loc[points["variant"] == name, column], variant_title(name)
             figure.add_trace(
                 go.Box(
-                    y=plain(values, 6),
+                    y=rounded(values, 6),
                     x=[place] * len(values),
                     name=title,
                     boxpoints="all",

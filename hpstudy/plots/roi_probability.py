@@ -7,15 +7,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.plots._axes import Look
+from hpstudy.plots._axes import Props
 from hpstudy.plots._layout import INK, colour_axis, panel_figure, panel_title, set_plane
 from hpstudy.plots._traces import (
     VIRIDIS,
-    entry,
     failure_entries,
     failure_traces,
-    plain,
+    legend_entry,
     point_texts,
+    rounded,
     scatter,
 )
 from hpstudy.plots.labels import roi_title, variant_title
@@ -59,7 +59,7 @@ def plot_roi_probability(analysis: StudyAnalysis, threshold: float) -> go.Figure
     for number, panel in enumerate(data.panels, start=1):
         figure.add_traces(_traces(panel, data, set_plane(figure, number, data.plane)))
     region = roi_title(threshold)
-    member = entry(f"measured in the {region}", "members", marker=MEMBER)
+    member = legend_entry(f"measured in the {region}", "members", marker=MEMBER)
     figure.add_traces([member, *failure_entries(data.panels)])
     title = f"probability of belonging to the {region}"
     figure.update_layout(coloraxis=colour_axis(VIRIDIS, 0, 1, title, shown=True))
@@ -73,10 +73,10 @@ def _title(panel: LandscapePanel) -> str:
     return panel_title(variant_title(panel.landscape.variant), counts)
 
 
-def _traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Look]:
+def _traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Props]:
     points, plane = panel.measured, data.plane
     known = points["probability"].notna().all()
-    colour: Any = plain(points["probability"], 3) if known else INK
+    colour: Any = rounded(points["probability"], 3) if known else INK
     marker = {**POINT, "color": colour, "coloraxis": "coloraxis", **plane.symbols(points)}
     texts = [
         f"{text}<br>probability {probability:.2f}" if known else text

@@ -10,15 +10,15 @@ from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.surrogate import FEWEST, Surrogate
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._axes import Look, plane_of
+from hpstudy.plots._axes import Props, plane_of
 from hpstudy.plots._layout import INK, colour_axis, panel_figure, panel_title, set_plane
 from hpstudy.plots._surface import Surface
 from hpstudy.plots._traces import (
     POINT,
     VIRIDIS,
-    entry,
     ground_trace,
     landscape_traces,
+    legend_entry,
     point_texts,
     scatter,
 )
@@ -149,13 +149,13 @@ def plot_surrogate(analysis: StudyAnalysis, threshold: float) -> go.Figure:
         group = "points"
         place = scatter(deviations, suffix, places, marker=PLACE, text=texts, legendgroup=group)
         figure.add_traces([ground, place])
-    figure.add_trace(entry("measured", "points", marker={**POINT, "color": INK}))
+    figure.add_trace(legend_entry("measured", "points", marker={**POINT, "color": INK}))
     if two:
         name, line = f"{roi_title(threshold)} of the model's mean", {**REGION, "color": INK}
-        figure.add_trace(entry(name, "region", mode="lines", line=line))
+        figure.add_trace(legend_entry(name, "region", mode="lines", line=line))
     low, high = sorted((worst, best))
-    left: Look = {"x": 0.22, "len": 0.42}
-    right: Look = {"x": 0.78, "len": 0.42}
+    left: Props = {"x": 0.22, "len": 0.42}
+    right: Props = {"x": 0.78, "len": 0.42}
     figure.update_layout(
         coloraxis=colour_axis(VIRIDIS, low, high, names[0], two, metric.sign < 0, **left),
         # Another perceptually uniform scale for the colour-blind, because it means something else.
