@@ -132,23 +132,18 @@ class Checkpoint:
         if not os.path.lexists(self.path):
             return None
         try:
-            saved = self._read()
-            state = TrainingState.model_validate(saved["course"])
-            if _outline(saved["state"]) != _outline(tensors.read()):
+            values, state = self._read()
+            if _outline(values) != _outline(tensors.read()):
                 raise HpstudyError("its tensors are not those of this network and recipe")
-        except ValidationError:
-            return self._refuse("its progress of the training is not valid.")
-        except HpstudyError as error:
-            return self._refuse(error)
-        tensors.write(saved["state"])
+        except HpstudyError as reason:
+            logger.warning(f"checkpoint {self.path} is not used, the training restarts: {reason}")
+            return None
+        tensors.write(values)
         self.written, self._last = True, time.monotonic()
         return state
 
-    def _refuse(self, reason: object) -> None:
-        logger.warning(f"checkpoint {self.path} is not used, the training starts over: {reason}")
-
-    def _read(self) -> dict[str, Any]:
-        """Content of an undamaged file of this run."""
+    def _read(self) -> tuple[Any, TrainingState]:
+        """Values of tensors, and the progress, in an undamaged file of this run."""
         try:
             with self.path.open("rb") as file:
                 digest, payload = file.read(_DIGEST), file.read()
@@ -165,7 +160,10 @@ class Checkpoint:
         for name, value in self._identity.items():
             if saved[name] != value:
                 raise HpstudyError(f"its {name} is {saved[name]!r}, not {value!r}")
-        return saved
+        try:
+            return saved["state"], TrainingState.model_validate(saved["course"])
+        except ValidationError:
+            raise HpstudyError("its progress of the training is not valid") from None
 
 
 def discard(path: Path) -> None:

@@ -1,13 +1,13 @@
-"""The machine at hand: what it is, and what it can train on."""
+"""The machine that a process runs on, and processes that end with their parent.
+
+torch is imported where it is needed only: processes that decode images would wait seconds for it.
+"""
 
 import multiprocessing
 import os
 import platform
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ from hpstudy.errors import HpstudyError
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def devices() -> list[str]:
-    """Devices to train on, one worker each: every GPU, else "cpu" once per core."""
+    """Devices to train on, one worker each: every GPU, or else "cpu" once per core."""
     import torch
 
     if torch.cuda.is_available():
@@ -32,37 +32,28 @@ def devices() -> list[str]:
     return ["cpu"] * cores()
 
 
-def default_arithmetic() -> str:
-    """Precision for studies that leave it open: bfloat16 on a GPU, float32 on a CPU."""
-    import torch
-
-    return "bfloat16" if torch.cuda.is_available() else "float32"
+def default_precision() -> str:
+    """Precision of studies that leave it open: bfloat16 on a GPU, float32 on a CPU."""
+    return "bfloat16" if devices()[0].startswith("cuda") else "float32"
 
 
-def check_arithmetic(arithmetic: str) -> None:
-    """Refuse an arithmetic that this machine does not have.
-
-    Raises
-    ------
-    HpstudyError
-        For TF32 without a GPU.
-    """
-    import torch
-
-    if arithmetic.startswith("tf32") and not torch.cuda.is_available():
+def check_precision(precision: str) -> None:
+    """Raise HpstudyError for a precision that this machine does not have: TF32 without a GPU."""
+    if precision.startswith("tf32") and devices()[0] == "cpu":
         raise HpstudyError(
-            f"the arithmetic {arithmetic} needs a GPU and this machine has none; valid here: "
+            f"the arithmetic {precision} needs a GPU and this machine has none; valid here: "
             f"{', '.join(name for name in ARITHMETICS if not name.startswith('tf32'))}"
         )
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware that a result was made with."""
-    packages = {"torch": "torch", "torchvision": "torchvision", "torch_pruning": "torch-pruning"}
+    """Versions and hardware that a result is made with."""
     return {
         "hpstudy": version("hpstudy"),
         "python": platform.python_version(),
-        **{key: version(package) for key, package in packages.items()},
+        "torch": version("torch"),
+        "torchvision": version("torchvision"),
+        "torch_pruning": version("torch-pruning"),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": cores(),
@@ -71,35 +62,19 @@ def environment() -> dict[str, Any]:
 
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
 
 
 def follow_parent() -> None:
-    """Leave Ctrl-C to the process that started this one, and end when it ends."""
+    """Leave Ctrl-C to the process that started this one, and exit when it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
+        def exit_with_parent() -> None:
+            parent.join()
+            os._exit(1)
 
-@contextmanager
-def ended_with_block(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
-    """The pool, whose processes end with the block: at once where that fails."""
-    try:
-        yield pool
-    except BaseException:
-        # What they are at is lost either way; waiting for it would only delay the end.
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _end_with(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
+        threading.Thread(target=exit_with_parent, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Racing: whether a run in training can still reach the region of interest."""
+"""Racing: a run is stopped early if it can no longer reach the region of interest."""
 
 import math
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-# Standard deviations that an expectation must lie below what is needed. Chosen by replay
+# Standard deviations by which an expectation must miss what is needed. Chosen by replay
 # (benchmarks/README.md): with 2 more images are trained and no more of the region is kept, with 1
 # a few fewer, and twice as much of it is lost.
 DEVIATIONS = 1.5
-# Finished runs below which nothing is told from them.
+# Finished runs below which no run is stopped.
 FEWEST = 6
-# Ten nats is worse than guessing among ten thousand classes; beyond it all losses are equal.
+# Ten nats is worse than guessing among ten thousand classes; above it all losses are equal.
 _HIGHEST_LOSS = 10.0
-# Choices of the surface's scales, over which its likelihood is maximised: decades, nats, and the
-# share of the accuracies' deviation that is noise.
+# Length scales in decades of lr and weight decay and in nats of training loss, and noise as a share
+# of the deviation of accuracies, over which the likelihood is maximised.
 _DECADES = (0.3, 0.6, 1.2, 2.4)
 _NATS = (0.15, 0.3, 0.6, 1.2)
 _NOISE = (0.01, 0.03, 0.1, 0.3)
@@ -29,12 +29,10 @@ class StopReason(NamedTuple):
 
     Attributes
     ----------
-    expected : float
-        Accuracy that it would have ended at, in percent.
-    deviation : float
-        Standard deviation of that expectation, in percentage points.
+    expected, deviation : float
+        Expected final accuracy in percent, and its standard deviation.
     needed : float
-        Accuracy of the region of interest's lower end, in percent.
+        Lowest accuracy of the region of interest, in percent.
     """
 
     expected: float
@@ -44,16 +42,14 @@ class StopReason(NamedTuple):
 
 @dataclass(frozen=True)
 class Race:
-    """Finished runs of a network, against which its next ones are raced.
+    """Finished runs of a network, which decide whether its next runs are stopped early.
 
-    Runs without weight decay have no place on a logarithmic axis: they are never stopped, and say
-    of others no more than how good the best is.
-
-    What they ended at is described by a Gaussian process over log10 lr, log10 weight decay and
-    the training loss of the epoch that the new run has reached, one for each epoch. Its scales
-    maximise the marginal likelihood, and its deviations are widened by the root mean square of
-    the standardised leave-one-out errors where that exceeds 1. A run is stopped after an epoch if
-    expected + `DEVIATIONS` x deviation < best - threshold.
+    A Gaussian process describes their final accuracy over log10 lr, log10 weight decay and the
+    training loss of the epoch that the new run has reached. Its scales maximise the marginal
+    likelihood; its deviations are multiplied by the root mean square of the standardised
+    leave-one-out errors where that exceeds 1. A run is stopped if
+    expected + `DEVIATIONS` x deviation < best - threshold. Runs without weight decay have no place
+    on a logarithmic axis: they are never stopped, and count for the best accuracy alone.
 
     Attributes
     ----------
@@ -62,9 +58,9 @@ class Race:
     losses : tuple of tuple of float
         Its training loss after each epoch; a diverged run's may end early.
     accuracies : tuple of float
-        What it ended at, in percent.
+        Its final accuracy, in percent.
     threshold : float
-        Of the region of interest (equation 3.3), in percentage points.
+        Threshold of the region of interest (equation 3.3), in percentage points.
 
     References
     ----------
@@ -78,7 +74,7 @@ class Race:
     threshold: float
 
     def stop_reason(self, lr: float, weight_decay: float, losses: list[float]) -> StopReason | None:
-        """Why to stop a run after these training losses; None while it may reach the region."""
+        """Reason to stop a run with these training losses; None while it may reach the region."""
         placed = sum(decay > 0 for _, decay in self.points)
         if weight_decay == 0 or placed < FEWEST or not math.isfinite(losses[-1]):
             return None
@@ -90,7 +86,11 @@ class Race:
 
 
 class _Surface:
-    """Gaussian process through the finished runs of a race, by what they had at one epoch."""
+    """Gaussian process of the final accuracies, given the losses after one epoch.
+
+    scikit-learn's gives the same numbers, but takes five to twenty times as long here, and seconds
+    to import in every worker.
+    """
 
     def __init__(self, race: Race, epoch: int):
         points = np.array(race.points)
@@ -99,18 +99,18 @@ class _Surface:
         self.inputs = _inputs(points[placed], reached[placed])
         accuracies = np.array(race.accuracies)[placed]
         self.mean = accuracies.mean()
-        best = math.inf
+        highest = -math.inf
         for decades, nats, noise in product(_DECADES, _NATS, _NOISE):
             scales = np.array([decades, decades, nats])
             covariance = _kernel(self.inputs, self.inputs, scales)
             factor = cho_factor(covariance + noise**2 * np.eye(len(accuracies)), lower=True)
             weights = cho_solve(factor, accuracies - self.mean)
-            # The likelihood at the variance that maximises it, constants left out.
+            # Twice the log likelihood at the variance that maximises it, without constants.
             variance = max((accuracies - self.mean) @ weights / len(accuracies), 1e-12)
             logs = 2 * np.log(np.diag(factor[0])).sum()
-            unlikely = len(accuracies) * math.log(variance) + logs
-            if unlikely < best:
-                best, self.scales, self.noise = unlikely, scales, noise
+            likelihood = -len(accuracies) * math.log(variance) - logs
+            if likelihood > highest:
+                highest, self.scales, self.noise = likelihood, scales, noise
                 self.factor, self.weights, self.variance = factor, weights, variance
         precision = np.diag(cho_solve(self.factor, np.eye(len(accuracies))))
         standardised = self.weights / precision / np.sqrt(self.variance / precision)
@@ -119,15 +119,13 @@ class _Surface:
     def predict(self, point: tuple[float, float], loss: float) -> tuple[float, float]:
         """Expectation in percent and its standard deviation, the noise of a run included."""
         kernel = _kernel(_inputs(np.array([point]), np.array([loss])), self.inputs, self.scales)[0]
-        known = kernel @ cho_solve(self.factor, kernel)
-        variance = self.variance * max(1 + self.noise**2 - known, 1e-12)
+        explained = kernel @ cho_solve(self.factor, kernel)
+        variance = self.variance * max(1 + self.noise**2 - explained, 1e-12)
         return float(self.mean + kernel @ self.weights), self.widening * math.sqrt(variance)
 
 
-@lru_cache(maxsize=1024)
-def _surface(race: Race, epoch: int) -> _Surface:
-    # All runs of a level meet the same finished runs.
-    return _Surface(race, epoch)
+# All runs of a level meet equal races, each in a copy of its own.
+_surface = lru_cache(maxsize=1024)(_Surface)
 
 
 def _inputs(points: np.ndarray, losses: np.ndarray) -> np.ndarray:
@@ -135,6 +133,6 @@ def _inputs(points: np.ndarray, losses: np.ndarray) -> np.ndarray:
     return np.column_stack([np.log10(points), losses])
 
 
-def _kernel(some: np.ndarray, others: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    apart = (some[:, None] - others[None]) / scales
-    return np.exp(-0.5 * (apart**2).sum(-1))
+def _kernel(first: np.ndarray, second: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    distances = (first[:, None] - second[None]) / scales
+    return np.asarray(np.exp(-0.5 * (distances**2).sum(-1)))

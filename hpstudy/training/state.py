@@ -140,7 +140,7 @@ class TrainingState(BaseModel, extra="forbid", strict=True):
         return stop is not None and stop(self.curve)
 
     def result(self, images: int, first_loss: float) -> RunResult:
-        """Result after the last epoch, given the images per epoch and the loss of the first step."""
+        """Result after the last epoch, from the images per epoch and the loss of the first step."""
         best, train_loss = max(self.curve["top1"]), self.curve["train_loss"][-1]
         return RunResult(
             top1=self.curve["top1"][-1],

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
-Function = TypeVar("Function", bound=Callable[..., Tensor])
 
 
 class CapturedStep:
@@ -56,7 +54,7 @@ def _capture_graph(device: torch.device, function: Callable[[], None]) -> Callab
     # A graph records the streams of the current device alone.
     with torch.cuda.device(device):
         # Libraries choose and allocate in the first calls, which a graph cannot record.
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream(device)
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
@@ -82,7 +80,7 @@ def casting(arithmetic: str, device: torch.device) -> AbstractContextManager[obj
     return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16, cache_enabled=False)
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """`function` compiled by torch for one shape, as a whole or not at all."""
     # Each architecture is one more variant of the same code; past the limit torch would go on
     # uncompiled without a word.

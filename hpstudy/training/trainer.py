@@ -217,7 +217,7 @@ class Trainer:
         return medians[0], medians[1]
 
     def _phases(self) -> tuple[tuple[bool, Batches, int], ...]:
-        """Whether the weights change, the images, and the batch size, of training and evaluation."""
+        """Whether it trains, its images and its batch size, of training and of evaluation."""
         return (
             (True, self.train_batches, self.recipe.batch_size),
             (False, self.test_batches, EVALUATION_BATCH),
@@ -261,7 +261,8 @@ class Trainer:
         loss.backward()
         # The optimiser takes its weight decay as a number, which a CUDA graph would keep for ever.
         decay = torch._foreach_mul([p.detach() for p in self.parameters], self.weight_decay)
-        torch._foreach_add_([p.grad for p in self.parameters], decay)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        torch._foreach_add_(gradients, decay)
         self.optimizer.step()
         self.last_loss.copy_(loss.detach())
         self.totals[0] += loss.detach() * len(labels)

@@ -21,16 +21,10 @@ class Job(NamedTuple):
 
     Attributes
     ----------
-    variant : str
-    run_id : str
-        Identity of `spec`, which takes time to compute.
-    spec : RunSpec
-    rank_filters : bool
-        Whether to score the filters of the trained network.
-    race : Race or None
-        Finished runs that decide whether this one is stopped early.
-    checkpoint : Path or None
-        File that a long training is saved to and resumed from.
+    variant, run_id, spec
+        Identity, of which the id takes time to compute.
+    rank_filters, race, checkpoint
+        See `hpstudy.training.run.RunTrainer.train`.
     retry : bool
         Whether the first attempt failed: the second runs alone or on another device.
     """
@@ -80,10 +74,7 @@ class Executor(Protocol):
     def wait(self, seconds: float) -> list[Ended]:
         """Jobs that have ended since the last call, after at most `seconds`.
 
-        Raises
-        ------
-        HpstudyError
-            If no job can be trained any more, or one was refused.
+        Raises HpstudyError if no job can be trained any more, or one was refused.
         """
 
 
