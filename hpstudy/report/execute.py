@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from hpstudy.errors import HpstudyError, unknown
 
 logger = logging.getLogger(__name__)
@@ -22,6 +20,7 @@ WORKERS = 2
 # Another process may take a port that was free when the kernel was given it. The kernel then ends
 # before it has executed anything, and is started again.
 STARTS = 3
+PARAMETERS = "parameters"
 NOT_STARTED = "Kernel died before replying to kernel_info"
 
 
@@ -94,33 +93,33 @@ def _execute_page(page: Page, target: Path, root: Path) -> None:
         raise HpstudyError(
             f"the notebook {page.source.name} fails for {page.target}: {''.join(reason)}"
         )
-    notebook = nbformat.read(target, as_version=4)
+    notebook = json.loads(target.read_text(encoding="utf-8"))
     _settle(notebook, page.title)
+    text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
     # Unindented, a number of a figure still has its own line. No string of JSON spans lines.
-    text = re.sub(r"(?m)^ +", "", nbformat.writes(notebook)) + "\n"
-    target.write_text(text, encoding="utf-8")
+    target.write_text(re.sub(r"(?m)^ +", "", text) + "\n", encoding="utf-8")
 
 
-def _settle(notebook: nbformat.NotebookNode, title: str) -> None:
+def _settle(notebook: dict[str, Any], title: str) -> None:
     """Make an executed copy the same on every machine, and readable as a page."""
-    cells = notebook.cells
-    tags = next(c.metadata.tags for c in cells if "parameters" in c.metadata.get("tags", []))
-    notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        }
-    )
-    for number, cell in enumerate(cells, start=1):
-        own = cell.metadata.get("tags", [])
-        if "injected-parameters" in own:
-            own = [*own, *(tag for tag in tags if tag != "parameters")]
-        cell.metadata = nbformat.from_dict({"tags": own} if own else {})
+    cells = notebook["cells"]
+    tagged = [cell["metadata"].get("tags", []) for cell in cells]
+    shared = [
+        tag for tag in next(tags for tags in tagged if PARAMETERS in tags) if tag != PARAMETERS
+    ]
+    notebook["metadata"] = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for number, (cell, tags) in enumerate(zip(cells, tagged, strict=True), start=1):
+        if f"injected-{PARAMETERS}" in tags:
+            tags = [*tags, *shared]
+        cell["metadata"] = {"tags": tags} if tags else {}
         # Papermill draws the ids of the cells that it adds.
-        cell.id = f"cell-{number}"
+        cell["id"] = f"cell-{number}"
     if title:
-        head = next(cell for cell in cells if cell.cell_type == "markdown")
-        head.source = re.sub(r"^# .*", f"# {title}", head.source, count=1)
+        head = next(cell for cell in cells if cell["cell_type"] == "markdown")
+        head["source"][0] = re.sub(r"^# .*", f"# {title}", head["source"][0])
 
 
 def run_process(command: list[str], root: Path) -> subprocess.CompletedProcess[str]:
