@@ -21,7 +21,16 @@ logger = logging.getLogger(__name__)
 OWN = "runs/book"
 """Folder of the user's results and pages, which git ignores; laid out like `book`."""
 REPORTS = ("index", "advice", "risk", "thesis", "cost", "record", "withstands")
-WRITTEN = ("method", "machines", "limits", "dependencies", "references")
+WRITTEN = (
+    "method",
+    "machines",
+    "limits",
+    "params",
+    "api",
+    "architecture",
+    "dependencies",
+    "references",
+)
 SOURCES = ("*.md", "*.bib", "_static")
 
 

@@ -12,6 +12,7 @@ import tomllib
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
+import params_page
 import pytest
 import readme_table
 import yaml
@@ -109,10 +110,10 @@ def test_documented_attributes_are_those_of_the_class(module):
 def test_the_walk_over_the_package_sees_what_is_there():
     names = {name for module in MODULES for name, _ in public(module)}
     assert {
-        "study.Study.load",
-        "store.Store.record",
-        "training.Trainer",
-        "landscape.Landscape",
+        "config.study.Study.load",
+        "storage.store.Store.record",
+        "training.trainer.Trainer",
+        "analysis.landscape.Landscape",
     } <= names
     from hpstudy.training.trainer import Trainer
 
@@ -121,7 +122,7 @@ def test_the_walk_over_the_package_sees_what_is_there():
     assert section(public, "Parameters") is None
 
 
-def test_verdicts_in_readme_limits_and_changelog_are_those_of_the_published_tables():
+def test_verdicts_in_readme_and_limits_are_those_of_the_published_tables():
     table = readme_table.published()
     wanted = {"README.md": readme_table.rows(table)}
     wanted["book/limits.md"] = readme_table.counts(table)
@@ -129,6 +130,12 @@ def test_verdicts_in_readme_limits_and_changelog_are_those_of_the_published_tabl
         missing = set(lines) - set((ROOT / name).read_text(encoding="utf-8").splitlines())
         # python tests/support/readme_table.py writes them.
         assert missing == set(), name
+
+
+def test_reference_of_params_files_is_that_of_their_schema():
+    # python tests/support/params_page.py writes it.
+    assert params_page.PAGE.read_text(encoding="utf-8") == params_page.page()
+    assert params_page.SCHEMA.read_text(encoding="utf-8") == params_page.schema()
 
 
 # --- tests ----------------------------------------------------------------------------------------

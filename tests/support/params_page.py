@@ -1,0 +1,107 @@
+"""Write the reference of params files from their JSON schema, and the schema itself.
+
+python tests/support/params_page.py
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hpstudy.config.study import Study
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+SCHEMA = BOOK / "_static" / "params.schema.json"
+PAGE = BOOK / "params.md"
+HEAD = "| key | value | default | meaning |"
+MEANINGS = {
+    "name": "Name of the study; its table and its page bear it.",
+    "model": "Network.",
+    "data.name": "`fashion-mnist-8k` (part of the package), `fashion-mnist`, `cifar10`, `cifar100`, "
+    "`imagenet`, or `folder:PATH` with one folder a class.",
+    "data.image_size": "Height and width in pixels; larger images are reduced.",
+    "data.train_images": "Number of training images; all if not given.",
+    "data.test_images": "Number of test images; all if not given.",
+    "data.holdout": "`test`, or the share of the training images that networks are tested on.",
+    "recipe.epochs": "Number of epochs.",
+    "recipe.batch_size": "Images a step.",
+    "recipe.momentum": "Momentum of SGD.",
+    "recipe.lr_decay": "Factor of the learning rate at each decay.",
+    "recipe.lr_decay_epochs": "Epochs after which the learning rate decays.",
+    "prior.lr": "Learning rate in the middle of the grid.",
+    "prior.weight_decay": "Weight decay in the middle of the grid.",
+    "grid.lr": "Learning rates: an axis, or a list.",
+    "grid.weight_decay": "Weight decays: an axis, or a list, which may hold 0.",
+    "variants": "`unpruned`, and METHOD-RATIO such as `uniform-0.6`: the method of pruning and the "
+    "share of the FLOPs that remains.",
+    "criterion": "Score of filters: `l1`, or `l1-normalised` by the mean of their layer.",
+    "seeds": "Seeds of every setting.",
+    "replicates.seeds": "Further seeds of the settings in regions of interest.",
+    "replicates.random": "Number of settings outside the regions that are repeated too.",
+    "roi": "Widths of the regions of interest, in percentage points.",
+    "arithmetic": "Precision of products; `auto` measures which is fastest.",
+    "executor": "Who trains: this machine, or a Ray cluster.",
+    "racing": "Whether runs that fall far behind are stopped early.",
+    "axis.points": "Number of values.",
+    "axis.step": "Distance of two values, in decades.",
+    "axis.extend": "Number of steps that may be added on each side while the region of interest "
+    "touches it.",
+}
+
+
+def rows() -> list[str]:
+    """Lines of the table: one a key, in the order of the schema."""
+    schema = Study.model_json_schema()
+    lines = [*_rows(schema, schema["$defs"], ""), *_rows(schema["$defs"]["Axis"], {}, "axis.")]
+    return [HEAD, "|---" * 4 + "|", *lines]
+
+
+def _rows(part: dict[str, Any], parts: dict[str, Any], prefix: str) -> list[str]:
+    lines = []
+    for name, field in part["properties"].items():
+        choices = [choice for choice in field.get("anyOf", [field]) if choice != {"type": "null"}]
+        inner = [choice["$ref"].rpartition("/")[2] for choice in choices if "$ref" in choice]
+        if inner and inner != ["Axis"]:
+            lines += _rows(parts[inner[0]], parts, f"{prefix}{name}.")
+            continue
+        key = prefix + name
+        default = "" if "default" not in field else f"`{json.dumps(field['default'])}`"
+        default = "required" if name in part.get("required", ()) else default
+        values = " or ".join(_value(choice) for choice in choices)
+        lines.append(f"| `{key}` | {values} | {default} | {MEANINGS[key]} |")
+    return lines
+
+
+def _value(field: dict[str, Any]) -> str:
+    """Type and bounds of a value, as "integer, at least 1"."""
+    if "$ref" in field:
+        return "axis"
+    if "const" in field or "enum" in field:
+        return ", ".join(f"`{word}`" for word in field.get("enum", [field.get("const")]))
+    if field["type"] == "array":
+        return f"list of: {_value(field['items'])}"
+    bounds = {
+        "minimum": "at least",
+        "exclusiveMinimum": "above",
+        "maximum": "at most",
+        "exclusiveMaximum": "below",
+    }
+    limits = [f"{word} {field[key]:,}" for key, word in bounds.items() if key in field]
+    return ", ".join([field["type"], *limits])
+
+
+def page() -> str:
+    """Text of the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    start = text.index(HEAD)
+    end = text.index("\n\n", start)
+    return text[:start] + "\n".join(rows()) + text[end:]
+
+
+def schema() -> str:
+    """Text of the published JSON schema."""
+    return json.dumps(Study.model_json_schema(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    SCHEMA.write_text(schema(), encoding="utf-8")
