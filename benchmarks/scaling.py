@@ -1,8 +1,8 @@
 """Scheduler and store at the scale of clusters: simulated time, and real work of the driver.
 
-    python benchmarks/scaling.py [--most 10000] [--million] [--output book/measurements/scaling.json]
+    python benchmarks/scaling.py [--most 10000] [--million] [--output FILE]
 
-Sweeps of up to a million runs, by the package's own dispatch into a real store. Only the runs are
+Sweeps of up to a million runs, by the package's own scheduler into a real store. Only the runs are
 made up: how long they take (the spread of a published table's durations around a mean), nodes that
 fail and come back, runs that take five times as long. What the driver computes between two
 answers of the cluster is measured and added to the simulated time, with what it costs Ray to be

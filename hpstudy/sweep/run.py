@@ -74,8 +74,13 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
         with progress_bar(name, total) as bar, leasing(plan.store.path) as leases:
             for number in Scheduler(plan, executor, leases, bar, seconds).run():
                 trained += number
-                if number and time.monotonic() > due:
-                    due = _publish_meanwhile(publish)
+                if number and (began := time.monotonic()) > due:
+                    try:
+                        publish()
+                    except HpstudyError as error:
+                        logger.warning("%s", error)
+                    now = time.monotonic()
+                    due = now + max(PUBLISH_SECONDS, PUBLISH_RATIO * (now - began))
     finally:
         if trained:
             publish()
@@ -85,17 +90,6 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
             logger.warning("the region of %s touches the last end of its grid: %s", variant, ends)
     logger.info("%s: %s trained%s", name, count(trained, "run"), _failures(plan))
     return trained
-
-
-def _publish_meanwhile(publish: Callable[[], object]) -> float:
-    """Publish, or log why not; the earliest time of the next call."""
-    began = time.monotonic()
-    try:
-        publish()
-    except HpstudyError as error:
-        logger.warning("%s", error)
-    now = time.monotonic()
-    return now + max(PUBLISH_SECONDS, PUBLISH_RATIO * (now - began))
 
 
 def _failures(plan: Plan) -> str:

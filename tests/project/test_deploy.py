@@ -1,4 +1,4 @@
-"""How to run on many machines: the files of deploy/ and the page about them fit the program."""
+"""The files of deploy/ and the page about them match the program."""
 
 import re
 import shlex
@@ -24,11 +24,11 @@ def page():
 
 @pytest.fixture(scope="module")
 def manifests():
-    """Every object that the manifests make, by kind and name."""
+    """Every object of the manifests, by kind and name."""
     return {
-        (one["kind"], one["metadata"]["name"]): one
+        (manifest["kind"], manifest["metadata"]["name"]): manifest
         for path in KUBERAY.glob("*.yaml")
-        for one in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8"))
     }
 
 
@@ -47,7 +47,7 @@ def pod(group):
 # --- the page -------------------------------------------------------------------------------------
 
 
-def test_every_command_has_the_options_that_it_is_given(page, job):
+def test_commands_have_the_options_that_are_shown(page, job):
     shown = "\n".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL))
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in SLURM)
     lines = [*shown.splitlines(), *scripts.splitlines(), job["entrypoint"]]
@@ -69,7 +69,7 @@ def test_every_command_has_the_options_that_it_is_given(page, job):
     assert {"--workers", "--executor", "--no-book"} <= seen
 
 
-def test_every_file_that_is_named_is_there(page):
+def test_named_files_exist(page):
     named = set(re.findall(r"(?:deploy|params)/[\w./-]+\w", page))
     assert len(named) > 5
     assert [name for name in named if not (ROOT / name).exists()] == []
@@ -78,7 +78,7 @@ def test_every_file_that_is_named_is_there(page):
     }
 
 
-def test_the_job_asks_slurm_for_what_the_page_says():
+def test_job_asks_slurm_for_what_the_page_says():
     text = (ROOT / "deploy" / "slurm" / "sweep.sbatch").read_text(encoding="utf-8")
     asked = dict(
         line.removeprefix("#SBATCH --").partition("=")[::2]
@@ -95,43 +95,43 @@ def test_the_job_asks_slurm_for_what_the_page_says():
 
 
 @pytest.mark.parametrize("path", SLURM, ids=[path.name for path in SLURM])
-def test_scripts_are_sound_bash(path):
+def test_scripts_are_valid_bash(path):
     for command in ("bash", "-n"), (Path(sys.executable).with_name("shellcheck"),):
-        found = subprocess.run([*command, path], capture_output=True, text=True)
-        assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+        done = subprocess.run([*command, path], capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_head_trains_nothing_and_alone_has_the_store(job):
+def test_head_trains_nothing_and_alone_has_the_store(job):
     head, workers = (
         job["rayClusterSpec"]["headGroupSpec"],
         job["rayClusterSpec"]["workerGroupSpecs"],
     )
     assert head["rayStartParams"]["num-cpus"] == "0"
     assert "nvidia.com/gpu" not in pod(head)[1]["resources"]["limits"]
-    mounts = {one["mountPath"]: one["name"] for one in pod(head)[1]["volumeMounts"]}
+    mounts = {mount["mountPath"]: mount["name"] for mount in pod(head)[1]["volumeMounts"]}
     assert mounts["/sweep/runs"] == "runs"
     for group in workers:
-        shared = {one["mountPath"]: one["name"] for one in pod(group)[1]["volumeMounts"]}
+        shared = {mount["mountPath"]: mount["name"] for mount in pod(group)[1]["volumeMounts"]}
         assert "runs" not in shared.values()
         # Images and checkpoints have one path on all nodes.
         assert shared == {path: name for path, name in mounts.items() if name == "shared"}
         assert "/sweep/runs/checkpoints" in shared
 
 
-def test_pods_ask_for_what_they_may_use(job):
+def test_requests_of_pods_equal_their_limits(job):
     cluster = job["rayClusterSpec"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         specification, container = pod(group)
         assert container["resources"]["requests"] == container["resources"]["limits"]
-        assert {one["name"] for one in container["volumeMounts"]} == {
-            one["name"] for one in specification["volumes"]
+        assert {mount["name"] for mount in container["volumeMounts"]} == {
+            volume["name"] for volume in specification["volumes"]
         }
         assert specification["securityContext"]["runAsUser"] == 1000
     (group,) = cluster["workerGroupSpecs"]
     assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
 
 
-def test_claims_of_the_pods_are_made_and_outlive_them(manifests, job):
+def test_volumes_of_pods_exist_and_outlive_them(manifests, job):
     head, _ = pod(job["rayClusterSpec"]["headGroupSpec"])
     files = manifests["Pod", "hpstudy-files"]["spec"]
     for volumes in head["volumes"], files["volumes"]:
@@ -139,22 +139,22 @@ def test_claims_of_the_pods_are_made_and_outlive_them(manifests, job):
             if claim := volume.get("persistentVolumeClaim"):
                 assert ("PersistentVolumeClaim", claim["claimName"]) in manifests
     modes = {
-        name: one["spec"]["accessModes"]
-        for (kind, name), one in manifests.items()
+        name: manifest["spec"]["accessModes"]
+        for (kind, name), manifest in manifests.items()
         if kind == "PersistentVolumeClaim"
     }
     assert modes == {"hpstudy-runs": ["ReadWriteOnce"], "hpstudy-shared": ["ReadWriteMany"]}
     assert "PersistentVolumeClaim" not in (KUBERAY / "sweep.yaml").read_text(encoding="utf-8")
 
 
-def test_a_sweep_has_the_time_to_end_before_its_pod_does(job):
+def test_sweep_ends_before_its_pod(job):
     head, container = pod(job["rayClusterSpec"]["headGroupSpec"])
-    values = {one["name"]: one["value"] for one in container["env"]}
+    values = {variable["name"]: variable["value"] for variable in container["env"]}
     assert int(values["RAY_JOB_STOP_WAIT_TIME_S"]) < head["terminationGracePeriodSeconds"]
     assert values["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
-def test_one_image_and_one_ray_version(job):
+def test_pods_share_one_image_and_one_ray_version(job):
     cluster = job["rayClusterSpec"]
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     assert len({pod(group)[1]["image"] for group in groups}) == 1
@@ -162,7 +162,7 @@ def test_one_image_and_one_ray_version(job):
     assert f"\nray=={cluster['rayVersion']}\n" in pins
 
 
-def test_the_image_is_built_from_what_is_let_into_it():
+def test_image_is_built_from_the_files_of_its_context():
     text = (KUBERAY / "Dockerfile").read_text(encoding="utf-8")
     copied = {name for line in re.findall(r"(?m)^COPY (.*) \S+$", text) for name in line.split()}
     ignored = (KUBERAY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()

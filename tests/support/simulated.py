@@ -16,7 +16,7 @@ EPOCHS = 6
 
 
 def curve(accuracy, epochs=EPOCHS):
-    """Training losses that fall towards one that tells the accuracy."""
+    """Training losses that fall towards one that follows from the accuracy."""
     last = (95 - accuracy) / 20
     return [last + 2.0 * 0.4**epoch for epoch in range(1, epochs + 1)]
 
@@ -45,9 +45,9 @@ def simulated(spec, rank_filters, race):
 
 
 class Simulated:
-    """An executor that trains nothing; what has ended is told of in a random order.
+    """An executor that trains nothing; jobs end in a random order.
 
-    `fails` says of a job why it fails, if it does.
+    `fails` returns the Failure of a job, or None.
     """
 
     device = "cpu"
@@ -77,7 +77,7 @@ class Simulated:
 def simulated_plan(path, **changes):
     axis = {"points": 9, "step": 0.2}
     changes = {
-        "prior": {"lr": 0.01, "weight_decay": 0.01},
+        "model": "resnet20",
         **{"grid.lr": axis, "grid.weight_decay": axis, "recipe.epochs": EPOCHS},
         **changes,
     }
@@ -85,11 +85,11 @@ def simulated_plan(path, **changes):
 
 
 def swept(plan, workers=1, seed=0, lose_after=None, fails=lambda job: None):
-    """Table of a simulated sweep; it may be interrupted after so many runs, and gone on with."""
+    """Table of a simulated sweep; `lose_after` interrupts it after some runs, and continues."""
     prepare(plan)
     if lose_after is not None:
-        dispatch = Scheduler(plan, Simulated(workers, seed, fails), *of_a_sweep(plan))
-        for number, _ in enumerate(dispatch.run()):
+        scheduler = Scheduler(plan, Simulated(workers, seed, fails), *of_a_sweep(plan))
+        for number, _ in enumerate(scheduler.run()):
             if number == lose_after:
                 break
     run_on(Simulated(workers, seed, fails), plan, lambda: None)
@@ -102,7 +102,7 @@ def prepare(plan):
 
 
 def of_a_sweep(plan):
-    """What a dispatch needs besides: leases that are void at once, a bar and prices."""
+    """Further arguments of a scheduler: leases that end at once, a bar and prices."""
     return (
         Leases.open(plan.store.path),
         progress_bar("", 1),

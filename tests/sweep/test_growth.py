@@ -59,23 +59,23 @@ def grown(optimum, extend=4, value=None, start=BASE, steepness=1.0):
         ((-2, 2), Extent(lr=(2, 0), weight_decay=(0, 2))),
     ],
 )
-def test_the_grid_grows_until_the_region_of_interest_is_inside(optimum, extent):
+def test_grid_grows_until_the_region_of_interest_is_inside(optimum, extent):
     growth = grown(optimum)
     assert (growth.extent, growth.settled, growth.touched) == (extent, True, ())
 
 
-def test_growth_is_bounded_and_says_which_ends_are_touched_all_the_same():
+def test_growth_is_bounded_and_names_the_touched_ends():
     growth = grown((9, -9), extend=2)
     assert growth.extent == Extent(lr=(0, 2), weight_decay=(2, 0))
     assert growth.touched == ("high lr", "low weight_decay")
 
 
-def test_a_grid_that_may_not_grow_does_not():
+def test_grid_without_extension_does_not_grow():
     growth = grown((9, 0), extend=0)
     assert growth.extent == BASE and growth.touched == ("high lr",)
 
 
-def test_a_weight_decay_of_0_is_no_end_of_the_grid():
+def test_weight_decay_of_0_is_no_end_of_the_grid():
     """A region that reaches it touches no end, one at the lowest value above it does."""
     axis = {"points": 5, "step": 0.2, "extend": 2}
     grid = Grid(lr=axis, weight_decay=(0, 1e-5, 1e-4, 1e-3))
@@ -92,7 +92,7 @@ def test_a_weight_decay_of_0_is_no_end_of_the_grid():
     assert growth_with_best_at(1e-3) == (BASE, True, ("high weight_decay",))
 
 
-def test_diverged_runs_beyond_the_best_point_bound_it():
+def test_diverged_runs_bound_the_region():
     def diverges_above(point):
         i, _ = steps(point)
         return math.nan if i > 2 else bowl(2, 0)(point)
@@ -101,12 +101,12 @@ def test_diverged_runs_beyond_the_best_point_bound_it():
     assert growth.extent == Extent(lr=(0, 1)) and growth.touched == ()
 
 
-def test_a_landscape_without_any_value_does_not_grow():
+def test_grid_without_any_value_does_not_grow():
     growth = grown(None, value=lambda point: math.nan)
     assert (growth.extent, growth.settled) == (BASE, True)
 
 
-def test_nothing_grows_before_every_point_so_far_has_a_result():
+def test_grid_with_a_missing_result_does_not_grow():
     axis = {"points": 5, "step": 0.2, "extend": 4}
     grid = Grid(lr=axis, weight_decay=axis)
     results = measured(grid, BASE, bowl(2, 0))
@@ -114,7 +114,7 @@ def test_nothing_grows_before_every_point_so_far_has_a_result():
     assert grow(grid, PRIOR, results, 1.0) == (BASE, False, ())
 
 
-def test_results_beyond_a_grid_change_nothing_within_it():
+def test_results_outside_a_grid_do_not_change_its_growth():
     """So that the extent does not depend on what other sweeps have put into the store."""
     axis = {"points": 5, "step": 0.2, "extend": 4}
     grid = Grid(lr=axis, weight_decay=axis)
@@ -123,7 +123,7 @@ def test_results_beyond_a_grid_change_nothing_within_it():
     assert grow(grid, PRIOR, dict(everything), 1.0) == (BASE, True, ())
 
 
-def test_a_pruned_networks_grid_starts_with_the_dense_ones():
+def test_grid_of_a_pruned_network_starts_with_the_dense_one():
     start = Extent(lr=(0, 2))
     assert grown((0, 0), start=start).extent == start
     assert grown((-2, 0), start=start).extent == Extent(lr=(2, 2))
@@ -135,7 +135,7 @@ def test_a_pruned_networks_grid_starts_with_the_dense_ones():
 @pytest.fixture
 def plan(tmp_path):
     lr = {"points": 3, "step": 0.3, "extend": 2}
-    changes = {"prior": {"lr": 0.01, "weight_decay": 0.01}, "grid.lr": lr, "seeds": [0, 1]}
+    changes = {"model": "resnet20", "grid.lr": lr, "seeds": [0, 1]}
     return Plan.open(tiny.study(changes), Store.open(tmp_path / "store.sqlite"))
 
 
@@ -153,7 +153,7 @@ def train(plan, value):
     plan.prune()
 
 
-def test_every_network_is_trained_at_all_settings_of_any(plan):
+def test_grids_of_all_networks_grow_to_one_extent(plan):
     def value(variant, step):
         return 90 - 2 * abs(step - (1 if variant == "unpruned" else -1))
 
@@ -169,7 +169,7 @@ def test_every_network_is_trained_at_all_settings_of_any(plan):
     assert plan.counts()["total"].to_dict() == {"unpruned": 10, "uniform-0.2": 10}
 
 
-def test_a_point_has_a_result_once_all_its_seeds_have(plan):
+def test_point_has_a_result_once_all_its_seeds_have(plan):
     train(plan, lambda variant, step: 90 - 2 * abs(step - 1))
     before = assess(plan).growths["unpruned"]
     assert before.extent.lr == (0, 1) and not before.settled
@@ -178,9 +178,9 @@ def test_a_point_has_a_result_once_all_its_seeds_have(plan):
     assert assess(plan).growths["unpruned"] == before
 
 
-def test_variants_take_turns_level_by_level_the_second_seed_after_the_first(tmp_path):
+def test_variants_take_turns_by_level_and_seed(tmp_path):
     lr = {"points": 5, "step": 0.3}
-    changes = {"prior": {"lr": 0.01, "weight_decay": 0.01}, "grid.lr": lr, "seeds": [0, 1]}
+    changes = {"model": "resnet20", "grid.lr": lr, "seeds": [0, 1]}
     plan = Plan.open(tiny.study(changes), Store.open(tmp_path / "store.sqlite"))
     train(plan, lambda variant, step: 90.0)
     order = [

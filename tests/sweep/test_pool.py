@@ -1,4 +1,4 @@
-"""Workers of this machine: one that ends or fails is replaced, and what it was at is told."""
+"""Workers of this machine: one that ends or fails is replaced, and its job reported."""
 
 import multiprocessing
 import os
@@ -16,7 +16,8 @@ from hpstudy.sweep.executors.local import STRIKES, open_pool
 @pytest.fixture
 def pool(monkeypatch):
     """A pool of faulty workers on the given devices."""
-    monkeypatch.setattr(hpstudy.sweep.executors.local, "serve", faulty.serve)
+    for name in ("call", "train"):
+        monkeypatch.setattr(hpstudy.sweep.executors.local, name, getattr(faulty, name))
 
     def pool(*devices):
         monkeypatch.setattr(hpstudy.sweep.executors.local, "devices", lambda: list(devices))
@@ -26,12 +27,12 @@ def pool(monkeypatch):
 
 
 def job(seed, retry=False):
-    """What a pool reads of a job; real ones would have its processes import half of the package."""
+    """The part of a job that a pool reads; a real one would import half of the package."""
     return SimpleNamespace(run_id=str(seed), spec=SimpleNamespace(seed=seed), retry=retry)
 
 
 def ended(pool):
-    """What has ended until nothing is running any more: (seed, outcome or reason)."""
+    """Seeds with outcomes or reasons, until nothing runs any more."""
     ends = []
     while found := pool.wait(60):
         ends += [(job.spec.seed, getattr(end, "reason", end)) for job, end in found]
@@ -48,19 +49,17 @@ def ended(pool):
         (faulty.RAISES, "OutOfMemoryError: 80 GiB asked for"),
     ],
 )
-def test_a_run_that_takes_its_worker_along_is_told_with_the_reason_and_others_go_on(
-    seed, reason, pool
-):
+def test_run_that_kills_its_worker_fails_with_the_reason(seed, reason, pool):
     with pool("cpu", "cpu") as workers:
         assert workers.start(job(seed)) and workers.start(job(10))
-        said = dict(ended(workers))
-        assert said[10] == "cpu" and reason in said[seed]
+        ends = dict(ended(workers))
+        assert ends[10] == "cpu" and reason in ends[seed]
         assert workers.start(job(20)) and workers.start(job(30))
         assert sorted(ended(workers)) == [(20, "cpu"), (30, "cpu")]
     assert multiprocessing.active_children() == []
 
 
-def test_a_second_attempt_has_the_only_device_to_itself(pool):
+def test_retry_has_the_only_device_to_itself(pool):
     with pool("cpu", "cpu") as workers:
         assert workers.start(job(faulty.RAISES)) and ended(workers)
         assert workers.start(job(10))
@@ -73,7 +72,7 @@ def test_a_second_attempt_has_the_only_device_to_itself(pool):
         assert workers.start(job(20))
 
 
-def test_a_second_attempt_goes_to_another_device_where_there_is_one(pool):
+def test_retry_goes_to_another_device(pool):
     with pool("a", "b") as workers:
         assert workers.start(job(faulty.RAISES)) and ended(workers)
         assert workers.start(job(faulty.RAISES, retry=True))
@@ -81,7 +80,7 @@ def test_a_second_attempt_goes_to_another_device_where_there_is_one(pool):
         assert workers.start(job(10)) and (10, "a") in ended(workers)
 
 
-def test_a_device_that_fails_every_run_gets_no_more_and_the_others_go_on(pool, messages):
+def test_device_that_fails_every_run_gets_no_more(pool, messages):
     with pool("gone", "b") as workers:
         for seed in range(10, 10 * (STRIKES + 1), 10):
             assert workers.workers == 2 and workers.start(job(seed))
@@ -92,24 +91,28 @@ def test_a_device_that_fails_every_run_gets_no_more_and_the_others_go_on(pool, m
         assert not workers.start(job(10, retry=True)) or ended(workers) == [(10, "b")]
 
 
-def test_a_machine_on_which_every_run_fails_is_given_up(pool, refused):
+def test_machine_that_fails_every_run_ends_the_sweep(pool, refused):
     with pool("cpu") as workers:
         for _ in range(STRIKES):
             assert workers.start(job(faulty.EXITS)) and len(ended(workers)) == 1
-        words = refused(workers.wait, 0)
-        assert "no worker is left" in words and "status 7" in words and "--retry-failed" in words
+        sentence = refused(workers.wait, 0)
+        assert (
+            "no worker is left" in sentence
+            and "status 7" in sentence
+            and "--retry-failed" in sentence
+        )
 
 
-def test_a_refusal_is_told_after_what_others_have_finished(pool, refused):
+def test_refusal_is_raised_after_other_outcomes(pool, refused):
     with pool("cpu", "cpu") as workers:
         workers.start(job(10)), workers.start(job(faulty.REFUSES))
-        while not all(worker.connection.poll() for worker in workers._workers):
+        while not all(worker.future.done() for worker in workers._workers):
             time.sleep(0.01)
         assert ended(workers) == [(10, "cpu")]
         assert refused(workers.wait, 5) == "the images are cut short."
 
 
-def test_an_idle_worker_that_was_ended_is_replaced_before_it_gets_a_run(pool):
+def test_idle_worker_that_was_killed_is_replaced(pool):
     with pool("cpu") as workers:
         workers.start(job(10)), ended(workers)
         (process,) = multiprocessing.active_children()
@@ -118,7 +121,7 @@ def test_an_idle_worker_that_was_ended_is_replaced_before_it_gets_a_run(pool):
         assert workers.start(job(20)) and ended(workers) == [(20, "cpu")]
 
 
-def test_an_error_ends_the_workers_at_once(pool):
+def test_error_ends_the_workers_at_once(pool):
     with pytest.raises(KeyboardInterrupt), pool("cpu", "cpu") as workers:
         workers.start(job(10))
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Replicates: further seeds where noise matters, at points that nothing but the results decides."""
+"""Replicates: further seeds in the regions of interest and at random points."""
 
 import json
 import math
@@ -31,18 +31,18 @@ OWN = {(1, 1): 70.0, (1, 2): NAN, (2, 1): 88.5, (2, 2): 85.0, (3, 1): 89.0, (3, 
 REGIONS = [(1, 2), (2, 1), (2, 2), (3, 1)]
 
 
-def test_both_regions_are_repeated_and_nothing_beside_them_unless_asked_for():
+def test_both_regions_are_replicated():
     assert replicated_settings(OWN, DENSE, 1.0, 0, "a") == REGIONS
     assert replicated_settings(OWN, OWN, 1.0, 0, "a") == [(2, 1), (3, 1)]
 
 
-def test_points_beside_the_regions_are_drawn_once_each_and_only_with_a_value():
+def test_points_outside_the_regions_are_drawn_once_and_have_a_value():
     drawn = replicated_settings(OWN, OWN, 1.0, 99, "a")[2:]
     assert sorted(drawn) == [(1, 1), (2, 2), (3, 2)]
     assert replicated_settings(OWN, OWN, 1.0, 2, "a")[2:] == drawn[:2]
 
 
-def test_the_draw_depends_on_the_name_alone():
+def test_draw_depends_on_the_name_alone():
     own = {(i, j): -math.hypot(i, j) for i in range(9) for j in range(9)}
     shuffled = list(own.items())
     random.Random(3).shuffle(shuffled)
@@ -51,7 +51,7 @@ def test_the_draw_depends_on_the_name_alone():
     assert replicated_settings(own, own, 0.5, 4, "study uniform-0.2") != once
 
 
-def test_every_point_is_as_likely_to_be_drawn_as_any_other():
+def test_all_points_are_equally_likely_to_be_drawn():
     own = {(i, j): 90.0 - 9 * (i + j > 0) for i in range(3) for j in range(3)}
     drawn = Counter(
         point for n in range(2000) for point in replicated_settings(own, own, 1.0, 2, str(n))[1:]
@@ -69,9 +69,8 @@ VALUES = {"unpruned": [80.0, 91.5, 92.0, 85.0], "uniform-0.2": [70.0, 80.0, 81.0
 
 def line(path, **changes):
     replicates = {"seeds": [5, 6], "random": 0}
-    return Plan.open(
-        tiny.study({"grid.lr": LR, "replicates": replicates, **changes}), Store.open(path)
-    )
+    changes = {"model": "resnet20", "grid.lr": LR, "replicates": replicates, **changes}
+    return Plan.open(tiny.study(changes), Store.open(path))
 
 
 @pytest.fixture
@@ -106,7 +105,7 @@ def again(plan):
     return found
 
 
-def test_replicates_are_planned_in_the_regions_that_the_grids_show(plan):
+def test_replicates_are_planned_in_the_regions(plan):
     measure(plan)
     dense = {(lr, seed) for lr in (0.01, 0.02) for seed in (5, 6)}
     assert again(plan) == {
@@ -115,17 +114,17 @@ def test_replicates_are_planned_in_the_regions_that_the_grids_show(plan):
     }
     missing = [(job.variant, job.spec.lr, job.spec.seed) for job in plan.missing()]
     assert len(missing) == len(set(missing)) == 10
-    assert [(task.variant, task.spec.lr, task.spec.seed) for task in ready_jobs(plan)] == missing
+    assert [(job.variant, job.spec.lr, job.spec.seed) for job in ready_jobs(plan)] == missing
     assert plan.counts().values.tolist() == [[8, 4, 0, 4], [10, 4, 0, 6]]
 
 
-def test_the_widest_threshold_makes_the_regions(tmp_path):
+def test_regions_have_the_widest_threshold(tmp_path):
     plan = line(tmp_path / "store.sqlite", roi=[8.0, 0.1], variants=[])
     measure(plan)
     assert {lr for lr, _ in again(plan)["unpruned"]} == {0.01, 0.02, 0.04}
 
 
-def test_regions_are_those_of_the_mean_over_the_studys_own_seeds(tmp_path):
+def test_regions_are_of_the_mean_over_the_seeds_of_the_study(tmp_path):
     plan = line(tmp_path / "store.sqlite", seeds=[0, 1], variants=[])
     lucky = {0: [80.0, 91.5, 92.0, 92.0], 1: [80.0, 91.5, 92.0, 80.0]}
     for variant, _, spec, *_ in plan.missing():
@@ -133,7 +132,7 @@ def test_regions_are_those_of_the_mean_over_the_studys_own_seeds(tmp_path):
     assert {lr for lr, _ in again(plan)["unpruned"]} == {0.01, 0.02}
 
 
-def test_a_network_whose_grid_has_not_ended_has_no_replicates_yet(plan):
+def test_network_with_an_unfinished_grid_has_no_replicates(plan):
     measure(plan, but=[("uniform-0.2", 0.005)])
     assert set(again(plan)) == {"unpruned"}
     assert {job.spec.seed for job in plan.missing() if job.variant == "uniform-0.2"} == {0}
@@ -145,7 +144,7 @@ def test_no_network_has_replicates_before_the_dense_grid_has_ended(plan):
     assert [(job.variant, job.spec.lr) for job in plan.missing()] == [("unpruned", 0.005)]
 
 
-def test_a_grid_that_is_to_be_extended_has_no_replicates_before_it_has_settled(tmp_path):
+def test_growing_grid_has_no_replicates(tmp_path):
     axis = {"points": 3, "step": 0.3, "extend": 1}
     plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis, "variants": []})
     better_above = lambda lr: 90 + 5 * math.log10(lr)  # noqa: E731
@@ -158,7 +157,7 @@ def test_a_grid_that_is_to_be_extended_has_no_replicates_before_it_has_settled(t
     assert again(plan) == {"unpruned": {(0.0398107, 5), (0.0398107, 6)}}
 
 
-def test_what_replicates_show_changes_neither_the_grid_nor_their_choice(tmp_path):
+def test_results_of_replicates_change_neither_the_grid_nor_their_choice(tmp_path):
     axis = {"points": 3, "step": 0.3, "extend": 2}
     plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis, "variants": []})
     bowl = lambda lr: 90 - 50 * (math.log10(lr) + 2) ** 2  # noqa: E731
@@ -172,7 +171,7 @@ def test_what_replicates_show_changes_neither_the_grid_nor_their_choice(tmp_path
     assert plan.missing() == []
 
 
-def test_replicates_change_no_other_runs_identity(tmp_path):
+def test_replicates_change_no_run_ids(tmp_path):
     own = [spec.run_id for _, spec in line(tmp_path / "a.sqlite").runs()]
     without = [spec.run_id for _, spec in line(tmp_path / "b.sqlite", replicates=None).runs()]
     assert own == without
@@ -182,7 +181,7 @@ def test_replicates_change_no_other_runs_identity(tmp_path):
     assert {spec.run_id for _, spec in plan.runs()} < {spec.run_id for _, spec in other.runs()}
 
 
-def test_one_pruned_network_alone_repeats_the_points_of_the_whole_study(tmp_path):
+def test_part_of_a_study_has_the_replicates_of_the_whole(tmp_path):
     many = {"variants": ["uniform-0.2", "nonuniform-0.2"], "replicates": {**REPLICATES}}
     plan = line(tmp_path / "store.sqlite", **many)
     measure(plan, VALUES | {"nonuniform-0.2": [1.0, 2.0, 3.0, 4.0]})
@@ -203,7 +202,7 @@ def repeated(request, tmp_path_factory):
     return plan, swept(plan)
 
 
-def test_a_sweep_goes_on_until_all_replicates_are_trained(repeated):
+def test_sweep_trains_all_replicates(repeated):
     plan, table = repeated
     assert plan.missing() == [] and ready_jobs(plan) == []
     assert plan.counts()["missing"].sum() == 0
@@ -212,11 +211,11 @@ def test_a_sweep_goes_on_until_all_replicates_are_trained(repeated):
         inside = landscape.roi(1.0)[["lr", "weight_decay"]]
         regions[variant] = set(inside.itertuples(index=False, name=None))
     for variant, rows in table[table["seed"] > 0].groupby("variant"):
-        for seed, one in rows.groupby("seed"):
-            points = set(one[["lr", "weight_decay"]].itertuples(index=False, name=None))
+        for seed, runs in rows.groupby("seed"):
+            points = set(runs[["lr", "weight_decay"]].itertuples(index=False, name=None))
             region = regions[variant] | regions["unpruned"]
             assert seed in REPLICATES["seeds"] and points > region
-            assert len(one) == len(points) == len(region) + REPLICATES["random"]
+            assert len(runs) == len(points) == len(region) + REPLICATES["random"]
     assert set(table["seed"]) == {0, 5, 6}
     assert set(table.loc[table["seed"] > 0, "variant"]) == {"unpruned", "uniform-0.2"}
 
@@ -238,7 +237,7 @@ def test_replicates_do_not_depend_on_workers_order_or_interruption(
     pd.testing.assert_frame_equal(same, table, check_exact=True)
 
 
-def test_a_study_is_complete_only_with_its_replicates(repeated, tmp_path, messages):
+def test_study_is_complete_only_with_its_replicates(repeated, tmp_path, messages):
     plan, table = repeated
     assert sweep(plan) == 0 and "nothing to train" in messages()
     more = plan.study.model_dump() | {"replicates": REPLICATES | {"seeds": [5, 6, 7]}}
@@ -247,19 +246,19 @@ def test_a_study_is_complete_only_with_its_replicates(repeated, tmp_path, messag
     assert len(more.missing()) == (table["seed"] == 5).sum()
 
 
-def test_what_another_studys_race_stopped_is_trained_to_its_end(tmp_path):
+def test_replicate_that_another_study_stopped_is_trained(tmp_path):
     plan = line(tmp_path / "store.sqlite", racing=True, variants=[])
     measure(plan)
     first = plan.missing()[0].spec
     tiny.stop(plan.store, first, tiny.result(), 1.0, StopReason(80.0, 1.0, 90.0))
     assert first in [job.spec for job in plan.missing()]
-    assert first in [task.spec for task in ready_jobs(plan) if task.race is None]
+    assert first in [job.spec for job in ready_jobs(plan) if job.race is None]
 
 
 # --- published, and priced ------------------------------------------------------------------------
 
 
-def test_replicates_are_rows_of_the_published_table_with_their_seeds(plan, tmp_path):
+def test_replicates_are_rows_of_the_published_table(plan, tmp_path):
     measure(plan)
     variant, _, spec, *_ = plan.missing()[0]
     record(plan, variant, spec, 91.25)
@@ -268,13 +267,13 @@ def test_replicates_are_rows_of_the_published_table_with_their_seeds(plan, tmp_p
     assert len(rows) == 9
     row = rows.loc[spec.run_id]
     assert (row["variant"], row["lr"], row["seed"], row["top1"]) == (variant, spec.lr, 5, 91.25)
-    said = json.loads(path.with_suffix(".json").read_text())
-    assert said["study"]["replicates"] == {"seeds": [5, 6], "random": 0}
-    assert said["record"]["runs"] == 9
-    assert said["record"]["missing"] == {"unpruned": 3, "uniform-0.2": 6}
+    published = json.loads(path.with_suffix(".json").read_text())
+    assert published["study"]["replicates"] == {"seeds": [5, 6], "random": 0}
+    assert published["record"]["runs"] == 9
+    assert published["record"]["missing"] == {"unpruned": 3, "uniform-0.2": 6}
 
 
-def test_the_price_says_how_many_replicates_may_come(tmp_path):
+def test_price_counts_replicates_to_come(tmp_path):
     plan = line(tmp_path / "store.sqlite", replicates=REPLICATES | {"random": 1})
     # Of each network's four points two to four, with two seeds.
     assert replicates_to_come(plan) == (8, 16)
@@ -286,7 +285,7 @@ def test_the_price_says_how_many_replicates_may_come(tmp_path):
     assert replicates_to_come(without) == (0, 0)
 
 
-def test_the_price_says_by_how_many_runs_grids_may_grow(tmp_path):
+def test_price_counts_runs_of_grids_to_come(tmp_path):
     # Three points of each network, one of which may be added at either end; two seeds again.
     axis = {"points": 3, "step": 0.3, "extend": 1}
     plan = line(tmp_path / "store.sqlite", **{"grid.lr": axis})

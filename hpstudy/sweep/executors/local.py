@@ -3,12 +3,13 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.connection import wait as wait_for_any
-from multiprocessing.context import SpawnContext
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
 from hpstudy.training.image_cache import Stored
 from hpstudy.training.run import ENVIRONMENT, RunTrainer, calibrate, prepare_process
+from hpstudy.training.state import RunOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +51,8 @@ def open_pool(workers: int, data: Dataset | None = None) -> Iterator["Pool"]:
         Images to train on; without them the pool only calibrates.
     """
     with ExitStack() as stack:
-        path = None
+        path = stack.enter_context(scratch_folder()) / "data.pt"
         if data is not None:
-            path = stack.enter_context(scratch_folder()) / "data.pt"
             save_dataset(data, path)
             del data
         pool = Pool(workers, path)
@@ -68,16 +69,13 @@ class Pool:
     Parameters
     ----------
     workers : int
-    path : Path, optional
+    path : Path
         File of the images (`save_dataset`).
     """
 
-    def __init__(self, workers: int, path: Path | None = None):
-        context, places = get_context("spawn"), devices()
-        self._barrier = context.Barrier(workers)
-        self._workers = [
-            _Worker(context, path, places[k % len(places)], self._barrier) for k in range(workers)
-        ]
+    def __init__(self, workers: int, path: Path):
+        places, self._path = devices(), path
+        self._workers = [_Worker(places[k % len(places)]) for k in range(workers)]
         self._failed_on: dict[str, str] = {}
         self._alone: _Worker | None = None
         self._refusal, self._last_failure = "", ""
@@ -96,52 +94,56 @@ class Pool:
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
         """See `hpstudy.sweep.executors.base.Executor.calibrate`; all workers measure at once."""
-        self._barrier.reset()
-        for worker in self._workers:
-            worker.ask((spec, classes, images, seconds))
-        measured, failure = [], ""
-        while busy := self._busy():
-            for worker in _answering(busy, None):
-                kind, value = worker.answer()
-                if kind == "done":
-                    measured.append(value)
-                    continue
-                # The others may wait for this one.
-                self._barrier.abort()
-                failure = failure or value
-        if failure:
-            raise CalibrationError(f"{failure} while {spec.model} was calibrated")
-        return measured
+        # All have imported torch before the first one measures.
+        wait_for([worker.submit(prepare_process) for worker in self._workers])
+        futures = [
+            worker.submit(calibrate, spec, classes, images, seconds) for worker in self._workers
+        ]
+        results = [
+            worker.result(future) for worker, future in zip(self._workers, futures, strict=True)
+        ]
+        for result in results:
+            if isinstance(result, Failure):
+                raise CalibrationError(f"{result.reason} while {spec.model} was calibrated")
+        return results
 
     def start(self, job: Job) -> bool:
         """Begin a job; a retry goes to another device, or has the only one to itself."""
-        if self._alone and self._alone.question:
+        if self._alone and self._alone.job:
             return False
         usable, alone = self._usable(), False
         if job.retry:
             elsewhere = [w for w in usable if w.device != self._failed_on[job.run_id]]
             usable, alone = elsewhere or usable, not elsewhere
-        idle = [worker for worker in usable if worker.question is None]
+        idle = [worker for worker in usable if worker.job is None]
         if not idle or (alone and self._busy()):
             return False
         self._alone = idle[0] if alone else None
-        idle[0].ask(job)
+        idle[0].job, idle[0].future = job, idle[0].submit(train, job, self._path)
         return True
 
     def wait(self, seconds: float) -> list[Ended]:
         """See `hpstudy.sweep.executors.base.Executor.wait`."""
         ended: list[Ended] = []
-        for worker in [] if self._refusal else _answering(self._busy(), seconds):
-            job = worker.question
-            kind, value = worker.answer()
-            if kind == "done":
-                worker.strikes = 0
-                ended.append((job, value))
-            elif kind == "refused":
-                self._refusal = value
-            else:
-                self._strike(worker, job, value)
-                ended.append((job, Failure(value)))
+        busy = [] if self._refusal else self._busy()
+        done, _ = wait_for([worker.future for worker in busy], seconds, FIRST_COMPLETED)
+        for worker in busy:
+            if worker.future not in done:
+                continue
+            job, worker.job = worker.job, None
+            try:
+                result = worker.result(worker.future)
+            except HpstudyError as error:
+                self._refusal = str(error)
+                continue
+            ended.append((job, result))
+            worker.strikes = worker.strikes + 1 if isinstance(result, Failure) else 0
+            if isinstance(result, Failure):
+                self._failed_on[job.run_id], self._last_failure = worker.device, result.reason
+                worker.end()
+                if worker.strikes == STRIKES:
+                    reason = result.reason
+                    logger.warning("a worker on %s gets no more runs: %s", worker.device, reason)
         # Outcomes of other jobs are recorded before an error ends the sweep.
         if not ended and self._refusal:
             raise HpstudyError(self._refusal)
@@ -153,123 +155,98 @@ class Pool:
         return ended
 
     def end(self) -> None:
-        """End the processes with their jobs."""
+        """End the processes, and the jobs that they train."""
         for worker in self._workers:
             worker.end()
 
     def _busy(self) -> list["_Worker"]:
-        return [worker for worker in self._workers if worker.question is not None]
+        return [worker for worker in self._workers if worker.job is not None]
 
     def _usable(self) -> list["_Worker"]:
         return [worker for worker in self._workers if worker.strikes < STRIKES]
 
-    def _strike(self, worker: "_Worker", job: Job, reason: str) -> None:
-        self._failed_on[job.run_id], self._last_failure = worker.device, reason
-        worker.end()
-        worker.strikes += 1
-        if worker.strikes == STRIKES:
-            logger.warning("a worker on %s gets no more runs: %s", worker.device, reason)
-
 
 class _Worker:
-    """A process that answers one question after the other (see `serve`)."""
+    """A process on one device, begun anew when it has ended."""
 
-    def __init__(self, context: SpawnContext, path: Path | None, device: str, barrier: Any):
+    def __init__(self, device: str):
         self.device, self.strikes = device, 0
-        self.question: Any = None
-        self.connection: Any = None
+        self.job: Any = None
+        self.future: Any = None
+        self._pool: Any = None
         self._process: Any = None
-        self._context, self._path, self._barrier = context, path, barrier
 
-    def ask(self, question: Any) -> None:
-        """Send a question, to a new process if there is none."""
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Call a function of a device in the process."""
         if self._process is None or not self._process.is_alive():
+            self.end()
             self._begin()
-        self.question = question
-        # `answer` notices a process that has just ended.
-        with suppress(OSError):
-            self.connection.send(question)
+        future: Future[Any] = self._pool.submit(call, function, self.device, *arguments)
+        return future
 
-    def answer(self) -> tuple[str, Any]:
-        """Kind and value of the answer; ("ended", reason) if the process has ended instead."""
-        self.question = None
+    def result(self, future: Future[Any]) -> Any:
+        """What the function returned, or a Failure; an HpstudyError of it is raised."""
         try:
-            kind, value = self.connection.recv()
-        except (EOFError, OSError):
+            return future.result()
+        except BrokenProcessPool:
             self._process.join()
-            return "ended", _reason(self._process.exitcode)
-        return kind, value
+            return Failure(_reason(self._process.exitcode))
+        except HpstudyError:
+            raise
+        except RuntimeError as error:
+            return Failure(str(error))
 
     def end(self) -> None:
-        """End the process at once: its job is lost, or it has none."""
+        """End the process at once."""
         if self._process is not None:
-            self.connection.close()
             self._process.terminate()
             self._process.join(5)
             self._process.kill()
-            self._process.join()
+            self._pool.shutdown(cancel_futures=True)
             self._process = None
 
     def _begin(self) -> None:
-        self.connection, other_end = self._context.Pipe()
-        arguments = other_end, self._path, self.device, self._barrier
-        self._process = self._context.Process(target=serve, args=arguments)
-        before = dict(os.environ)
+        before, children = dict(os.environ), set(active_children())
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), follow_parent)
         os.environ.update(ENVIRONMENT)
         try:
-            self._process.start()
+            # The first task starts the process.
+            self._pool.submit(os.getpid)
         finally:
             for name in ENVIRONMENT:
                 del os.environ[name]
             os.environ.update(before)
-        # The process alone holds this end, so that its exit closes the pipe.
-        other_end.close()
+        (self._process,) = set(active_children()) - children
 
 
-def _answering(workers: list[_Worker], seconds: float | None) -> list[_Worker]:
-    """Workers with an answer, or whose process has ended, after at most `seconds`."""
-    answers = wait_for_any([worker.connection for worker in workers], seconds)
-    return [worker for worker in workers if worker.connection in answers]
-
-
-def _reason(status: int) -> str:
-    if status >= 0:
+def _reason(status: int | None) -> str:
+    if status is None or status >= 0:
         return f"the worker's process ended with status {status}"
     name = signal.Signals(-status).name
     cause = ", as when memory runs out" if name == "SIGKILL" else ""
     return f"the worker's process was ended by {name}{cause}"
 
 
-def serve(connection: Connection, path: Path | None, device: str, barrier: Any) -> None:
-    """Answer the questions of a pool in a process of its own, until the pool closes the connection.
-
-    A question is a Job, or the arguments of `calibrate` after the device. The answer is ("done",
-    value), ("refused", sentence) or ("failed", reason).
-    """
-    follow_parent()
+def call(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
+    """Call a function of a device in a worker; an error of a library becomes one line."""
     place = torch.device(device)
-    trainer: RunTrainer | None = None
-    with suppress(EOFError):
-        while True:
-            question = connection.recv()
-            try:
-                prepare_process(place)
-                answer: Any
-                if isinstance(question, Job):
-                    if trainer is None:
-                        assert path is not None, "a pool without images only calibrates"
-                        trainer = RunTrainer(open_dataset(path), place)
-                    _, _, spec, rank_filters, race, checkpoint, _ = question
-                    answer = trainer.train(spec, rank_filters, race, checkpoint)
-                else:
-                    barrier.wait()
-                    answer = calibrate(place, *question)
-            except HpstudyError as error:
-                connection.send(("refused", str(error)))
-            except Exception as error:  # libraries and devices raise many kinds
-                connection.send(("failed", one_line(error)))
-            else:
-                connection.send(("done", answer))
+    try:
+        prepare_process(place)
+        return function(place, *arguments)
+    except HpstudyError:
+        raise
+    except Exception as error:  # libraries and devices raise many kinds, not all of which travel
+        raise RuntimeError(one_line(error)) from None
+
+
+def train(device: torch.device, job: Job, path: Path) -> RunOutcome:
+    """Train one run in a worker, on the images that it keeps from run to run."""
+    return _trainer(path, device).train(job.spec, job.rank_filters, job.race, job.checkpoint)
+
+
+@cache
+def _trainer(path: Path, device: torch.device) -> RunTrainer:
+    return RunTrainer(open_dataset(path), device)
 
 
 def save_dataset(data: Dataset, path: Path) -> None:

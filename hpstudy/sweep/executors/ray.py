@@ -18,7 +18,7 @@ from typing import Any
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, count, one_line, shown
 from hpstudy.sweep.executors.base import CalibrationError, Ended, Failure, Job
-from hpstudy.sweep.executors.ray_task import MARK, check_node, measure, train, versions
+from hpstudy.sweep.executors.ray_task import MARK, measure, train, versions
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import cores
 from hpstudy.training.image_cache import Stored
@@ -41,12 +41,11 @@ _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _TASKS = {**ENVIRONMENT, "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
 # Seconds for a new connection, and for a health check.
 _ANSWER, _HEALTH = 5.0, 30.0
-# Seconds between two looks at the cluster, without an answer of its head (Ray ends the process
-# after 60), and without nodes, as after a preemption.
-_LOOK, _HEAD_SILENT, _NODES_GONE = 3.0, 20.0, 600.0
+# Seconds between two looks at the cluster, and without an answer of its head (Ray ends the
+# process after 60).
+_LOOK, _HEAD_SILENT = 3.0, 20.0
 # Tasks that calibrate at once: enough for a mean, however large the cluster.
 _CALIBRATIONS = 8
-_CONTINUE = "finished runs are recorded, and the same command continues from there"
 
 
 @contextmanager
@@ -72,7 +71,7 @@ def open_cluster(
         or torch or cannot read the images.
     """
     address = address or os.environ.get("RAY_ADDRESS") or None
-    host = "127.0.0.1" if address is None else check_address(address)
+    host = "127.0.0.1" if address is None else connect(address)
     ray = load_ray(loopback=host in ("127.0.0.1", "localhost", "::1"))
     with _connected(ray, address):
         yield Cluster.open(ray, data, workers)
@@ -89,27 +88,23 @@ def load_ray(loopback: bool) -> ModuleType:
     return ray
 
 
-def check_address(address: str) -> str:
-    """Host of an address, or HpstudyError if it is not HOST:PORT or nothing answers there."""
+def connect(address: str) -> str:
+    """Host of the address HOST:PORT, at which a server must answer.
+
+    Raises
+    ------
+    HpstudyError
+        If it is no such address, or nothing answers there.
+    """
     host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    if not host or ":/" in address or not port.isdecimal() or int(port) > 65535:
-        raise HpstudyError(
-            "the address of a Ray cluster is HOST:PORT, as `ray start --head` prints it, not "
-            f"{shown(address)}"
-        )
     try:
-        _connect(address)
-    except OSError as error:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+    except (OSError, ValueError, OverflowError) as error:
         raise HpstudyError(
-            f"no Ray cluster answers at {address} ({error.strerror or error})"
+            f"no Ray cluster answers at {shown(address)} ({error}); the address is HOST:PORT, as "
+            "`ray start --head` prints it"
         ) from None
-    return host
-
-
-def _connect(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+    return host.strip("[]")
 
 
 @contextmanager
@@ -159,11 +154,11 @@ class Cluster:
         self._data: list[Any] = []
         self._running: dict[Any, Job] = {}
         self._end = ""
-        self._looked = self._answered = self._staffed = time.monotonic()
+        self._looked = self._answered = time.monotonic()
 
     @classmethod
     def open(cls, ray: ModuleType, data: Dataset | None, workers: int | None) -> "Cluster":
-        """Check the nodes and give them the images."""
+        """Look at the nodes and give them the images."""
         cluster = cls(ray, ray.get_runtime_context().gcs_address, workers, data)
         cluster._nodes = cluster._living()
         if any(node.get("GPU") for node in cluster._nodes.values()):
@@ -171,7 +166,7 @@ class Cluster:
         if not cluster._total():
             raise HpstudyError(f"no node of the Ray cluster at {cluster._head} has a core or a GPU")
         cluster._per_gpu = math.ceil(workers / cluster._total()) if workers else 1
-        cluster.device = cluster._check_nodes()
+        cluster.device = f"{cluster._kind} of {count(len(cluster._nodes), 'Ray node')}"
         if data is not None:
             with warnings.catch_warnings():
                 # Ray warns of writing to the images that processes share, and nothing does.
@@ -192,7 +187,8 @@ class Cluster:
         """See `hpstudy.sweep.executors.base.Executor.calibrate`; on some cores or GPUs."""
         task = self._task(measure)
         tasks = min(self.workers, _CALIBRATIONS)
-        references = [task.remote(spec, classes, images, seconds) for _ in range(tasks)]
+        arguments = spec, classes, images, seconds, *self._requirements
+        references = [task.remote(*arguments) for _ in range(tasks)]
         measured = [self._result(reference) for reference in references]
         for result in measured:
             if isinstance(result, Failure):
@@ -260,24 +256,6 @@ class Cluster:
         # max_calls=0 keeps a process, and what it has compiled, after a task on a GPU.
         return self._ray.remote(max_retries=0, max_calls=0, **share)(function)
 
-    def _check_nodes(self) -> str:
-        """Devices of the nodes in words; refuses a node that differs from this process."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        task, references = self._ray.remote(num_cpus=0)(check_node), {}
-        for node in self._nodes:
-            place = NodeAffinitySchedulingStrategy(node, soft=False)
-            placed = task.options(scheduling_strategy=place)
-            references[node] = placed.remote(*self._requirements)
-        results = {node: self._result(reference) for node, reference in references.items()}
-        for node, result in results.items():
-            if isinstance(result, Failure):
-                if not result.lost:
-                    raise HpstudyError(f"a node of the cluster cannot train ({result.reason})")
-                del self._nodes[node]
-        devices = sorted({results[node] for node in self._nodes})
-        return f"{', '.join(devices)} of {count(len(self._nodes), 'Ray node')}"
-
     def _living(self) -> dict[str, dict[str, float]]:
         """Resources of each living node that has a core or a GPU."""
         return {
@@ -297,14 +275,12 @@ class Cluster:
         self._looked = now
         try:
             # Without a head Ray would block for a minute.
-            _connect(self._head)
-        except OSError:
+            connect(self._head)
+        except HpstudyError:
             if now - self._answered > _HEAD_SILENT:
-                self._end = f"the head of the Ray cluster at {self._head} is silent; {_CONTINUE}"
-            return
-        self._answered, self._nodes = now, self._living()
-        if self._total():
-            self._staffed = now
-        elif now - self._staffed > _NODES_GONE:
-            silence = f"has had no node for {_NODES_GONE:.0f} s"
-            self._end = f"the Ray cluster at {self._head} {silence}; {_CONTINUE}"
+                self._end = (
+                    f"the head of the Ray cluster at {self._head} does not answer; finished runs "
+                    "are recorded, and the same command continues from there"
+                )
+        else:
+            self._answered, self._nodes = now, self._living()

@@ -30,13 +30,12 @@ def versions() -> Versions:
     return tuple((name, version(name).partition("+")[0]) for name in ("hpstudy", "torch"))
 
 
-def check_node(required: Versions, paths: tuple[Path, ...]) -> str:
-    """Device of this node in words.
+def check_node(required: Versions, paths: tuple[Path, ...]) -> None:
+    """Refuse a node that has another version of a package or cannot read a file of images.
 
     Raises
     ------
     HpstudyError
-        If the version of a package differs, or a file of images cannot be read.
     """
     for (name, here), (_, there) in zip(versions(), required, strict=True):
         if here != there:
@@ -50,32 +49,31 @@ def check_node(required: Versions, paths: tuple[Path, ...]) -> str:
                 f"node {platform.node()} cannot read {path}; put the data on a disk that all nodes "
                 "share, and name it by --data-root or HPSTUDY_DATA"
             )
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
 
 
 def train(job: Job, data: list[Any], required: Versions, paths: tuple[Path, ...]) -> RunOutcome:
     """Train one run on the data set that `data`, a list of one reference, refers to."""
-    _prepare(required, paths)
-    device = _device()
-    prepare_process(device)
+    device = _prepared_device(required, paths)
     path = job.checkpoint
     checkpoint = path if path and _is_shared(path.parent.parent) else None
     return trainer(data[0], device).train(job.spec, job.rank_filters, job.race, checkpoint)
 
 
 def measure(
-    spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
+    spec: RunSpec,
+    classes: int,
+    images: tuple[int, int],
+    seconds: float,
+    required: Versions,
+    paths: tuple[Path, ...],
 ) -> tuple[float, float]:
     """Calibrate the device of this task (see `hpstudy.training.run.calibrate`)."""
-    device = _device()
-    prepare_process(device)
-    return calibrate(device, spec, classes, images, seconds)
+    return calibrate(_prepared_device(required, paths), spec, classes, images, seconds)
 
 
 @cache
-def _prepare(required: Versions, paths: tuple[Path, ...]) -> None:
-    """Once in each process: check the node, and mark messages for the process of the sweep."""
-    check_node(required, paths)
+def _mark_messages() -> None:
+    """Once in each process: mark messages for the process of the sweep."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"{MARK}%(message)s"))
     package = logging.getLogger("hpstudy")
@@ -91,19 +89,22 @@ def trainer(reference: Any, device: torch.device) -> RunTrainer:
     return RunTrainer(ray.get(reference), device)
 
 
-def _device() -> torch.device:
-    """GPU that Ray has assigned to this task; without one, the CPU.
+def _prepared_device(required: Versions, paths: tuple[Path, ...]) -> torch.device:
+    """GPU that Ray has assigned to this task, or the CPU, of a node that may train.
 
     All GPUs of the node stay visible: torch cannot hide or show one after its first task.
     """
     import ray
 
-    assigned = ray.get_runtime_context().get_accelerator_ids().get("GPU")
-    if not assigned:
-        return torch.device("cpu")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    index = visible.split(",").index(assigned[0]) if visible else int(assigned[0])
-    return torch.device("cuda", index)
+    _mark_messages()
+    check_node(required, paths)
+    device = torch.device("cpu")
+    if assigned := ray.get_runtime_context().get_accelerator_ids().get("GPU"):
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        index = visible.split(",").index(assigned[0]) if visible else int(assigned[0])
+        device = torch.device("cuda", index)
+    prepare_process(device)
+    return device
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What becomes of runs that fail, of stores that cannot be written, and of shared stores."""
+"""Failed runs, stores that cannot be written, and sweeps that share a store."""
 
 import json
 import sqlite3
@@ -53,22 +53,18 @@ def at_an_edge(spec):
 # --- runs that fail -------------------------------------------------------------------------------
 
 
-def test_a_run_that_fails_once_is_tried_again_apart_and_leaves_no_trace(
-    plan, undisturbed, messages
-):
+def test_run_that_fails_once_is_tried_again_and_leaves_no_trace(plan, undisturbed, messages):
     prepare(plan)
     executor = Simulated(fails=failing(1, at_an_edge))
     assert run_on(executor, plan, lambda: None) == 18
     pd.testing.assert_frame_equal(plan.table(), undisturbed)
-    # Both networks have such a point; the second attempts say that they are some.
+    # Both networks have such a point.
     assert len(executor.jobs) == 20 and sum(job.retry for job in executor.jobs) == 2
     assert messages().count("is tried once more: out of memory") == 2
     assert plan.failures() == {}
 
 
-def test_a_run_that_fails_twice_is_recorded_with_the_reason_and_the_sweep_goes_on(
-    plan, undisturbed, messages, tmp_path
-):
+def test_run_that_fails_twice_is_recorded_with_the_reason(plan, undisturbed, messages, tmp_path):
     table = swept(plan, fails=failing(2, at_an_edge))
     assert len(table) == 16 and plan.missing() == []
     assert plan.counts()["failed"].tolist() == [1, 1]
@@ -84,7 +80,7 @@ def test_a_run_that_fails_twice_is_recorded_with_the_reason_and_the_sweep_goes_o
     assert len(landscapes(table)["unpruned"].points) == 8
 
 
-def test_failed_runs_stay_failed_until_they_are_asked_for_again(plan, undisturbed):
+def test_failed_runs_stay_failed_until_they_are_retried(plan, undisturbed):
     swept(plan, fails=failing(2, at_an_edge))
     assert sweep(plan) == 0
     plan.retry_failed()
@@ -92,7 +88,7 @@ def test_failed_runs_stay_failed_until_they_are_asked_for_again(plan, undisturbe
     pd.testing.assert_frame_equal(swept(plan), undisturbed)
 
 
-def test_a_failed_prior_leaves_the_pruned_networks_waiting_and_says_so(plan, undisturbed, messages):
+def test_pruned_networks_wait_for_a_failed_prior(plan, undisturbed, messages):
     prior = plan.prior
     table = swept(plan, fails=failing(2, lambda spec: spec == prior))
     assert len(table) == 8 and set(table["variant"]) == {"unpruned"}
@@ -103,24 +99,24 @@ def test_a_failed_prior_leaves_the_pruned_networks_waiting_and_says_so(plan, und
     pd.testing.assert_frame_equal(swept(plan), undisturbed)
 
 
-def test_a_machine_that_goes_away_is_no_fault_of_its_run(plan, undisturbed):
+def test_run_on_a_machine_that_goes_away_starts_again(plan, undisturbed):
     table = swept(plan, fails=failing(LOSSES, at_an_edge, lost=True))
     pd.testing.assert_frame_equal(table, undisturbed)
     assert plan.failures() == {}
 
 
-def test_a_run_that_takes_every_machine_along_is_found_out(tmp_path):
+def test_run_that_kills_every_node_is_marked_failed(tmp_path):
     plan = simulated_plan(tmp_path / "store.sqlite", **GRID)
     swept(plan, fails=failing(100, at_an_edge, lost=True))
     assert len(plan.failures()) == 2 and plan.missing() == []
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_race_goes_on_beside_failed_runs(workers, tmp_path):
+def test_race_continues_with_failed_runs(workers, tmp_path):
     plan = simulated_plan(tmp_path / "store.sqlite", racing=True)
     table = swept(plan, workers, fails=failing(2, lambda spec: spec.lr == 0.01))
     assert plan.missing() == [] and ready_jobs(plan) == []
-    # A column of the grid of each network has failed, the prior's run and with it the ranking.
+    # A column of the dense grid has failed, with the prior's run and so the ranking.
     assert plan.counts()["failed"].tolist() == [9, 0] and len(table) == 72
     plan.retry_failed()
     assert len(swept(plan, workers)) == 2 * 81
@@ -162,7 +158,7 @@ def lock_for(path, seconds):
     return thread
 
 
-def test_a_store_that_stays_full_ends_the_sweep_in_one_sentence_and_stays_whole(
+def test_full_disk_ends_the_sweep_and_leaves_the_store_whole(
     plan, undisturbed, monkeypatch, refused
 ):
     monkeypatch.setattr(hpstudy.sweep.scheduler, "PATIENCE", 0.1)
@@ -172,8 +168,8 @@ def test_a_store_that_stays_full_ends_the_sweep_in_one_sentence_and_stays_whole(
     connection = plan.store.database.connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
-    words = refused(run_on, Simulated(), plan, lambda: None)
-    assert "cannot be written, because the disk is full; make room" in words
+    sentence = refused(run_on, Simulated(), plan, lambda: None)
+    assert "cannot be written, because the disk is full; make room" in sentence
     connection.execute("PRAGMA max_page_count = 1000000")
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert len(plan.table()) < 18
@@ -182,13 +178,13 @@ def test_a_store_that_stays_full_ends_the_sweep_in_one_sentence_and_stays_whole(
 
 # --- several sweeps on one store ------------------------------------------------------------------
 
-# Sweeps, and prints the id of every run that it begins; one is to be killed as it begins its fifth.
+# A sweep that prints the id of each run that it begins; one is killed as it begins its fifth.
 SHARING = """
 import os, signal, sys, time
 from pathlib import Path
 from simulated import *
 
-class Told(Simulated):
+class Printing(Simulated):
     def start(self, job):
         print(job.run_id, flush=True)
         if len(self.jobs) == 4 and sys.argv[2] == "killed":
@@ -200,13 +196,11 @@ plan = simulated_plan(Path(sys.argv[1]), **eval(sys.argv[3]))
 prepare(plan)
 print("ready", flush=True)
 sys.stdin.readline()
-run_on(Told(workers=2), plan, lambda: None)
+run_on(Printing(workers=2), plan, lambda: None)
 """
 
 
-def test_sweeps_share_the_runs_of_a_store_and_take_over_those_of_one_that_was_killed(
-    tmp_path, undisturbed
-):
+def test_sweeps_share_a_store_and_take_over_the_runs_of_a_killed_one(tmp_path, undisturbed):
     path = tmp_path / "store.sqlite"
     sweeps = [
         subprocess.Popen(
@@ -218,30 +212,30 @@ def test_sweeps_share_the_runs_of_a_store_and_take_over_those_of_one_that_was_ki
         )
         for fate in ("killed", "whole", "whole")
     ]
-    for one in sweeps:
-        assert one.stdout.readline() == "ready\n"
+    for process in sweeps:
+        assert process.stdout.readline() == "ready\n"
     lost = sweeps[0].communicate("\n", timeout=120)[0].split()
-    for one in sweeps[1:]:
-        one.stdin.write("\n")
-        one.stdin.flush()
-    others = [one.communicate(timeout=120)[0].split() for one in sweeps[1:]]
-    assert [one.returncode for one in sweeps] == [-9, 0, 0]
+    for process in sweeps[1:]:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    others = [process.communicate(timeout=120)[0].split() for process in sweeps[1:]]
+    assert [process.returncode for process in sweeps] == [-9, 0, 0]
     plan = simulated_plan(path, **GRID)
     pd.testing.assert_frame_equal(plan.table(), undisturbed)
-    # None was trained by two; of those that the killed one began, what was not recorded.
+    # No run was trained by two sweeps, except those that the killed one had not recorded.
     trained = [run_id for some in others for run_id in some]
     assert len(trained) == len(set(trained)) and 13 <= len(trained) <= 18
     assert set(trained) | set(lost) == set(undisturbed["run_id"])
     assert len(set(trained) & set(lost)) <= 2
-    # No claim and no lock is left.
-    assert [one.name for one in tmp_path.iterdir() if "lock" in one.name] == []
+    # No lock is left.
+    assert [path.name for path in tmp_path.iterdir() if "lock" in path.name] == []
 
 
-def test_what_another_sweep_has_recorded_meanwhile_is_not_trained(plan, undisturbed):
+def test_run_that_another_sweep_has_recorded_is_not_trained(plan, undisturbed):
     prepare(plan)
     executor = Simulated()
-    dispatch = Scheduler(plan, executor, *of_a_sweep(plan))
-    steps = dispatch.run()
+    scheduler = Scheduler(plan, executor, *of_a_sweep(plan))
+    steps = scheduler.run()
     next(steps)
     swept(simulated_plan(plan.store.path, **GRID))
     assert sum(steps) <= 1
