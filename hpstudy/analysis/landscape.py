@@ -195,8 +195,8 @@ def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
             f"{' x '.join(landscape.axes)}; only landscapes over the same axes are compared."
         )
     keys = [
-        pd.MultiIndex.from_arrays([setting_keys(one.points[axis]) for axis in one.axes])
-        for one in (dense, landscape)
+        pd.MultiIndex.from_arrays([setting_keys(network.points[axis]) for axis in network.axes])
+        for network in (dense, landscape)
     ]
     rows = keys[1].get_indexer(keys[0])
     both = ~np.isnan(dense.values) & ~np.isnan(landscape.values[rows]) & (rows >= 0)

@@ -60,7 +60,7 @@ def test_settings_that_differ_in_the_tenth_digit_are_one():
     assert difference(dense, other).n == 5
 
 
-def test_difference_of_a_landscape_with_itself_is_nothing():
+def test_difference_of_a_landscape_with_itself_is_zero():
     dense, _ = pair()
     same = difference(dense, dense)
     assert (same.points["difference"] == 0).all()
@@ -82,7 +82,7 @@ def test_spearman_is_that_of_the_ranks_and_kendall_that_of_the_pairs(noisy):
     assert 0.2 < compared.kendall < compared.spearman < 0.9
 
 
-def test_no_correlation_is_told_of_a_flat_landscape_or_a_single_setting():
+def test_correlation_of_a_flat_landscape_or_a_single_setting_is_nan():
     flat = difference(*pair(dense=[[80.0, 80.0]] * 3))
     assert math.isnan(flat.spearman) and math.isnan(flat.kendall)
     single = [[70.0, None], [None, None], [None, None]]

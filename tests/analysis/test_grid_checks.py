@@ -59,21 +59,21 @@ CLEAN = marked([".....", ".XXX.", ".X*X.", ".XXX.", "....."])
 # --- nothing the matter ---------------------------------------------------------------------------
 
 
-def test_nothing_is_said_of_a_region_inside_the_grid_and_wide_enough():
+def test_wide_region_inside_the_grid_has_no_warnings():
     assert grid_warnings(CLEAN, [0.5, 1.0]) == []
 
 
 # --- edges ----------------------------------------------------------------------------------------
 
 
-def test_optimum_at_the_highest_learning_rate_asks_for_one_more_row():
+def test_optimum_at_the_highest_lr_needs_one_more_row():
     one = marked([".....", ".....", ".XXX.", ".XXX.", ".X*X."])
     found = the("optimum on edge", one)
     assert found.numbers["ends"] == [("lr", "highest", 10)]
     assert cells(found) == [(100.0, decay) for decay in DECAYS]
 
 
-def test_optimum_in_a_corner_asks_for_a_row_a_column_and_the_corner_between_them():
+def test_optimum_in_a_corner_needs_a_row_a_column_and_a_corner():
     one = marked(["*XX..", "XXX..", "XXX..", ".....", "....."])
     found = the("optimum on edge", one)
     assert found.numbers["ends"] == [("lr", "lowest", 0.001), ("weight_decay", "lowest", 1e-5)]
@@ -81,7 +81,7 @@ def test_optimum_in_a_corner_asks_for_a_row_a_column_and_the_corner_between_them
     assert cells(found) == beyond
 
 
-def test_region_on_the_edge_is_told_of_the_sides_that_it_touches_only():
+def test_region_on_the_edge_names_the_sides_it_touches():
     one = marked([".....", ".XXXX", ".X*XX", ".XXX.", "....."])
     assert kinds(one) == ["region on edge"]
     found = the("region on edge", one)
@@ -115,7 +115,7 @@ def test_the_step_beyond_an_edge_is_the_median_distance_in_log10():
     assert cells(the("optimum on edge", one))[0] == (1.58489, 1e-5)
 
 
-def test_the_only_value_of_an_axis_is_an_edge_with_no_step_to_go_on_by():
+def test_single_value_of_an_axis_is_an_edge_without_a_step():
     one = on_grid([[1, 2, 3, 2, 1]], lrs=[0.1])
     found = the("optimum on edge", one)
     assert ("lr", "only", 0.1) in found.numbers["ends"]
@@ -125,7 +125,7 @@ def test_the_only_value_of_an_axis_is_an_edge_with_no_step_to_go_on_by():
 # --- ellipses -------------------------------------------------------------------------------------
 
 
-def test_too_few_points_ask_for_those_halfway_to_all_neighbours():
+def test_few_points_need_those_halfway_to_all_neighbours():
     one = marked([".....", ".....", "..*..", ".....", "....."])
     found = the("few points", one)
     assert found.numbers == {"threshold": 0.5, "points": 1, "at_zero": 0}
@@ -134,7 +134,7 @@ def test_too_few_points_ask_for_those_halfway_to_all_neighbours():
     assert cells(found) == [at for at in itertools.product(lrs, decays) if at != (0.1, 0.001)]
 
 
-def test_neighbours_of_two_points_are_asked_for_once_and_none_beyond_the_grid():
+def test_halfway_points_are_distinct_and_inside_the_grid():
     # Rungs of the lr: 0.001 and halfway to 0.01. Of the decays: from halfway below the one point
     # to halfway above the other, five; ten less the two that are there.
     found = the("few points", marked(["..*X.", ".....", ".....", ".....", "....."]))
@@ -148,7 +148,7 @@ def test_five_points_are_enough():
     assert "few points" not in kinds(one)
 
 
-def test_a_region_of_one_row_is_too_narrow_and_asks_for_rows_beside_it():
+def test_region_of_one_row_is_coarse_and_needs_rows_on_both_sides():
     one = on_grid(
         [[80] * 7, [80] + [90] * 5 + [80], [80] * 7],
         lrs=LRS[:3],
@@ -163,7 +163,7 @@ def test_a_region_of_one_row_is_too_narrow_and_asks_for_rows_beside_it():
     assert cells(found) == sorted(expected)
 
 
-def test_a_diagonal_band_of_two_points_is_too_narrow_and_one_of_three_is_not():
+def test_diagonal_band_of_two_points_is_coarse_and_of_three_is_not():
     # Across the diagonal, points of two neighbouring diagonals lie 1 / sqrt 2 decades apart: a
     # deviation of about 0.35, a width of 1.4, below two steps of one decade. Of three it is 2.3.
     size = 9
@@ -187,7 +187,7 @@ def test_a_region_is_measured_in_the_steps_of_its_short_axis():
     assert kinds(marked([".....", ".XXX.", ".X*X.", ".XXX.", "....."], lrs=lrs)) == []
 
 
-def test_points_that_a_narrow_region_asked_for_settle_it_if_it_is_as_wide_as_they_show():
+def test_added_points_settle_a_coarse_region():
     lrs, decays = [0.01, 0.1, 1.0], [10.0**k for k in range(-7, 0)]
 
     def accuracy(lr, decay):
@@ -203,7 +203,7 @@ def test_points_that_a_narrow_region_asked_for_settle_it_if_it_is_as_wide_as_the
 # --- runs without a value -------------------------------------------------------------------------
 
 
-def test_diverged_runs_are_counted_over_seeds_and_placed():
+def test_diverged_runs_are_counted_and_located():
     # 25 points, two seeds each; one seed at one point and both at another have none.
     picture = [".....", ".XXX.", ".X*X.", ".XXX.", "....."]
     points = marked(picture).points
@@ -217,7 +217,7 @@ def test_diverged_runs_are_counted_over_seeds_and_placed():
     assert cells(found) == []
 
 
-def test_diverged_runs_within_bounds_and_everywhere():
+def test_range_of_diverged_runs():
     within = the("diverged", marked(["...!.", "XXX..", "X*X..", "XXX..", ".!..."])).numbers
     assert within["range"] == {"lr": (None, None), "weight_decay": (1e-4, 1e-2)}
     everywhere = the("diverged", marked(["!....", ".XXX.", ".X*X.", ".XXX.", "....!"])).numbers
@@ -233,13 +233,13 @@ def test_stopped_points_are_counted():
     assert the("stopped", one).numbers == {"points": 5, "all_points": 25}
 
 
-def test_holes_of_a_grid_are_asked_for():
+def test_holes_of_a_grid_are_missing():
     found = the("missing", marked([".....", ".XXX.", ".X*X.", ".XX .", ". ..."]))
     # The gap in the lowest row has nothing beyond it in its column, and bounds nothing.
     assert cells(found) == [(1.0, 0.01)]
 
 
-def test_a_run_without_a_value_that_neither_diverged_nor_was_stopped_is_asked_for_again():
+def test_run_without_a_value_or_reason_is_missing():
     rows = CLEAN.points[["lr", "weight_decay", "value"]].to_numpy()
     rows[0, 2] = np.nan
     found = the("missing", landscape(rows, diverged=False))
@@ -262,7 +262,7 @@ def scattered():
     )
 
 
-def test_scattered_points_are_called_so_and_get_no_columns():
+def test_scattered_points_are_recognised_and_get_no_cells():
     found = grid_warnings(scattered(), [0.5])
     assert found[-1].kind == "scattered"
     assert "coarse" not in [one.kind for one in found]
@@ -278,7 +278,7 @@ def test_scattered_points_have_their_extreme_values_for_edges():
     assert ("lr", "highest", 2.0) in found.numbers["ends"]
 
 
-def test_learning_rates_of_a_list_crossed_with_random_weight_decays_are_scattered():
+def test_listed_lrs_with_random_weight_decays_are_scattered():
     random = np.random.default_rng(1)
     decays = 10 ** random.uniform(-6, -2, 40)
     rows = [(LRS[k % 5], decay, 90 - abs(np.log10(decay) + 4)) for k, decay in enumerate(decays)]
@@ -292,14 +292,14 @@ def test_learning_rates_of_a_list_crossed_with_random_weight_decays_are_scattere
         ["     ", "  .  ", " .*. ", "  .  ", "     "],
     ],
 )
-def test_a_grid_of_which_the_coarse_or_inner_points_were_trained_first_is_not_scattered(picture):
+def test_partly_trained_grid_is_not_scattered(picture):
     assert "scattered" not in kinds(marked(picture))
 
 
 # --- any two hyperparameters ----------------------------------------------------------------------
 
 
-def test_other_axes_are_called_by_their_names_and_whole_numbers_stay_whole():
+def test_other_axes_keep_their_names_and_whole_numbers():
     sizes, momenta = (32, 64, 128), (0.5, 0.6, 0.7, 0.8, 0.9)
     values = [[80] * 5, [80] * 5, [80, 80, 90, 80, 80]]
     one = on_grid(values, sizes, momenta, axes=("batch_size", "momentum"))
@@ -322,13 +322,13 @@ def test_other_axes_are_called_by_their_names_and_whole_numbers_stay_whole():
 WITH_ZERO = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
-def test_neither_0_nor_the_least_value_beside_it_is_an_edge():
+def test_zero_and_the_least_positive_value_are_not_edges():
     for picture in (["....", "*X..", "XX..", "...."], ["....", ".*X.", "XXX.", "...."]):
         one = marked(picture, lrs=LRS[:4], decays=WITH_ZERO[:4])
         assert "optimum on edge" not in kinds(one) and "region on edge" not in kinds(one)
 
 
-def test_the_greatest_value_stays_an_edge_and_the_step_beyond_it_is_that_of_the_positive_ones():
+def test_step_beyond_the_greatest_value_ignores_zero():
     one = marked([".....", "..XXX", "..X*X", "..XXX", "....."], decays=WITH_ZERO)
     assert cells(the("region on edge", one)) == [(lr, 1.0) for lr in LRS]
     # With one positive value there is no step to go on by.
@@ -337,24 +337,24 @@ def test_the_greatest_value_stays_an_edge_and_the_step_beyond_it_is_that_of_the_
     assert cells(the("optimum on edge", lone)) == []
 
 
-def test_few_points_do_not_count_those_at_0_and_ask_for_nothing_halfway_to_it():
+def test_few_points_exclude_those_at_zero():
     found = the("few points", marked(["X*XX.", "....."], lrs=LRS[:2], decays=WITH_ZERO))
     assert (found.numbers["points"], found.numbers["at_zero"]) == (3, 1)
     halves = {decay for _, decay in cells(found)} - set(WITH_ZERO)
     assert halves == {0.000316228, 0.00316228, 0.0316228}
 
 
-def test_a_lone_baseline_at_0_makes_no_holes_in_the_grid():
+def test_baseline_at_zero_makes_no_holes():
     one = marked(["  ...", "...  ", " .*. ", " ... ", " ... "], decays=WITH_ZERO)
     assert "missing" not in kinds(one)
 
 
-def test_diverged_runs_at_0_are_placed_there():
+def test_range_of_diverged_runs_at_zero():
     one = marked([".....", ".XXX.", ".X*X.", ".XXX.", "!...."], decays=WITH_ZERO)
     assert the("diverged", one).numbers["range"] == {"lr": (10, None), "weight_decay": (None, 0)}
 
 
-def test_a_value_in_the_stead_of_0_is_warned_of():
+def test_tiny_value_that_stands_for_zero_is_warned_of():
     decays = (1e-8, 1e-5, 1e-4, 1e-3, 1e-2)
     picture = [".....", ".XXX.", ".X*X.", ".XXX.", "....."]
     numbers = the("for zero", marked(picture, decays=decays)).numbers
@@ -399,7 +399,7 @@ def test_on_one_axis_only_points_without_a_result_are_missing():
 # --- several regions ------------------------------------------------------------------------------
 
 
-def test_an_edge_that_two_regions_reach_is_warned_of_once():
+def test_edge_of_two_regions_is_warned_of_once():
     edge = marked([".....", ".XXXX", ".X*XX", ".XXX.", "....."])
     (found,) = grid_warnings(edge, iter([0.5, 1.0]))
     assert found.kind == "region on edge" and found.numbers["threshold"] == 0.5

@@ -35,14 +35,14 @@ def test_an_interval_is_the_median_and_the_central_95_percent(random):
     assert interval(values) == pytest.approx((500, 25, 975))
 
 
-def test_draws_without_a_value_only_give_nothing():
+def test_intervals_of_nan_draws_are_nan():
     for found in (interval(np.full(5, math.nan)), axis_interval(np.full(5, math.nan))):
         assert np.isnan(found).all()
     assert np.isnan(distance_interval(np.full(5, math.nan), np.zeros(5))).all()
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 88, 90, -89])
-def test_an_axis_has_one_interval_wherever_its_seam_lies(degrees, random):
+def test_interval_of_an_axis_does_not_depend_on_the_seam(degrees, random):
     around = random.normal(0, 4, 5000)
     # As arctan2 gives them: between -90 and 90 degrees.
     angles = np.deg2rad((degrees + around + 90) % 180 - 90)
@@ -52,7 +52,7 @@ def test_an_axis_has_one_interval_wherever_its_seam_lies(degrees, random):
     np.testing.assert_allclose(turns, round(turns[0]), atol=1e-9)
 
 
-def test_a_distance_that_may_be_none_begins_at_zero(random):
+def test_insignificant_distance_begins_at_zero(random):
     noise = random.normal(0, 0.1, (2, 4000))
     assert distance_interval(*noise).low == 0
     # 2.2 deviations away lies within the 95 % region, 2.7 beyond: its edge is at 2.45.
@@ -60,7 +60,7 @@ def test_a_distance_that_may_be_none_begins_at_zero(random):
     assert distance_interval(noise[0] + 0.27, noise[1]).low > 0.05
 
 
-def test_a_distance_beyond_doubt_is_that_between_the_means(random):
+def test_significant_distance_is_that_of_the_means(random):
     first, second = 0.3 + random.normal(0, 0.01, 4000), 0.4 + random.normal(0, 0.01, 4000)
     found = distance_interval(first, second)
     # Along the vector the deviation is that of one component.
@@ -117,7 +117,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(benchmark):
     assert table.mean(axis=1).min() >= 85
 
 
-def test_measured_values_with_noise_put_on_them_again_would_not_do(benchmark, monkeypatch):
+def test_resampled_measurements_do_not_cover_the_truth(benchmark, monkeypatch):
     def resampled(self, number=1000, seed=0, also=None):
         values = self.landscape.points["value"].to_numpy()
         return values + np.random.default_rng(seed).standard_normal((1000, len(values)))
@@ -151,7 +151,7 @@ def test_a_true_loss_of_zero_is_within_its_bounds():
         assert found.at_most == pytest.approx(4.0, abs=0.4)
 
 
-def test_ends_move_outwards_by_their_monte_carlo_errors(random):
+def test_ends_move_outwards_by_monte_carlo_errors(random):
     values = random.permutation(np.arange(10_000.0))
     # Of 10,000 draws 250 lie beyond each end, with a deviation of sqrt(10,000 x 0.025 x 0.975).
     moved = 2 * math.sqrt(10_000 * 0.025 * 0.975)

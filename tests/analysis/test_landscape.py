@@ -77,7 +77,7 @@ def test_diverged_run_with_an_accuracy_keeps_it(words):
     assert points["diverged"].tolist() == [1.0, 0.0]
 
 
-def test_column_diverged_has_the_word_where_there_is_one():
+def test_column_diverged_overrides_missing_accuracies():
     table = runs([(0.1, 1e-4, 0, np.nan), (0.1, 1e-3, 0, 80.0)]).assign(diverged=False)
     assert landscapes(table)["unpruned"].points["diverged"].tolist() == [0.0, 0.0]
 
@@ -179,7 +179,7 @@ def test_region_includes_points_exactly_at_the_threshold():
 
 
 @pytest.mark.parametrize("threshold", [-0.5, math.nan, math.inf])
-def test_region_refuses_a_threshold_that_is_none(threshold):
+def test_region_refuses_an_invalid_threshold(threshold):
     with pytest.raises(HpstudyError, match=str(threshold)):
         HILL.roi(threshold)
 

@@ -70,7 +70,7 @@ def test_without_an_effect_seeds_take_hardly_a_degree_of_freedom():
     assert all(72 <= degrees <= 75 for degrees in found) and np.mean(found) > 73
 
 
-def test_means_are_rid_of_seeds_that_only_some_points_have():
+def test_means_exclude_effects_of_seeds_that_some_points_lack():
     generator, logs = np.random.default_rng(5), sweeps.square(6)
     table = sweeps.sweep("unpruned", logs, np.full(36, 80.0), 0.05, generator, seeds=2)
     # The second seed lies 2 points higher, and half of the settings have it.
@@ -119,7 +119,7 @@ def test_noise_that_grows_with_the_depth_is_found():
     np.testing.assert_allclose(found.scale * found.replicates[0], own, rtol=0.5)
 
 
-def test_few_replicates_do_not_say_where_noise_grows():
+def test_few_replicates_give_no_growth():
     table = runs(2, growth=0.4)
     once = table[(table["seed"] == 0) | (table["lr"] > 9)]
     found = noise_of(once)
@@ -127,7 +127,7 @@ def test_few_replicates_do_not_say_where_noise_grows():
     assert found.growth == (0.0, 0.0) and (found.scale == 1).all() and found.replicates[1] <= 5
 
 
-def test_seeds_that_agree_exactly_say_nothing_of_where_noise_grows():
+def test_equal_replicates_give_the_prior_growth():
     found = noise_of(runs(3, sigma=0.0))
     assert found.growth == pytest.approx((0.0, 0.0), abs=0.1)
     assert found.replicates[0] == pytest.approx(0.0, abs=1e-9)
@@ -136,7 +136,7 @@ def test_seeds_that_agree_exactly_say_nothing_of_where_noise_grows():
 # --- tables of means ------------------------------------------------------------------------------
 
 
-def test_a_table_of_means_tells_as_much_as_its_runs():
+def test_table_of_means_gives_the_same_noise_as_its_runs():
     table = runs(3, growth=0.3)
     groups = table.groupby(["variant", "lr", "weight_decay"], as_index=False)["top1"]
     means = groups.agg(["mean", "std", "count"])

@@ -16,7 +16,7 @@ def held(truth, draws):
     return np.mean((low <= truth) & (truth <= high))
 
 
-def test_where_settings_are_shared_draws_are_taken_as_they_are():
+def test_draws_at_shared_settings_are_unchanged():
     generator, logs = np.random.default_rng(1), sweeps.square(5)
     one, other = (
         sweeps.sweep(name, logs, sweeps.parabola(logs), 0.3, generator) for name in ("a", "b")
@@ -48,7 +48,7 @@ def test_surfaces_are_interpolated_where_fewer_than_half_of_the_settings_are_sha
     assert pair.interpolated == interpolated and len(pair.dense_rows) == shared
 
 
-def test_of_two_random_searches_each_setting_is_there_once_and_the_truth_is_held():
+def test_pair_of_random_searches_has_distinct_settings_and_covers_the_truth():
     generator, shares = np.random.default_rng(3), []
     for _ in range(4):
         here, there = sweeps.scattered(40, generator), sweeps.scattered(40, generator)
@@ -100,7 +100,7 @@ def lines(generator, moved, points=15, sigma=0.2):
     return sweeps.analysed(*tables), truths
 
 
-def test_over_one_axis_both_surfaces_are_read_off_a_ladder():
+def test_surfaces_over_one_axis_are_drawn_on_a_ladder():
     found, truths = lines(np.random.default_rng(5), 0.3)
     pair = found.pair("thin")
     ranges = [one.logs[:, 0] for one in found.landscapes.values()]
@@ -111,7 +111,7 @@ def test_over_one_axis_both_surfaces_are_read_off_a_ladder():
         np.testing.assert_allclose(drawn.mean(axis=0), truth(pair.logs[:, :1]), atol=0.4)
 
 
-def test_over_one_axis_loss_and_shift_of_unshared_searches_are_held(monkeypatch):
+def test_loss_and_shift_over_one_axis_cover_the_truth(monkeypatch):
     monkeypatch.setattr(study_analysis, "DRAWS", 2000)
     monkeypatch.setattr(pairs, "DRAWS", 2000)
     generator, held = np.random.default_rng(6), []
@@ -139,7 +139,7 @@ def test_over_one_axis_loss_and_shift_of_unshared_searches_are_held(monkeypatch)
     assert (np.sum(held, axis=0) >= 16).all()
 
 
-def test_searches_without_a_common_range_have_no_pair_of_settings():
+def test_pair_without_a_common_range_is_empty():
     generator, tables = np.random.default_rng(7), []
     for name, centre in (("unpruned", 0.0), ("thin", 3.0)):
         logs = centre + sweeps.scattered(10, generator, axes=1)
@@ -151,7 +151,7 @@ def test_searches_without_a_common_range_have_no_pair_of_settings():
     assert math.isnan(found.risk("thin", 1.0).mean.estimate)
 
 
-def test_on_a_lattice_surfaces_cover_the_range_of_both_networks():
+def test_lattice_covers_the_common_range():
     generator, logs = np.random.default_rng(8), sweeps.square(5)
     one, other = (
         sweeps.sweep(name, logs, sweeps.parabola(logs), 0.1, generator) for name in ("a", "b")

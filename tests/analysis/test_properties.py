@@ -182,7 +182,7 @@ def test_region_scales_with_the_unit_of_its_threshold(values, threshold, unit):
 
 @given(accuracies, accuracies, thresholds, moves, moves)
 @FEW
-def test_risk_is_from_the_own_best_and_not_of_all_accuracies(dense, thin, threshold, up, down):
+def test_risk_is_relative_to_the_own_best(dense, thin, threshold, up, down):
     before = risk(square(dense), square(thin), threshold)
     after = risk(square([v + up for v in dense]), square([v + down for v in thin]), threshold)
     assert before.mean >= 0 and before.n == after.n
@@ -191,7 +191,7 @@ def test_risk_is_from_the_own_best_and_not_of_all_accuracies(dense, thin, thresh
 
 @given(accuracies, thresholds, st.sampled_from([1e-3, 0.5, 100.0]))
 @FEW
-def test_other_units_of_the_axes_move_an_ellipse_and_do_not_change_it(values, threshold, scale):
+def test_units_of_the_axes_move_an_ellipse_alone(values, threshold, scale):
     here, there = (square(values, by).ellipse(threshold) for by in (1.0, scale))
     if here is None:
         assert there is None

@@ -33,7 +33,7 @@ def ellipse_of(lr, decay, multiple=2.0):
 # --- region ---------------------------------------------------------------------------------------
 
 
-def test_regions_and_the_probability_of_belonging_to_one():
+def test_region_of_each_draw_and_roi_probability():
     draws = np.array([[90.0, 89.5, 89.4, -np.inf], [88.0, 90.0, 89.5, -np.inf]])
     inside = roi(draws, 0.5)
     assert inside.tolist() == [[True, True, False, False], [False, True, True, False]]
@@ -72,7 +72,7 @@ def test_cross_on_its_side_lies_along_the_weight_decay_axis():
     assert cross.angle == pytest.approx(math.pi / 2)
 
 
-def test_upright_line_has_the_angle_at_the_closed_end_of_its_range():
+def test_upright_line_has_an_angle_of_plus_90_degrees():
     # One lr is off by a rounding, which leans the line to the other side by less than a float.
     line = ellipse_of([1, 1, 1, 1, 1 + 1e-15], [1.0, 1e-1, 1e-2, 1e-3, 1e-4])
     assert line.angle == math.pi / 2
@@ -222,7 +222,7 @@ def logs():
     return np.column_stack([first.ravel(), second.ravel()])
 
 
-def test_ellipses_are_those_of_each_region(logs):
+def test_ellipses_of_a_batch_equal_those_of_single_regions(logs):
     random = np.random.default_rng(7)
     inside = random.random((200, len(logs))) < random.uniform(0.15, 1.0, (200, 1))
     inside[~inside.any(axis=1), 0] = True
@@ -242,7 +242,7 @@ def test_ellipses_are_those_of_each_region(logs):
     assert 100 < fitted < 200
 
 
-def test_a_region_too_small_for_an_ellipse_has_a_centre_all_the_same(logs):
+def test_region_without_an_ellipse_has_a_centre(logs):
     inside = np.zeros((1, len(logs)), bool)
     inside[0, [0, 1, 4]] = True
     found = fit_ellipses(logs, inside)
@@ -264,7 +264,7 @@ def shapes(*rows):
     return Ellipses(*np.array(rows, float).T)
 
 
-def test_the_same_ellipse_overlaps_wholly_and_a_distant_one_not_at_all():
+def test_equal_ellipses_overlap_fully_and_distant_ones_not_at_all():
     some = shapes([2, 0.5, 1, -3, 0.7], [2, 0.5, 1, -3, 0.7], [2, 1, 0, 0, 0.2])
     others = shapes([2, 0.5, 1, -3, 0.7], [2, 0.5, 5, -3, 0.7], [2, 1, 0, 0, 0.2 - math.pi])
     np.testing.assert_allclose(ellipse_overlap(some, others), [1, 0, 1], atol=1e-12)
@@ -280,12 +280,12 @@ def test_two_circles_overlap_in_a_lens(apart):
         assert found == pytest.approx(lens / (2 * math.pi - lens), abs=2e-3)
 
 
-def test_of_an_ellipse_within_another_the_areas_are_compared():
+def test_overlap_of_a_contained_ellipse_is_the_ratio_of_areas():
     found = ellipse_overlap(shapes([2, 1, 0, 0, 0.4]), shapes([0.6, 0.5, 0.1, 0, -0.9]))
     assert found[0] == pytest.approx(0.6 * 0.5 / (2 * 1), abs=2e-3)
 
 
-def test_turned_ellipses_overlap_as_counted_on_a_fine_raster():
+def test_overlap_of_turned_ellipses_matches_a_fine_raster():
     random = np.random.default_rng(9)
     ticks = np.linspace(-2, 2, 1001)
     x, y = np.meshgrid(ticks, ticks)
@@ -305,7 +305,7 @@ def test_turned_ellipses_overlap_as_counted_on_a_fine_raster():
     np.testing.assert_allclose(found, expected, atol=5e-3)
 
 
-def test_a_missing_ellipse_overlaps_with_nothing_that_is_known():
+def test_overlap_with_a_missing_ellipse_is_nan():
     missing = shapes([NAN, NAN, 0, 0, NAN])
     assert np.isnan(ellipse_overlap(missing, shapes([2, 1, 0, 0, 0])))
 
@@ -326,7 +326,7 @@ def test_points_on_a_line_give_its_band(a, b):
     assert found.a == pytest.approx((a, a, a)) and found.b == pytest.approx((b, b, b))
 
 
-def test_where_lr_times_weight_decay_is_the_same_the_relation_is_inverse():
+def test_constant_product_of_lr_and_weight_decay_has_slope_1():
     lr = np.geomspace(0.003, 0.3, 6)
     shape = as_draw(ellipse_of(lr, 5e-6 / lr))
     found = band(shape)

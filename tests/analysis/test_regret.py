@@ -82,7 +82,7 @@ def test_random_choice_on_ten_thousand_points_follows_the_closed_form_of_equal_s
     assert_allclose(random_search(k, 0), (n - 1 - k) / (k + 1), rtol=1e-9, atol=1e-9)
 
 
-def test_draws_are_searched_each_by_itself():
+def test_each_draw_is_searched_separately():
     draws = np.array([[1.0, 4, 2, 0], [0, -INF, 2, 9], [-INF, -INF, 2, 9]])
     together = random_search(draws, 1)
     for draw, curve in zip(draws, together, strict=True):
@@ -98,7 +98,7 @@ def both(values, size, kept):
 
 @given(st.lists(st.floats(0, 100), min_size=9, max_size=9), st.integers(0, 8))
 @settings(max_examples=40, deadline=None)
-def test_no_training_makes_it_worse_and_all_of_them_leave_nothing(values, kept):
+def test_regret_never_increases_and_ends_at_zero(values, kept):
     for curve in both(values, 3, kept):
         assert (np.diff(curve) <= 0).all()
         assert curve[0] == pytest.approx(max(values) - values[kept])
@@ -123,12 +123,12 @@ def test_without_a_training_the_regret_is_the_risk_at_the_dense_optimum():
         assert curve[0] == pytest.approx(expected.mean)
 
 
-def test_kept_optimum_has_no_regret_at_all():
+def test_kept_optimum_has_no_regret():
     for curve in both([1, 2, 3, 2, 9, 2, 3, 2, 1], 3, kept=4):
         assert_allclose(curve, 0)
 
 
-def test_kept_point_without_a_value_costs_without_bound_until_one_with_a_value_is_sure():
+def test_regret_is_infinite_until_a_point_with_a_value_is_certain():
     values = [-INF, -INF, 5.0, 7.0]
     by_chance, by_climbing = both(values, 2, kept=0)
     # Both others with a value are drawn for sure with three; of two, one may be the -inf point.
@@ -196,7 +196,7 @@ def test_climbing_tries_all_neighbours_before_it_goes_further():
     assert_allclose(curve[5:], 0)
 
 
-def test_climbing_moves_on_from_a_better_point_at_once():
+def test_climbing_continues_from_a_better_point_at_once():
     # Along one row, each training is the next point, since there is nothing nearer to the best.
     line = np.column_stack([np.zeros(5), np.arange(5) / 5])
     curve = local_search([0, 1, 2, 3, 4], line, 0, 20, np.random.default_rng(0))
@@ -283,7 +283,7 @@ def test_smallest_k_is_the_first_at_or_below_the_target():
     ]
 
 
-def test_smallest_k_takes_a_difference_of_floats_for_the_number_it_stands_for():
+def test_smallest_k_tolerates_rounding():
     assert 63.1 - 63.0 > 0.1
     assert smallest_k([1.0, 63.1 - 63.0], 0.1) == 1
 
@@ -293,6 +293,6 @@ def test_there_is_no_smallest_k_where_the_curve_ends_above_the_target():
 
 
 @pytest.mark.parametrize("target", [-0.1, np.nan, INF])
-def test_targets_that_are_no_regret_are_refused(target):
+def test_invalid_targets_are_refused(target):
     with pytest.raises(HpstudyError, match=str(target)):
         smallest_k([1.0, 0.0], target)

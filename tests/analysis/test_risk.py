@@ -61,7 +61,7 @@ def test_wider_region_takes_in_more_points():
     assert found.mean == pytest.approx(3.4 / 4)
 
 
-def test_region_is_of_the_dense_network_and_not_of_the_pruned_one():
+def test_region_is_that_of_the_dense_network():
     there = risks(HAND)["pruned"].points
     assert there["weight_decay"].tolist() == [1e-5, 1e-4, 1e-3]
 
@@ -88,7 +88,7 @@ def test_network_without_any_value_in_the_region_has_no_risk():
     assert len(found["pruned"].missing) == 1
 
 
-def test_network_that_is_right_about_nothing_has_no_relative_risk():
+def test_relative_risk_is_nan_where_the_best_is_0():
     found = risks(study(unpruned=[94.0] * 4, pruned=[0.0] * 4))["pruned"]
     assert found.mean == 0.0
     assert np.isnan(found.relative_mean)
@@ -104,7 +104,7 @@ def test_seeds_are_averaged_before_the_best_is_taken():
     assert found.mean == pytest.approx(0.5)
 
 
-def test_grid_points_of_two_tables_meet_although_their_floats_differ():
+def test_settings_of_two_tables_match_to_nine_digits():
     columns = ["variant", "lr", "weight_decay", "seed", "top1"]
     one = landscapes(pd.DataFrame([("unpruned", 0.1, 1e-4, 0, 94.0)], columns=columns))
     other = [("unpruned", 0.1 + 1e-12, 1e-4 * (1 - 1e-13), 0, 80.0)]
@@ -157,7 +157,7 @@ def test_risk_is_over_the_axes_of_the_landscapes():
     assert found.points[["momentum", "batch_size"]].to_numpy().tolist() == [[0.9, 32]]
 
 
-def test_landscapes_of_other_axes_have_no_risk_in_common():
+def test_risk_of_landscapes_over_other_axes_is_refused():
     table = pd.DataFrame(
         [("unpruned", 0.1, 1e-4, 0.9, 94.0)],
         columns=["variant", "lr", "weight_decay", "momentum", "top1"],
@@ -183,12 +183,12 @@ def test_risks_of_draws_are_those_of_equations_3_4_to_3_6_in_each():
         assert [values[k] for values in found] == pytest.approx(expected)
 
 
-def test_no_risk_is_known_where_the_other_network_has_no_value():
+def test_risk_is_nan_where_the_other_network_has_no_value():
     dense, other = np.array([[90.0, 80.0]]), np.array([[-np.inf, 85.0]])
     assert np.isnan(risk_draws(dense, other, 1.0)).all()
 
 
-def test_share_of_the_good_settings_that_lose_at_most_twice_the_bound():
+def test_share_within_twice_the_bound_by_hand():
     # The dense best is 80, so that its 1.0-ROI may lose 1/80; twice that is 0.025. The other's
     # best is 60: of its losses at the dense region's four points (0, 1.2, 1.5 and 1.8 points, that
     # is 0, 0.02, 0.025 and 0.03) three are within. The fifth point is not the dense network's.

@@ -147,7 +147,7 @@ def test_the_scatter_between_seeds_weighs_as_chi_squared_does(monkeypatch, uneve
     np.testing.assert_allclose(np.diff(gained), np.diff(expected), atol=1e-9)
 
 
-def test_what_is_said_is_the_mean_over_all_choices(monkeypatch, uneven):
+def test_prediction_is_the_mean_over_all_choices(monkeypatch, uneven):
     landscape, logs = uneven
     amplitudes, noises = [1.0, 4.0], [0.1, 0.2]
     only(monkeypatch, KERNELS, amplitudes, noises)
@@ -206,13 +206,13 @@ def repeated(sigma, seeds, seed, points=7):
     return measured(logs, runs.mean(axis=0), seeds, std)
 
 
-def test_many_replicates_tell_the_noise():
+def test_noise_is_estimated_from_many_replicates():
     found = [Surrogate(repeated(sigma, 6, 3)).noise / sigma for sigma in (0.1, 0.25, 0.6)]
     # 49 points times five degrees: the deviation is known to 4.5 %.
     assert all(abs(ratio - 1) < 0.14 for ratio in found)
 
 
-def test_one_run_a_point_tells_the_noise_by_how_rough_the_surface_is():
+def test_noise_is_estimated_from_single_runs():
     found = [Surrogate(repeated(0.4, 1, seed, points=9)).noise / 0.4 for seed in range(6)]
     assert all(1 / 1.6 < ratio < 1.6 for ratio in found)
     assert 0.85 < np.mean(found) < 1.15
@@ -231,7 +231,7 @@ def test_points_without_a_value_are_never_the_best():
     assert np.isfinite(np.delete(drawn, [0, 7], axis=1)).all()
 
 
-def test_a_cliff_leaves_the_region_beside_it_alone():
+def test_cliff_does_not_change_the_region():
     logs = decades(7)
     runs = ridge(logs) + 0.3 * np.random.default_rng(4).standard_normal((3, 49))
     fallen = np.where(logs.sum(axis=1) > 0.8, runs - 60, runs)
@@ -271,7 +271,7 @@ def test_the_surface_goes_through_all_points_whatever_they_measured():
     assert found.used.tolist() == np.isfinite(deep).tolist()
 
 
-def test_300_noisy_random_settings_are_held_as_often_as_others():
+def test_300_noisy_random_settings_are_covered():
     # Points that took part only where they measured well held in 60 to 75 %.
     generator, held = np.random.default_rng(5), []
     for _ in range(3):
@@ -283,7 +283,7 @@ def test_300_noisy_random_settings_are_held_as_often_as_others():
     assert np.mean(held) >= 0.9
 
 
-def test_what_a_seed_adds_to_every_setting_changes_levels_and_nothing_else():
+def test_shared_effect_of_seeds_changes_levels_alone():
     generator, logs = np.random.default_rng(21), sweeps.square(6)
     table = sweeps.sweep("unpruned", logs, sweeps.parabola(logs), 0.3, generator, seeds=3)
     moved = table.assign(top1=table["top1"] + np.where(table["seed"] == 1, 4.0, 0.0))
@@ -314,7 +314,7 @@ def test_no_draw_is_better_than_the_metric_can_be():
     assert Landscape("unpruned", "top1", points).ties == (points["value"] == 100).sum() - 1 > 0
 
 
-def test_a_value_of_0_keeps_what_it_measured_and_leaves_the_others_alone():
+def test_value_of_0_keeps_its_measurement():
     logs = decades(5)
     values = ridge(logs) + 0.2 * np.random.default_rng(22).standard_normal(25)
     points = measured(logs, values).points
@@ -331,7 +331,7 @@ def test_a_value_of_0_keeps_what_it_measured_and_leaves_the_others_alone():
 # --- between the points ---------------------------------------------------------------------------
 
 
-def test_draws_at_the_own_places_are_the_own_draws(uneven):
+def test_draws_at_measured_places_are_unchanged(uneven):
     landscape, logs = uneven
     drawn = Surrogate(landscape).draws(500, also=logs)
     np.testing.assert_allclose(drawn[:, 36:], drawn[:, :36], atol=0.05)
@@ -355,7 +355,7 @@ def test_draws_between_the_points_are_those_of_scikit_learns_process(kernel, mon
     assert (np.abs(np.cov(drawn.T) - covariance) < 5 * error).all()
 
 
-def test_the_truth_at_settings_never_tried_is_held():
+def test_draws_cover_the_truth_at_untried_settings():
     generator, held = np.random.default_rng(23), []
     for _ in range(8):
         logs, new = sweeps.scattered(40, generator), sweeps.scattered(25, generator, half=0.8)
@@ -383,7 +383,7 @@ def expected_maximum(n):
     return quad(lambda x: x * n * norm.pdf(x) * norm.cdf(x) ** (n - 1), -10, 10)[0]
 
 
-def test_the_best_of_a_flat_landscape_flatters_itself_by_the_expected_maximum():
+def test_bias_of_the_best_of_a_flat_landscape_is_the_expected_maximum():
     assert expected_maximum(81) == pytest.approx(2.43, abs=0.01)
     sigma, logs = 0.5, decades(5)
     random = np.random.default_rng(6)
@@ -401,7 +401,7 @@ def test_the_best_of_a_flat_landscape_flatters_itself_by_the_expected_maximum():
     assert np.mean(gains) == pytest.approx(sigma * expected_maximum(25), rel=0.2)
 
 
-def test_many_scattered_points_are_as_well_described_as_a_grid():
+def test_many_scattered_points_are_described_as_well_as_a_grid():
     # More points than the sample that chooses the kernels; the truth is a bowl.
     generator = np.random.default_rng(5)
     logs = generator.uniform(-1, 1, (250, 2))
@@ -430,7 +430,7 @@ def test_many_scattered_points_are_as_well_described_as_a_grid():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [10, 20])
-def test_more_seeds_make_the_answer_better(seeds):
+def test_more_seeds_narrow_the_intervals(seeds):
     """The noise of a run is far larger than the spread of the means of so many."""
     generator, logs, sigma = np.random.default_rng(24), decades(5), 0.6
     found = []
