@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.analysis import thesis_tables as thesis
-from hpstudy.analysis.landscape import Landscape
+from hpstudy.analysis.landscape import Landscape, setting_keys
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
-from hpstudy.config.grid import AXES
+from hpstudy.config.grid import AXES, setting_key
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.plots.labels import axis_title, roi_title, short_title
 
@@ -65,8 +65,9 @@ def prior_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     rows = []
     for study in studies:
         prior = study.record["study"]["prior"]
-        points = study.landscapes()[DENSE].points.set_index(list(AXES))
-        place = tuple(float(f"{prior[axis]:.9g}") for axis in AXES)
+        points = study.landscapes()[DENSE].points
+        points = points.set_index([setting_keys(points[axis]) for axis in AXES])
+        place = tuple(setting_key(prior[axis]) for axis in AXES)
         top1, seeds = (
             points.loc[place, ["value", "seeds"]] if place in points.index else (math.nan, 0)
         )
