@@ -82,7 +82,7 @@
       this.panels = PANELS.map((name) => this.panel(name));
       this.curves = Object.keys(CURVES).map((name) => this.panel(name));
       this.table = element("table");
-      this.facts = element("div", { class: "panels told" });
+      this.facts = element("div", { class: "panels fields" });
       this.tip = element("div", { class: "tip", hidden: "" });
       this.legend = element("p", { class: "legend", "aria-live": "polite" });
       this.curvesRow = element("div", { class: "panels curves" }, this.figures(this.curves));
