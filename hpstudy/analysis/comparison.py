@@ -1,7 +1,7 @@
-"""Everything that is told of a table of runs, as one dictionary for JSON."""
+"""Everything that `hpstudy compare` finds in a table of runs, as one dictionary for JSON."""
 
 import math
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.run_tables.options import parse_axes, parse_columns
 from hpstudy.analysis.shift import LandscapeShift
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.verdict import TOLERABLE, Pooled, Verdict, pooled_verdict, trainings, verdict
+from hpstudy.analysis.verdict import TOLERABLE, Verdict, pooled_verdict, trainings, verdict
 from hpstudy.errors import HpstudyError
 
 __all__ = ["compare", "parse_axes", "parse_columns", "parse_roi", "read_runs"]
@@ -28,7 +28,7 @@ def parse_roi(text: str) -> tuple[float, ...]:
     Raises
     ------
     HpstudyError
-        If one of them is not a positive, finite number; names it.
+        If one of them is not a positive, finite number.
     """
     thresholds = []
     for word in text.split(","):
@@ -45,14 +45,13 @@ def parse_roi(text: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys(thresholds))
 
 
-def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dict:
+def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dict[str, Any]:
     """Landscapes, risk, movement, regret and verdicts of a table, as plain values for JSON.
 
     Parameters
     ----------
     runs : RunTable
-        As `hpstudy.analysis.run_tables.read_runs` returns it; values are averaged over seeds at each
-        setting.
+        From `hpstudy.analysis.run_tables.read_runs`.
     roi : float or tuple of float, optional
         Thresholds of the regions of interest, in the metric's unit; 0.5 and 1.0 points for
         metrics in percent. Shifts and the good settings of the verdicts go by the widest. The
@@ -93,10 +92,10 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     limit = {"maximize": 100.0, "minimize": 0.0}[runs.goal] if runs.percent else None
     found = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
     analysis = StudyAnalysis(found)
-    verdicts = {name: verdict(analysis, name, max(roi), tolerable) for name in analysis.pruned}
-    return {
-        "reading": runs.notes,
-        "axes": list(runs.axes),
+    pooled = pooled_verdict([(analysis, max(roi))])
+    result = {
+        "reading": [note.sentence for note in runs.notes],
+        "axes": runs.axes,
         "metric": runs.metric,
         "goal": runs.goal,
         "percent": runs.percent,
@@ -104,26 +103,37 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
         "landscapes": {name: _landscape(analysis, name, roi) for name in found},
         "risk": {
             name: {
-                "n": one.n,
-                "mean": _finite(one.mean),
-                "std": _finite(one.std),
-                "relative_mean": _finite(one.relative_mean),
-                "relative_std": _finite(one.relative_std),
-                "intervals": _intervals(analysis.risk(name, tolerable)),
+                "n": risk.n,
+                "mean": risk.mean,
+                "std": risk.std,
+                "relative_mean": risk.relative_mean,
+                "relative_std": risk.relative_std,
+                "intervals": analysis.risk(name, tolerable),
             }
-            for name, one in risks(found, tolerable).items()
+            for name, risk in risks(found, tolerable).items()
         },
         "movement": {
-            name: {str(float(x)): _movement(analysis.shift(name, x), runs.axes) for x in roi}
+            name: {str(float(x)): _movement(analysis.shift(name, x), len(runs.axes)) for x in roi}
             for name in analysis.pruned
         },
-        "regret": {name: _regret(analysis, name) for name in analysis.pruned},
-        "advice": {name: _advice(analysis, one) for name, one in verdicts.items()},
-        "pooled": _pooled(pooled_verdict([(analysis, max(roi))])),
+        # Whole curves, by number of trainings.
+        "regret": {name: analysis.regret(name) for name in analysis.pruned},
+        "advice": {
+            name: _advice(analysis, verdict(analysis, name, max(roi), tolerable))
+            for name in analysis.pruned
+        },
+        "pooled": pooled
+        and {
+            "networks": pooled.networks,
+            "shift": pooled.axes,
+            "verdict": pooled.answers,
+            "loss": pooled.loss,
+        },
     }
+    return {key: _plain(value) for key, value in result.items()}
 
 
-def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> dict:
+def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> dict[str, Any]:
     """Entry of one network under "landscapes"."""
     landscape, best = analysis.landscapes[name], analysis.best(name)
     surrogate = analysis.surrogates.get(name)
@@ -132,140 +142,110 @@ def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> di
         "points": len(landscape.points),
         "seeds": landscape.seeds,
         "runs": landscape.runs,
-        "best": _finite(landscape.sign * landscape.best),
-        "best_at": {axis: _finite(at) for axis, at in landscape.best_at.items()},
+        "best": landscape.sign * landscape.best,
+        "best_at": landscape.best_at,
         "ties": landscape.ties,
-        "best_corrected": _interval(best.corrected.scaled(landscape.sign)),
-        "best_bias": _finite(best.bias),
+        "best_corrected": best.corrected.scaled(landscape.sign),
+        "best_bias": best.bias,
         "on_edge": landscape.on_edge,
         "noise": {
-            "std": surrogate and _finite(surrogate.noise),
-            "replicates_std": _finite(deviation),
+            "std": surrogate and surrogate.noise,
+            "replicates_std": deviation,
             "replicates_degrees": degrees,
-            "growth": surrogate and list(surrogate.noise_model.growth),
-            "shared_by_seeds": surrogate and _finite(surrogate.noise_model.shared),
+            "growth": surrogate and surrogate.noise_model.growth,
+            "shared_by_seeds": surrogate and surrogate.noise_model.shared,
         },
         "roi": {str(float(threshold)): _region(analysis, name, threshold) for threshold in roi},
         "warnings": [
             {
-                "kind": one.kind,
-                "sentence": warning_sentence(one),
-                "cells": one.cells.to_dict(orient="records"),
+                "kind": warning.kind,
+                "sentence": warning_sentence(warning),
+                "cells": warning.cells.to_dict(orient="records"),
             }
-            for one in grid_warnings(landscape, roi)
+            for warning in grid_warnings(landscape, roi)
         ],
     }
 
 
-def _region(analysis: StudyAnalysis, name: str, threshold: float) -> dict:
+def _region(analysis: StudyAnalysis, name: str, threshold: float) -> dict[str, Any]:
     """Entry of one threshold under "roi"."""
     landscape, shape = analysis.landscapes[name], analysis.shape(name, threshold)
     ellipse = landscape.ellipse(threshold)
-    centres = (shape.first, shape.second)
+    axes = landscape.axes
     return {
         "count": len(landscape.roi(threshold)),
         "ellipse": ellipse
         and {
             "length": ellipse.length,
             "width": ellipse.width,
-            "centre": dict(zip(landscape.axes, ellipse.centre, strict=False)),
+            "centre": dict(zip(axes, ellipse.centre, strict=False)),
             "angle": ellipse.angle,
         },
         "intervals": {
-            "count": _interval(shape.n),
-            "length": _interval(shape.length),
-            "width": _interval(shape.width),
-            "centre": {
-                axis: _interval(centre)
-                for axis, centre in zip(landscape.axes, centres, strict=False)
-            },
-            "angle": _interval(shape.angle),
-            "fitted": _finite(shape.fitted),
+            "count": shape.n,
+            "length": shape.length,
+            "width": shape.width,
+            "centre": dict(zip(axes, (shape.first, shape.second), strict=False)),
+            "angle": shape.angle,
+            "fitted": shape.fitted,
         },
-        "band": _intervals(shape.band),
+        "band": shape.band,
     }
 
 
-def _movement(moved: LandscapeShift | None, axes: tuple[str, ...]) -> dict | None:
+def _movement(shift: LandscapeShift | None, axes: int) -> dict[str, Any] | None:
     """Entry of one threshold under "movement"."""
-    if moved is None:
+    if shift is None:
         return None
     return {
-        "n": moved.n,
-        "interpolated": moved.interpolated,
-        "spearman": _finite(moved.spearman),
-        "spearman_interval": _interval(moved.spearman_interval),
-        "kendall": _finite(moved.kendall),
-        "jaccard": _finite(moved.overlap.measured),
-        "jaccard_by_noise": _interval(moved.overlap.expected),
-        "jaccard_p": _finite(moved.overlap.p),
-        "shift": _finite(moved.centre.measured),
-        "shift_interval": _interval(moved.centre.distance),
-        "shift_components": [
-            _interval(side) for side in (moved.centre.first, moved.centre.second)[: len(axes)]
-        ],
-        "shift_p": _finite(moved.centre.p),
-        "ellipse_overlap": _interval(moved.ellipse_overlap),
+        "n": shift.n,
+        "interpolated": shift.interpolated,
+        "spearman": shift.spearman,
+        "spearman_interval": shift.spearman_interval,
+        "kendall": shift.kendall,
+        "jaccard": shift.overlap.measured,
+        "jaccard_by_noise": shift.overlap.expected,
+        "jaccard_p": shift.overlap.p,
+        "shift": shift.centre.measured,
+        "shift_interval": shift.centre.distance,
+        "shift_components": [shift.centre.first, shift.centre.second][:axes],
+        "shift_p": shift.centre.p,
+        "ellipse_overlap": shift.ellipse_overlap,
     }
 
 
-def _regret(analysis: StudyAnalysis, name: str) -> dict | None:
-    """Entry of one network under "regret": whole curves, by number of trainings."""
-    found = analysis.regret(name)
-    if found is None:
-        return None
-    return {
-        way: {end: [_finite(float(x)) for x in values] for end, values in curve._asdict().items()}
-        for way, curve in found._asdict().items()
-    }
-
-
-def _advice(analysis: StudyAnalysis, one: Verdict) -> dict:
+def _advice(analysis: StudyAnalysis, verdict: Verdict) -> dict[str, Any]:
     """Entry of one network under "advice"."""
+    axes = verdict.axes
     return {
-        "verdict": {axis: shift.answer for axis, shift in one.axes.items()} | {"both": one.both},
-        "threshold": one.threshold,
-        "shift": {axis: _interval(shift.shift) for axis, shift in one.axes.items()},
-        "at_grid_end": {axis: list(shift.at_end) for axis, shift in one.axes.items()},
-        "shift_interpolated": any(shift.interpolated for shift in one.axes.values()),
-        "best_at_grid_end": one.edge,
-        "measured": _finite(one.measured),
-        "loss": _loss(one.loss),
-        "second_best_loss": _loss(one.second),
-        "interpolated": one.interpolated,
-        "good_settings_kept": list(one.kept),
-        "trainings": {
-            way: {str(target): k for target, k in known.items()}
-            for way, known in trainings(analysis, one.variant).items()
-        },
+        "verdict": {axis: of.answer for axis, of in axes.items()} | {"both": verdict.both},
+        "threshold": verdict.threshold,
+        "shift": {axis: of.shift for axis, of in axes.items()},
+        "at_grid_end": {axis: of.at_end for axis, of in axes.items()},
+        "shift_interpolated": any(of.interpolated for of in axes.values()),
+        "best_at_grid_end": verdict.edge,
+        "measured": verdict.measured,
+        "loss": verdict.loss,
+        "second_best_loss": verdict.second,
+        "interpolated": verdict.interpolated,
+        "good_settings_kept": verdict.kept,
+        "trainings": trainings(analysis, verdict.variant),
     }
 
 
-def _pooled(pooled: Pooled | None) -> dict | None:
-    return pooled and {
-        "networks": pooled.networks,
-        "shift": {axis: _interval(shift) for axis, shift in pooled.axes.items()},
-        "verdict": pooled.answers,
-        "loss": _loss(pooled.loss),
-    }
-
-
-def _loss(loss: Loss) -> list[float] | None:
-    return _interval(loss.interval)
-
-
-def _intervals(values: NamedTuple) -> dict:
-    """Fields of a tuple of intervals, by name."""
-    return {name: _interval(value) for name, value in values._asdict().items()}
-
-
-def _interval(value: Interval) -> list[float] | None:
-    return list(value) if math.isfinite(value.estimate) else None
-
-
-def _finite(value: float) -> float | None:
-    """Value itself, or None for NaN, which JSON has no word for."""
-    return value if math.isfinite(value) else None
+def _plain(value: Any) -> Any:
+    """Value as JSON has it: lists and dictionaries, and None for what does not exist."""
+    if isinstance(value, Interval | Loss):
+        return list(value) if math.isfinite(value.estimate) else None
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
 
 
 _SENTENCES = {

@@ -14,14 +14,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hpstudy.analysis.intervals import UNKNOWN, Interval, ellipses, interval, regions, risk_draws
-from hpstudy.analysis.outcomes import enough_points
-from hpstudy.analysis.risk import common_points
+from hpstudy.analysis.intervals import UNKNOWN, Interval, interval
+from hpstudy.analysis.landscape import common_points
+from hpstudy.analysis.regions import fit_ellipses
+from hpstudy.analysis.risk import risk_draws
 from hpstudy.analysis.shift import FITTED, rank_correlations
-from hpstudy.analysis.study_analysis import StudyAnalysis, best_row
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.analysis.thesis_tables import RELATIVES, claims
 from hpstudy.analysis.verdict import GRID
+from hpstudy.config.grid import roi
 
 Agreement = Literal["agrees", "differs", "inconclusive"]
 VERDICTS: tuple[Agreement, ...] = ("agrees", "differs", "inconclusive")
@@ -174,7 +176,7 @@ def _networks(analysis: StudyAnalysis, networks: str) -> list[tuple[str, str]]:
 def _lone(analysis: StudyAnalysis, variant: str, roi: float) -> int:
     pair = analysis.landscapes[analysis.dense], analysis.landscapes[variant]
     return sum(
-        int(np.delete(landscape.inside(roi), shared).sum())
+        int(np.delete(landscape.in_roi(roi), shared).sum())
         for landscape, shared in zip(pair, common_points(*pair), strict=True)
     )
 
@@ -187,22 +189,22 @@ def _value(
     match measured:
         case "slope":
             shape = analysis.shape(variant, roi)
-            return shape.band.b if enough_points(shape) else UNKNOWN
+            return shape.band.b if shape.has_ellipse else UNKNOWN
         case "shift of lr" | "shift of weight_decay":
-            movement = analysis.movement(variant, roi)
+            movement = analysis.shift(variant, roi)
             if movement is None or _regions(analysis, variant, roi) is None:
                 return UNKNOWN
-            return movement.shift.first if measured == "shift of lr" else movement.shift.second
+            return movement.centre.first if measured == "shift of lr" else movement.centre.second
         case "length" | "width":
             if (common := _regions(analysis, variant, roi)) is None:
                 return UNKNOWN
             places, inside = common
-            dense, pruned = (getattr(ellipses(places, region), measured) for region in inside)
+            dense, pruned = (getattr(fit_ellipses(places, region), measured) for region in inside)
             # Draws that have ellipses are no sample of all where many have none.
             fitted = np.isfinite(pruned - dense).mean() >= FITTED
             return interval(pruned - dense) if fitted else UNKNOWN
         case "spearman":
-            movement = analysis.movement(variant, max(results.thresholds))
+            movement = analysis.shift(variant, max(results.thresholds))
             return movement.spearman_interval if movement else UNKNOWN
         case "metrics":
             metrics = [(results.analysis(metric), variant) for metric in ("top1", "top5")]
@@ -211,7 +213,7 @@ def _value(
         case "best":
             drawn = [(name, analysis.draws(name)) for name in (variant, against)]
             best = [
-                draws[:, best_row(analysis.landscapes[name])]
+                draws[:, analysis.landscapes[name].best_row]
                 for name, draws in drawn
                 if draws is not None
             ]
@@ -219,7 +221,7 @@ def _value(
         case "extra risk":
             return interval(analysis.extra_risk(variant, roi))
         case "bounded share":
-            return analysis.bounded(variant, roi).scaled(100)
+            return analysis.share_within_bound(variant, roi).scaled(100)
         case "relative risk":
             return analysis.risk(variant, roi).relative_mean.scaled(100)
         case "difference of risk":
@@ -235,7 +237,7 @@ def _value(
 
 
 def _regions(
-    analysis: StudyAnalysis, variant: str, roi: float
+    analysis: StudyAnalysis, variant: str, threshold: float
 ) -> tuple[np.ndarray, list[np.ndarray]] | None:
     """Common settings (log10), and in each draw which lie in either network's region.
 
@@ -244,8 +246,8 @@ def _regions(
     pair = analysis.pair(variant)
     if pair is None or not pair.both.any():
         return None
-    inside = [regions(drawn[:, pair.both], roi) for drawn in (pair.dense, pair.other)]
-    return (pair.places[pair.both], inside) if max(x.mean() for x in inside) <= GRID else None
+    inside = [roi(drawn[:, pair.both], threshold) for drawn in (pair.dense, pair.other)]
+    return (pair.logs[pair.both], inside) if max(x.mean() for x in inside) <= GRID else None
 
 
 def families(first: StudyResults, second: StudyResults) -> tuple[str, Measured] | None:

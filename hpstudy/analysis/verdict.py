@@ -7,13 +7,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hpstudy.analysis.grid_checks import is_scattered
-from hpstudy.analysis.intervals import NO_LOSS, Interval, Loss, interval, loss, regions
-from hpstudy.analysis.landscape import TOLERANCE
+from hpstudy.analysis.intervals import NO_LOSS, Interval, Loss, interval, loss
+from hpstudy.analysis.landscape import common_points
 from hpstudy.analysis.pooling import pooled
+from hpstudy.analysis.regions import roi
 from hpstudy.analysis.regret import smallest_k
-from hpstudy.analysis.risk import common_points
-from hpstudy.analysis.shift import FITTED, shifts
+from hpstudy.analysis.shift import FITTED, centre_shifts
 from hpstudy.analysis.study_analysis import StudyAnalysis
+from hpstudy.config.grid import TOLERANCE
 
 NEGLIGIBLE = 0.3
 """Decades, a factor of two: the largest shift along either axis that section 4.1.2 neglects."""
@@ -118,7 +119,7 @@ def verdict(
     ----------
     Thesis, section 4.1.2 (shift) and 3.3.2 (risk); the rule goes beyond it.
     """
-    edge = analysis.edge(variant, MARGIN * tolerable) >= 0.5
+    edge = analysis.edge_probability(variant, MARGIN * tolerable) >= 0.5
 
     def of_loss(drawn: np.ndarray, errors: float = ERRORS) -> tuple[Answer, ...]:
         bounds = loss(drawn[:, 0], drawn[:, 1], errors)
@@ -127,13 +128,13 @@ def verdict(
         return ("keep" if bounds.at_most <= tolerable and not edge else "inconclusive",)
 
     def losses(drawn: StudyAnalysis) -> np.ndarray | None:
-        pair = drawn.loss_draws(variant)
+        pair = drawn.transfer_regret_draws(variant)
         return None if pair is None else np.column_stack(pair)
 
     dense, pruned = analysis.landscapes[analysis.dense], analysis.landscapes[variant]
     gaps = _settled(analysis, losses, of_loss)
     in_dense, in_pruned = common_points(dense, pruned)
-    good = dense.inside(threshold)[in_dense]
+    good = dense.in_roi(threshold)[in_dense]
     return Verdict(
         variant=variant,
         threshold=threshold,
@@ -141,11 +142,11 @@ def verdict(
         both="inconclusive" if gaps is None else of_loss(gaps)[0],
         edge=edge,
         tolerable=tolerable,
-        measured=analysis.keeping(variant)[0],
+        measured=analysis.measured_transfer_regret(variant),
         loss=NO_LOSS if gaps is None else loss(*gaps.T),
-        second=analysis.lost(variant, 1),
+        second=analysis.transfer_regret(variant, 1),
         interpolated=analysis.interpolated(variant),
-        kept=(int(pruned.inside(threshold)[in_pruned][good].sum()), int(good.sum())),
+        kept=(int(pruned.in_roi(threshold)[in_pruned][good].sum()), int(good.sum())),
     )
 
 
@@ -243,7 +244,7 @@ def pooled_verdict(studies: Iterable[tuple[StudyAnalysis, float]]) -> Pooled | N
         if known := [shift for shift in drawn if shift is not None]:
             n = min(map(len, known))
             groups.append(np.stack([shift[:n] for shift in known], axis=-1))
-        losses = (analysis.loss_draws(name) for name in analysis.pruned)
+        losses = (analysis.transfer_regret_draws(name) for name in analysis.pruned)
         # Draws of two studies come of the same random numbers, and are not to be paired.
         gaps += [np.roll(pair, len(groups), axis=1) for pair in losses if pair is not None]
     count = sum(group.shape[-1] for group in groups)
@@ -264,7 +265,7 @@ def trainings(analysis: StudyAnalysis, variant: str) -> dict[str, dict[float, in
     Returns
     -------
     dict
-        "random" and "local" (`hpstudy.analysis.outcomes.Regret`) -> target -> trainings, None where
+        "random" and "local" (fields of `study_analysis.Regret`) -> target -> trainings, None where
         no number does; empty without a regret.
     """
     regret = analysis.regret(variant)
@@ -297,8 +298,8 @@ def shift_draws(
     for lattice in (True,) if scattered else (False, True):
         if (pair := analysis.pair(variant, lattice)) is None or not pair.both.any():
             return None, False
-        drawn = shifts(pair, threshold)
-        inside = [regions(draws[:, pair.both], threshold) for draws in (pair.dense, pair.other)]
+        drawn = centre_shifts(pair, threshold)
+        inside = [roi(draws[:, pair.both], threshold) for draws in (pair.dense, pair.other)]
         if max(region.mean() for region in inside) > largest:
             break
         if np.isfinite(drawn[:, 0]).mean() >= FITTED:

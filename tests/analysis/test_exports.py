@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sweeps import facts
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.run_tables import read_runs
@@ -77,12 +78,12 @@ def test_trials_of_optuna_are_runs(write):
     assert read.dense == "unpruned"
 
 
-def test_names_of_optuna_need_no_word_but_which_way_is_better(write):
+def test_names_of_optuna_need_the_goal_alone(write):
     assert "--goal maximize" in refusal(write(OPTUNA))
     read = read_runs(write(OPTUNA), goal="maximize")
     assert read.table["value"].fillna(-1).tolist() == [91.0, 93.0, 92.0, -1, 88.0]
-    for said in ("lr is params_lr", "variant is user_attrs_variant"):
-        assert said in read.notes[0]
+    renamed = facts(read)["read"]["columns"]
+    assert renamed["lr"] == ["params_lr"] and renamed["variant"] == ["user_attrs_variant"]
 
 
 def test_settings_of_optuna_that_differ_in_the_last_digits_are_replicates_of_one_point(write):
@@ -103,7 +104,7 @@ def test_pruned_trial_was_stopped_early_and_its_last_report_is_no_result(write):
 
 def test_trials_without_an_end_or_a_setting_are_left_out_and_counted(write):
     # Two failed, one of them before it had parameters; one still runs, one waits.
-    assert "Runs left out: 2 failed and 2 not ended." in optuna(write).notes
+    assert facts(optuna(write))["left out"]["counts"] == {"failed": 2, "not ended": 2}
 
 
 def test_trials_that_all_still_run_are_no_table(write):
@@ -132,7 +133,8 @@ def test_runs_of_weights_and_biases_are_runs(write):
     assert table["seed"].tolist() == [7] * 2
     # What crashed or failed says nothing, even if a value was logged; nor does what runs.
     assert table["val/top1"].tolist() == [91.25, 93.0]
-    assert read.dense == "dense" and "Runs left out: 2 failed and 1 not ended." in read.notes
+    assert read.dense == "dense"
+    assert facts(read)["left out"]["counts"] == {"failed": 2, "not ended": 1}
 
 
 def test_files_without_names_of_networks_are_a_network_each_and_the_first_is_dense(write):
@@ -253,7 +255,7 @@ def test_bad_columns_are_refused(text, word):
 
 def test_column_that_the_file_lacks_is_named_with_the_nearest(write):
     words = refusal(write(WANDB), columns={"top1": "val/top-1"})
-    assert "no column 'val/top-1' (nearest there: val/top1) for top1" in words
+    assert "no column 'val/top-1' (did you mean 'val/top1'?) for top1" in words
 
 
 def test_column_that_was_named_is_taken_before_one_of_our_name(write):

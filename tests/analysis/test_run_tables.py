@@ -4,6 +4,7 @@ import re
 import sqlite3
 
 import pytest
+from sweeps import facts
 
 from hpstudy.analysis.run_tables import read_runs
 from hpstudy.errors import HpstudyError
@@ -23,7 +24,7 @@ def write(tmp_path):
 
 
 def refusal(path, **options):
-    """What a user is told, which must be one line."""
+    """Message of the refusal, which must be one line."""
     with pytest.raises(HpstudyError) as caught:
         read_runs(path, **options)
     words = str(caught.value)
@@ -51,13 +52,16 @@ def test_column_order_further_columns_and_blank_lines_do_not_matter(write):
     assert row[["variant", "lr", "seed", "top1"]].tolist() == ["unpruned", 0.1, 3, 93.0]
 
 
-def test_first_two_notes_say_what_was_taken_for_what(write):
+def test_notes_say_what_was_taken_for_what(write):
     path = write("learning_rate,wd,fold,acc", "0.1,0.0001,1,0.93", "0.1,0.001,1,0.94")
-    first, second = read_runs(path, axes=("lr", "weight_decay")).notes[:2]
-    for said in ("2 runs", "weight_decay is wd", "the seed is fold"):
-        assert said in first
-    for said in ("acc", "more is better", "percent", "fractions", "dense network is runs"):
-        assert said in second
+    read = read_runs(path, axes=("lr", "weight_decay"))
+    notes = facts(read)
+    assert (notes["read"]["rows"], notes["read"]["variants"]) == (2, ["runs"])
+    assert notes["read"]["columns"] == {"weight_decay": ["wd"], "seed": ["fold"]}
+    assert notes["metric"]["columns"] == ["acc"] and notes["metric"]["dense"] == "runs"
+    assert notes["metric"]["fractions"] == [str(path)]
+    sentences = [note.sentence for note in read.notes]
+    assert all(text.endswith(".") and "{" not in text for text in sentences)
 
 
 @pytest.mark.parametrize("blank", ["", "nan", "NaN", "inf", "-inf"])
@@ -76,10 +80,10 @@ def test_run_that_says_it_diverged_has_no_value_in_any_spelling(write):
     assert table["top1"].isna().tolist() == [True, False, True, False, True, False]
 
 
-def test_weight_decay_of_zero_stays_and_is_said(write):
+def test_weight_decay_of_zero_stays_and_is_noted(write):
     read = read_runs(write(HEADER, *GOOD, "unpruned,0.1,0,0,92.0"))
     assert read.table["weight_decay"].tolist() == [0.0001, 0.001, 0.0001, 0.0]
-    assert any("weight_decay 0" in note for note in read.notes)
+    assert facts(read)["zero"] == {"axis": "weight_decay", "runs": 1}
 
 
 @pytest.mark.parametrize(
@@ -91,17 +95,19 @@ def test_weight_decay_of_zero_stays_and_is_said(write):
         (("0.1", "0.5", "0.7", "1"), False),
     ],
 )
-def test_tiny_weight_decay_in_the_stead_of_zero_is_warned_of(write, values, warned):
+def test_tiny_weight_decay_in_place_of_zero_is_noted(write, values, warned):
     lines = [f"unpruned,{lr},{wd},0,{90 + lr}" for lr in (0.1, 0.2) for wd in values]
-    notes = read_runs(write(HEADER, *lines)).notes
-    assert any("write 0" in note for note in notes) == warned
+    notes = facts(read_runs(write(HEADER, *lines)))
+    assert ("tiny" in notes) == warned
+    if warned:
+        assert notes["tiny"] | {"value": 1e-8, "other": 1e-5, "decades": 3} == notes["tiny"]
 
 
-def test_axis_with_one_value_is_dropped_and_said(write):
+def test_axis_with_one_value_is_dropped_and_noted(write):
     path = write("lr,weight_decay,top1", "0.1,5e-4,93", "0.2,5e-4,92")
     read = read_runs(path)
     assert read.axes == ("lr",) and "weight_decay" not in read.table
-    assert any("weight_decay is 0.0005 in all runs" in note for note in read.notes)
+    assert facts(read)["single value"] == {"axis": "weight_decay", "value": 5e-4, "other": "lr"}
 
 
 def test_sweep_of_the_learning_rate_alone_needs_no_weight_decay(write):
@@ -187,7 +193,7 @@ def test_bad_value_is_refused_with_its_line_its_column_and_the_reason(write, col
     assert reason in words
 
 
-def test_number_of_bad_lines_is_told(write):
+def test_number_of_bad_lines_is_in_the_refusal(write):
     words = refusal(write(HEADER, *GOOD, "thin,0.1,x,0,90", "thin,0.2,y,0,90"))
     assert words.startswith("line 5 of ") and "weight_decay is 'x'" in words
     assert "2 such lines" in words and "--columns weight_decay=COLUMN" in words
@@ -222,10 +228,10 @@ def test_missing_files_and_folders_are_named(tmp_path):
 
 def test_missing_column_is_named_with_the_nearest_and_what_to_type(write):
     words = refusal(write("variant,train/lr,weight_decay,seed,top1", "unpruned,0.1,0.0001,0,93.0"))
-    assert "lr (nearest there: train/lr)" in words and "--columns lr=train/lr" in words
+    assert "lr (did you mean 'train/lr'?)" in words and "--columns lr=train/lr" in words
 
 
-def test_table_without_a_metric_is_told_with_what_there_is(write):
+def test_table_without_a_metric_is_refused_with_its_columns(write):
     words = refusal(write("variant,lr,weight_decay,seed,xyz", "unpruned,0.1,0.0001,0,93.0"))
     assert "--metric" in words and "xyz" in words and "None" not in words
 
@@ -247,7 +253,7 @@ def test_another_seed_or_network_is_another_run(write):
     assert len(read_runs(write(HEADER, *GOOD, "unpruned,0.1,0.001,1,90.0")).table) == 4
 
 
-def test_absent_dense_network_is_told_with_those_there(write):
+def test_absent_dense_network_is_refused_with_those_of_the_table(write):
     words = refusal(write(HEADER, *GOOD), dense="full")
     assert "'full'" in words and "unpruned, thin" in words and "--dense" in words
 
@@ -268,7 +274,7 @@ def test_dense_network_without_any_accuracy_is_refused(write):
         ({"where": ["variant=thick"]}, "values there: unpruned, thin"),
         ({"variant_by": "depth"}, "'depth'"),
         ({"average_over": ["depth"]}, "'depth'"),
-        ({"metric": "top2"}, "'top2' (nearest there: top1)"),
+        ({"metric": "top2"}, "'top2' (did you mean 'top1'?)"),
         ({"metric": "lr"}, "is the lr"),
         ({"axes": ("lr", "lr")}, "lr, lr"),
         ({"columns": {"pruned.csv:top1": "acc"}}, "'pruned.csv'"),
@@ -279,14 +285,14 @@ def test_option_that_fits_nothing_is_refused(write, options, word):
     assert re.search(re.escape(word), refusal(write(HEADER, *GOOD), **options))
 
 
-def test_a_slip_among_fractions_is_no_percentage(write):
+def test_slip_among_fractions_is_no_percentage(write):
     lines = [f"unpruned,0.1,{wd}e-4,0,0.9{wd}" for wd in range(1, 10)]
     lines += [f"unpruned,0.2,{wd}e-4,0,0.8{wd}" for wd in range(1, 10)]
     words = refusal(write(HEADER, *lines, "unpruned,0.3,0.0001,0,1.7"))
     assert "line 20" in words and "'1.7'" in words
 
 
-def test_database_given_as_a_table_is_told_how_to_be_typed(tmp_path):
+def test_database_given_as_a_table_is_refused_with_what_to_type(tmp_path):
     sqlite3.connect(tmp_path / "study.db").execute("CREATE TABLE trials (number INTEGER)")
     assert "optuna:sqlite:///" in refusal(tmp_path / "study.db")
 

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from sweeps import facts
 
 from hpstudy.analysis.run_tables import read_runs
 from hpstudy.errors import HpstudyError
@@ -100,8 +101,7 @@ def test_optimizer_drawn_at_random_with_the_settings_is_no_noise(save):
             "user_attrs_acc": drawn.uniform(80, 90, 40),
         }
     )
-    notes = read_runs(save(table)).notes
-    assert any("noise" in note and "params_dropout" in note for note in notes)
+    assert facts(read_runs(save(table)))["noise"] == {"columns": ["params_dropout"]}
     words = refusal(save(table.assign(params_optimizer=["sgd", "adam"] * 20)))
     assert "--where params_optimizer=sgd" in words
 
@@ -144,7 +144,7 @@ def test_record_of_a_run_is_no_hyperparameter(save, column):
 def test_what_numbers_repeats_is_the_seed(save, column):
     read = read_runs(save(grid(**{column: [3, 4, 5]})))
     assert sorted(read.table["seed"].unique()) == [3, 4, 5]
-    assert column in read.notes[0]
+    assert facts(read)["read"]["columns"]["seed"] == [column]
 
 
 def test_runs_without_seeds_share_none_over_settings(save):
@@ -155,7 +155,7 @@ def test_runs_without_seeds_share_none_over_settings(save):
 def test_models_of_one_table_are_its_variants(save):
     read = read_runs(save(grid(model=["r20", "r56"])), dense="r56")
     assert set(read.table["variant"]) == {"r20", "r56"} and read.dense == "r56"
-    assert "model" in read.notes[0]
+    assert facts(read)["read"]["columns"] == {"variant": ["model"]}
     assert "--dense" in refusal(save(grid(model=["r20", "r56"])))
 
 
@@ -187,7 +187,8 @@ def test_rows_per_epoch_are_one_run_with_its_last_row_or_its_best(save, ids, ord
         table = table.sort_values(["lr", "weight_decay", "seed", "epoch"])
     last = read_runs(save(table))
     assert len(last.table) == 18 and last.table["acc"].max() == 90
-    assert any("90 rows" in note and "18 runs" in note and "last" in note for note in last.notes)
+    epochs = facts(last)["epochs"]
+    assert (epochs["rows"], epochs["runs"], epochs["taken"]) == (90, 18, "last")
     assert read_runs(save(table), epoch="best").table["acc"].max() == 91
 
 
@@ -223,14 +224,14 @@ def test_half_trained_runs_are_left_out_and_counted_unless_all_are_wanted(save):
     table = grid(seed=[0, 1]).assign(epoch=30)
     table.loc[[0, 7], "epoch"] = (3, 29)
     read = read_runs(save(table))
-    assert len(read.table) == 16 and any("2 shorter" in note for note in read.notes)
+    assert len(read.table) == 16 and sum(facts(read)["left out"]["counts"].values()) == 2
     assert len(read_runs(save(table), any_length=True).table) == 18
 
 
-def test_variants_of_other_lengths_are_said(save):
+def test_variants_of_other_lengths_are_noted(save):
     dense, pruned = grid().assign(epoch=30), grid().assign(epoch=3)
-    notes = read_runs([save(dense, "dense.csv"), save(pruned, "pruned.csv")]).notes
-    assert any("30" in note and "pruned 3" in note for note in notes)
+    read = read_runs([save(dense, "dense.csv"), save(pruned, "pruned.csv")])
+    assert facts(read)["lengths"] == {"longest": {"dense": 30, "pruned": 3}}
 
 
 def test_repeats_that_stopped_by_themselves_are_not_rows_of_one_run(save):
@@ -261,14 +262,14 @@ def test_run_that_failed_or_runs_says_nothing_of_its_setting(save, state, column
     read = read_runs(save(table))
     assert len(read.table) == 17 and best(read) == (0.03, 1e-4)
     assert "diverged" not in read.table
-    assert any("left out: 1 " in note for note in read.notes)
+    assert list(facts(read)["left out"]["counts"].values()) == [1]
 
 
 def test_failed_run_with_a_row_per_epoch_is_counted_once(save):
     table = curves().assign(trial_id=list(range(9)) * 5, status="TERMINATED")
     table.loc[table["trial_id"] == 2, "status"] = "ERROR"
     read = read_runs(save(table))
-    assert len(read.table) == 8 and "Runs left out: 1 failed." in read.notes
+    assert len(read.table) == 8 and facts(read)["left out"]["counts"] == {"failed": 1}
 
 
 @pytest.mark.parametrize("state", ["COMPLETE", "finished", "TERMINATED", "FINISHED", "COMPLETED"])
@@ -302,13 +303,14 @@ def test_parents_of_nested_runs_are_left_out_and_counted(save):
     for parent in (blank, mean):
         read = read_runs(save(pd.concat([children, parent])))
         assert len(read.table) == 27 and "diverged" not in read.table
-        assert any("9 parents of nested runs" in note for note in read.notes)
+        assert facts(read)["left out"]["counts"] == {"parents of nested runs": 9}
 
 
-def test_run_without_a_setting_and_a_value_is_none_of_the_sweep(save):
+def test_run_without_a_setting_and_a_value_is_left_out(save):
     table = pd.concat([grid().assign(run_id="a"), pd.DataFrame({"run_id": ["b"]})])
     read = read_runs(save(table))
-    assert len(read.table) == 9 and any("1 with neither" in note for note in read.notes)
+    assert len(read.table) == 9
+    assert facts(read)["left out"]["counts"] == {"with neither a setting nor a value": 1}
 
 
 # --- which way is better --------------------------------------------------------------------------
@@ -318,7 +320,7 @@ def test_run_without_a_setting_and_a_value_is_none_of_the_sweep(save):
     "name",
     ["test_error", "val_loss", "valLoss", "val/ppl", "perplexity", "rmse", "metrics.nll", "bpc"],
 )
-def test_metric_that_is_a_loss_by_its_name_needs_a_word(save, name):
+def test_metric_that_is_a_loss_by_its_name_needs_a_goal(save, name):
     table = grid().rename(columns={"acc": name})
     table[name] = 100 - table[name]
     words = refusal(save(table))
@@ -329,7 +331,7 @@ def test_metric_that_is_a_loss_by_its_name_needs_a_word(save, name):
 
 
 @pytest.mark.parametrize("shift", [-100, 20])
-def test_values_that_no_accuracy_has_need_a_word(save, shift):
+def test_values_that_no_accuracy_has_need_a_goal(save, shift):
     table = grid().assign(acc=grid()["acc"] + shift)
     words = refusal(save(table))
     assert "no accuracy" in words and "--goal" in words and "such lines" in words
@@ -337,7 +339,7 @@ def test_values_that_no_accuracy_has_need_a_word(save, shift):
     assert best(read) == (0.03, 1e-4) and not read.percent
 
 
-def test_name_that_says_nothing_needs_a_word_unless_it_is_called_an_accuracy(save):
+def test_name_that_says_nothing_needs_a_goal_unless_it_is_called_an_accuracy(save):
     table = grid().rename(columns={"acc": "value"})
     assert "--goal" in refusal(save(table))
     assert best(read_runs(save(table), columns={"top1": "value"})) == (0.03, 1e-4)
@@ -346,7 +348,7 @@ def test_name_that_says_nothing_needs_a_word_unless_it_is_called_an_accuracy(sav
     assert "--goal minimize" in refusal(save(table), columns={"top1": "value"})
 
 
-def test_several_metrics_are_asked_for_and_training_metrics_are_none(save):
+def test_several_metrics_are_asked_for_and_training_metrics_are_not(save):
     table = grid().assign(train_acc=99.0, val_loss=1.0, acc_std=0.1)
     assert read_runs(save(table)).metric == "acc"
     assert read_runs(save(table), goal="minimize").metric == "val_loss"
@@ -355,12 +357,12 @@ def test_several_metrics_are_asked_for_and_training_metrics_are_none(save):
     assert read_runs(save(table.assign(test_acc=50.0)), metric="test_acc").metric == "test_acc"
 
 
-def test_fractions_are_recognised_file_by_file_and_said(save):
+def test_fractions_are_recognised_file_by_file(save):
     fractions = grid().assign(acc=grid()["acc"] / 100)
     paths = [save(grid(), "dense.csv"), save(fractions, "pruned.csv")]
     read = read_runs(paths)
     assert read.table.groupby("variant")["acc"].max().tolist() == [90.0, 90.0]
-    assert "pruned.csv" in read.notes[1] and "fractions" in read.notes[1]
+    assert facts(read)["metric"]["fractions"] == [str(paths[1])]
     assert "leave out --percent" in refusal(paths, percent=True)
 
 
@@ -376,7 +378,8 @@ def test_few_fractions_among_percentages_are_refused(save):
 @pytest.mark.parametrize("runs", ["5", "seeds"])
 def test_means_come_with_their_deviations_and_counts(save, runs):
     table = grid().assign(acc=grid()["acc"] / 100, acc_std=0.005, seeds=5)
-    assert any("--std acc_std --runs seeds" in note for note in read_runs(save(table)).notes)
+    means = facts(read_runs(save(table)))["means"]
+    assert (means["column"], means["count"]) == ("acc_std", "seeds")
     read = read_runs(save(table), std="acc_std", runs=runs)
     assert read.table["std"].tolist() == [0.5] * 9 and read.table["runs"].tolist() == [5] * 9
 

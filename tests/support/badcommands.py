@@ -202,14 +202,13 @@ COMMANDS = [
     ),
     line(
         "compare runs.csv --axes lr,momentum",
-        "runs.csv lacks the column momentum; say it by --columns momentum=COLUMN; it has: "
+        "runs.csv lacks the column momentum; name it by --columns momentum=COLUMN; it has: "
         "variant, lr, weight_decay, seed, top1.",
     ),
     line(
         "compare runs.csv --metric top9",
-        "runs.csv has no column 'top9' (nearest there: top1) for --metric; where files name it "
-        "otherwise, say --columns runs.csv:top1=COLUMN; it has: variant, lr, weight_decay, seed, "
-        "top1.",
+        "runs.csv has no column 'top9' (did you mean 'top1'?) for --metric; name it for one "
+        "file by --columns runs.csv:top1=COLUMN; it has: variant, lr, weight_decay, seed, top1.",
     ),
     line("compare runs.csv --goal up", "--goal takes maximize, minimize; not 'up'."),
     line("compare runs.csv --epoch first", "--epoch takes last, best; not 'first'."),
@@ -236,14 +235,14 @@ COMMANDS = [
     ),
     line(
         "compare runs.csv --columns lr=eta",
-        "runs.csv has no column 'eta' for lr; say it of one file by --columns "
+        "runs.csv has no column 'eta' for lr; name it for one file by --columns "
         "runs.csv:lr=COLUMN; it has: variant, lr, weight_decay, seed, top1.",
     ),
     line("compare runs.csv --columns lr=lr,lr=seed", "--columns names lr twice: lr and seed."),
     line(
         "compare runs.csv --columns lr=seed,weight_decay=seed",
         "--columns names seed for lr and weight_decay; a column is one thing. For a sweep of one "
-        "hyperparameter say --axes lr.",
+        "hyperparameter add --axes lr.",
     ),
     line(
         "compare runs.csv --dense full",

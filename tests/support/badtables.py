@@ -91,19 +91,19 @@ TABLES = [
     table(
         "a column that is missing",
         "variant,weight_decay,seed,top1\nunpruned,0.1,0,93\n",
-        "runs.csv lacks the column lr; say it by --columns lr=COLUMN, or the hyperparameters that "
-        "were swept by --axes; it has: variant, weight_decay, seed, top1.",
+        "runs.csv lacks the column lr; name it by --columns lr=COLUMN, or name the hyperparameters "
+        "of the sweep by --axes; it has: variant, weight_decay, seed, top1.",
     ),
     table(
         "a column with control characters",
         "variant,l\x1b[31mr,weight_decay,seed,top1\n" + GOOD,
-        "runs.csv lacks the column lr; say it by --columns lr=COLUMN, or the hyperparameters that "
-        r"were swept by --axes; it has: variant, l\x1b[31mr, weight_decay, seed, top1.",
+        "runs.csv lacks the column lr; name it by --columns lr=COLUMN, or name the hyperparameters "
+        r"of the sweep by --axes; it has: variant, l\x1b[31mr, weight_decay, seed, top1.",
     ),
     table(
         "two columns for one thing",
         "params_lr,config/lr,top1\n0.1,0.2,93\n",
-        "runs.csv has several columns that may be lr: params_lr, config/lr; say which by "
+        "runs.csv has several columns that may be lr: params_lr, config/lr; choose one by "
         "--columns lr=config/lr.",
     ),
     table(
@@ -115,7 +115,7 @@ TABLES = [
     table(
         "two metrics",
         "lr,weight_decay,val_acc,test_acc\n0.1,1e-4,93,92\n",
-        "runs.csv has several columns that may be the metric: val_acc, test_acc; say which by "
+        "runs.csv has several columns that may be the metric: val_acc, test_acc; choose one by "
         "--metric val_acc.",
     ),
     table(
@@ -142,8 +142,8 @@ TABLES = [
         "a state that no tool writes",
         f"{HEADER},status\n{GOOD},fine\n",
         "line 2 of runs.csv: status is 'fine', but must be a state of Optuna, W&B, Ray, MLflow, "
-        "Keras Tuner or SLURM, such as complete, failed, pruned or running; or say which rows "
-        "count by --where status=VALUE.",
+        "Keras Tuner or SLURM, such as complete, failed, pruned or running; or choose the rows "
+        "that count by --where status=VALUE.",
     ),
     table(
         "runs that all failed",
@@ -167,8 +167,8 @@ TABLES = [
     table(
         "a fraction among percentages",
         f"{HEADER}\n{GOOD}\nthin,0.1,0.0001,0,0.92\n",
-        "line 3 of runs.csv: top1 is '0.92' among percentages up to 93; write fractions as "
-        "percentages, and say of a run that diverged so in a column diverged.",
+        "line 3 of runs.csv: top1 is '0.92', among percentages up to 93; write fractions as "
+        "percentages, and mark a run that diverged in a column diverged.",
     ),
     table(
         "no dense network",

@@ -45,7 +45,12 @@ def analysed(*tables, **options):
     return StudyAnalysis(landscapes(table, dense=table["variant"].iloc[0], **options))
 
 
+def facts(runs):
+    """Kind of each note on how tables were read -> its facts."""
+    return {note.kind: note.facts for note in runs.notes}
+
+
 def read(table, dense="unpruned", metric="top1", goal="maximize", percent=True):
     """Runs as the reader would return them."""
     axes = tuple(axis for axis in table.columns if axis not in ("variant", "seed", metric))
-    return RunTable(table, dense, axes, metric, goal, percent, ["These are the runs."])
+    return RunTable(table, dense, axes, metric, goal, percent, [])

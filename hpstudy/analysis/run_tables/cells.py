@@ -1,6 +1,6 @@
-"""What a cell of a table of runs must say to be a value.
+"""Values of the cells of a table of runs.
 
-The `to_` functions raise ValueError with the second half of a sentence that begins with the cell.
+A `to_` function raises ValueError with the second half of a sentence that begins with the cell.
 """
 
 import math
@@ -11,38 +11,23 @@ import pandas as pd
 
 from hpstudy.errors import MOST_LETTERS, HpstudyError, shown
 
-# Of a learning rate or a weight decay: what lies beyond is a slip, and float32 does not hold it.
+# Of a hyperparameter on a logarithmic axis: what lies beyond is a slip, and no float32.
 SMALLEST, LARGEST = 1e-30, 1e30
-NO_VALUE = {"", "nan", "na", "n/a", "null", "none", "<na>"}
-BOOLEANS = {
-    **dict.fromkeys(("true", "1", "1.0"), True),
-    **dict.fromkeys(("false", "0", "0.0"), False),
-}
+BLANK = {"", "nan", "na", "n/a", "null", "none", "<na>"}
 # How runs end in the words of Optuna, W&B, Ray, MLflow, Keras Tuner and SLURM, in lower case.
 STATES = {
-    **dict.fromkeys(
-        ("complete", "completed", "finished", "terminated", "success", "succeeded", "done", "ok"),
-        "ended",
-    ),
-    **dict.fromkeys(
-        (
-            *("fail", "failed", "failure", "error", "errored", "crashed", "killed", "preempted"),
-            *("invalid", "aborted", "interrupted", "cancelled", "canceled", "timeout", "deadline"),
-            *("out_of_memory", "oom", "node_fail", "boot_fail", "launch_failed", "revoked"),
-            *("special_exit", "reconfig_fail"),
-        ),
-        "failed",
-    ),
-    **dict.fromkeys(("pruned", "stopped", "early_stopped"), "stopped"),
-    **dict.fromkeys(
-        (
-            *("running", "waiting", "pending", "preempting", "scheduled", "queued", "paused"),
-            *("idle", "starting", "suspended", "configuring", "completing", "requeued"),
-            *("requeue_hold", "requeue_fed", "resizing", "resv_del_hold", "resuming", "signaling"),
-            *("stage_out", "power_up_node", "update_db", "expediting", "unfinished"),
-        ),
-        "unfinished",
-    ),
+    word: state
+    for state, words in {
+        "ended": "complete completed finished terminated success succeeded done ok",
+        "failed": "fail failed failure error errored crashed killed preempted invalid aborted "
+        "interrupted cancelled canceled timeout deadline out_of_memory oom node_fail boot_fail "
+        "launch_failed revoked special_exit reconfig_fail",
+        "stopped": "pruned stopped early_stopped",
+        "unfinished": "running waiting pending preempting scheduled queued paused idle starting "
+        "suspended configuring completing requeued requeue_hold requeue_fed resizing resv_del_hold "
+        "resuming signaling stage_out power_up_node update_db expediting unfinished",
+    }.items()
+    for word in words.split()
 }
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 _POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
@@ -54,72 +39,62 @@ _TYPOGRAPHY = {**dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f")), ord("\u221
 def parse(
     cells: pd.Series, name: str, convert: Callable[[str], object], remedy: str = ""
 ) -> pd.Series:
-    """Values of a column's cells.
+    """Values of a column's cells, or a refusal of those that `convert` (a `to_` function) refuses.
 
-    Parameters
-    ----------
-    cells : Series of str
-        By the words that name their lines.
-    name : str
-        What the column is called in a refusal.
-    convert : callable
-        A `to_` function.
-    remedy : str, optional
-        What to do about a cell that is no value, as the end of a sentence.
-
-    Raises
-    ------
-    HpstudyError
-        If a cell is no value; names the first such line, its cell, and how many there are.
+    `name` is the column in the refusal, and `remedy` its end.
     """
-    known: dict[str, object] = {}
+    values: dict[str, object] = {}
     faults: dict[str, str] = {}
     for cell in pd.unique(cells):
         try:
-            known[cell] = convert(cell)
+            values[cell] = convert(cell)
         except ValueError as error:
             faults[cell] = str(error)
     if faults:
         bad = cells[cells.isin(list(faults))]
-        raise HpstudyError(
-            f"{bad.index[0]}: {name} is {shown(bad.iloc[0])}, {faults[bad.iloc[0]]}"
-            f"{also(len(bad))}{remedy and f'; {remedy}'}."
-        )
-    return pd.Series([known[cell] for cell in cells], index=cells.index, name=name)
+        raise bad_cells(bad, name, faults[bad.iloc[0]], remedy)
+    return pd.Series([values[cell] for cell in cells], index=cells.index, name=name)
+
+
+def bad_cells(bad: pd.Series, name: str, reason: str, remedy: str) -> HpstudyError:
+    """Error about cells of a column: the first line, its cell, and the number of such lines."""
+    return HpstudyError(
+        f"{bad.index[0]}: {name} is {shown(bad.iloc[0])}, {reason}{also(len(bad))}"
+        f"{remedy and f'; {remedy}'}."
+    )
+
+
+def correct_by(option: str) -> str:
+    """End of a refusal of cells: correct them, or name another column by an option."""
+    joint = "=" if option.startswith("--columns") else " "
+    return f"correct it, or name another column by {option}{joint}COLUMN"
 
 
 def also(number: int) -> str:
-    """How many lines have the fault of the one that is named, in brackets; nothing for one."""
+    """Number of lines with one fault, in brackets; no text for a single one."""
     return f" ({number:,} such lines)" if number > 1 else ""
 
 
 def is_blank(cell: str) -> bool:
     """Whether a cell is one of the ways to write that there is no value."""
-    return cell.lower() in NO_VALUE
+    return cell.lower() in BLANK
 
 
 def decimal_commas(cells: Iterable[str], separator: str) -> bool:
-    """Whether commas in numbers are decimal, as in 0,001, instead of between thousands.
-
-    Raises
-    ------
-    HpstudyError
-        If they may be either.
-    """
-    cells = [_plain(cell) for cell in pd.unique(pd.Series(list(cells), dtype=object))]
-    commas = [cell for cell in cells if "," in cell]
-    if any(_COMMA.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for cell in commas):
+    """Whether commas in numbers are decimal, as in 0,001, and not between thousands."""
+    texts = [_plain(cell) for cell in pd.unique(pd.Series(list(cells), dtype=object))]
+    if any(_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text) for text in texts):
         return True
-    thousands = [cell for cell in commas if _THOUSANDS.fullmatch(cell)]
-    if not thousands or any("." in cell for cell in cells):
+    thousands = [text for text in texts if _THOUSANDS.fullmatch(text)]
+    if not thousands or any("." in text for text in texts):
         return False
-    if separator != ",":
-        return True
-    cell = thousands[0]
-    raise HpstudyError(
-        f"{cell!r} may be {cell.replace(',', '')} or {cell.replace(',', '.')}; write numbers "
-        "with a decimal point and without thousands separators."
-    )
+    if separator == ",":
+        text = thousands[0]
+        raise HpstudyError(
+            f"{text!r} may be {text.replace(',', '')} or {text.replace(',', '.')}; write numbers "
+            "with a decimal point and without thousands separators."
+        )
+    return True
 
 
 def to_number(cell: str, commas: bool = False) -> float:
@@ -153,7 +128,7 @@ def to_variant(cell: str) -> str:
 
 
 def to_setting(cell: str, commas: bool = False, zero: bool = False) -> float:
-    """Hyperparameter on a logarithmic axis; 0 is one where it switches something off."""
+    """Hyperparameter on a logarithmic axis; 0 where it may be switched off."""
     value = to_number(cell, commas)
     if zero and value == 0:
         return 0.0
@@ -164,15 +139,17 @@ def to_setting(cell: str, commas: bool = False, zero: bool = False) -> float:
     return value
 
 
-def to_integer(cell: str, commas: bool = False) -> int:
-    """Integer, also when it is written as a float."""
-    value = to_number(cell, commas)
+def to_integer(cell: str, least: float = -math.inf) -> int:
+    """Integer of at most 64 bits, also where it is written as a float."""
+    value = to_number(cell)
     if not value.is_integer():
         raise ValueError("but must be an integer")
     # A float does not hold all digits of a large integer.
     exact = int(cell) if cell.removeprefix("-").isdecimal() else int(value)
     if not -(2**63) <= exact < 2**63:
         raise ValueError("but must have at most 64 bits")
+    if exact < least:
+        raise ValueError(f"but must be {least:g} or more")
     return exact
 
 
@@ -197,23 +174,15 @@ def to_spread(cell: str, commas: bool = False) -> float:
     return value
 
 
-def to_count(cell: str) -> int:
-    """Number of runs."""
-    value = to_integer(cell)
-    if value < 1:
-        raise ValueError("but must be 1 or more")
-    return value
-
-
 def to_truth(cell: str) -> bool:
     """True or false."""
-    if cell.lower() not in BOOLEANS:
+    if cell.lower() not in ("true", "1", "1.0", "false", "0", "0.0"):
         raise ValueError("but must be True, False, 1 or 0")
-    return BOOLEANS[cell.lower()]
+    return cell.lower() in ("true", "1", "1.0")
 
 
 def to_state(cell: str) -> str:
-    """What a run has come to: "ended", "stopped" early, "failed", or "unfinished"."""
+    """How a run ended: "ended", "stopped" early, "failed", or "unfinished"."""
     # Optuna's enum, as str() writes it; SLURM's "CANCELLED by 1000" and "CANCELLED+".
     words = cell.lower().removeprefix("trialstate.").removeprefix("runstatus.").split()
     word = (words[0] if words else "").rstrip("+").replace("-", "_")

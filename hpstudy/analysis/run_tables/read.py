@@ -10,23 +10,22 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis.landscape import GOALS, check_axes, unify_settings
+from hpstudy.analysis.run_tables import names
 from hpstudy.analysis.run_tables.columns import (
     Source,
-    check_said,
     find_axes,
     find_metric,
     find_others,
+    use_said,
 )
+from hpstudy.analysis.run_tables.epochs import one_row_each, short_runs
 from hpstudy.analysis.run_tables.files import read_cells
-from hpstudy.analysis.run_tables.lengths import one_row_each, short_runs
+from hpstudy.analysis.run_tables.metric import settle_goal, settle_units
 from hpstudy.analysis.run_tables.notes import (
-    deviations,
-    left_out,
-    lengths,
-    unaccounted,
-    what_is_what,
-    which_way,
-    zeros,
+    Note,
+    note,
+    note_on_means,
+    notes_on_settings,
 )
 from hpstudy.analysis.run_tables.options import (
     ACCURACIES,
@@ -40,16 +39,15 @@ from hpstudy.analysis.run_tables.options import (
     split_names,
 )
 from hpstudy.analysis.run_tables.rows import keep_rows, name_variants, resolved, typed_rows
-from hpstudy.analysis.run_tables.scale import settle_goal, settle_units
-from hpstudy.analysis.run_tables.seeds import join_runs
-from hpstudy.analysis.run_tables.settings import settings_of
+from hpstudy.analysis.run_tables.settings import join_runs, settings_of
+from hpstudy.analysis.run_tables.sources import is_source, read_source
 from hpstudy.errors import HpstudyError, listed
 
 
 # DataFrames do not compare to one truth value, hence eq=False.
 @dataclass(frozen=True, eq=False)
 class RunTable:
-    """Runs of one or more networks, and what was taken for what.
+    """Runs of one or more networks, and how their tables were read.
 
     Attributes
     ----------
@@ -68,8 +66,8 @@ class RunTable:
         "maximize" or "minimize".
     percent : bool
         Whether the metric is in percent, from 0 to 100.
-    notes : list of str
-        Sentences on what was taken for what, the first two, and on what was left out.
+    notes : list of Note
+        Which columns were taken for what, the metric, what was left out.
     """
 
     table: pd.DataFrame
@@ -78,7 +76,7 @@ class RunTable:
     metric: str
     goal: str
     percent: bool
-    notes: list[str]
+    notes: list[Note]
 
 
 def read_runs(
@@ -103,13 +101,13 @@ def read_runs(
     Parameters
     ----------
     tables : str, Path, or iterable of them
-        CSV files, or sources as `run_sources.read_source` takes them. A file without a column
-        that names networks is of one network, of the file's name.
+        CSV files, or sources such as "optuna:study.db" (`sources.read_source`). A file without a
+        column that names networks is of one network, of the file's name.
     dense : str, optional
         Variant of the dense network; "unpruned", "dense" or the only one of the first table if
         not given.
     columns : dict of str to str, or str, optional
-        Our name -> the tables' for what they name otherwise, as `parse_columns` returns.
+        Our name -> the tables' where they differ, as `options.parse_columns` returns or reads.
     axes : tuple of str, or str, optional
         One or two hyperparameters; lr and weight_decay if not given, or the one that varies.
     metric : str, optional
@@ -129,7 +127,7 @@ def read_runs(
     std : str, optional
         Column of the sample standard deviation of runs, where a row is a mean of runs.
     runs : str or int, optional
-        How many runs a row is the mean of, or the column that says it.
+        Number of runs that a row is the mean of, or its column.
 
     Returns
     -------
@@ -138,12 +136,11 @@ def read_runs(
     Raises
     ------
     HpstudyError
-        If a table, a column or the dense network is missing, a value is not one, or something
-        needs a word of the user; says which.
+        If a table, a column or the dense network is missing, a cell is not a value, or an option
+        is needed to read the tables in one way only; names it.
     """
     axes = parse_axes(axes) if isinstance(axes, str) else axes
-    columns = parse_columns(columns, axes) if isinstance(columns, str) else columns
-    where = (where,) if isinstance(where, str) else where
+    columns = parse_columns(columns, axes) if isinstance(columns, str) else columns or {}
     one_of("--goal", goal, GOALS)
     one_of("--epoch", epoch, ("last", "best"))
     if (std is None) != (runs is None):
@@ -153,51 +150,64 @@ def read_runs(
     if axes is not None:
         check_axes(axes)
     sources, conditions = _open(tables), parse_where(where)
-    check_scopes(columns or {}, [source.label for source in sources])
+    check_scopes(columns, [source.label for source in sources])
     notes = keep_rows(sources, conditions)
     by = resolved("--variant-by", split_names(variant_by), sources)
     averaged = resolved("--average-over", split_names(average_over), sources)
     for source in sources:
-        source.said = columns_of(columns or {}, source.label)
-        check_said(source)
+        source.said = columns_of(columns, source.label)
+        use_said(source)
         if std is not None:
             _use_means(source, std, str(runs))
     swept = find_axes(sources, axes)
     for source in sources:
         find_metric(source, metric, goal)
-        source.used = averaged[source.label]
-        find_others(source, (*conditions, *by[source.label]))
-    variants, by_what = name_variants(sources, by)
+        source.used = averaged.get(source.label, [])
+        find_others(source, (*conditions, *by.get(source.label, [])))
+    variants, variant_columns = name_variants(sources, by)
     left: Counter[str] = Counter()
-    rows = [typed_rows(*one, swept, left) for one in zip(sources, variants, strict=True)]
-    goal = settle_goal(sources, [one["metric"] for one in rows], goal, percent)
-    for n, source in enumerate(sources):
-        rows[n], said = one_row_each(source, rows[n], swept, epoch, goal)
-        short, kept = short_runs(source, rows[n], any_length)
-        left["shorter than the longest (--any-length keeps them)"] += sum(short)
-        rows[n] = _ended(rows[n][~short])
-        notes += [said] * bool(said) + [kept] * bool(kept)
+    rows = [
+        typed_rows(source, variant, swept, left)
+        for source, variant in zip(sources, variants, strict=True)
+    ]
+    goal = settle_goal(sources, rows, goal, percent)
+    for number, source in enumerate(sources):
+        whole, epochs = one_row_each(source, rows[number], swept, epoch, goal)
+        short, lengths = short_runs(source, whole, any_length)
+        left["shorter than the longest (--any-length keeps them)"] += int(short.sum())
+        rows[number] = _ended(whole[~short])
+        notes += epochs + lengths
     in_percent, fractions = settle_units(sources, rows, goal, percent)
-    table, seeded_by, loose = join_runs(sources, rows, swept, averaged)
-    if std is not None and settings_of(table, swept).duplicated().any():
-        line = settings_of(table, swept).duplicated().idxmax()
-        raise HpstudyError(
-            f"{line} is another row of a setting that has one; with --std a row is the mean of "
-            "all runs of its setting."
-        )
-    kept_axes, constant = _varying(table, swept)
-    name = "top1" if _is_top1(sources[0]) else sources[0].found["metric"]
+    table, seed_columns, loose = join_runs(sources, rows, swept, averaged)
+    if std is not None:
+        _check_means(table, swept)
+    kept_axes = _varying(table, swept)
+    name = _metric_name(sources[0])
     dense = _dense(table, rows[0], dense, name)
+    repeats = int(settings_of(table, kept_axes).duplicated().sum())
+    errors = names.says(sources[0].found.get("std", ""), "standard error")
     notes = [
-        what_is_what(sources, table, kept_axes, by_what, seeded_by),
-        which_way(sources, goal, in_percent, fractions, dense),
-        *constant,
+        note(
+            "read",
+            rows=len(table),
+            variants=list(table["variant"].unique()),
+            columns=_renamed(sources, kept_axes, variant_columns, seed_columns),
+            repeats=0 if seed_columns else repeats,
+            standard_error=sources[0].found["std"] if errors else "",
+        ),
+        note(
+            "metric",
+            columns=list(dict.fromkeys(source.found["metric"] for source in sources)),
+            better="more" if goal == "maximize" else "less",
+            unit="in percent" if in_percent else "in its own unit",
+            dense=dense,
+            fractions=fractions,
+        ),
         *notes,
-        *left_out(left),
-        *lengths(table),
-        *unaccounted(loose, swept),
-        *zeros(table, kept_axes),
-        *([] if std is not None else deviations(sources, table, swept)),
+        *([note("left out", counts=dict(+left))] if +left else []),
+        *([note("noise", columns=loose)] if loose else []),
+        *notes_on_settings(table, swept, kept_axes),
+        *(note_on_means(sources) if std is None and not repeats else []),
     ]
     table = table.rename(columns={"metric": name})
     order = ("variant", *kept_axes, "seed", name, "std", "runs", *ACCURACIES, *TRUTHS)
@@ -207,8 +217,6 @@ def read_runs(
 
 def _open(tables: str | Path | Iterable[str | Path]) -> list[Source]:
     """Cells of all tables."""
-    from hpstudy.analysis.run_tables.sources import is_source, read_source
-
     labels = [str(one) for one in ([tables] if isinstance(tables, str | Path) else tables)]
     places = [label if is_source(label) else os.path.abspath(label) for label in labels]
     if len(set(places)) < len(places) or not places:
@@ -220,28 +228,36 @@ def _open(tables: str | Path | Iterable[str | Path]) -> list[Source]:
             sources.append(Source(label, part or Path(place).name, read_source(label)))
         else:
             sources.append(Source(label, Path(label).stem, *read_cells(Path(label))))
-    lines = pd.Index([line for source in sources for line in source.cells.index])
-    if not lines.is_unique:
+    lines = [line for source in sources for line in source.cells.index]
+    if len(set(lines)) < len(lines):
         for source in sources:
-            source.cells.index = [f"{line} of {source.label}" for line in source.cells.index]
+            source.cells.index = source.cells.index + f" of {source.label}"
     return sources
 
 
+# --- rows that are means --------------------------------------------------------------------------
+
+
 def _use_means(source: Source, std: str, runs: str) -> None:
-    for option, name in (("std", std), ("runs", runs)):
-        if name.isdecimal() and option == "runs":
-            source.cells["_runs"] = name
-            source.found["runs"] = "_runs"
-        elif column := source.column(name):
-            source.use(option, column)
-        else:
-            raise HpstudyError(
-                f"{source.label} has no column {name!r} for --{option}; {source.has}."
-            )
+    if runs.isdecimal():
+        source.cells["_runs"] = runs
+        runs = "_runs"
+    for ours, name in (("std", std), ("runs", runs)):
+        if (column := source.column(name)) is None:
+            raise source.refusal(f"has no column {name!r}", f"name another by --{ours} COLUMN")
+        source.use(ours, column)
 
 
-def _is_top1(source: Source) -> bool:
-    return source.found["metric"] in ("top1", source.said.get("top1"))
+def _check_means(table: pd.DataFrame, axes: tuple[str, ...]) -> None:
+    again = settings_of(table, axes).duplicated()
+    if again.any():
+        raise HpstudyError(
+            f"{again.idxmax()} is another row of a setting that has one; with --std a row is the "
+            "mean of all runs of its setting."
+        )
+
+
+# --- what the runs are ----------------------------------------------------------------------------
 
 
 def _ended(rows: pd.DataFrame) -> pd.DataFrame:
@@ -251,16 +267,27 @@ def _ended(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(diverged=diverged, metric=rows["metric"].where(~diverged & ~rows["stopped"]))
 
 
-def _varying(table: pd.DataFrame, axes: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
-    """Axes without one that has a single value, and what is said of that."""
+def _varying(table: pd.DataFrame, axes: tuple[str, ...]) -> tuple[str, ...]:
+    """Axes without one that has a single value; where none varies, the first."""
     single = [axis for axis in axes if unify_settings(table[axis]).nunique() == 1]
-    if len(axes) == 1 or not single:
-        return axes, []
-    # Of one setting nothing varies, and it keeps its first axis.
-    axis = single[-1]
-    kept = tuple(one for one in axes if one != axis)
-    note = f"{axis} is {table[axis].iloc[0]:g} in all runs, so that {kept[0]} is the only axis."
-    return kept, [note]
+    return tuple(axis for axis in axes if len(axes) == 1 or axis not in single[-1:])
+
+
+def _renamed(
+    sources: list[Source], axes: tuple[str, ...], variant: list[str], seed: list[str]
+) -> dict[str, list[str]]:
+    """Our names -> the columns of other names that were taken for them."""
+    found = {axis: [source.found[axis] for source in sources] for axis in axes}
+    unique = {
+        ours: list(dict.fromkeys(columns))
+        for ours, columns in (found | {"variant": variant, "seed": seed}).items()
+    }
+    return {ours: columns for ours, columns in unique.items() if set(columns) - {ours}}
+
+
+def _metric_name(source: Source) -> str:
+    column = source.found["metric"]
+    return "top1" if column in ("top1", source.said.get("top1")) else column
 
 
 def _dense(table: pd.DataFrame, first: pd.DataFrame, dense: str | None, metric: str) -> str:
@@ -268,13 +295,13 @@ def _dense(table: pd.DataFrame, first: pd.DataFrame, dense: str | None, metric: 
     variants = [str(name) for name in table["variant"].unique()]
     if dense is None:
         usual = [name for name in ("unpruned", "dense") if name in variants]
-        alone = first["variant"].nunique() == 1
-        dense = usual[0] if usual else first["variant"].iloc[0] if alone else None
-    if dense is None:
-        raise HpstudyError(
-            "no variant is called unpruned or dense; name the dense network by --dense "
-            f"VARIANT; variants there: {listed(variants)}."
-        )
+        alone = first["variant"].unique()
+        if not usual and len(alone) > 1:
+            raise HpstudyError(
+                "no variant is called unpruned or dense; name the dense network by --dense "
+                f"VARIANT; variants there: {listed(variants)}."
+            )
+        dense = str(usual[0] if usual else alone[0])
     if dense not in variants:
         raise HpstudyError(
             f"there are no rows of the dense network {dense!r}; name it by --dense; variants "

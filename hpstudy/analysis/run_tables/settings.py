@@ -1,147 +1,201 @@
-"""What a run is: nothing but the seed may differ between runs that are averaged."""
+"""What tells runs of one setting apart: the seed alone, or something that must not be averaged."""
 
 import re
 
 import pandas as pd
 
 from hpstudy.analysis.landscape import unify_settings
-from hpstudy.analysis.run_tables import names as names
+from hpstudy.analysis.run_tables import names
+from hpstudy.analysis.run_tables.cells import also, correct_by, parse, to_integer
+from hpstudy.analysis.run_tables.columns import Source
+from hpstudy.analysis.run_tables.names import ALIASES
+from hpstudy.analysis.run_tables.options import TRUTHS
 from hpstudy.errors import HpstudyError, listed, shown
 
 # A column without a telling name that has more values than this is no list of choices.
 _MOST_CHOICES = 10
-_DATE = re.compile(r"\d{4}-\d\d-\d\d|\d+ days|\d+:\d\d")
+_DATE = r"\d{4}-\d\d-\d\d|\d+ days|\d+:\d\d"
 
 
 def settings_of(table: pd.DataFrame, axes: tuple[str, ...]) -> pd.Series:
-    """Number of the variant and grid point of each run, equal where only floats differ."""
+    """Number of the variant and setting of each run, equal where only floats differ."""
     keys = [table["variant"], *(unify_settings(table[axis]) for axis in axes)]
     return table.groupby([key.to_numpy() for key in keys]).ngroup()
 
 
-def check_settings(
-    table: pd.DataFrame, cells: pd.DataFrame, axes: tuple[str, ...], seeds: pd.DataFrame
-) -> list[str]:
-    """Refuse runs of one setting that differ in more than their seed.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Runs with "variant" and the axes.
-    cells : DataFrame of str
-        Of the same runs: the columns that are not used.
-    axes : tuple of str
-    seeds : DataFrame of str
-        Of the same runs: the columns that may tell repeats apart.
+def join_runs(
+    sources: list[Source],
+    rows: list[pd.DataFrame],
+    axes: tuple[str, ...],
+    averaged: dict[str, list[str]],
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Runs of all tables in one, with a seed each.
 
     Returns
     -------
-    list of str
+    table : DataFrame
+        With seed; diverged and stopped where a table or a run says so.
+    seeded_by : list of str
+        Columns that say the seed.
+    loose : list of str
         Hyperparameters that vary from setting to setting beside the axes.
-
-    Raises
-    ------
-    HpstudyError
-        Names the columns, their values, and the three ways out.
     """
+    table = pd.concat(rows)
+    pairs = list(zip(sources, rows, strict=True))
+    spare = pd.concat([source.cells.loc[one.index, source.spare] for source, one in pairs])
+    repeats = pd.concat([source.cells.loc[one.index, source.seeds] for source, one in pairs])
+    loose = _check_settings(table, spare.fillna(""), axes, repeats.fillna(""))
+    table["seed"] = -1
+    seeded_by, unseeded = [], []
+    for source, runs in pairs:
+        columns = _seed_columns(source, runs, axes, averaged.get(source.label, []))
+        if columns:
+            table.loc[runs.index, "seed"] = _seeds(
+                source.cells.loc[runs.index], columns, averaged.get(source.label, [])
+            )
+            seeded_by += columns
+        else:
+            unseeded += list(runs.index)
+    # Each of its own, so that no two settings seem to share one.
+    first = max(table["seed"].max() + 1, 0)
+    table.loc[unseeded, "seed"] = range(first, first + len(unseeded))
+    _check_repeats(table, table[["seed"]], axes)
+    for name in TRUTHS:
+        if not table[name].any() and not any(name in source.found for source in sources):
+            table = table.drop(columns=name)
+    return table, list(dict.fromkeys(seeded_by)), loose
+
+
+# --- seeds ----------------------------------------------------------------------------------------
+
+
+def _seed_columns(
+    source: Source, runs: pd.DataFrame, axes: tuple[str, ...], averaged: list[str]
+) -> list[str]:
+    """Columns that tell the runs of each setting apart; none where none says it."""
+    cells, settings = source.cells.loc[runs.index], settings_of(runs, axes)
+    usable = []
+    for column in source.seeds:
+        text = cells[column]
+        # A number of its own for every run is the run's name.
+        own = text.nunique() == len(text) > settings.nunique() > 1
+        named = own and names.bare(column) in ALIASES["trial"]
+        certain = column in ("seed", source.said.get("seed"))
+        if certain or ((text != "").all() and not named):
+            usable.append(column)
+    if not usable and not averaged:
+        # A run that was written twice is known by its id.
+        for column in names.named(source.columns, ("run_id", "trial_id", "uuid")):
+            _check_repeats(runs, cells[[column]].assign(metric=runs["metric"]), axes, [column])
+        return []
+    tries = [[column, *averaged] for column in usable]
+    if len(tries) != 1:
+        tries.append([*usable, *averaged])
+    for columns in tries:
+        if not cells[columns].assign(_setting=settings).duplicated().any():
+            return [name for name in columns if cells[name].nunique() > 1] or columns[:1]
+    _check_repeats(runs, cells[tries[-1]], axes)
+    return []
+
+
+def _seeds(cells: pd.DataFrame, columns: list[str], averaged: list[str]) -> pd.Series:
+    """Seed of each run, an integer."""
+    if len(columns) > 1:
+        return cells.groupby(columns).ngroup()
+    (column,) = columns
+    text = cells[column]
+    words = pd.to_numeric(text, errors="coerce").isna().all() and column != "seed"
+    if column in averaged or words:
+        return pd.Series(pd.factorize(text, sort=True)[0], index=text.index)
+    name = "seed" if column == "seed" else f"seed ({column})"
+    return parse(text, name, to_integer, correct_by("--columns seed"))
+
+
+def _check_repeats(
+    table: pd.DataFrame,
+    keys: pd.DataFrame,
+    axes: tuple[str, ...],
+    shown_keys: list[str] | None = None,
+) -> None:
+    """Refuse runs of one variant and setting with the same `keys`, perhaps in two tables."""
+    whole = keys.assign(_setting=settings_of(table, axes))
+    again = whole.duplicated()
+    if not again.any():
+        return
+    line = again.idxmax()
+    runs = whole.groupby(list(whole.columns), dropna=False).ngroup()
+    first = runs.index[runs == runs[line]][0]
+    place = "".join(f", {axis} {table.loc[line, axis]:g}" for axis in axes)
+    seed = "".join(f", {key} {keys.loc[line, key]}" for key in shown_keys or keys)
+    raise HpstudyError(
+        f"{line} repeats {first}: variant {table.loc[line, 'variant']!r}{place}{seed}"
+        f"{also(int(again.sum()))}; delete what was written twice, or name the column that tells "
+        "repeats apart by --average-over COLUMN."
+    )
+
+
+# --- what else differs ----------------------------------------------------------------------------
+
+
+def _check_settings(
+    table: pd.DataFrame, cells: pd.DataFrame, axes: tuple[str, ...], seeds: pd.DataFrame
+) -> list[str]:
+    """Refuse runs of one setting that differ in more than their seed; other hyperparameters."""
     settings = settings_of(table, axes)
-    found, loose = {}, []
+    choices: dict[str, pd.Series] = {}
+    loose = []
     for column in cells:
         given = cells.loc[cells[column] != "", column]
         if given.nunique() < 2:
             continue
-        given = _same_numbers(given)
-        where = settings[given.index]
-        within = given.groupby(where).nunique().gt(1)
+        numbers = pd.to_numeric(given, errors="coerce")
+        numeric = bool(numbers.notna().all())
+        # 0.9 and 0.90 are one value.
+        given = numbers if numeric else given
+        place = settings[given.index]
+        within = given.groupby(place).nunique().gt(1)
+        if names.is_record(column, numeric):
+            continue
         if within.any():
-            if _is_choice(column, given, where, seeds):
-                found[column] = given[where.map(within)]
-        elif names.says_config(column) and not names.is_record(column, _is_numeric(given)):
-            variants = table.loc[given.index, "variant"]
-            if given.groupby(variants).nunique().max() < 2 or _tied(given, table, axes):
+            if _is_choice(column, given, numeric, place, seeds):
+                choices[column] = given[place.map(within)]
+        elif names.says_config(column):
+            by_variant = given.groupby(table.loc[given.index, "variant"]).nunique()
+            if by_variant.max() < 2 or _tied(given, table, axes):
                 continue
             if given.nunique() <= min(_MOST_CHOICES, len(given) / 2):
-                found[column] = given
+                choices[column] = given
             else:
                 loose.append(column)
-    if found:
-        raise _refusal(found, table, cells, settings, axes)
+    if choices:
+        raise _differing(choices, table, cells, settings, axes)
     return loose
 
 
-def _refusal(
-    found: dict[str, pd.Series],
-    table: pd.DataFrame,
-    cells: pd.DataFrame,
-    settings: pd.Series,
-    axes: tuple[str, ...],
-) -> HpstudyError:
-    columns = list(found)
-    first, given = columns[0], next(iter(found.values()))
-    line = given.index[0]
-    same = given[(settings[given.index] == settings[line]) & (given != given.iloc[0])]
-    other = same.index[0] if len(same) else given[given != given.iloc[0]].index[0]
-    place = ", ".join(f"{axis} {table.loc[line, axis]:g}" for axis in axes)
-    verb = f"at {place} " if len(same) else ""
-    values = {
-        column: list(dict.fromkeys(cells.loc[one.index, column])) for column, one in found.items()
-    }
-    kinds = "; ".join(f"{column}: {listed(_few(values[column]))}" for column in columns)
-    where = " ".join(f"--where {_word(f'{column}={values[column][0]}')}" for column in columns)
-    some = _word(",".join(columns))
-    axis = ""
-    if len(axes) == 1 == len(found) and _is_numeric(cells.loc[given.index, first]):
-        axis = f"make it an axis (--axes {_word(f'{axes[0]},{first}')}), "
-    return HpstudyError(
-        f"runs differ in more than their seed: {verb}{first} is {shown(cells.loc[line, first])} on "
-        f"{line} and {shown(cells.loc[other, first])} on {other} ({len(given):,} such lines; "
-        f"{kinds}). Take one value ({where}), {axis}make variants of them (--variant-by {some}), "
-        f"or average over them as over seeds (--average-over {some})."
-    )
-
-
-def _few(values: list[str]) -> list[str]:
-    return values if len(values) <= 6 else [*values[:6], f"and {len(values) - 6} more"]
-
-
-def _word(text: str) -> str:
-    return text if re.fullmatch(r"[\w.,:/=+%@-]+", text) else f'"{text}"'
-
-
-def _is_numeric(given: pd.Series) -> bool:
-    return bool(pd.to_numeric(given, errors="coerce").notna().all())
-
-
-def _same_numbers(given: pd.Series) -> pd.Series:
-    """Cells, with numbers as numbers, so that 0.9 and 0.90 are one value."""
-    values = pd.to_numeric(given, errors="coerce")
-    return values if values.notna().all() else given
-
-
-def _is_choice(column: str, given: pd.Series, settings: pd.Series, seeds: pd.DataFrame) -> bool:
+def _is_choice(
+    column: str, given: pd.Series, numeric: bool, settings: pd.Series, seeds: pd.DataFrame
+) -> bool:
     """Whether a column that varies within a setting is something that was chosen."""
-    numeric, number = _is_numeric(given), given.nunique()
-    if names.is_record(column, numeric):
+    number = given.nunique()
+    config = names.says_config(column)
+    few = config and number <= _MOST_CHOICES
+    if not numeric and number > 0.9 * len(given) and not few:
         return False
-    told = names.says_config(column)
-    if not numeric and number > 0.9 * len(given) and not (told and number <= _MOST_CHOICES):
-        return False
-    if told:
+    if config:
         return True
-    if given.astype(str).map(lambda cell: bool(_DATE.match(cell))).all():
+    if given.astype(str).str.match(_DATE).all():
         return False
-    if any(_one_to_one(given, seeds.loc[given.index, one]) for one in seeds):
+    if any(_one_to_one(given, seeds.loc[given.index, seed]) for seed in seeds):
         return False
-    repeated = given.groupby(settings).nunique().max() < number or (
-        settings.groupby(given).nunique().max() > 1
-    )
+    per_setting = given.groupby(settings).nunique().max()
+    repeated = per_setting < number or settings.groupby(given).nunique().max() > 1
     most = max(_MOST_CHOICES, settings.value_counts().max()) if numeric else number
     return bool(repeated and number <= min(most, len(given) / 2))
 
 
 def _one_to_one(given: pd.Series, seeds: pd.Series) -> bool:
     pairs = pd.DataFrame({"value": given, "seed": seeds}).drop_duplicates()
-    return len(pairs) == pairs["value"].nunique() == pairs["seed"].nunique()
+    return bool(len(pairs) == pairs["value"].nunique() == pairs["seed"].nunique())
 
 
 def _tied(given: pd.Series, table: pd.DataFrame, axes: tuple[str, ...]) -> bool:
@@ -151,3 +205,44 @@ def _tied(given: pd.Series, table: pd.DataFrame, axes: tuple[str, ...]) -> bool:
         if at.nunique() <= len(at) / 2 and given.groupby(at).nunique().max() == 1:
             return True
     return False
+
+
+def _differing(
+    choices: dict[str, pd.Series],
+    table: pd.DataFrame,
+    cells: pd.DataFrame,
+    settings: pd.Series,
+    axes: tuple[str, ...],
+) -> HpstudyError:
+    """Error about hyperparameters beside the axes: two lines, all values, and the ways out."""
+    first, given = next(iter(choices.items()))
+    line = given.index[0]
+    unequal = given[given != given.iloc[0]]
+    same_setting = unequal[settings[unequal.index] == settings[line]]
+    other = (same_setting if len(same_setting) else unequal).index[0]
+    place = ", ".join(f"{axis} {table.loc[line, axis]:g}" for axis in axes)
+    values = {
+        column: list(dict.fromkeys(cells.loc[given.index, column]))
+        for column, given in choices.items()
+    }
+    some = "; ".join(f"{column}: {listed(_few(values[column]))}" for column in choices)
+    where = " ".join(f"--where {_quoted(f'{name}={all_[0]}')}" for name, all_ in values.items())
+    columns = _quoted(",".join(choices))
+    axis = ""
+    if len(axes) == len(choices) == 1 and pd.api.types.is_numeric_dtype(given):
+        axis = f"make it an axis (--axes {_quoted(f'{axes[0]},{first}')}), "
+    return HpstudyError(
+        f"runs differ in more than their seed: {f'at {place} ' if len(same_setting) else ''}"
+        f"{first} is {shown(cells.loc[line, first])} on {line} and "
+        f"{shown(cells.loc[other, first])} on {other} ({len(given):,} such lines; {some}). Take "
+        f"one value ({where}), {axis}make variants of them (--variant-by {columns}), or average "
+        f"over them as over seeds (--average-over {columns})."
+    )
+
+
+def _few(values: list[str]) -> list[str]:
+    return values if len(values) <= 6 else [*values[:6], f"and {len(values) - 6} more"]
+
+
+def _quoted(text: str) -> str:
+    return text if re.fullmatch(r"[\w.,:/=+%@-]+", text) else f'"{text}"'

@@ -1,27 +1,39 @@
-"""Sweeps read from where a tool keeps them, without an export."""
+"""Sweeps read from where a tracking tool keeps them, without an export."""
+
+import io
+import json
+from collections.abc import Callable
+from csv import DictReader
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from hpstudy.analysis.run_tables.mlflow import read_mlflow
-from hpstudy.analysis.run_tables.optuna import read_optuna
-from hpstudy.analysis.run_tables.ray import read_ray
+from hpstudy.analysis.run_tables.source_rows import (
+    as_text,
+    chosen,
+    damaged,
+    existing,
+    flat,
+    open_sqlite,
+)
 from hpstudy.analysis.run_tables.wandb import read_wandb
-from hpstudy.errors import HpstudyError, one_line
+from hpstudy.errors import HpstudyError, listed, one_line, shown
 
-_TOOLS = {"optuna": read_optuna, "ray": read_ray, "mlflow": read_mlflow, "wandb": read_wandb}
-
-_PLACES = {
+PLACES = {
     "optuna": "sqlite:///study.db#study",
     "ray": "~/ray_results/experiment",
     "mlflow": "mlruns#experiment",
     "wandb": "wandb",
 }
+"""Tool -> an example of where it keeps a sweep."""
 
 
 def is_source(text: str) -> bool:
     """Whether `text` names a sweep where its tool keeps it, such as "ray:RESULTS_FOLDER"."""
     tool, colon, _ = text.partition(":")
-    return bool(colon) and tool in _TOOLS
+    return bool(colon) and tool in PLACES
 
 
 def read_source(text: str) -> pd.DataFrame:
@@ -32,13 +44,14 @@ def read_source(text: str) -> pd.DataFrame:
     text : str
         "optuna:STORAGE#study" (URL of a storage, or path of an SQLite or journal file),
         "ray:FOLDER" (an experiment's results), "mlflow:PATH#experiment" (`mlruns` folder or SQLite
-        file) or "wandb:FOLDER" (the `wandb` folder).
+        file) or "wandb:FOLDER" (the `wandb` folder). The part behind # may be left out where there
+        is one study, or one experiment with runs.
 
     Returns
     -------
     DataFrame of shape (n_rows, n_columns)
         dtype object, "" for blank, "nan" and "inf" for what was logged so. A row is a run; of Ray
-        an iteration of a trial. Its index says which, as in "trial 3 of study 'dense'".
+        an iteration of a trial. Its index names it, as in "trial 3 of study 'dense'".
 
     Raises
     ------
@@ -47,8 +60,143 @@ def read_source(text: str) -> pd.DataFrame:
     """
     tool, _, place = text.partition(":")
     if not place:
-        raise HpstudyError(f"{text} names no place; type for example '{text}{_PLACES[tool]}'.")
+        raise HpstudyError(f"{text} names no place; type for example '{text}{PLACES[tool]}'.")
+    readers: dict[str, Callable[[str, str], pd.DataFrame]] = {
+        "optuna": _optuna,
+        "ray": _ray,
+        "mlflow": read_mlflow,
+        "wandb": read_wandb,
+    }
     try:
-        return _TOOLS[tool](place)
+        return readers[tool](text, place)
     except (OSError, UnicodeError) as error:
         raise HpstudyError(f"{text} cannot be read ({one_line(error)}).") from None
+
+
+# --- Optuna, which reads its storages itself ------------------------------------------------------
+
+
+def _optuna(text: str, place: str) -> pd.DataFrame:
+    """Columns of `study.trials_dataframe()`; `attrs["goals"]` has the directions by column."""
+    try:
+        import optuna
+    except ModuleNotFoundError:
+        raise HpstudyError(f"{text} is read by Optuna: pip install 'hpstudy[optuna]'") from None
+    try:
+        storage = _optuna_storage(text, place.partition("#")[0])
+        name = chosen(text, "study", sorted(optuna.get_all_study_names(storage)))
+        study = optuna.load_study(study_name=name, storage=storage)
+        trials = study.trials_dataframe()
+        goals = [direction.name.lower() for direction in study.directions]
+    except HpstudyError:
+        raise
+    # A damaged file, another version's tables and a missing driver all fail in their own way.
+    except Exception as error:
+        raise HpstudyError(
+            f"{text} cannot be read by Optuna {optuna.__version__} ({one_line(error)}); export "
+            "with study.trials_dataframe().to_csv('runs.csv') and give runs.csv"
+        ) from None
+    if trials.empty:
+        raise HpstudyError(f"{text}: the study {name!r} has no trials.")
+    export = io.StringIO(trials.to_csv(index=False))
+    table = pd.read_csv(export, dtype=object, keep_default_na=False)
+    table.index = pd.Index([f"trial {number} of study {name!r}" for number in table["number"]])
+    values = [f"values_{k}" for k in range(len(goals))] if len(goals) > 1 else ["value"]
+    table.attrs["goals"] = dict(zip(values, goals, strict=True))
+    return table
+
+
+def _optuna_storage(text: str, address: str) -> Any:
+    import optuna
+
+    if "://" in address and not address.startswith("sqlite"):
+        return optuna.storages.RDBStorage(address)
+    path = existing(text, address.removeprefix("sqlite:///").partition("?")[0])
+    with path.open("rb") as file:
+        journal = file.read(1) == b"{"
+    if journal:
+        from optuna.storages.journal import JournalFileBackend
+
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+    open_sqlite(text, path, "studies", "Optuna").close()
+    # Read only: Optuna would add tables of its own version to the file.
+    return optuna.storages.RDBStorage(f"sqlite:///{path.resolve().as_uri()}?mode=ro&uri=true")
+
+
+# --- Ray Tune, from the files in its results folder -----------------------------------------------
+
+
+def _ray(text: str, place: str) -> pd.DataFrame:
+    """Columns of Ray's own data frames, and status; a trial without a report is a row too."""
+    folder = existing(text, place)
+    trials = _ray_trials(folder)
+    reports = _ray_reports(folder)
+    if not reports and not trials:
+        inner = sorted(folder.glob("*/*/result.json"))
+        hint = ""
+        if (folder / "result.json").exists():
+            hint = f"; it is the folder of one trial: type 'ray:{folder.parent}'"
+        elif inner:
+            names = listed(dict.fromkeys(path.parents[1].name for path in inner))
+            hint = f"; it holds experiments ({names}): type 'ray:{inner[0].parents[1]}'"
+        raise HpstudyError(f"{text}: no folder in it holds a result.json{hint}.")
+    reported = {report["trial_id"] for report in reports}
+    reports += [
+        {"trial_id": trial, "config": state.get("config", {})}
+        for trial, state in trials.items()
+        if trial not in reported
+    ]
+    rows = []
+    for report in reports:
+        label = f"trial {report['trial_id']}"
+        if "training_iteration" in report:
+            label = f"iteration {report['training_iteration']} of {label}"
+        state = trials.get(report["trial_id"], {})
+        cells = flat(report, "/") | {key: state[key] for key in ("status",) if key in state}
+        # Ray writes a NaN of numpy's float32 as the word null.
+        rows.append((label, {key: "nan" if x == "null" else x for key, x in cells.items()}))
+    return as_text(rows)
+
+
+def _ray_trials(folder: Path) -> dict[str, dict[str, Any]]:
+    """Trials of an experiment by their ids, with config and status."""
+    trials = {}
+    for path in sorted(folder.glob("experiment_state-*.json")):
+        for trial in _json(path, path.read_text(encoding="utf-8")).get("trial_data") or []:
+            # Each is JSON in JSON, with its results.
+            state = _json(path, trial[0])
+            trials[state.get("trial_id", "")] = state
+    return trials
+
+
+def _ray_reports(folder: Path) -> list[dict[str, Any]]:
+    """Reports of all trials, each with its trial_id and config."""
+    reports = []
+    results = [folder.glob(f"*/{name}") for name in ("result.json", "progress.csv")]
+    for trial in sorted({path.parent for paths in results for path in paths}):
+        path, params = trial / "result.json", trial / "params.json"
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines()
+            found = [_json(path, line, n) for n, line in enumerate(lines, 1) if line.strip()]
+        else:
+            text = (trial / "progress.csv").read_text(encoding="utf-8")
+            found = list(DictReader(io.StringIO(text, newline="")))
+        config = _json(params, params.read_text(encoding="utf-8")) if params.exists() else {}
+        reports += [{"trial_id": trial.name, "config": config} | report for report in found]
+    return reports
+
+
+def _json(path: Path, text: str, line: int = 0) -> dict[str, Any]:
+    """JSON object of a file, or of a line of it."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if isinstance(value, dict):
+        return value
+    if line:
+        raise HpstudyError(
+            f"line {line} of {path} is cut off or damaged: {shown(text)} is no JSON object; remove "
+            "the line, or move the trial's folder elsewhere to leave it out"
+        )
+    raise damaged(path, "it is no JSON object")

@@ -1,25 +1,26 @@
-"""Runs that Weights & Biases logged to this disk, read without wandb from what it wrote."""
+"""Runs that Weights & Biases logged to this disk, read without wandb from its log files.
+
+A .wandb file is a log in LevelDB's format: blocks of pieces, and before each piece its checksum,
+its length and its kind. One or several pieces are a record, which is a protocol buffer.
+"""
 
 import json
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hpstudy.analysis.run_tables.source_rows import existing, flat, text_table
+from hpstudy.analysis.run_tables.source_rows import as_text, existing, flat
 from hpstudy.errors import HpstudyError
 
-# A .wandb file is a log in LevelDB's format: blocks of pieces, and before each piece its checksum,
-# its length and its kind. One or several pieces are a record, which is a protocol buffer.
 _HEADER, _BLOCK, _PIECE = b":W&B\xe1\xbe\x00", 32768, struct.Struct("<IHB")
 _WHOLE, _FIRST, _LAST = 1, 2, 4
-# Fields of wandb's messages by their number: of Record, RunRecord, and of the two records below it.
+# Fields of wandb's messages by their number: of Record, RunRecord, and of the records below it.
 _SUMMARY, _CONFIG, _RUN, _EXIT = 3, 5, 17, 18
-_RUN_ID, _RUN_CONFIG, _RUN_SUMMARY = 1, 4, 5
+_RUN_CONFIG, _RUN_SUMMARY = 4, 5
 _COLUMNS = {"Name": 8, "Group": 6, "Job Type": 7, "Tags": 10, "Sweep": 12}
 _UPDATE, _REMOVE = 1, 2
 _KEY, _NESTED_KEY, _VALUE = 1, 2, 16
@@ -28,94 +29,77 @@ _EXIT_CODE = 1
 _Message = dict[int, list[Any]]
 
 
-@dataclass
-class _Run:
-    # A record of its end is missing where the process was killed.
-    columns: dict[str, str] = field(default_factory=lambda: {"State": "crashed"})
-    config: dict[str, Any] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
+def read_wandb(text: str, place: str) -> pd.DataFrame:
+    """Runs of a `wandb` folder, with the columns of W&B's own CSV export.
 
-
-def read_wandb(place: str) -> pd.DataFrame:
-    """Runs of a `wandb` folder, one row each, with the columns of W&B's own CSV export.
-
-    Parameters
-    ----------
-    place : str
-        Folder that holds offline-run-* and run-* folders.
-
-    Returns
-    -------
-    DataFrame of text of shape (n_runs, n_columns)
-        ID, Name, State (finished, failed, or crashed for a run whose end was not recorded), Group,
-        Job Type, Tags and Sweep where given, then the config and the summary; a dot joins nested
-        names. A name of the summary that is one of the config too becomes "summary.NAME".
-
-    Raises
-    ------
-    HpstudyError
-        If there are no runs, or a file is damaged.
+    ID, Name, State (finished, failed, or crashed for a run whose end was not recorded), Group, Job
+    Type, Tags and Sweep where given, then the config and the summary; a dot joins nested names. A
+    name of the summary that the config has too becomes "summary.NAME".
     """
-    typed = f"wandb:{place}"
-    folder = existing(place, typed)
-    found = [one for one in folder.glob("*run-*") if one.is_dir()]
-    if not found:
+    folder = existing(text, place)
+    folders = [path for path in folder.glob("*run-*") if path.is_dir()]
+    if not folders:
         hint = f"; type 'wandb:{folder / 'wandb'}'" if (folder / "wandb").is_dir() else ""
-        raise HpstudyError(f"{typed}: there is no folder offline-run-* or run-* in it{hint}.")
-    runs: dict[str, _Run] = {}
+        raise HpstudyError(f"{text}: there is no folder offline-run-* or run-* in it{hint}.")
+    columns: dict[str, dict[str, Any]] = {}
+    config: dict[str, dict[str, Any]] = {}
+    summary: dict[str, dict[str, Any]] = {}
     # A run that was resumed is in several folders, whose names start with when they were made.
-    for one in sorted(found, key=lambda one: one.name.removeprefix("offline-")):
-        files = list(one.glob("run-*.wandb"))
+    for path in sorted(folders, key=lambda path: path.name.removeprefix("offline-")):
+        files = list(path.glob("run-*.wandb"))
         if not files:
             raise HpstudyError(
-                f"{typed}: {one.name} holds no run-*.wandb file; move the folder elsewhere"
+                f"{text}: {path.name} holds no run-*.wandb file; move the folder elsewhere"
             )
-        for path in files:
-            _read(path, runs.setdefault(path.stem.removeprefix("run-"), _Run()))
-    return _table(runs)
-
-
-def _table(runs: dict[str, _Run]) -> pd.DataFrame:
+        for file in files:
+            name = file.stem.removeprefix("run-")
+            for kind in (columns, config, summary):
+                kind.setdefault(name, {})
+            _read(file, columns[name], config[name], summary[name])
     fixed = {"ID", "State", *_COLUMNS}
-    configs = {name: flat(run.config, ".") for name, run in runs.items()}
-    taken = fixed.union(*configs.values())
+    flat_config = {name: flat(values, ".") for name, values in config.items()}
+    taken = fixed.union(*flat_config.values())
     rows = []
-    for name, run in runs.items():
-        row = {"ID": name, **run.columns}
-        for key, value in configs[name].items():
+    for name in columns:
+        row = {"ID": name} | columns[name]
+        for key, value in flat_config[name].items():
             row[f"config.{key}" if key in fixed else key] = value
-        for key, value in flat(run.summary, ".").items():
+        for key, value in flat(summary[name], ".").items():
             row[f"summary.{key}" if key in taken else key] = value
         rows.append((f"run {name}", row))
-    return text_table(rows)
+    return as_text(rows)
 
 
-def _read(path: Path, run: _Run) -> None:
-    run.columns["State"] = "crashed"
+def _read(
+    path: Path, columns: dict[str, Any], config: dict[str, Any], summary: dict[str, Any]
+) -> None:
+    # The record of its end is missing where the process was killed.
+    columns["State"] = "crashed"
     for record in _records(path):
-        for number, kind in ((_CONFIG, run.config), (_SUMMARY, run.summary)):
-            for content in record.get(number, ()):
-                _update(kind, _message(content))
+        for content in record.get(_CONFIG, ()):
+            _update(config, _message(content))
+        for content in record.get(_SUMMARY, ()):
+            _update(summary, _message(content))
         for content in record.get(_RUN, ()):
-            told = _message(content)
-            for number, kind in ((_RUN_CONFIG, run.config), (_RUN_SUMMARY, run.summary)):
-                for one in told.get(number, ()):
-                    _update(kind, _message(one))
+            run = _message(content)
+            for change in run.get(_RUN_CONFIG, ()):
+                _update(config, _message(change))
+            for change in run.get(_RUN_SUMMARY, ()):
+                _update(summary, _message(change))
             for name, number in _COLUMNS.items():
-                if number in told:
-                    run.columns[name] = ", ".join(one.decode() for one in told[number])
+                if number in run:
+                    columns[name] = ", ".join(word.decode() for word in run[number])
         for content in record.get(_EXIT, ()):
             failed = any(_message(content).get(_EXIT_CODE, ()))
-            run.columns["State"] = "failed" if failed else "finished"
+            columns["State"] = "failed" if failed else "finished"
 
 
 def _update(values: dict[str, Any], change: _Message) -> None:
     for number in (_UPDATE, _REMOVE):
         for content in change.get(number, ()):
             item = _message(content)
-            *parents, name = (
-                one.decode() for one in item.get(_NESTED_KEY) or item.get(_KEY, [b""])
-            )
+            keys = item.get(_NESTED_KEY) or item.get(_KEY, [b""])
+            *parents, name = (key.decode() for key in keys)
             if "_wandb" in (name, *parents):
                 continue
             inner = values
@@ -163,16 +147,15 @@ def _message(content: bytes) -> _Message:
     place = 0
     while place < len(content):
         key, place = _integer(content, place)
-        number, wire = key >> 3, key & 7
         value: int | bytes
-        if wire == 0:
+        if key & 7 == 0:
             value, place = _integer(content, place)
         else:
-            size = {1: 8, 5: 4}.get(wire)
+            size = {1: 8, 5: 4}.get(key & 7)
             if size is None:
                 size, place = _integer(content, place)
             value, place = content[place : place + size], place + size
-        fields.setdefault(number, []).append(value)
+        fields.setdefault(key >> 3, []).append(value)
     return fields
 
 
