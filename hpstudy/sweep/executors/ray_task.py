@@ -31,11 +31,12 @@ def versions() -> Versions:
 
 
 def check_node(required: Versions, paths: tuple[Path, ...]) -> None:
-    """Refuse a node that has another version of a package or cannot read a file of images.
+    """Refuse this node if it must not train runs of the sweep.
 
     Raises
     ------
     HpstudyError
+        If it has another version of a package, or cannot read a file of images.
     """
     for (name, here), (_, there) in zip(versions(), required, strict=True):
         if here != there:
