@@ -37,6 +37,8 @@ NONE: tuple[float, ...] = ()
 """Value of the choice of a point while none is chosen."""
 WRAPPING = widgets.Layout(flex_flow="row wrap", width="100%")
 WHOLE = widgets.Layout(width="100%", overflow="hidden")
+# Of Plotly's buttons: the camera saves a sharp PNG.
+CONFIG = {"displaylogo": False, "toImageButtonOptions": {"filename": "landscapes", "scale": 2}}
 CAPTION = (
     "Mean over the runs at each point. Third panel: distance of the right network from its own "
     "best minus that of the left one; purple where the right one is closer. Circles are measured."
@@ -59,7 +61,7 @@ def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "view"
 
 
-class Explorer(widgets.VBox):
+class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Two networks side by side, and their difference, under sliders.
 
     Parameters
@@ -84,7 +86,7 @@ class Explorer(widgets.VBox):
         Setting whose learning curves are shown, as values of `axes`; the empty tuple for none. A
         click on a point chooses it too.
     figure, curves : plotly.graph_objects.FigureWidget
-        Figures that follow the choices; its camera button saves `figure` as PNG.
+        Figures that follow the choices; `curves` is None until a point is chosen.
     caption, numbers : ipywidgets.HTML
         Text and tables below the figure.
     csv : ipywidgets.Button
@@ -114,15 +116,11 @@ class Explorer(widgets.VBox):
         self.caption, self.numbers = widgets.HTML(), widgets.HTML()
         self.csv = widgets.Button(description="CSV", tooltip="save the data of this view")
         self.page = Page()
-        self.figure, self.curves = go.FigureWidget(), go.FigureWidget()
-        self.figure._config = {
-            "displaylogo": False,
-            "toImageButtonOptions": {"filename": "landscapes", "scale": 2},
-        }
+        self.figure: Any = None
+        self.curves: Any = None
         self._curves_box = widgets.Box(layout=WHOLE)
         self._filling = False
-        self._offer()
-        self._draw()
+        self._change_study()
         self._watch()
         super().__init__(self._rows())
 
@@ -157,8 +155,9 @@ class Explorer(widgets.VBox):
             choice.observe(lambda _: None if self._filling else act(), names=name)
 
         follow(self.study, self._change_study)
-        for choice in (self.left, self.right, self.metric, self.axes, self.relative):
-            follow(choice, self._draw)
+        for choice in (self.left, self.right, self.metric, self.axes):
+            follow(choice, self._change_networks)
+        follow(self.relative, self._draw)
         for slider in (self.threshold, self.multiple):
             follow(slider, self._move)
         follow(self.point, self._choose_point)
@@ -167,7 +166,7 @@ class Explorer(widgets.VBox):
 
     def _change_study(self) -> None:
         self._offer()
-        self._draw()
+        self._change_networks()
 
     def _offer(self) -> None:
         """Fill the choices with what the study has; keep a choice that it has too."""
@@ -175,7 +174,7 @@ class Explorer(widgets.VBox):
         names = list(dict.fromkeys(source.table["variant"].astype(str)))
         names.sort(key=lambda name: name != source.dense)
         networks = [(variant_title(name), name) for name in names]
-        pairs = list(combinations(source.axes, 2)) or [source.axes]
+        pairs: list[tuple[str, ...]] = [*combinations(source.axes, 2)] or [source.axes]
         axes = [(" × ".join(map(axis_title, pair)), pair) for pair in pairs]
         metrics = [(METRIC_TITLES.get(name, name), name) for name in source.metrics]
         self._filling = True
@@ -197,8 +196,7 @@ class Explorer(widgets.VBox):
         choice.options = options
         choice.value = value
 
-    def _draw(self) -> None:
-        """Draw both figures anew."""
+    def _change_networks(self) -> None:
         landscapes = self.shown()
         axes = list(self.axes.value)
         settings = pd.concat([landscape.points[axes] for landscape in landscapes.values()])
@@ -213,20 +211,29 @@ class Explorer(widgets.VBox):
         self._analysis = StudyAnalysis(landscapes)
         percent = metric_of(landscapes["left"]).percent
         self.threshold.description = "ROI (points)" if percent else "ROI"
-        self._show(self.figure, plot_pair(self._pair(), self._columns))
+        self._draw()
+        self._describe()
+
+    def _draw(self) -> None:
+        """Draw both figures anew."""
+        self.figure = self._shown(self.figure, plot_pair(self._pair(), self._columns))
         for trace in self.figure.data:
             if trace.hoverinfo == "text":
                 trace.on_click(self._click)
-        self._describe()
         self._draw_curves()
 
-    def _show(self, widget: go.FigureWidget, figure: go.Figure) -> None:
-        # A browser reads Plotly anew for every new widget, and so this one stays.
+    def _shown(self, widget: go.FigureWidget | None, figure: go.Figure) -> go.FigureWidget:
+        """Widget that shows a figure: the same one as before, as a new one loads Plotly anew."""
         figure.layout.width = self.page.width or None
+        if widget is None:
+            widget = go.FigureWidget(figure)
+            widget._config = CONFIG
+            return widget
         widget.data = ()
         widget.add_traces(figure.data)
         with widget.batch_update():
             widget.layout.update(figure.layout.to_plotly_json(), overwrite=True)
+        return widget
 
     @property
     def _columns(self) -> int:
@@ -238,8 +245,10 @@ class Explorer(widgets.VBox):
         return dict(zip(self.axes.value, self.point.value, strict=False))
 
     def _pair(self) -> Pair:
+        landscapes = self.shown()
         return pair_data(
-            *self.shown().values(),
+            landscapes["left"],
+            landscapes["right"],
             self.threshold.value,
             self.multiple.value,
             self.relative.value,
@@ -282,7 +291,8 @@ class Explorer(widgets.VBox):
         number = len(curves.groupby(["variant", "seed"]))
         heading = f"Learning curves of {count(number, 'run')}, one line each."
         if number:
-            self._show(self.curves, plot_learning_curves(curves, min(self._columns, 2)))
+            figure = plot_learning_curves(curves, min(self._columns, 2))
+            self.curves = self._shown(self.curves, figure)
         else:
             heading = "No run of the two networks has a learning curve there."
         shown = [self.curves] if number else []

@@ -204,8 +204,9 @@ def pair_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd
     """Numbers of the comparison of two networks; parameters as of `network_table`."""
     left, right = analysis.landscapes.values()
     compared, shift = difference(left, right), analysis.shift("right", threshold)
-    shapes = [landscape.ellipse(threshold, multiple) for landscape in (left, right)]
-    apart = math.dist(shapes[0].centre, shapes[1].centre) if all(shapes) else math.nan
+    ellipses = (left.ellipse(threshold, multiple), right.ellipse(threshold, multiple))
+    centres = [ellipse.centre for ellipse in ellipses if ellipse]
+    apart = math.dist(*centres) if len(centres) == 2 else math.nan
     cells = {
         "settings that both have": compared.n,
         "rank correlation, Spearman": compared.spearman,
