@@ -112,7 +112,8 @@ def format_text(result: dict[str, Any]) -> str:
     metric = Metric(result["metric"], -1 if result["goal"] == "minimize" else 1, result["percent"])
     text = io.StringIO()
     console = Console(file=text, width=WIDTH, markup=False, highlight=False, emoji=False)
-    console.print(*result["reading"], "", sep="\n")
+    if result["reading"]:
+        console.print(*result["reading"], "", sep="\n")
     verdicts = _verdicts(result, metric)
     if verdicts:
         threshold = next(iter(result["advice"].values()))["threshold"]
