@@ -86,11 +86,13 @@ def local_search(
 
     Parameters
     ----------
-    values, kept
+    values : ndarray of shape (..., n)
         As for `random_search`.
     logs : ndarray of shape (n, 2)
         log10 of the two axes. A step of the grid leads to the next value that any point has on an
         axis, however far it is; the grid may have holes.
+    kept : int
+        As for `random_search`.
     orders : int
         Random orders to average over, each draw its own.
     generator : numpy.random.Generator
