@@ -16,8 +16,8 @@ HEAD = "| key | value | default | meaning |"
 MEANINGS = {
     "name": "Name of the study; its table and its page bear it.",
     "model": "Network.",
-    "data.name": "`fashion-mnist-8k` (part of the package), `fashion-mnist`, `cifar10`, `cifar100`, "
-    "`imagenet`, or `folder:PATH` with one folder a class.",
+    "data.name": "`fashion-mnist-8k` (part of the package), `fashion-mnist`, `cifar10`, "
+    "`cifar100`, `imagenet`, or `folder:PATH` with one folder a class.",
     "data.image_size": "Height and width in pixels; larger images are reduced.",
     "data.train_images": "Number of training images; all if not given.",
     "data.test_images": "Number of test images; all if not given.",
