@@ -50,7 +50,8 @@ class PruningReport(BaseModel, frozen=True, extra="forbid"):
     widths: dict[str, int]
     kept: dict[str, list[int]]
 
-    def rebuild(self, model: nn.Module | None = None) -> nn.Module:
+    # The text is for the documentation, which is built without torch.
+    def rebuild(self, model: "nn.Module | None" = None) -> nn.Module:
         """The pruned network, with the kept weights of the ranked dense network `model`.
 
         Without `model`, weights are drawn from torch's global generator. HpstudyError is raised if
