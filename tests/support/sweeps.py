@@ -12,6 +12,23 @@ from hpstudy.analysis.study_analysis import StudyAnalysis
 AXES = ("lr", "weight_decay")
 
 
+def grid(**more):
+    """Table of each combination of settings and further columns, with an accuracy.
+
+    The best setting is (0.03, 1e-4) for everything else, at 90.
+    """
+    values = {"lr": (0.01, 0.03, 0.1), "weight_decay": (1e-5, 1e-4, 1e-3), **more}
+    table = pd.DataFrame(list(product(*values.values())), columns=list(values))
+    away = np.log10(table["lr"] / 0.03) ** 2 + np.log10(table["weight_decay"] / 1e-4) ** 2
+    return table.assign(acc=(90 - 2 * away).round(3))
+
+
+def save(table, path):
+    """Write a table as CSV; its path."""
+    table.to_csv(path, index=False)
+    return path
+
+
 def square(points, half=1.0):
     """log10 of a square grid around 0, of shape (points squared, 2)."""
     ticks = np.linspace(-half, half, points)

@@ -83,6 +83,17 @@ def use_said(source: Source) -> None:
         source.use(ours, theirs)
 
 
+def use_means(source: Source, std: str, runs: str) -> None:
+    """Use the columns of a table of means: of their deviations, and of their runs or a number."""
+    if runs.isdecimal():
+        source.cells["_runs"] = runs
+        runs = "_runs"
+    for ours, name in (("std", std), ("runs", runs)):
+        if (column := source.column(name)) is None:
+            raise source.refusal(f"has no column {name!r}", f"name another by --{ours} COLUMN")
+        source.use(ours, column)
+
+
 def find_axes(sources: list[Source], axes: tuple[str, ...] | None) -> tuple[str, ...]:
     """Use the columns of the axes: lr and weight_decay, or lr alone, where the user names none."""
     wanted = axes or AXES

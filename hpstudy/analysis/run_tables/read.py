@@ -16,6 +16,7 @@ from hpstudy.analysis.run_tables.columns import (
     find_axes,
     find_metric,
     find_others,
+    use_means,
     use_said,
 )
 from hpstudy.analysis.run_tables.epochs import one_row_each, short_runs
@@ -39,7 +40,7 @@ from hpstudy.analysis.run_tables.options import (
     split_names,
 )
 from hpstudy.analysis.run_tables.rows import keep_rows, name_variants, resolved, typed_rows
-from hpstudy.analysis.run_tables.settings import join_runs, settings_of
+from hpstudy.analysis.run_tables.settings import check_means, join_runs, settings_of
 from hpstudy.analysis.run_tables.sources import is_source, read_source
 from hpstudy.errors import HpstudyError, listed
 
@@ -158,7 +159,7 @@ def read_runs(
         source.said = columns_of(columns, source.label)
         use_said(source)
         if std is not None:
-            _use_means(source, std, str(runs))
+            use_means(source, std, str(runs))
     swept = find_axes(sources, axes)
     for source in sources:
         find_metric(source, metric, goal)
@@ -180,7 +181,7 @@ def read_runs(
     in_percent, fractions = settle_units(sources, rows, goal, percent)
     table, seed_columns, loose = join_runs(sources, rows, swept, averaged)
     if std is not None:
-        _check_means(table, swept)
+        check_means(table, swept)
     kept_axes = _varying(table, swept)
     name = _metric_name(sources[0])
     dense = _dense(table, rows[0], dense, name)
@@ -233,31 +234,6 @@ def _open(tables: str | Path | Iterable[str | Path]) -> list[Source]:
         for source in sources:
             source.cells.index = source.cells.index + f" of {source.label}"
     return sources
-
-
-# --- rows that are means --------------------------------------------------------------------------
-
-
-def _use_means(source: Source, std: str, runs: str) -> None:
-    if runs.isdecimal():
-        source.cells["_runs"] = runs
-        runs = "_runs"
-    for ours, name in (("std", std), ("runs", runs)):
-        if (column := source.column(name)) is None:
-            raise source.refusal(f"has no column {name!r}", f"name another by --{ours} COLUMN")
-        source.use(ours, column)
-
-
-def _check_means(table: pd.DataFrame, axes: tuple[str, ...]) -> None:
-    again = settings_of(table, axes).duplicated()
-    if again.any():
-        raise HpstudyError(
-            f"{again.idxmax()} is another row of a setting that has one; with --std a row is the "
-            "mean of all runs of its setting."
-        )
-
-
-# --- what the runs are ----------------------------------------------------------------------------
 
 
 def _ended(rows: pd.DataFrame) -> pd.DataFrame:

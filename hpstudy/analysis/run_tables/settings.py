@@ -23,6 +23,16 @@ def settings_of(table: pd.DataFrame, axes: tuple[str, ...]) -> pd.Series:
     return table.groupby([key.to_numpy() for key in keys]).ngroup()
 
 
+def check_means(table: pd.DataFrame, axes: tuple[str, ...]) -> None:
+    """Refuse a second mean of a setting."""
+    again = settings_of(table, axes).duplicated()
+    if again.any():
+        raise HpstudyError(
+            f"{again.idxmax()} is another row of a setting that has one; with --std a row is the "
+            "mean of all runs of its setting."
+        )
+
+
 def join_runs(
     sources: list[Source],
     rows: list[pd.DataFrame],
