@@ -95,7 +95,9 @@ class Plan:
         if study.arithmetic == AUTO:
             plan.precision = store.precision(plan.prior.family) or precision
         # Any ranking shows whether a ratio is out of reach.
-        ranks = {layer: list(map(float, range(n))) for layer, n in network.cost.widths.items()}
+        ranks = {
+            layer: list(map(float, range(1, n + 1))) for layer, n in network.cost.widths.items()
+        }
         for variant in part.variants[1:]:
             choose_channels(network.cost, ranks, *parse_variant(variant), study.criterion)
         plan.prune()

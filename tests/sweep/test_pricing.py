@@ -14,10 +14,12 @@ from hpstudy.sweep.run import sweep
 # --- precision ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_first_sweep_fixes_the_precision(swept, messages, tmp_path):
     assert not swept.plan.undecided and swept.plan.precision == "float32"
     plan = Plan.open(
-        tiny.study({"grid.lr": [0.01], "variants": []}), Store.open(tmp_path / "store.sqlite")
+        tiny.study({"model": "resnet20", "grid.lr": [0.01], "variants": []}),
+        Store.open(tmp_path / "store.sqlite"),
     )
     assert plan.undecided
     assert sweep(plan, workers=1) == 1

@@ -200,6 +200,7 @@ run_on(Printing(workers=2), plan, lambda: None)
 """
 
 
+@pytest.mark.slow
 def test_sweeps_share_a_store_and_take_over_the_runs_of_a_killed_one(tmp_path, undisturbed):
     path = tmp_path / "store.sqlite"
     sweeps = [

@@ -89,6 +89,7 @@ class Backwards(Plan):
         return [first, *reversed(others)] if first else []
 
 
+@pytest.mark.slow
 def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
     plan = Backwards.open(tiny.study(), Store.open(tmp_path / "store.sqlite"))
     assert sweep(plan, workers=2) == 4
@@ -98,22 +99,26 @@ def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
     assert plan.certificates == swept.plan.certificates
 
 
+@pytest.mark.slow
 def test_sweep_publishes_while_it_trains(tmp_path, monkeypatch):
     monkeypatch.setattr(hpstudy.sweep.run, "PUBLISH_SECONDS", 0)
-    plan = Plan.open(tiny.study({"variants": []}), Store.open(tmp_path / "store.sqlite"))
+    plan = Plan.open(
+        tiny.study({"model": "resnet20", "variants": []}), Store.open(tmp_path / "store.sqlite")
+    )
     seen = []
     assert sweep(plan, workers=1, publish=lambda: seen.append(len(plan.table()))) == 2
     assert seen == [1, 2, 2]
 
 
+@pytest.mark.slow
 def test_sweep_extends_the_grid(tmp_path, messages):
     """One point alone touches every end, and so does a second of the same accuracy."""
     lr = {"points": 1, "step": 0.3, "extend": 1}
-    study = tiny.study({"grid.lr": lr, "variants": [], "roi": [100.0]})
-    plan = Plan.open(study, Store.open(tmp_path / "store.sqlite"))
+    changes = {"model": "resnet20", "grid.lr": lr, "variants": [], "roi": [100.0]}
+    plan = Plan.open(tiny.study(changes), Store.open(tmp_path / "store.sqlite"))
     assert sweep(plan, workers=1) == 3
     assert plan.table()["lr"].tolist() == [0.00501187, 0.01, 0.0199526]
-    said = messages()
-    assert "steps added to the grid of unpruned: Extent(lr=(1, 1)" in said
-    assert "region of unpruned touches the last end of its grid: low lr and high lr" in said
+    text = messages()
+    assert "steps added to the grid of unpruned: Extent(lr=(1, 1)" in text
+    assert "region of unpruned touches the last end of its grid: low lr and high lr" in text
     assert sweep(plan, workers=1) == 0
