@@ -1,4 +1,4 @@
-"""A sweep that is killed: its workers end with it, and the same command goes on from there."""
+"""A killed sweep: its workers end with it, and the same command resumes it."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from hpstudy.storage.store import Store
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import sweep
 
-# Sweeps until the given number of runs is recorded, and then has no time for anything.
+# Sweeps until the given number of runs is recorded, and is killed then.
 KILLED = """
 import json, multiprocessing, os, signal, sys, tiny
 from hpstudy.sweep.plan import Plan
@@ -33,7 +33,7 @@ class Killed(Store):
             os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    sweep(Plan.open(tiny.study(), Killed(sys.argv[1])), workers=1)
+    sweep(Plan.open(tiny.study(), Killed.open(sys.argv[1])), workers=1)
 """
 
 
@@ -67,6 +67,7 @@ def killed(tmp_path_factory):
     return path, json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_started_them(killed):
     _, workers = killed
     assert len(workers) == 1
@@ -76,7 +77,8 @@ def test_workers_end_with_the_process_that_started_them(killed):
     assert not any(map(running, workers))
 
 
-def test_killed_sweep_goes_on_from_what_was_recorded_and_ends_with_the_same_table(killed, swept):
+@pytest.mark.slow
+def test_killed_sweep_resumes_and_ends_with_the_same_table(killed, swept):
     path, _ = killed
     plan = Plan.open(tiny.study(), Store.open(path))
     before = plan.table()

@@ -15,13 +15,12 @@ import tiny
 import torch
 from PIL import Image
 
-import hpstudy.training.datasets
-import hpstudy.training.image_cache
 from hpstudy.config.study import Data, Recipe
 from hpstudy.networks.models import build_model
 from hpstudy.sweep.executors.local import open_dataset, save_dataset
+from hpstudy.training import image_cache, image_folders
 from hpstudy.training.augmentation import AHEAD, Batches
-from hpstudy.training.datasets import load_dataset
+from hpstudy.training.datasets import Split, load_dataset
 from hpstudy.training.image_cache import Stored
 from hpstudy.training.trainer import Trainer
 
@@ -31,11 +30,24 @@ CHUNK = 4
 BYTES = 972 + 3072
 
 
+def decode_here(chunks, stored, workers, bar):
+    """Decode in this process: a pool of processes takes seconds to start."""
+    for (name, start), paths in chunks.items():
+        image_cache._decode_chunk(paths, stored[name].path, stored[name].size, start)
+        image_cache._mark(stored[name], start)
+
+
 @pytest.fixture
 def in_a_file(monkeypatch):
     """Any image folder is too large for the memory."""
-    monkeypatch.setattr(hpstudy.training.datasets, "resident_limit", lambda: 0)
-    monkeypatch.setattr(hpstudy.training.image_cache, "CHUNK", CHUNK)
+    monkeypatch.setattr(image_folders, "resident_limit", lambda: 0)
+    monkeypatch.setattr(image_cache, "CHUNK", CHUNK)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Images are decoded in this process."""
+    monkeypatch.setattr(image_cache, "_decode_all", decode_here)
 
 
 def make_birds(folder):
@@ -63,8 +75,9 @@ def both(tmp_path_factory):
     spec = make_birds(root / "birds")
     resident = load_dataset(spec, root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hpstudy.training.datasets, "resident_limit", lambda: 0)
-        patch.setattr(hpstudy.training.image_cache, "CHUNK", CHUNK)
+        patch.setattr(image_folders, "resident_limit", lambda: 0)
+        patch.setattr(image_cache, "CHUNK", CHUNK)
+        patch.setattr(image_cache, "_decode_all", decode_here)
         streamed = load_dataset(spec, root)
     return SimpleNamespace(spec=spec, root=root, resident=resident, streamed=streamed)
 
@@ -109,7 +122,7 @@ def test_images_labels_and_statistics_are_those_of_the_set_in_memory(options, bo
     spec = both.spec.model_copy(update=options)
     streamed = load_dataset(spec, both.root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hpstudy.training.datasets, "resident_limit", lambda: 10**9)
+        patch.setattr(image_folders, "resident_limit", lambda: 10**9)
         resident = load_dataset(spec, both.root)
     for name in ("train", "test"):
         one, other = getattr(streamed, name), getattr(resident, name)
@@ -154,22 +167,22 @@ def test_training_comes_to_the_same_bits_as_in_memory(both, tmp_path):
 # --- decoded once ---------------------------------------------------------------------------------
 
 
-def test_what_is_decoded_is_not_decoded_again(both, in_a_file, monkeypatch):
+def test_decoded_images_are_not_decoded_again(both, in_a_file, monkeypatch):
     def fail(*args, **options):
         raise AssertionError("nothing is left to decode")
 
-    monkeypatch.setattr(hpstudy.training.image_cache, "ProcessPoolExecutor", fail)
+    monkeypatch.setattr(image_cache, "_decode_all", fail)
     again = load_dataset(both.spec, both.root)
     assert torch.equal(pixels(again.train), both.resident.train.images)
     with pytest.raises(AssertionError, match="nothing is left"):
         load_dataset(both.spec.model_copy(update={"image_size": 8}), both.root)
 
 
-# Decodes with one process, and has no time for anything once three chunks are marked.
+# Decodes with one process, and is killed once three chunks are marked.
 KILLED = """
 import os, signal, sys
-import hpstudy.training.image_cache, hpstudy.training.datasets
-from hpstudy.training.datasets import load_dataset
+import hpstudy.training.image_cache, hpstudy.training.image_folders
+from hpstudy.training.datasets import Split, load_dataset
 from hpstudy.config.study import Data
 
 class Killing(hpstudy.training.image_cache.tqdm):
@@ -180,13 +193,14 @@ class Killing(hpstudy.training.image_cache.tqdm):
 
 if __name__ == "__main__":
     hpstudy.training.image_cache.tqdm, hpstudy.training.image_cache.CHUNK = Killing, 4
-    hpstudy.training.datasets.resident_limit = lambda: 0
-    hpstudy.training.datasets.cores = lambda: 1
+    hpstudy.training.image_folders.resident_limit = lambda: 0
+    hpstudy.training.image_folders.cores = lambda: 1
     load_dataset(Data(name=f"folder:{sys.argv[1]}", image_size=16), sys.argv[2])
 """
 
 
-def test_killed_decoding_goes_on_after_the_chunks_that_are_finished(birds, in_a_file, tmp_path):
+@pytest.mark.slow
+def test_killed_decoding_continues_after_the_finished_chunks(birds, in_a_file, here, tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     done = subprocess.run(
@@ -206,7 +220,7 @@ def test_killed_decoding_goes_on_after_the_chunks_that_are_finished(birds, in_a_
         (folder / f"{name}.u8").write_bytes(bytes([77]) * (972 * count))
     data = load_dataset(birds, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hpstudy.training.datasets, "resident_limit", lambda: 10**9)
+        patch.setattr(image_folders, "resident_limit", lambda: 10**9)
         resident = load_dataset(birds, tmp_path)
     for name, chunks in finished.items():
         found, expected = pixels(getattr(data, name)), getattr(resident, name).images
@@ -217,7 +231,9 @@ def test_killed_decoding_goes_on_after_the_chunks_that_are_finished(birds, in_a_
         assert set((folder / f"{name}.done").read_bytes()) == {1}
 
 
-def test_a_file_that_was_cut_short_is_refused_and_decoded_anew(birds, in_a_file, tmp_path, refused):
+def test_file_that_was_cut_short_is_refused_and_decoded_anew(
+    birds, in_a_file, here, tmp_path, refused
+):
     data = load_dataset(birds, tmp_path)
     before = pixels(data.train)
     with data.train.images.path.open("r+b") as file:
@@ -231,8 +247,8 @@ def test_a_file_that_was_cut_short_is_refused_and_decoded_anew(birds, in_a_file,
 # --- refused --------------------------------------------------------------------------------------
 
 
-def test_a_disk_that_is_too_small_is_refused_before_work(
-    birds, in_a_file, monkeypatch, tmp_path, refused
+def test_disk_that_is_too_small_is_refused_before_work(
+    birds, in_a_file, here, monkeypatch, tmp_path, refused
 ):
     disk = SimpleNamespace(free=33 * BYTES - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk)
@@ -253,7 +269,9 @@ def test_a_disk_that_is_too_small_is_refused_before_work(
 
 
 @pytest.mark.parametrize("how", ["no image", "half an image"])
-def test_an_image_that_cannot_be_read_is_named(how, birds, in_a_file, tmp_path, refused):
+def test_image_that_cannot_be_read_is_named(how, birds, in_a_file, tmp_path, refused, request):
+    if how == "no image":
+        request.getfixturevalue("here")
     path = tmp_path / "birds" / "train" / "crow" / "4.png"
     raw = path.read_bytes()
     path.write_bytes(b"hello" if how == "no image" else raw[: len(raw) // 2])
@@ -264,7 +282,7 @@ def test_an_image_that_cannot_be_read_is_named(how, birds, in_a_file, tmp_path, 
     assert len(marks) == 6 and not marks[4]
 
 
-def test_a_data_root_that_cannot_be_written_is_named(birds, in_a_file, tmp_path, refused):
+def test_data_root_that_cannot_be_written_is_named(birds, in_a_file, tmp_path, refused):
     root = tmp_path / "file"
     root.write_text("not a folder")
     words = refused(load_dataset, birds, root)
@@ -274,7 +292,7 @@ def test_a_data_root_that_cannot_be_written_is_named(birds, in_a_file, tmp_path,
 # --- shared, and read ahead -----------------------------------------------------------------------
 
 
-def test_workers_read_the_file_and_are_handed_no_pixels(both, tmp_path):
+def test_workers_read_the_file_and_are_sent_no_pixels(both, tmp_path):
     image = both.resident.train.images[2].numpy().tobytes()
     saved = {}
     for name in ("streamed", "resident"):
@@ -315,7 +333,7 @@ def test_threads_end_with_the_last_batch_and_with_one_that_fails(both, refused):
     assert len(list(batches.take(batches.centred(), 2))) == 11
     assert threads() == []
     gone = Stored(both.root / "gone.u8", 18, np.arange(21))
-    batches = Batches(hpstudy.training.datasets.Split(gone, both.streamed.train.labels), 16)
+    batches = Batches(Split(gone, both.streamed.train.labels), 16)
     with pytest.raises(FileNotFoundError, match=r"gone\.u8"):
         list(batches.take(batches.centred(), 2))
     assert threads() == []

@@ -31,9 +31,7 @@ def numbered(monkeypatch):
         labels = torch.tensor([*labels, *(k % 3 for k in range(tests))])
         parts = numbers[:-tests], numbers[-tests:]
         train, test = (Split(pixels[part], labels[part]) for part in parts)
-        monkeypatch.setattr(
-            hpstudy.training.datasets, "read_images", lambda spec, root: (train, test, 8)
-        )
+        monkeypatch.setattr(hpstudy.training.datasets, "_read", lambda spec, root: (train, test))
 
     return numbered
 
@@ -187,9 +185,7 @@ def test_more_images_than_there_are_is_refused_before_and_when_reading(options, 
 def test_one_class_is_refused(numbered, monkeypatch, refused):
     pixels = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
     alone = Split(pixels, torch.zeros(5, dtype=torch.int64))
-    monkeypatch.setattr(
-        hpstudy.training.datasets, "read_images", lambda spec, root: (alone, alone, 8)
-    )
+    monkeypatch.setattr(hpstudy.training.datasets, "_read", lambda spec, root: (alone, alone))
     words = refused(drawn)
     assert "'numbered'" in words and "one class" in words
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import tiny
 import torch
-from test_training import recipe, same, small_network, weights
+from test_trainer import recipe, same, small_network, weights
 
 from hpstudy.training.step import CapturedStep
 from hpstudy.training.trainer import Trainer

@@ -12,15 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-import hpstudy.training.datasets
+import hpstudy.training.image_folders
 from hpstudy.config.study import Data
-from hpstudy.training.datasets import (
-    data_root,
-    dataset_size,
-    fingerprint,
-    load_dataset,
-    resident_limit,
-)
+from hpstudy.training.datasets import data_root, dataset_size, load_dataset
+from hpstudy.training.image_folders import fingerprint, resident_limit
 
 RANDOM = np.random.default_rng(11)
 
@@ -243,10 +238,10 @@ def test_images_are_kept_in_memory_up_to_half_of_it_and_in_a_file_beyond(
 ):
     _, spec = flowers
     # 10 images of 18 x 18 x 3 bytes.
-    monkeypatch.setattr(hpstudy.training.datasets, "resident_limit", lambda: 9720)
+    monkeypatch.setattr(hpstudy.training.image_folders, "resident_limit", lambda: 9720)
     assert isinstance(load_dataset(spec, tmp_path).train.images, torch.Tensor)
     assert not (tmp_path / "decoded").exists()
-    monkeypatch.setattr(hpstudy.training.datasets, "resident_limit", lambda: 9719)
+    monkeypatch.setattr(hpstudy.training.image_folders, "resident_limit", lambda: 9719)
     assert not isinstance(load_dataset(spec, tmp_path).train.images, torch.Tensor)
     assert (tmp_path / "decoded" / f"{fingerprint(spec, tmp_path)}-18").is_dir()
 
