@@ -126,13 +126,9 @@ def _published_runs(path: Path) -> tuple[set[str], int]:
     """Ids of the runs in the user's table, and their number by its record; none without a file."""
     try:
         table = read_published(path)
-        # The curve is the last column, so that a line that is cut lacks it.
         for name in ("run_id", "curve"):
             if name not in table:
                 raise HpstudyError(f"{path} lacks the column {name!r}")
-            if table[name].isna().any():
-                line = int(table[name].isna().argmax()) + 2
-                raise HpstudyError(f"line {line} of {path} is cut short: it has no {name}")
         return set(table["run_id"]), read_study_record(path).record.runs
     except FileNotFoundError:
         return set(), 0

@@ -56,12 +56,8 @@ class Database:
     def open(cls, path: Path, durable: bool = True) -> "Database":
         """Open a store; make it if absent, and migrate it to this version.
 
-        Parameters
-        ----------
-        path : Path
-        durable : bool, default True
-            Whether a finished transaction survives a power cut, which takes a wait for the disk.
-            Without it the last ones may be lost; the file is whole in either case.
+        Finished transactions of a durable one survive a power cut, which takes a wait for the disk.
+        Otherwise the last ones may be lost; the file is whole in either case.
 
         Raises
         ------

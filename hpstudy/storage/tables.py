@@ -187,7 +187,7 @@ def read_record(path: Path, table: Path) -> dict[str, Any]:
                 raise HpstudyError(f"{path} lacks the key {'.'.join(keys[:depth])!r}.")
             part = part[key]
     if not is_plain(str(record["study"]["model"])):
-        raise HpstudyError(f"{path} has an invalid model: {shown(record['study']['model'])}.")
+        raise HpstudyError(f"{path} has the invalid model {shown(record['study']['model'])}.")
     return record
 
 

@@ -346,6 +346,6 @@ PUBLISHED = [
     published(
         "markup for a model",
         _record("study.model", "</script><b>"),
-        "results/RECORD has the model '</script><b>', which is none.",
+        "results/RECORD has the invalid model '</script><b>'.",
     ),
 ]
