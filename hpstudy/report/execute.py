@@ -139,6 +139,6 @@ def run_process(command: list[str], root: Path) -> subprocess.CompletedProcess[s
 
 
 def plain_lines(text: str) -> list[str]:
-    """Lines of an output that are not blank, without the colours of a terminal."""
+    """Lines of an output that hold words, without the colours of a terminal."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
-    return [line.strip() for line in lines if line.strip()]
+    return [line.strip() for line in lines if re.search(r"\w", line)]

@@ -155,9 +155,6 @@ def test_dark_theme_gives_figures_light_ink(built):
 def test_publishing_writes_the_book_that_the_plain_command_builds(tmp_path, monkeypatch):
     clone = synthetic.clone(tmp_path, ["resnet56"])
     book = clone / "book"
-    # Measuring the real networks needs torch and several seconds; any sizes will do here.
-    (book / "measurements").mkdir()
-    (book / "measurements" / "networks.json").write_text("{}\n")
     # It is the plain command below that binds these pages.
     monkeypatch.setattr("hpstudy.report.build._bind", lambda *args: None)
     monkeypatch.setattr("hpstudy.report.build._check", lambda *args: None)

@@ -166,15 +166,15 @@ def write(
 
 
 def clone(folder: Path, models: Iterable[str] = tuple(VARIANTS)) -> Path:
-    """Lay out a clone in `folder` with the project's notebooks and book, but without results.
+    """Lay out a clone in `folder` with the project's notebooks, book and measurements, but without results.
 
     Its own results are synthetic ones, of a small grid, and lie in `runs/book/results`.
     """
-    names = ("method", "machines", "limits", "dependencies", "references")
-    for name in (*(f"{name}.md" for name in names), "references.bib"):
-        (folder / "book").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(REPOSITORY / "book" / name, folder / "book" / name)
-    shutil.copytree(REPOSITORY / "book" / "_static", folder / "book" / "_static")
+    (folder / "book").mkdir(parents=True, exist_ok=True)
+    for path in (*(REPOSITORY / "book").glob("*.md"), REPOSITORY / "book" / "references.bib"):
+        shutil.copyfile(path, folder / "book" / path.name)
+    for name in ("_static", "measurements"):
+        shutil.copytree(REPOSITORY / "book" / name, folder / "book" / name)
     for name in ("_config.yml", "voila.json"):
         shutil.copyfile(REPOSITORY / name, folder / name)
     (folder / "book" / "_config.yml").symlink_to("../_config.yml")
