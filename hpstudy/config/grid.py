@@ -151,7 +151,8 @@ class Grid(Frozen):
         reach = max(abs(step) for steps in axes for step in steps.values())
         deepest = max(reach, 1).bit_length() - 1
         levels: list[list[Point]] = [[] for _ in range(deepest + 2)]
-        for lr, weight_decay in self._settings(prior, extent):
+        values = self.values("lr", prior, extent), self.values("weight_decay", prior, extent)
+        for lr, weight_decay in product(*values):
             level = -1
             if lr in axes[0] and weight_decay in axes[1]:
                 # The lowest bit set in either: both are divisible by it, as 0 is by everything.
@@ -161,10 +162,6 @@ class Grid(Frozen):
         for points in levels:
             points.sort(key=lambda point: (not point.weight_decay, _decades(point, prior)))
         return levels
-
-    def _settings(self, prior: Point, extent: Extent) -> list[tuple[float, float]]:
-        values = self.values("lr", prior, extent), self.values("weight_decay", prior, extent)
-        return list(product(*values))
 
     def _steps(self, name: Literal["lr", "weight_decay"], prior: Point) -> dict[float, int]:
         """Steps from the value nearest to the prior, by value; 0 for a value of 0."""
@@ -176,9 +173,7 @@ class Grid(Frozen):
         return steps
 
 
-def roi(
-    values: NDArray[np.float64], threshold: float | NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def roi(values: NDArray[np.float64], threshold: float | NDArray[np.float64]) -> NDArray[np.bool_]:
     """Region of interest of each landscape: values at most `threshold` below its best.
 
     Parameters

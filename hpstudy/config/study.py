@@ -96,19 +96,13 @@ class Recipe(Frozen):
     lr_decay: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.1
     lr_decay_epochs: tuple[Count, ...]
 
-    @field_validator("lr_decay_epochs")
-    @classmethod
-    def _increasing(cls, epochs: tuple[int, ...]) -> tuple[int, ...]:
-        if list(epochs) != sorted(set(epochs)):
-            raise ValueError("must increase")
-        return epochs
-
     @model_validator(mode="after")
-    def _decays_while_training(self) -> "Recipe":
-        if any(epoch >= self.epochs for epoch in self.lr_decay_epochs):
+    def _decays_in_order(self) -> "Recipe":
+        steps = (*self.lr_decay_epochs, self.epochs)
+        if list(steps) != sorted(set(steps)):
             raise ValueError(
-                f"must have its lr_decay_epochs {shown(list(self.lr_decay_epochs))} before its "
-                f"epochs {self.epochs}"
+                f"must have increasing lr_decay_epochs below its epochs {self.epochs}, not "
+                f"{shown(list(self.lr_decay_epochs))}"
             )
         return self
 
@@ -150,31 +144,24 @@ class Study(Frozen):
         return (DENSE, *(name for name in names if name != DENSE))
 
     @model_validator(mode="after")
-    def _replicates_are_further_runs(self) -> "Study":
+    def _fits_together(self) -> "Study":
         further = self.replicates.seeds if self.replicates else ()
         if both := sorted(set(further) & set(self.seeds)):
             raise ValueError(
                 f"replicates.seeds must differ from the seeds {shown(list(self.seeds))}, but both "
                 f"have {listed(both)}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _within_single_precision(self) -> "Study":
         axes = {
             "lr": (self.grid.lr, self.prior.lr),
             "weight_decay": (self.grid.weight_decay, self.prior.weight_decay),
         }
         for name, (axis, prior) in axes.items():
+            # Beyond these, products in single precision are 0 or infinite.
             reach, values = (axis.reach, ()) if isinstance(axis, Axis) else (0.0, axis)
             if max(abs(math.log10(value)) for value in (prior, *values) if value) + reach > 30:
                 raise ValueError(
                     f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _can_be_listed(self) -> "Study":
         runs = self.grid.most_points() * len(self.variants) * len(self.seeds)
         if runs > MOST_RUNS:
             raise ValueError(

@@ -142,12 +142,12 @@ PARAMS = [
     value(
         "decays that go back in time",
         {"recipe.epochs": 5, "recipe.lr_decay_epochs": [4, 2]},
-        "recipe.lr_decay_epochs must increase, not [4, 2].",
+        "recipe must have increasing lr_decay_epochs below its epochs 5, not [4, 2].",
     ),
     value(
         "a decay after the end",
         {"recipe.epochs": 5, "recipe.lr_decay_epochs": [5]},
-        "recipe must have its lr_decay_epochs [5] before its epochs 5.",
+        "recipe must have increasing lr_decay_epochs below its epochs 5, not [5].",
     ),
     value(
         "images of 7 pixels",
