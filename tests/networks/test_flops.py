@@ -16,7 +16,7 @@ def random_widths(network, seed):
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_cost_at_random_widths_is_what_torch_counts_to_the_last_unit(name, seed, network):
+def test_cost_at_random_widths_is_torchs_count(name, seed, network):
     dense = network(name, 7, 40)
     widths = random_widths(dense, seed)
     pruned = dense.at_widths(widths)
@@ -25,7 +25,7 @@ def test_cost_at_random_widths_is_what_torch_counts_to_the_last_unit(name, seed,
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_cost_at_the_narrowest_is_what_torch_counts(name, network):
+def test_cost_at_the_smallest_widths_is_torchs_count(name, network):
     dense = network(name, 7, 40)
     widths = dict.fromkeys(dense.cost.widths, 1)
     pruned = dense.at_widths(widths)
@@ -33,7 +33,7 @@ def test_cost_at_the_narrowest_is_what_torch_counts(name, network):
     assert dense.cost.params(widths) == sum(p.numel() for p in pruned.parameters())
 
 
-def test_layers_that_are_not_named_keep_all_their_channels(network):
+def test_layers_left_out_keep_all_channels(network):
     cost = network("resnet56").cost
     assert cost.macs({}) == cost.macs(None) == cost.macs(cost.widths)
     # One channel less in the first block: a filter of 16 x 9 weights and its 9 weights in each of
@@ -43,7 +43,7 @@ def test_layers_that_are_not_named_keep_all_their_channels(network):
     assert cost.params() - cost.params(widths) == 16 * 9 + 16 * 9 + 2
 
 
-def test_an_expanded_channel_costs_its_expansion_filtering_and_projection(network):
+def test_expanded_channel_costs_expansion_filter_and_projection(network):
     cost = network("mobilenetv2").cost
     # Block 3 is the first of the 32-channel stage: 24 channels in, 32 out, at 32 x 32 places.
     widths = {"blocks.3.expand": 143}
@@ -60,7 +60,7 @@ def test_neighbouring_layers_shrink_each_others_cost(network):
     assert both - one - other + cost.params() == 10 * 20 * 9
 
 
-def test_positions_are_output_pixels_and_leave_the_network_as_it_was(network):
+def test_positions_are_output_pixels(network):
     model = network("mobilenetv2").model
     model.train()
     model.bn1.eval()

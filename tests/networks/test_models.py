@@ -104,7 +104,7 @@ def test_weights_are_he_initialised_for_the_inputs_of_each_filter(name):
             assert (module.weight == 1).all() and (module.bias == 0).all()
 
 
-def test_initialising_leaves_nothing_of_what_was_there():
+def test_initialising_overwrites_everything():
     fresh, used = build_model("resnet56"), build_model("resnet56")
     with torch.no_grad():
         for value in used.state_dict().values():
@@ -194,7 +194,7 @@ def test_mobilenetv2_is_linear_after_projection_and_clips_at_six_before():
     assert narrow == pytest.approx(torch.full((1, 24, 8, 8), -96 * 3.0), rel=1e-4)
 
 
-def test_channels_inside_blocks_may_be_pruned_and_no_others(network):
+def test_only_channels_inside_blocks_may_be_pruned(network):
     resnet56 = tuple(f"blocks.{block}.conv1" for block in range(27))
     mobilenetv2 = tuple(f"blocks.{block}.expand" for block in range(17))
     resnet50 = tuple(

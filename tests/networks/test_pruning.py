@@ -162,19 +162,19 @@ def test_choice_of_channels_by_hand(method, criterion, ratio, kept):
     assert choose_channels(BY_HAND, SCORES, method, ratio, criterion) == kept
 
 
-def test_a_ratio_between_two_networks_is_refused_with_the_nearest(refused):
+def test_ratio_between_two_networks_is_refused_with_the_nearest(refused):
     # 0.9 of the FLOPs, 0.8 with one more of a; the next, one of b, would leave 0.5.
     words = refused(choose_channels, BY_HAND, SCORES, "uniform", 0.72, "l1")
     assert "0.72" in words and "0.80000" in words
 
 
-def test_a_gap_is_filled_with_a_later_and_cheaper_channel():
+def test_gap_is_filled_with_a_later_and_cheaper_channel():
     # In order: a's worst (90), b's worst (60). For 0.8 the second of a goes instead.
     kept = choose_channels(BY_HAND, SCORES, "nonuniform", 0.8, "l1-normalised")
     assert kept == {"a": [2, 3], "b": [0, 1]}
 
 
-def test_a_layer_gives_no_more_than_one_channel_to_fill_a_gap(refused):
+def test_layer_gives_at_most_one_channel_to_fill_a_gap(refused):
     """Two layers of eight channels that cost 5 and of two that cost 30; half of b is too much."""
     layers = (
         Layer(Channels(1, {}), Channels(8, {"a": 1}), 1, 5, False),

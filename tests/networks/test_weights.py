@@ -155,7 +155,7 @@ def test_filters_of_a_checkpoint_are_ranked_as_those_of_the_network(what, nets, 
     assert report.ranked in str(report)
 
 
-def test_torchvisions_own_resnet50_is_ours_and_its_filters_are_ranked(tmp_path):
+def test_weights_of_torchvisions_resnet50_fit(tmp_path):
     torch.manual_seed(1)
     net = resnet50(weights=None)
     torch.save({f"module.{name}": x for name, x in net.state_dict().items()}, tmp_path / "r.pth")
@@ -164,7 +164,7 @@ def test_torchvisions_own_resnet50_is_ours_and_its_filters_are_ranked(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_precisions_are_converted_and_it_is_said(kind, nets, tmp_path):
+def test_other_precisions_are_converted_with_a_note(kind, nets, tmp_path):
     state = nets["resnet20"].state_dict()
     state = {name: x.to(kind) if x.is_floating_point() else x for name, x in state.items()}
     torch.save(state, tmp_path / "half.pt")
@@ -197,7 +197,7 @@ def test_torchvisions_mobilenetv2_lacks_the_expansion_of_the_first_block(refusal
     assert "the network has no" not in words and " instead of " not in words
 
 
-def test_a_convolution_in_the_shortcuts_is_named(refusal):
+def test_convolution_in_a_shortcut_is_named(refusal):
     def with_shortcuts(state):
         shortcut = {"layer2.0.downsample.0.weight": torch.ones(32, 16, 1, 1)}
         return chenyaofo(state) | shortcut
@@ -206,7 +206,7 @@ def test_a_convolution_in_the_shortcuts_is_named(refusal):
     assert "10 classes: the network has no 'layer2.0.downsample.0.weight'; " in words
 
 
-def test_a_file_of_another_network_or_of_more_classes_says_what_to_type(refusal):
+def test_file_of_another_network_or_of_more_classes_gives_the_command(refusal):
     words = refusal(akamaster, "resnet56")
     assert "it lacks 'blocks.9." in words or "it lacks 'blocks.3." in words
     assert "it fits `hpstudy prune resnet20 --classes 10`" in words
@@ -225,13 +225,13 @@ def test_two_networks_in_one_file_are_refused(refusal):
     assert "'fc.weight' and 'linear.weight' may both be 'fc.weight'" in words
 
 
-def test_what_torch_would_have_to_run_is_named_and_refused(refusal):
+def test_code_in_a_file_is_named_and_refused(refusal):
     words = refusal(lambda state: {"net": state, "args": argparse.Namespace(lr=0.1)})
     assert "no file of tensors alone, but holds argparse.Namespace, which could run" in words
     assert "write it by torch.save(model.state_dict(), path)" in words
 
 
-def test_whole_numbers_and_an_overflow_are_no_weights(refusal):
+def test_integers_and_overflow_are_refused(refusal):
     words = refusal(lambda state: state | {"conv1.weight": state["conv1.weight"].int()})
     assert "no floating-point numbers are in 'conv1.weight'" in words
     words = refusal(lambda state: state | {"fc.bias": (state["fc.bias"] * 1e6).half()})

@@ -34,7 +34,7 @@ def evaluate(model, data, batch_size=500):
 
 
 @pytest.mark.parametrize("size, stored, offsets", [(8, 8, 3), (32, 32, 9), (32, 36, 5)])
-def test_every_crop_occurs_mirrored_and_not_and_no_other(size, stored, offsets):
+def test_each_crop_occurs_plain_and_mirrored(size, stored, offsets):
     """Padded by an eighth of the size (4 pixels at 32), or cut from a larger stored image."""
     pixels = np.random.default_rng(0).integers(1, 256, (3, stored, stored), dtype=np.uint8)
     padding = size // 8 if stored == size else 0
@@ -56,7 +56,7 @@ def test_every_crop_occurs_mirrored_and_not_and_no_other(size, stored, offsets):
     assert rows == pytest.approx(np.full(offsets, 1 / offsets), abs=5 * (1 / offsets / 3000) ** 0.5)
 
 
-def test_rows_columns_and_mirrors_are_drawn_apart():
+def test_rows_columns_and_mirrors_are_independent():
     pixels = np.random.default_rng(0).integers(1, 256, (3, 10, 10), dtype=np.uint8)
     images, _ = seen(dataset(torch.from_numpy(np.stack([pixels] * 100)), 8), epochs=30)
     draws = []
@@ -70,7 +70,7 @@ def test_rows_columns_and_mirrors_are_drawn_apart():
     assert np.abs(correlations - np.eye(3)).max() < 5 / 3000**0.5
 
 
-def test_every_image_is_seen_once_an_epoch_with_its_label_in_another_order_each_time():
+def test_epoch_shows_each_image_once_in_a_new_order():
     # Images of one colour: their own number.
     pixels = torch.arange(1, 46, dtype=torch.uint8)[:, None, None, None].expand(45, 3, 8, 8)
     data = dataset(pixels.contiguous(), 8)
@@ -110,7 +110,7 @@ class Listening(nn.Module):
 
 
 @pytest.mark.parametrize("stored", [8, 12])
-def test_evaluated_images_are_the_centre_normalised_and_never_augmented(stored):
+def test_evaluated_images_are_normalised_centres(stored):
     data = tiny.random_images(test=30, size=8, stored=stored)
     model = Listening(torch.zeros(30, 10, dtype=torch.float64))
     evaluate(model, data, batch_size=7)
@@ -146,7 +146,7 @@ def test_top5_is_given_above_ten_classes_only(classes, known):
     assert (top5 is not None) == known
 
 
-def test_an_answer_that_is_no_number_is_an_error():
+def test_logits_that_are_not_finite_count_as_an_error():
     answers = torch.eye(10, dtype=torch.float64)
     answers[2], answers[5, 5] = float("nan"), float("inf")
     data = tiny.random_images(test=10)

@@ -1,131 +1,35 @@
 """An interrupted training resumes to the same bits; unusable checkpoints are refused."""
 
-import ast
-import hashlib
-import io
 import os
-import pickle
 import resource
 import signal
 import subprocess
 import sys
-from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import tiny
 import torch
+from interrupted import ALL, CPU, DATA, PLAN, Killed, dropping, ended, equal
 from test_image_cache import decode_here, make_birds
 from test_step import warmed
-from test_trainer import recipe, same, small_network, weights
-from torch import nn
+from test_trainer import recipe, small_network
 
 import hpstudy.training.checkpoint
 import hpstudy.training.image_cache
 import hpstudy.training.image_folders
-import hpstudy.training.state
 from hpstudy.training.checkpoint import Checkpoint, discard
 from hpstudy.training.datasets import load_dataset
 from hpstudy.training.early_stopping import Race
 from hpstudy.training.run import RunTrainer
 from hpstudy.training.trainer import Trainer
 
-CPU = torch.device("cpu")
-DATA = tiny.random_images(train=45, test=30)
-# Three steps and one evaluation an epoch; the learning rate falls after the second.
-PLAN = recipe(epochs=3, batch_size=20, lr_decay=0.2, lr_decay_epochs=(2,))
-# After every one of these, and once more when all is over.
-ALL = range(1, 3 * 4 + 2)
-
-
-class Killed(BaseException):
-    """What nothing of the package may catch."""
-
 
 @pytest.fixture(autouse=True)
 def at_every_step(monkeypatch):
     monkeypatch.setattr(hpstudy.training.checkpoint, "CHECKPOINT_SECONDS", 0)
-    # No power fails here, and a disk takes its time.
+    # Syncing a disk takes time, and no power fails here.
     monkeypatch.setattr(os, "fsync", lambda number: None)
-
-
-@pytest.fixture
-def steps(monkeypatch):
-    """How often there was a training step, which takes a second, and an evaluation step (ten)."""
-    taken = Counter()
-
-    def counted(name, function):
-        def step(*args):
-            taken[name] += 1
-            return function(*args)
-
-        return step
-
-    for name in ("_train_step", "_evaluation_step"):
-        monkeypatch.setattr(Trainer, name, counted(name, getattr(Trainer, name)))
-    clock = SimpleNamespace(
-        perf_counter=lambda: (
-            taken["_train_step"] + 10 * taken["_evaluation_step"] + 1000 * taken["written"]
-        )
-    )
-    monkeypatch.setattr(hpstudy.training.state, "time", clock)
-    monkeypatch.setattr(Checkpoint, "write", counted("written", Checkpoint.write))
-    return taken
-
-
-@pytest.fixture
-def kill(monkeypatch):
-    """Let the n-th writing of a checkpoint be the last thing that happens."""
-    write = Checkpoint.write
-
-    def kill(last):
-        written = []
-
-        def writing(*args):
-            write(*args)
-            written.append(args)
-            if len(written) == last:
-                raise Killed
-
-        monkeypatch.setattr(Checkpoint, "write", writing)
-
-    return kill
-
-
-def dropping():
-    """A network that draws from torch's generator at every training step."""
-    return nn.Sequential(*small_network(torch.float32), nn.Dropout(0.5))
-
-
-def plain():
-    return small_network(torch.float32)
-
-
-def ended(network=plain, path=None, stop=None, seed=0, data=DATA, plan=PLAN, lr=0.05, **options):
-    """Result and weights of a training in a state as a new process has it.
-
-    Another `seed` means other initial weights and another generator, on which a resumed training
-    must not depend.
-    """
-    torch.manual_seed(seed)
-    model = network()
-    for parameter in model.parameters():
-        parameter.data += 0.01 * seed
-    trainer = Trainer(model, data, plan, **options)
-    torch.manual_seed(seed)
-    kept = path and Checkpoint(path, "this-run", CPU)
-    result = trainer.run(lr, 0.01, 3, stop, kept)
-    return asdict(result), weights(trainer.model)
-
-
-def equal(one, other, clock=True):
-    if not clock:
-        one, other = (
-            ({k: v for k, v in row.items() if "second" not in k}, end) for row, end in (one, other)
-        )
-    return one[0] == other[0] and same(one[1], other[1])
 
 
 # --- interrupted and resumed ----------------------------------------------------------------------
@@ -356,140 +260,6 @@ def test_training_of_less_than_five_minutes_writes_nothing(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-# --- files that are refused -----------------------------------------------------------------------
-
-
-class Code:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.folder),)
-
-
-def hashed(payload):
-    return hashlib.sha256(payload).digest() + payload
-
-
-def saved(content):
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return buffer.getvalue()
-
-
-def content(data):
-    return torch.load(io.BytesIO(data[32:]), weights_only=True)
-
-
-def with_part(data, part, **changes):
-    kept = content(data)
-    return hashed(saved(kept | {part: kept[part] | changes}))
-
-
-OF_CODE = "it holds something else than tensors and plain values"
-DAMAGED = "it is damaged, cut short or no checkpoint"
-NO_PROGRESS = "its progress of the training is not valid"
-MISFIT = "its tensors are not those of this network and recipe"
-BAD = {
-    "empty": (lambda data, trap: b"", DAMAGED),
-    "words": (lambda data, trap: b"top1: 93\n" * 99, DAMAGED),
-    "cut short by a byte": (lambda data, trap: data[:-1], DAMAGED),
-    "cut short within its hash": (lambda data, trap: data[:20], DAMAGED),
-    "a bit of a weight": (lambda data, trap: data[:3000] + flipped(data[3000:]), DAMAGED),
-    "a bit of its hash": (lambda data, trap: flipped(data), DAMAGED),
-    "what torch saves, without a hash": (lambda data, trap: data[32:], DAMAGED),
-    "a pickle with code": (lambda data, trap: hashed(pickle.dumps(Code(trap), 2)), OF_CODE),
-    "a checkpoint with code": (
-        lambda data, trap: hashed(saved(content(data) | {"run": Code(trap)})),
-        OF_CODE,
-    ),
-    "words with their hash": (lambda data, trap: hashed(b"top1: 93"), OF_CODE),
-    "a list": (lambda data, trap: hashed(saved([1, 2])), "it is no checkpoint"),
-    "a state dict": (
-        lambda data, trap: hashed(saved(content(data)["state"]["model"])),
-        "it is no checkpoint",
-    ),
-    "another run": (
-        lambda data, trap: hashed(saved(content(data) | {"run": "that\nrun"})),
-        r"its run is 'that\nrun', not 'this-run'",
-    ),
-    "another torch": (
-        lambda data, trap: hashed(saved(content(data) | {"torch": "1.13.1"})),
-        f"its torch is '1.13.1', not '{torch.__version__}'",
-    ),
-    "another kind of device": (
-        lambda data, trap: hashed(saved(content(data) | {"device": "cuda"})),
-        "its device is 'cuda', not 'cpu'",
-    ),
-    "no steps": (lambda data, trap: with_part(data, "course", steps=None), NO_PROGRESS),
-    "steps below zero": (lambda data, trap: with_part(data, "course", steps=-1), NO_PROGRESS),
-    "more than is known": (lambda data, trap: with_part(data, "course", more=1), NO_PROGRESS),
-    "a generator of one number": (
-        lambda data, trap: with_part(data, "course", order=torch.zeros(1)),
-        NO_PROGRESS,
-    ),
-    "another network": (
-        lambda data, trap: with_part(
-            data, "state", model=small_network(torch.float32, 11).state_dict()
-        ),
-        MISFIT,
-    ),
-    "another precision": (
-        lambda data, trap: with_part(data, "state", model=small_network().state_dict()),
-        MISFIT,
-    ),
-    "no momentum": (lambda data, trap: with_part(data, "state", momentum={}), MISFIT),
-    "a number for its tensors": (
-        lambda data, trap: hashed(saved(content(data) | {"state": 1})),
-        MISFIT,
-    ),
-}
-
-
-def flipped(data):
-    return bytes([data[0] ^ 1]) + data[1:]
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    """Bytes of a checkpoint in the second epoch, and what its training comes to undisturbed."""
-    path = tmp_path_factory.mktemp("kept") / "kept.pt"
-    with pytest.MonkeyPatch.context() as patch:
-        write, count = Checkpoint.write, []
-
-        def killed(*args):
-            write(*args)
-            count.append(1)
-            if len(count) == 6:
-                raise Killed
-
-        patch.setattr(hpstudy.training.checkpoint, "CHECKPOINT_SECONDS", 0)
-        patch.setattr(Checkpoint, "write", killed)
-        with pytest.raises(Killed):
-            ended(path=path)
-    return path.read_bytes(), ended()
-
-
-@pytest.mark.parametrize("fault", BAD)
-def test_unusable_file_is_named_and_the_training_restarts(fault, kept, tmp_path, capsys):
-    path, trap = tmp_path / "kept.pt", tmp_path / "executed"
-    make, reason = BAD[fault]
-    path.write_bytes(make(kept[0], trap))
-    assert equal(ended(path=path), kept[1], clock=False)
-    words = f"checkpoint {path} is not used, the training restarts: {reason}.\n"
-    assert capsys.readouterr().err == words
-    assert not trap.exists()
-
-
-def test_the_same_file_undamaged_is_resumed(kept, tmp_path, capsys, steps):
-    path = tmp_path / "kept.pt"
-    path.write_bytes(hashed(saved(content(kept[0]))))
-    assert equal(ended(path=path, seed=1), kept[1], clock=False)
-    assert steps["_train_step"] == 9 - 5 and capsys.readouterr().err == ""
-
-
 # --- files that cannot be written -----------------------------------------------------------------
 
 
@@ -525,17 +295,3 @@ def test_full_disk_ends_no_training_and_keeps_the_last_checkpoint(kept, tmp_path
     (words,) = capsys.readouterr().err.splitlines()
     assert f"checkpoint {path} cannot be written (File too large)" in words
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == kept[0]
-
-
-# --- the package ----------------------------------------------------------------------------------
-
-
-def test_torch_loads_tensors_and_plain_values_only():
-    loads = [
-        (path.name, {word.arg: ast.unparse(word.value) for word in node.keywords})
-        for path in sorted(Path(hpstudy.__path__[0]).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
-    ]
-    assert {name for name, _ in loads} >= {"checkpoint.py", "local.py", "weights.py"}
-    assert [name for name, words in loads if words.get("weights_only") != "True"] == []

@@ -109,7 +109,7 @@ def test_reading_takes_no_more_than_a_few_times_the_memory_of_the_images():
     assert peak < 3 * data.train.images.numel()
 
 
-def test_a_colour_that_never_varies_is_left_at_zero(numbered):
+def test_constant_colour_has_deviation_one(numbered):
     numbered()
     data = drawn()
     assert data.mean[1] == 0 and data.std[1] == 1 and data.std[0] > 0
@@ -136,7 +136,7 @@ def test_subset_is_the_same_each_time_and_a_larger_one_contains_it(numbered):
     assert max(subsets[1] & set(range(600))) > 400
 
 
-def test_held_out_images_are_apart_from_the_training_images_and_replace_the_test_images(numbered):
+def test_held_out_images_leave_the_training_images_and_replace_the_test_images(numbered):
     numbered()
     data = drawn(holdout=0.2)
     train, test = set(numbers(data.train)), set(numbers(data.test))
@@ -146,7 +146,7 @@ def test_held_out_images_are_apart_from_the_training_images_and_replace_the_test
     assert data.train.labels.bincount().tolist() == [480, 240, 80]
 
 
-def test_test_images_are_kept_where_nothing_is_held_out(numbered):
+def test_test_images_are_kept_without_a_holdout(numbered):
     numbered()
     data = drawn(test_images=20)
     assert set(numbers(data.test)) < set(range(1000, 1040))
@@ -176,7 +176,7 @@ def test_statistics_are_of_the_images_that_are_trained_on(numbered):
         ({"holdout": 0.1, "test_images": 601}, "601 test"),
     ],
 )
-def test_more_images_than_there_are_is_refused_before_and_when_reading(options, what, refused):
+def test_too_many_images_are_refused_before_and_when_reading(options, what, refused):
     spec = Data(name="fashion-mnist-8k", image_size=8, **options)
     assert what in refused(dataset_size, spec)
     assert what in refused(load_dataset, spec)
@@ -199,13 +199,13 @@ def test_one_class_is_refused(numbered, monkeypatch, refused):
         {"holdout": 0.0125, "test_images": 70},
     ],
 )
-def test_size_is_known_without_reading_and_is_that_of_what_is_read(options):
+def test_size_without_reading_is_the_size_as_read(options):
     size = dataset_size(Data(name="fashion-mnist-8k", image_size=8, **options))
     data = embedded(image_size=8, **options)
     assert (size.classes, size.train, size.test) == (10, len(data.train), len(data.test))
 
 
-def test_size_of_the_published_sets_is_known_before_they_are_there(tmp_path):
+def test_size_of_published_sets_is_known_before_they_are_there(tmp_path):
     # Table 3.1.
     known = {"cifar10": (10, 50_000, 10_000), "imagenet": (1000, 1_281_167, 50_000)}
     for name, expected in known.items():
@@ -222,7 +222,7 @@ def test_unknown_set_is_refused_with_the_nearest(call, refused):
     assert all(name in words for name in NAMES)
 
 
-def test_data_on_a_device_are_the_same_data(whole):
+def test_moving_a_data_set_keeps_its_values(whole):
     moved = whole.to("cpu")
     assert isinstance(moved, Dataset)
     assert torch.equal(moved.train.images, whole.train.images)

@@ -28,7 +28,7 @@ def race():
 # --- the verdict ----------------------------------------------------------------------------------
 
 
-def test_expectation_and_deviation_are_those_of_the_joint_gaussian(race):
+def test_prediction_is_the_conditional_of_the_joint_gaussian(race):
     """Conditional of a normal distribution, by inverting its whole covariance in float64."""
     surface = racing._Surface(race, 2)
     n, at, loss = len(race.points), (0.02, 0.005), 1.1
@@ -45,7 +45,7 @@ def test_expectation_and_deviation_are_those_of_the_joint_gaussian(race):
     assert found[1] == pytest.approx(surface.widening * math.sqrt(variance), rel=1e-4)
 
 
-def test_scales_are_the_most_likely_of_the_choices(race):
+def test_scales_maximise_the_likelihood(race):
     surface = racing._Surface(race, 1)
     y = np.array(race.accuracies) - np.mean(race.accuracies)
     inputs = surface.inputs
@@ -62,7 +62,7 @@ def test_scales_are_the_most_likely_of_the_choices(race):
     assert (surface.scales[0], surface.scales[2], surface.noise) == best
 
 
-def test_deviations_are_widened_by_what_leaving_one_run_out_shows(race):
+def test_deviations_are_widened_by_leave_one_out_errors(race):
     surface = racing._Surface(race, 3)
     y = np.array(race.accuracies) - surface.mean
     apart = np.sum(((surface.inputs[:, None] - surface.inputs[None]) / surface.scales) ** 2, axis=2)
@@ -78,7 +78,7 @@ def test_deviations_are_widened_by_what_leaving_one_run_out_shows(race):
     )
 
 
-def test_a_run_that_cannot_reach_the_region_is_stopped_and_one_that_may_is_not(race):
+def test_only_a_run_that_cannot_reach_the_region_is_stopped(race):
     hopeless, hopeful = (0.06, 0.06), (0.02, 0.006)
     verdict = race.stop_reason(*hopeless, curve(bowl(*hopeless))[:3])
     assert verdict.expected + racing.DEVIATIONS * verdict.deviation < verdict.needed
@@ -86,14 +86,14 @@ def test_a_run_that_cannot_reach_the_region_is_stopped_and_one_that_may_is_not(r
     assert race.stop_reason(*hopeful, curve(bowl(*hopeful))[:3]) is None
 
 
-def test_nothing_is_told_from_few_runs_or_from_a_loss_that_is_no_number(race):
+def test_few_runs_or_a_loss_that_is_not_finite_stop_nothing(race):
     few = FEWEST - 1
     fewer = Race(race.points[:few], race.losses[:few], race.accuracies[:few], 1.0)
     assert fewer.stop_reason(0.06, 0.06, curve(50.0)[:3]) is None
     assert race.stop_reason(0.06, 0.06, [2.0, math.nan]) is None
 
 
-def test_runs_without_weight_decay_are_not_stopped_and_say_only_how_good_the_best_is(race):
+def test_runs_without_weight_decay_are_not_stopped_and_count_for_the_best_alone(race):
     zero = Race(
         (*race.points, (0.01, 0), (0.02, 0)),
         (*race.losses, race.losses[0], race.losses[0]),
@@ -121,7 +121,7 @@ def raced(tmp_path_factory):
     return plan, swept(plan)
 
 
-def test_a_race_ends_with_every_point_trained_or_stopped(raced):
+def test_race_ends_with_each_point_trained_or_stopped(raced):
     plan, table = raced
     assert len(table) == 2 * 81 and plan.missing() == [] and ready_jobs(plan) == []
     assert plan.counts()["missing"].sum() == 0
@@ -131,7 +131,7 @@ def test_a_race_ends_with_every_point_trained_or_stopped(raced):
     assert (early["epochs"] < EPOCHS).all() and table.loc[~table["stopped"], "top1"].notna().all()
 
 
-def test_a_race_keeps_the_regions_of_interest_of_the_whole_landscape(raced, tmp_path):
+def test_race_keeps_the_regions_of_interest(raced, tmp_path):
     _, table = raced
     whole = swept(race_plan(tmp_path / "store.sqlite", racing=False))
     assert not whole["stopped"].any()
@@ -153,14 +153,14 @@ def test_the_dense_region_is_measured_on_every_pruned_network(raced):
 @pytest.mark.parametrize(
     "workers, seed, lost", [(2, 1, None), (7, 2, None), (3, 3, 20), (2, 4, 90)]
 )
-def test_a_race_does_not_depend_on_workers_order_or_interruption(
+def test_race_does_not_depend_on_workers_order_or_interruption(
     workers, seed, lost, raced, tmp_path
 ):
     table = swept(race_plan(tmp_path / "store.sqlite"), workers, seed, lost)
     pd.testing.assert_frame_equal(table, raced[1], check_exact=True)
 
 
-def test_a_run_waits_for_the_coarser_levels_of_its_own_network(tmp_path):
+def test_run_waits_for_coarser_levels_of_its_network(tmp_path):
     plan = race_plan(tmp_path / "store.sqlite")
     first = ready_jobs(plan)
     # The nine points of the coarsest level, of the one network that there is yet.
@@ -169,7 +169,7 @@ def test_a_run_waits_for_the_coarser_levels_of_its_own_network(tmp_path):
     assert len(ready_jobs(race_plan(tmp_path / "other.sqlite", racing=False))) == 81
 
 
-def test_what_one_study_stopped_is_missing_from_one_that_does_not_race(raced):
+def test_stopped_runs_are_missing_from_a_study_that_does_not_race(raced):
     plan, table = raced
     calm = Plan.open(plan.study.model_copy(update={"racing": False}), plan.store)
     assert len(calm.missing()) == int(table["stopped"].sum())
@@ -181,5 +181,5 @@ def test_what_one_study_stopped_is_missing_from_one_that_does_not_race(raced):
     assert len(narrower.missing()) == 0
 
 
-def test_racing_is_off_unless_asked_for_and_changes_no_runs_identity():
+def test_racing_is_off_by_default_and_not_part_of_a_runs_identity():
     assert tiny.study().racing is False and "racing" not in tiny.spec().model_dump()

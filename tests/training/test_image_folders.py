@@ -61,7 +61,7 @@ def cifar(root, monkeypatch, kind, folder, label_key, classes):
         ("cifar100", "CIFAR100", "cifar-100-python", "fine_labels", 8),
     ],
 )
-def test_cifar_is_read_as_it_lies_in_its_folder(
+def test_cifar_is_read_from_torchvisions_files(
     name, kind, folder, label_key, classes, tmp_path, monkeypatch
 ):
     from torchvision import datasets
@@ -75,7 +75,7 @@ def test_cifar_is_read_as_it_lies_in_its_folder(
     assert data.classes == classes
 
 
-def test_fashion_mnist_is_padded_with_black_and_grey_in_all_colours(tmp_path):
+def test_fashion_mnist_is_padded_with_black_and_copied_to_all_colours(tmp_path):
     raw = tmp_path / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     pixels = RANDOM.integers(0, 256, (5, 28, 28), dtype=np.uint8)
@@ -92,13 +92,13 @@ def test_fashion_mnist_is_padded_with_black_and_grey_in_all_colours(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "fashion-mnist"])
-def test_set_that_is_not_there_and_cannot_be_had_is_refused(name, tmp_path, refused):
+def test_absent_set_that_cannot_be_downloaded_is_refused(name, tmp_path, refused):
     words = refused(load_dataset, Data(name=name, image_size=32), tmp_path)
     assert f"'{name}'" in words and str(tmp_path) in words
     assert "no network in tests" in words and "HPSTUDY_DATA" in words
 
 
-def test_set_with_a_broken_file_is_not_used(tmp_path, monkeypatch, refused):
+def test_set_with_a_damaged_file_is_refused(tmp_path, monkeypatch, refused):
     from torchvision.datasets import CIFAR10
 
     cifar(tmp_path, monkeypatch, CIFAR10, "cifar-10-batches-py", "labels", 3)
@@ -108,7 +108,7 @@ def test_set_with_a_broken_file_is_not_used(tmp_path, monkeypatch, refused):
     assert "not whole" in refused(load_dataset, Data(name="cifar10", image_size=32), tmp_path)
 
 
-def test_folder_of_the_sets_is_given_or_from_the_environment_or_data(monkeypatch, tmp_path):
+def test_data_root_is_an_argument_or_a_variable_or_data(monkeypatch, tmp_path):
     monkeypatch.delenv("HPSTUDY_DATA", raising=False)
     assert str(data_root()) == "data"
     monkeypatch.setenv("HPSTUDY_DATA", str(tmp_path))
@@ -132,7 +132,7 @@ def flowers(tmp_path):
     return folder, Data(name=f"folder:{folder}", image_size=16)
 
 
-def test_image_folder_has_its_classes_in_order_of_name_and_its_images_in_colour(flowers):
+def test_classes_of_an_image_folder_are_sorted_by_name(flowers):
     folder, spec = flowers
     (folder / "train" / "rose" / "notes.txt").write_text("not an image")
     data = load_dataset(spec)
@@ -146,7 +146,7 @@ def test_image_folder_has_its_classes_in_order_of_name_and_its_images_in_colour(
     assert data.train.images[:3].double().mean((0, 2, 3)).tolist() == pytest.approx([90] * 3, abs=1)
 
 
-def test_images_of_a_folder_are_kept_an_eighth_larger_to_be_cropped(flowers):
+def test_images_of_a_folder_are_an_eighth_larger_for_cropping(flowers):
     folder, _ = flowers
     # As 256 for 224 in the thesis.
     for size, stored in ((224, 256), (16, 18), (8, 9)):
@@ -177,13 +177,13 @@ def test_images_of_other_modes_are_read(mode, suffix, flowers):
     assert (load_dataset(spec).train.images[0] >= 250).all()
 
 
-def test_folder_named_test_serves_where_there_is_no_val(flowers):
+def test_folder_test_is_used_without_a_folder_val(flowers):
     folder, spec = flowers
     (folder / "val").rename(folder / "test")
     assert len(load_dataset(spec).test) == 4
 
 
-def test_image_net_is_the_folder_of_that_name_in_the_data_root(flowers):
+def test_imagenet_is_a_folder_of_the_data_root(flowers):
     folder, _ = flowers
     folder.rename(folder.with_name("imagenet"))
     spec = Data(name="imagenet", image_size=16)
@@ -226,16 +226,14 @@ def spoil(how, folder):
         ("half an image", ["rose/0.png", "cannot be read"]),
     ],
 )
-def test_spoilt_folder_is_refused_by_the_name_of_what_is_wrong(how, fragments, flowers, refused):
+def test_bad_image_folder_is_refused_by_name(how, fragments, flowers, refused):
     folder, spec = flowers
     spoil(how, folder)
     words = refused(load_dataset, spec)
     assert [fragment for fragment in fragments if fragment not in words] == []
 
 
-def test_images_are_kept_in_memory_up_to_half_of_it_and_in_a_file_beyond(
-    flowers, monkeypatch, tmp_path
-):
+def test_images_beyond_the_resident_limit_are_kept_in_a_file(flowers, monkeypatch, tmp_path):
     _, spec = flowers
     # 10 images of 18 x 18 x 3 bytes.
     monkeypatch.setattr(hpstudy.training.image_folders, "resident_limit", lambda: 9720)
@@ -246,7 +244,7 @@ def test_images_are_kept_in_memory_up_to_half_of_it_and_in_a_file_beyond(
     assert (tmp_path / "decoded" / f"{fingerprint(spec, tmp_path)}-18").is_dir()
 
 
-def test_the_smallest_memory_of_machine_and_gpus_counts(monkeypatch):
+def test_resident_limit_is_half_of_the_smallest_memory(monkeypatch):
     pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 5}
     monkeypatch.setattr(os, "sysconf", pages.__getitem__)
     assert resident_limit() == 10_240
@@ -258,7 +256,7 @@ def test_the_smallest_memory_of_machine_and_gpus_counts(monkeypatch):
         assert resident_limit() == limit
 
 
-def test_fingerprint_is_of_the_images_and_not_of_what_is_decoded_beside_them(flowers, tmp_path):
+def test_fingerprint_ignores_decoded_images(flowers, tmp_path):
     folder, spec = flowers
     first = fingerprint(spec, folder)
     (folder / "decoded").mkdir()
@@ -268,7 +266,7 @@ def test_fingerprint_is_of_the_images_and_not_of_what_is_decoded_beside_them(flo
     assert fingerprint(spec, tmp_path) != first
 
 
-def test_fingerprint_changes_with_the_files_of_a_folder_only(flowers, tmp_path):
+def test_fingerprint_depends_on_the_files_alone(flowers, tmp_path):
     folder, spec = flowers
     first = fingerprint(spec, tmp_path)
     assert first == fingerprint(spec, tmp_path / "elsewhere") and len(first) == 16

@@ -43,7 +43,7 @@ def test_recorded_steps_are_the_plain_ones():
     assert close(recorded_weights, plain_weights, 1e-12)
 
 
-def test_a_recorded_program_reads_its_inputs_anew_at_every_call():
+def test_recorded_step_reads_its_inputs_at_each_call():
     seen = []
     program = CapturedStep(lambda x, y: seen.append((x.item(), y.item())), warmed)
     program.prepare(torch.tensor(1), torch.tensor(2))
@@ -54,7 +54,7 @@ def test_a_recorded_program_reads_its_inputs_anew_at_every_call():
 
 
 @pytest.mark.parametrize("capture", [None, warmed])
-def test_a_run_does_not_depend_on_the_runs_before_it(capture):
+def test_run_does_not_depend_on_earlier_runs(capture):
     fresh, fresh_weights = ended(torch.float32, capture=capture)
     model = small_network(torch.float32)
     start = weights(model)

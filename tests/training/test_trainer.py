@@ -79,7 +79,7 @@ def test_learning_rate_of_every_step_of_every_epoch(steps):
     assert {step["momentum"] for step in steps} == {0.9}
 
 
-def test_learning_rate_stays_where_nothing_decays(steps):
+def test_learning_rate_is_constant_without_decay_epochs(steps):
     train(small_network(), tiny.random_images(), recipe(epochs=3), lr=0.1, weight_decay=0.1, seed=0)
     assert {step["lr"] for step in steps} == {0.1}
 
@@ -109,14 +109,14 @@ def test_two_steps_of_equation_2_1_by_hand():
     assert model[1].bias.tolist() == pytest.approx([b2, -b2], rel=1e-12)
 
 
-def test_no_learning_rate_changes_no_weight():
+def test_learning_rate_of_zero_changes_no_weight():
     model = small_network()
     before = weights(model)
     train(model, tiny.random_images(), recipe(epochs=2), lr=0.0, weight_decay=0.1, seed=0)
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
 
 
-def test_a_step_changes_every_weight():
+def test_step_changes_every_weight():
     model = small_network()
     before = weights(model)
     train(model, tiny.random_images(), recipe(batch_size=40), lr=0.1, weight_decay=0.1, seed=0)
@@ -218,7 +218,7 @@ def test_training_draws_nothing_from_the_global_generator():
 
 
 @pytest.mark.parametrize("lr", [1e8, 1e30])
-def test_a_huge_learning_rate_is_a_result_and_not_an_exception(lr):
+def test_huge_learning_rate_gives_a_diverged_result(lr):
     plan = recipe(epochs=3)
     model = small_network(torch.float32)
     result = train(model, tiny.random_images(), plan, lr=lr, weight_decay=0.1, seed=0)
@@ -228,7 +228,7 @@ def test_a_huge_learning_rate_is_a_result_and_not_an_exception(lr):
     assert 1 <= result.best_epoch <= result.epochs
 
 
-def test_training_ends_with_the_epoch_whose_loss_is_not_a_number():
+def test_training_ends_with_an_epoch_whose_loss_is_not_finite():
     model = small_network(torch.float32)
     result = train(
         model,
@@ -242,7 +242,7 @@ def test_training_ends_with_the_epoch_whose_loss_is_not_a_number():
     assert result.epochs < 9 and len(result.curve["train_loss"]) == result.epochs
 
 
-def test_training_is_stopped_after_the_epoch_that_says_so_and_keeps_its_curve():
+def test_training_stops_when_asked_and_keeps_its_curve():
     data, plan = tiny.random_images(), recipe(epochs=4)
     options = {"lr": 0.01, "weight_decay": 0.01, "seed": 0}
     whole = train(small_network(), data, plan, **options)
@@ -257,7 +257,7 @@ def test_training_is_stopped_after_the_epoch_that_says_so_and_keeps_its_curve():
     assert early.curve == {key: values[:2] for key, values in whole.curve.items()}
 
 
-def test_a_network_that_ends_worse_than_it_began_has_diverged():
+def test_network_that_ends_worse_than_it_began_has_diverged():
     # A bias driven far past its optimum: the loss grows but stays a number.
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).double()
     nn.init.zeros_(model[1].bias)
@@ -270,7 +270,7 @@ def test_a_network_that_ends_worse_than_it_began_has_diverged():
     assert result.top1 in (25.0, 75.0)
 
 
-def test_a_network_that_learns_has_not_diverged():
+def test_network_that_learns_has_not_diverged():
     data = black_images([0, 0, 0, 1])
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).double()
     nn.init.zeros_(model[1].bias)
@@ -303,7 +303,7 @@ def test_network_in_single_precision_takes_the_same_first_steps():
         assert torch.allclose(a.double(), b, rtol=1e-3, atol=1e-5)
 
 
-def test_a_last_batch_of_one_image_is_refused(refused):
+def test_last_batch_of_one_image_is_refused(refused):
     plan = recipe(batch_size=10)
     options = {"lr": 0.1, "weight_decay": 0.1, "seed": 0}
     words = refused(train, small_network(), tiny.random_images(train=41), plan, **options)

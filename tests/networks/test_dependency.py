@@ -78,7 +78,7 @@ def test_pruned_network_is_the_dense_one_with_the_removed_channels_zeroed(name, 
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_cutting_leaves_weights_statistics_and_modes_of_the_dense_network(name, used):
+def test_cutting_does_not_change_the_dense_network(name, used):
     network, model = used(name)
     model.train()
     model.bn1.eval()
@@ -100,7 +100,7 @@ def test_pruned_network_trains(used):
     assert sum(bool(gradient.any()) for gradient in gradients) > 0.9 * len(gradients)
 
 
-def test_network_of_given_widths_is_the_one_that_was_cut(used):
+def test_network_of_given_widths_has_the_shapes_of_the_cut_one(used):
     network, model = used("resnet50")
     kept = chosen(network, model, ratio=0.4)
     widths = {layer: len(channels) for layer, channels in kept.items()}

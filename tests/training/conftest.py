@@ -1,0 +1,82 @@
+"""Trainings that are killed at a checkpoint."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Counts of training steps, which take a second by the clock, and evaluation steps (ten)."""
+    import hpstudy.training.state
+    from hpstudy.training.checkpoint import Checkpoint
+    from hpstudy.training.trainer import Trainer
+
+    taken = Counter()
+
+    def counted(name, function):
+        def step(*args):
+            taken[name] += 1
+            return function(*args)
+
+        return step
+
+    for name in ("_train_step", "_evaluation_step"):
+        monkeypatch.setattr(Trainer, name, counted(name, getattr(Trainer, name)))
+    clock = SimpleNamespace(
+        perf_counter=lambda: (
+            taken["_train_step"] + 10 * taken["_evaluation_step"] + 1000 * taken["written"]
+        )
+    )
+    monkeypatch.setattr(hpstudy.training.state, "time", clock)
+    monkeypatch.setattr(Checkpoint, "write", counted("written", Checkpoint.write))
+    return taken
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Kill the training once it has written the n-th checkpoint."""
+    from interrupted import Killed
+
+    from hpstudy.training.checkpoint import Checkpoint
+
+    write = Checkpoint.write
+
+    def kill(last):
+        written = []
+
+        def writing(*args):
+            write(*args)
+            written.append(args)
+            if len(written) == last:
+                raise Killed
+
+        monkeypatch.setattr(Checkpoint, "write", writing)
+
+    return kill
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Bytes of a checkpoint in the second epoch, and the result of the undisturbed training."""
+    from interrupted import Killed, ended
+
+    import hpstudy.training.checkpoint
+    from hpstudy.training.checkpoint import Checkpoint
+
+    path = tmp_path_factory.mktemp("kept") / "kept.pt"
+    with pytest.MonkeyPatch.context() as patch:
+        write, count = Checkpoint.write, []
+
+        def killed(*args):
+            write(*args)
+            count.append(1)
+            if len(count) == 6:
+                raise Killed
+
+        patch.setattr(hpstudy.training.checkpoint, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(Checkpoint, "write", killed)
+        with pytest.raises(Killed):
+            ended(path=path)
+    return path.read_bytes(), ended()
