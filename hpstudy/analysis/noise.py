@@ -207,8 +207,7 @@ class Noise:
         squares = np.bincount(rows, (values - middle[rows]) ** 2, len(points))
         # The effects take a degree each but one, or less where they are hardly there.
         each = degrees.sum() / len(self._common_seeds)
-        share = seeds.weights @ (_RATIOS / (_RATIOS + 1 / each))
-        taken = (len(self._common_seeds) - 1) * share
+        taken = (len(self._common_seeds) - 1) * seeds.weights @ (_RATIOS / (_RATIOS + 1 / each))
         degrees = degrees * max(1 - taken / degrees.sum(), 0.1)
         return degrees, np.where(degrees > 0, squares / np.maximum(degrees, 1e-9), 0.0)
 

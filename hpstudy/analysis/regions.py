@@ -92,7 +92,7 @@ def fit_ellipses(logs: Array, inside: Mask, multiple: float = 2.0) -> Ellipses:
     inside : ndarray of bool, shape (n_draws, n_points)
         Regions, as `roi` returns them.
     multiple : float, default 2.0
-        Standard deviations; `confidence_level` gives the share of a Gaussian left outside.
+        Standard deviations; a share exp(-multiple^2 / 2) of a Gaussian lies outside (Table 3.5).
 
     Raises
     ------
@@ -139,11 +139,6 @@ def fit_ellipse(logs: Array, multiple: float = 2.0) -> Ellipse | None:
         return None
     length, width, first, second, angle = (float(values[0]) for values in shape)
     return Ellipse(length, width, (first, second), angle)
-
-
-def confidence_level(multiple: float) -> float:
-    """Share alpha of a bivariate Gaussian outside `multiple` standard deviations (Table 3.5)."""
-    return math.exp(-(multiple**2) / 2)
 
 
 class Band(NamedTuple):

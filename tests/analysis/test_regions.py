@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -13,7 +12,6 @@ from hpstudy.analysis.regions import (
     MINIMUM_POINTS,
     Ellipses,
     band,
-    confidence_level,
     ellipse_overlap,
     fit_ellipse,
     fit_ellipses,
@@ -41,17 +39,6 @@ def test_region_of_each_draw_and_roi_probability():
 
 
 # --- ellipse --------------------------------------------------------------------------------------
-
-
-def test_confidence_levels_are_those_of_table_3_5():
-    printed = {1: 0.6065, 2: 0.1353, 3: 0.0111, 4: 0.0003}
-    assert {k: round(confidence_level(k), 4) for k in printed} == printed
-
-
-@pytest.mark.parametrize("multiple", [0.5, 1.0, 2.0, 3.7])
-def test_confidence_level_is_the_tail_of_chi_square_with_two_degrees(multiple):
-    # Squared Mahalanobis distances of a bivariate Gaussian are chi-square with 2 dof.
-    assert confidence_level(multiple) == pytest.approx(scipy.stats.chi2.sf(multiple**2, df=2))
 
 
 def test_ellipse_of_a_cross_worked_by_hand():
