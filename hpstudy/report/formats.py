@@ -2,10 +2,12 @@
 
 import math
 import re
+import textwrap
 from html import escape
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
@@ -49,7 +51,7 @@ def cell_text(value: Any, digits: int = 2) -> str:
         return interval_text(value, digits)
     if value is None or value is pd.NA:
         return MISSING
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, Integral):
         return f"{value:,}"
@@ -112,6 +114,6 @@ def _class(value: Any) -> str:
 
 
 def _label(value: Any) -> str:
-    """Label of a row, which is broken into lines only where it is long."""
-    text = str(value)
-    return text if len(text) > LONGEST_LINE else text.replace(" ", "\N{NO-BREAK SPACE}")
+    """Label of a row, in lines of at most `LONGEST_LINE` characters."""
+    lines = textwrap.wrap(str(value), LONGEST_LINE, break_long_words=False)
+    return " ".join(line.replace(" ", "\N{NO-BREAK SPACE}") for line in lines)

@@ -46,7 +46,8 @@ def glue(**values: object) -> None:
     from myst_nb import glue as paste
 
     for key, value in values.items():
-        paste(key, value, display=False)
+        # As text, as a number of numpy would show its type.
+        paste(key, str(value), display=False)
 
 
 def show(

@@ -23,9 +23,9 @@ def provenance_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Params and record of each study: a row a key, a column a study."""
     columns = {}
     for study in studies:
-        parts = {"study": study.record["study"], "record": study.record["record"]}
-        facts = pd.json_normalize(parts).iloc[0]
-        columns[study.name] = {key.partition(".")[2]: _listed(facts[key]) for key in facts.index}
+        parts = {name: study.record[name] for name in ("study", "record")}
+        facts = pd.json_normalize(parts).iloc[0].dropna()
+        columns[study.name] = {key.partition(".")[2]: _text(facts[key]) for key in facts.index}
     return pd.DataFrame(columns, dtype=object).rename_axis("key")
 
 
@@ -170,8 +170,10 @@ def measurement_table(rows: list[dict[str, Any]], headings: dict[str, str]) -> p
     return pd.DataFrame(rows)[list(headings)].rename(columns=headings)
 
 
-def _listed(value: Any) -> Any:
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _programme(programme: list[dict[str, Any]]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
 from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings, verdict
 from hpstudy.config.grid import AXES
 from hpstudy.plots.labels import axis_title, roi_title, short_title
+from hpstudy.report.formats import interval_text
 from hpstudy.storage.tables import METRIC_TITLES
 
 KEYS = ["study", "variant"]
@@ -139,7 +140,7 @@ def region_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
             rows.append(
                 {
                     **_keys(study, name, threshold),
-                    "settings": shape.n,
+                    "settings": interval_text(shape.n, digits=0),
                     "length": shape.length,
                     "width": shape.width,
                     "log₁₀ weight decay": shape.second,

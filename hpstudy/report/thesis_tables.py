@@ -191,8 +191,8 @@ def claim_table(agreements: pd.DataFrame) -> pd.DataFrame:
         "region": agreements["roi"].map(roi_title, na_action="ignore"),
         "number": agreements["value"],
     }
-    shown = ["claim", "section", "of", "study", *columns, "verdict"]
-    return agreements.assign(**columns)[shown]
+    shown = ["verdict", "number", "study", "networks", "region", "of", "section"]
+    return agreements.assign(**columns).set_index("claim")[shown]
 
 
 def _networks(
@@ -215,9 +215,11 @@ def _beside(rows: list[dict[str, Any]], published: pd.DataFrame, keys: list[str]
     published = published.assign(network=published["model"].map(_network_title))
     matched = wanted.merge(published, on=keys, how="left").drop(columns=keys)
     matched.insert(0, "network", matched.pop("network"))
-    index = pd.DataFrame({"study": own["study"], "network": own["model"].map(_network_title)})
+    index = own[["study"]].copy()
     if "variant" in keys:
         index["variant"] = own["variant"].map(short_title)
+    else:
+        index["network"] = own["model"].map(_network_title)
     if "roi" in keys:
         index["region"] = own["roi"].map(roi_title)
     own = own.drop(columns=["study", *keys])

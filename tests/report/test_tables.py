@@ -293,5 +293,5 @@ def test_claims_name_their_networks_and_numbers():
         ],
         columns="section claim of study variant against roi value lone verdict".split(),
     )
-    (row,) = thesis_tables.claim_table(agreements).to_dict("records")
+    row = thesis_tables.claim_table(agreements).loc["A claim."]
     assert row["networks"] == "Uniform, 60 % less Unpruned" and row["region"] == "1.0-ROI"
