@@ -291,8 +291,8 @@ def check_axes(axes: tuple[str, ...]) -> None:
     for axis in axes:
         if not axis or not axis.isprintable() or axis in RESERVED:
             raise HpstudyError(
-                f"{axis!r} cannot be an axis: name the column of a hyperparameter, which none of "
-                f"{', '.join(RESERVED)} is."
+                f"{axis!r} cannot be an axis: name the column of a hyperparameter, not "
+                f"{', '.join(RESERVED)}."
             )
 
 
