@@ -197,8 +197,8 @@ COMMANDS = [
     ),
     line(
         "compare runs.csv --axes lr,top1",
-        "the axis 'top1' is none: an axis is a hyperparameter, called otherwise than variant, "
-        "seed, state, top1, top5, best_top1, value, std, seeds, diverged, stopped.",
+        "'top1' cannot be an axis: name the column of a hyperparameter, not variant, seed, state, "
+        "top1, top5, best_top1, value, std, seeds, diverged, stopped.",
     ),
     line(
         "compare runs.csv --axes lr,momentum",
