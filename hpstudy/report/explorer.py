@@ -200,10 +200,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         landscapes = self.shown()
         axes = list(self.axes.value)
         settings = pd.concat([landscape.points[axes] for landscape in landscapes.values()])
-        settings = settings.drop_duplicates().sort_values(axes)
         options = [
             (", ".join(f"{axis_title(axis)} {setting_text(x)}" for axis, x in row.items()), (*row,))
-            for _, row in settings.iterrows()
+            for _, row in settings.drop_duplicates().sort_values(axes).iterrows()
         ]
         self._filling = True
         self._fill(self.point, [("none: click a point", NONE), *options], NONE)
@@ -240,10 +239,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         width = self.page.width or WIDE
         return PANELS if width >= WIDE else 2 if width >= MIDDLE else 1
 
-    @property
-    def _chosen(self) -> dict[str, float]:
-        return dict(zip(self.axes.value, self.point.value, strict=False))
-
     def _pair(self) -> Pair:
         landscapes = self.shown()
         return pair_data(
@@ -252,7 +247,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.threshold.value,
             self.multiple.value,
             self.relative.value,
-            self._chosen,
+            dict(zip(self.axes.value, self.point.value, strict=False)),
         )
 
     def _move(self) -> None:
@@ -262,8 +257,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _describe(self) -> None:
         view = self._analysis, self.threshold.value, self.multiple.value
-        tables = html_table(network_table(*view)), html_table(pair_table(*view))
-        boxes = "\n".join(tables)
+        boxes = html_table(network_table(*view)) + html_table(pair_table(*view))
         self.numbers.value = f'<div style="display: flex; flex-wrap: wrap; gap: 3em">{boxes}</div>'
         self.caption.value = f"<p>{escape(self.source.label)}. {CAPTION}</p>"
 
@@ -286,21 +280,21 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._curves_box.children = ()
         if not self.point.value:
             return
-        networks = dict.fromkeys((self.left.value, self.right.value))
-        curves = learning_curves_data(self.source.table, networks, self._chosen)
-        number = len(curves.groupby(["variant", "seed"]))
-        heading = f"Learning curves of {count(number, 'run')}, one line each."
-        if number:
+        networks = self.left.value, self.right.value
+        at = dict(zip(self.axes.value, self.point.value, strict=True))
+        curves = learning_curves_data(self.source.table, networks, at)
+        runs = count(len(curves.groupby(["variant", "seed"])), "run")
+        heading = widgets.HTML(f"<p>Learning curves of {runs} at this point, one line each.</p>")
+        shown = []
+        if not curves.empty:
             figure = plot_learning_curves(curves, min(self._columns, 2))
             self.curves = self._shown(self.curves, figure)
-        else:
-            heading = "No run of the two networks has a learning curve there."
-        shown = [self.curves] if number else []
-        self._curves_box.children = [widgets.VBox([widgets.HTML(f"<p>{heading}</p>"), *shown])]
+            shown = [self.curves]
+        self._curves_box.children = [widgets.VBox([heading, *shown])]
 
     def _save(self) -> None:
         left, right = self.shown().values()
-        region = roi_title(self.threshold.value)
-        name = f"{self.study.value} {left.variant} {right.variant} {left.metric} {region}"
+        networks = f"{self.study.value} {left.variant} {right.variant} {left.metric}"
+        name = f"{networks} {roi_title(self.threshold.value)}.csv"
         table = view_table(left, right, self.threshold.value)
-        self.page.save(f"{name}.csv", "text/csv", table.to_csv(index=False))
+        self.page.save(name, "text/csv", table.to_csv(index=False))
