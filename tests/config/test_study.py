@@ -22,7 +22,7 @@ PARAMS = sorted(ROOT.glob("params/*/*.yaml"))
 # One by one and in full: tests/support/badinput.py.
 
 
-def test_all_faults_of_a_file_are_said_at_once(tmp_path, refused):
+def test_all_faults_of_a_file_are_reported_at_once(tmp_path, refused):
     path = tiny.write_study(tmp_path / "s.yaml", {"modle": "x", "seeds": [-1], "recipe.epochs": 0})
     words = refused(Study.load, path)
     assert all(key in words for key in ("modle", "seeds.0", "recipe.epochs"))

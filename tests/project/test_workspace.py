@@ -1,4 +1,4 @@
-"""Where one's own runs lie, and what a notebook's parameters open."""
+"""The folder of the user's runs, and what the parameters of a notebook open."""
 
 import json
 import os
@@ -49,13 +49,13 @@ def clone(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_runs_lie_at_the_root_of_the_clone_or_where_one_is(clone, tmp_path_factory, monkeypatch):
+def test_runs_lie_at_the_root_of_the_clone_or_in_the_working_directory(clone, tmp_path_factory, monkeypatch):
     assert in_clone() and runs_folder() == clone / "runs"
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert not in_clone() and runs_folder() == Path("runs")
 
 
-def test_plan_is_opened_against_ones_own_store(clone):
+def test_plan_is_opened_against_the_users_store(clone):
     path = tiny.write_study(clone / "mine.yaml")
     plan = open_plan(path, "uniform-0.2", "sets")
     assert isinstance(plan, Plan) and plan.study == tiny.study()
@@ -209,7 +209,7 @@ def forget(*run_ids):
 
 
 @pytest.mark.parametrize("left", [3, 0])
-def test_whole_lines_that_are_missing_are_told_by_the_record(left, own, refused):
+def test_missing_lines_are_noticed_by_the_record(left, own, refused):
     lines = own.read_text().splitlines(keepends=True)
     own.write_text("".join(lines[: left + 1]))
     # The store has them all: whoever was ended between record and table leaves such a pair.
@@ -221,7 +221,7 @@ def test_whole_lines_that_are_missing_are_told_by_the_record(left, own, refused)
     assert contents(own.parent) == before
 
 
-def test_lines_missing_from_other_variants_than_the_planned_one_are_told_too(own, refused):
+def test_missing_lines_of_variants_outside_the_plan_are_noticed(own, refused):
     lines = own.read_text().splitlines(keepends=True)
     own.write_text("".join(lines[:4]))
     assert not open_plan("tiny.yaml", "unpruned").missing()
@@ -229,7 +229,7 @@ def test_lines_missing_from_other_variants_than_the_planned_one_are_told_too(own
     assert "has 3 of the 4 runs" in refused(open_plan, "tiny.yaml", "unpruned")
 
 
-def test_a_table_that_cannot_be_read_is_not_taken_for_none(own, refused):
+def test_unreadable_table_is_refused(own, refused):
     own.unlink()
     # Whoever may read every file cannot read this one.
     own.symlink_to(own.name)
@@ -238,7 +238,7 @@ def test_a_table_that_cannot_be_read_is_not_taken_for_none(own, refused):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_table_without_permission_is_not_taken_for_none(own, refused):
+def test_table_without_permission_is_refused(own, refused):
     own.chmod(0)
     assert "tiny.csv' cannot be read: Permission denied" in refused(open_plan, "tiny.yaml")
 
@@ -249,7 +249,7 @@ def test_a_table_without_its_record_is_refused(own, refused):
     assert own.exists()
 
 
-def test_no_table_and_a_whole_one_are_gone_on_from(own):
+def test_sweep_continues_from_no_table_and_from_a_whole_one(own):
     assert not open_plan("tiny.yaml").missing()
     own.unlink()
     assert not open_plan("tiny.yaml").missing()

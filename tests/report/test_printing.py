@@ -24,6 +24,7 @@ from hpstudy.report.formats import html_table
 from hpstudy.report.notebook import figure_bundle
 from hpstudy.report.pdf import print_pdf
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 A4 = (596, 842)  # points
 MARGIN = 0.7 * 72
 
