@@ -90,8 +90,8 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     roi = PERCENT_ROI if roi is None else tuple(np.atleast_1d(roi).tolist())
     tolerable = TOLERABLE if runs.percent else min(roi)
     limit = {"maximize": 100.0, "minimize": 0.0}[runs.goal] if runs.percent else None
-    found = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
-    analysis = StudyAnalysis(found)
+    networks = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
+    analysis = StudyAnalysis(networks)
     pooled = pooled_verdict([(analysis, max(roi))])
     result = {
         "reading": [note.sentence for note in runs.notes],
@@ -100,7 +100,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
         "goal": runs.goal,
         "percent": runs.percent,
         "tolerable": tolerable,
-        "landscapes": {name: _landscape(analysis, name, roi) for name in found},
+        "landscapes": {name: _landscape(analysis, name, roi) for name in networks},
         "risk": {
             name: {
                 "n": risk.n,
@@ -110,7 +110,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
                 "relative_std": risk.relative_std,
                 "intervals": analysis.risk(name, tolerable),
             }
-            for name, risk in risks(found, tolerable).items()
+            for name, risk in risks(networks, tolerable).items()
         },
         "movement": {
             name: {str(float(x)): _movement(analysis.shift(name, x), len(runs.axes)) for x in roi}

@@ -172,8 +172,8 @@ def _axes(analysis: StudyAnalysis, variant: str, threshold: float) -> dict[str, 
         return tuple(answer(interval(shift, errors)) for shift in drawn.T)
 
     def shifts_of(drawn: StudyAnalysis) -> np.ndarray | None:
-        found = shift_draws(drawn, variant, threshold)[0]
-        return None if found is None else found[:, : len(axes)]
+        shifts = shift_draws(drawn, variant, threshold)[0]
+        return None if shifts is None else shifts[:, : len(axes)]
 
     drawn = _settled(analysis, shifts_of, of_shift)
     if drawn is None:

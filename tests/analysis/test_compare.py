@@ -201,7 +201,7 @@ def test_movement_regret_and_advice_follow_the_truth():
     assert still["movement"]["thin"]["1.0"]["shift_interval"][1] == 0.0
 
 
-def test_a_few_lines_of_another_computation_give_the_same_numbers():
+def test_few_lines_of_another_computation_give_the_same_numbers():
     # pandas and numpy alone, from the table itself.
     table = moved_table(0.5)
     means = table.groupby(["variant", "lr", "weight_decay"])["top1"].mean()
@@ -239,7 +239,7 @@ def test_any_two_hyperparameters_can_be_compared():
 # --- metrics that are minimized -------------------------------------------------------------------
 
 
-def test_a_minimized_metric_says_the_same_as_its_mirror():
+def test_minimized_metric_equals_its_mirror():
     table = moved_table(0.3)
     errors = table.assign(error=100 - table["top1"]).drop(columns="top1")
     up = compare(read(table))
@@ -300,7 +300,7 @@ def test_losses_have_thresholds_and_levels_in_their_own_unit():
 # --- ends of what a metric can be -----------------------------------------------------------------
 
 
-def test_ties_at_the_ceiling_are_said_and_no_interval_goes_beyond_it():
+def test_ties_at_the_ceiling_are_counted_and_no_interval_exceeds_it():
     generator, logs = np.random.default_rng(2), sweeps.square(6)
     rows = [
         sweeps.sweep(name, logs, sweeps.parabola(logs, 0, 3.0, 100.5), 0.2, generator)
@@ -350,6 +350,7 @@ def test_several_networks_are_pooled_and_one_is_not():
 
 def test_analysis_needs_no_torch():
     # A page is redrawn on a laptop that has none.
-    loaded = "import sys, hpstudy.analysis.comparison, hpstudy.analysis.thesis_tables; print('torch' in sys.modules)"
+    modules = "hpstudy.analysis.comparison, hpstudy.analysis.thesis_tables"
+    loaded = f"import sys, {modules}; print('torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert said.stdout.strip() == "False", said.stderr

@@ -14,7 +14,7 @@ from hpstudy.errors import HpstudyError
 
 PUBLISHED = Path(__file__).parents[2] / "book" / "results" / "small-resnet20.csv"
 
-# study.trials_dataframe().to_csv(), with the index that pandas writes unless told otherwise.
+# study.trials_dataframe().to_csv(), with the index that pandas writes by default.
 OPTUNA = (
     ",number,value,datetime_start,datetime_complete,duration,"
     "params_lr,params_weight_decay,user_attrs_variant,state\n"

@@ -96,7 +96,7 @@ def test_intervals_hold_the_mean_in_95_of_100_simulated_programmes(studies, netw
     assert 930 <= hits <= 970
 
 
-def test_one_network_does_not_speak_for_others():
+def test_one_network_has_no_pooled_interval():
     assert math.isnan(pooled([draws([0.1], [[0.01]])]).estimate)
     assert math.isnan(pooled([]).estimate)
     # One network in each of two studies are two.

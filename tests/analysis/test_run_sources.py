@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from hpstudy.analysis.run_tables import read_runs
-from hpstudy.analysis.run_tables.sources import is_source, read_source
+from hpstudy.analysis.run_tables.files import is_source, read_source
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_source_starts_with_the_name_of_a_tool(text, expected):
 
 
 @pytest.mark.parametrize("tool", ["optuna", "ray", "mlflow", "wandb"])
-def test_place_that_is_missing_is_said_with_the_nearest(tool, tmp_path, refused):
+def test_missing_place_is_refused_with_the_nearest(tool, tmp_path, refused):
     (tmp_path / "results").mkdir()
     words = refused(read_source, f"{tool}:{tmp_path}/result")
     assert f"there is no '{tmp_path}/result' (did you mean '{tmp_path}/results'?)" in words

@@ -46,11 +46,11 @@ def pair(generator, moved=(0.0, 0.0), sigma=0.3, seeds=2, steep=4.0, logs=None, 
         (math.nan, math.nan, "inconclusive"),
     ],
 )
-def test_a_hyperparameter_is_kept_where_its_shift_lies_within_a_factor_of_two(low, high, said):
+def test_hyperparameter_is_kept_where_its_shift_lies_within_a_factor_of_two(low, high, said):
     assert answer(Interval((low + high) / 2, low, high)) == said
 
 
-def test_learning_rate_and_weight_decay_are_asked_apart():
+def test_learning_rate_and_weight_decay_have_verdicts_of_their_own():
     one = verdict(pair(np.random.default_rng(1), (0.0, 0.6)), "thin", 1.0)
     assert one.axes[LR].answer == "keep" and one.axes[WD].answer == "retune"
     assert one.axes[WD].shift.low <= 0.6 <= one.axes[WD].shift.high + 0.05
@@ -58,7 +58,7 @@ def test_learning_rate_and_weight_decay_are_asked_apart():
     assert one.both == "retune" and one.loss.at_least < 1.5 and one.loss.at_most > 1.4
 
 
-def test_shift_and_loss_may_disagree_and_then_both_are_said():
+def test_shift_and_loss_may_disagree():
     # On a shallow slope half a decade is far and costs next to nothing: 0.3 x 0.5 squared.
     one = pair(np.random.default_rng(2), (0.5, 0.0), sigma=0.01, steep=0.3, logs=sweeps.square(9))
     found = verdict(one, "thin", 0.05, tolerable=0.1)
@@ -66,7 +66,7 @@ def test_shift_and_loss_may_disagree_and_then_both_are_said():
     assert found.both == "keep" and found.loss.at_most < 0.1
 
 
-def test_the_second_best_setting_has_a_loss_of_its_own():
+def test_second_best_setting_has_a_loss_of_its_own():
     one = pair(np.random.default_rng(3), sigma=0.05)
     found = verdict(one, "thin", 1.0)
     points = one.landscapes["unpruned"].points.sort_values("value")
@@ -86,7 +86,7 @@ def test_good_settings_that_stay_good_are_counted():
 # --- the end of the grid --------------------------------------------------------------------------
 
 
-def test_a_region_that_reaches_the_end_of_the_grid_is_marked_on_that_axis():
+def test_region_that_reaches_the_end_of_the_grid_is_marked_on_that_axis():
     one = pair(np.random.default_rng(5), (0.0, 0.8), sigma=0.05)
     found = verdict(one, "thin", 1.0)
     assert found.axes[LR].at_end == () and found.axes[WD].at_end == ("thin",)
@@ -95,12 +95,12 @@ def test_a_region_that_reaches_the_end_of_the_grid_is_marked_on_that_axis():
     assert marks[LR].at_end == marks[WD].at_end == ("unpruned", "thin")
 
 
-def test_a_region_that_is_most_of_the_grid_tells_no_shift():
+def test_region_that_is_most_of_the_grid_leaves_the_shift_inconclusive():
     # Half a point is lost in the corners: all settings are good, and their centre is the grid's.
     found = verdict(pair(np.random.default_rng(6), (0.5, 0.5), steep=0.25), "thin", 1.0)
     for shift in found.axes.values():
         assert shift.answer == "inconclusive" and math.isnan(shift.shift.estimate)
-    # What is lost can be told all the same.
+    # The loss is known all the same.
     assert found.both == "keep"
 
 
@@ -122,7 +122,7 @@ def test_settings_are_not_kept_where_the_edge_is_better():
 
 
 @pytest.mark.parametrize("seeds", [10, 20])
-def test_identical_networks_of_a_flat_landscape_are_never_told_to_tune_again(seeds):
+def test_identical_networks_of_a_flat_landscape_are_never_retuned(seeds):
     generator, said = np.random.default_rng(9), []
     for _ in range(20):
         found = verdict(
@@ -136,7 +136,7 @@ def test_identical_networks_of_a_flat_landscape_are_never_told_to_tune_again(see
 # --- draws ----------------------------------------------------------------------------------------
 
 
-def test_what_a_verdict_says_holds_for_draws_of_any_seed(monkeypatch):
+def test_verdict_holds_for_draws_of_any_seed(monkeypatch):
     drawn, said = Surrogate.draws, []
     generators = [np.random.default_rng(seed) for seed in range(6)]
     # Shifts and losses on both sides of the limits, and near them.
@@ -150,8 +150,8 @@ def test_what_a_verdict_says_holds_for_draws_of_any_seed(monkeypatch):
         said.append([verdict(replace(one), "thin", 1.0) for one in analyses])
     words = set()
     for found in zip(*said, strict=True):
-        # Within three Monte Carlo errors of a limit nothing is said, and beyond them nothing
-        # contradicts it, as an end has a deviation of one.
+        # Within three Monte Carlo errors of a limit a verdict is inconclusive, and beyond them
+        # nothing contradicts it, as an end has a deviation of one.
         for axis in (LR, WD):
             words |= {one.axes[axis].answer for one in found}
             for word in {one.axes[axis].answer for one in found} - {"inconclusive"}:
@@ -225,7 +225,7 @@ def test_trainings_are_the_first_that_bring_the_regret_below_each_target():
             assert estimate[k] <= target < estimate[k - 1]
 
 
-def test_a_coarse_grid_tells_a_shift_by_its_surfaces_and_says_so():
+def test_shift_on_a_coarse_grid_is_that_of_its_surfaces():
     # Steps of half a decade, 4 points at a step of one: fewer than five settings are good.
     one = pair(np.random.default_rng(16), (0.5, 0.0), steep=6.0, logs=sweeps.square(5), sigma=0.1)
     found = verdict(one, "thin", 1.0).axes

@@ -103,7 +103,7 @@ def to_number(cell: str, commas: bool = False) -> float:
     if commas and _COMMA.fullmatch(text):
         text = text.replace(".", "").replace(",", ".")
     elif commas and _POINTS.fullmatch(text):
-        raise ValueError("whose point may be decimal or between thousands, beside decimal commas")
+        raise ValueError("whose point may be decimal or between thousands, among decimal commas")
     elif _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
     try:
@@ -161,9 +161,11 @@ def to_metric(cell: str, commas: bool = False) -> float:
 def to_accuracy(cell: str, commas: bool = False) -> float:
     """Accuracy in percent or as a fraction; NaN for a run without one."""
     value = to_metric(cell, commas)
-    if math.isfinite(value) and not 0 <= value <= 100:
+    if not math.isfinite(value):
+        return math.nan
+    if not 0 <= value <= 100:
         raise ValueError("but must be a percentage from 0 to 100")
-    return value if math.isfinite(value) else math.nan
+    return value
 
 
 def to_spread(cell: str, commas: bool = False) -> float:

@@ -25,9 +25,9 @@ class Source:
     separator: str = ","
     # Number of columns of a name, where there are several.
     repeated: dict[str, int] = field(default_factory=dict)
-    # Our name -> the table's: as the user says, and of all that is used ("lr", "metric", ...).
-    said: dict[str, str] = field(default_factory=dict)
-    found: dict[str, str] = field(default_factory=dict)
+    # Our name ("lr", "metric", ...) -> the table's: as the user named it, and of all that is used.
+    named: dict[str, str] = field(default_factory=dict)
+    uses: dict[str, str] = field(default_factory=dict)
     # Columns that may number the repeats of a setting, the likeliest first.
     seeds: list[str] = field(default_factory=list)
     # Columns of which the user says what they are for.
@@ -41,12 +41,12 @@ class Source:
     @property
     def spare(self) -> list[str]:
         """Names of the columns that are not used."""
-        used = {*self.found.values(), *self.seeds, *self.used}
+        used = {*self.uses.values(), *self.seeds, *self.used}
         return [column for column in self.columns if column not in used]
 
     def texts(self, ours: str) -> pd.Series:
         """Cells of a column that is used."""
-        return self.cells[self.found[ours]]
+        return self.cells[self.uses[ours]]
 
     def column(self, name: str) -> str | None:
         """Column of a name, or the only one that has it after a tracking tool's prefix."""
@@ -60,11 +60,11 @@ class Source:
                 f"{self.label} has the column {column} {count} times; rename all but the one "
                 f"that is the {ours}."
             )
-        self.found[ours] = column
+        self.uses[ours] = column
 
     def take(self, ours: str, aliases: str, columns: Iterable[str]) -> None:
         """Use the likeliest of some columns by its name, unless one is used already."""
-        if ours not in self.found and (usual := names.named(list(columns), ALIASES[aliases])):
+        if ours not in self.uses and (usual := names.named(list(columns), ALIASES[aliases])):
             self.use(ours, usual[0])
 
     def refusal(self, problem: str, remedy: str) -> HpstudyError:
@@ -72,9 +72,9 @@ class Source:
         return HpstudyError(f"{self.label} {problem}; {remedy}; it has: {listed(self.columns)}.")
 
 
-def use_said(source: Source) -> None:
+def use_named(source: Source) -> None:
     """Use the columns that the user named, or refuse those that the table lacks."""
-    for ours, theirs in source.said.items():
+    for ours, theirs in source.named.items():
         if theirs not in source.cells:
             raise source.refusal(
                 f"has no column {theirs!r}{did_you_mean(theirs, source.columns)} for {ours}",
@@ -99,14 +99,14 @@ def find_axes(sources: list[Source], axes: tuple[str, ...] | None) -> tuple[str,
     wanted = axes or AXES
     for source in sources:
         for axis in wanted:
-            if axis not in source.found and (column := _axis(source, axis)):
+            if axis not in source.uses and (column := _axis(source, axis)):
                 source.use(axis, column)
-    if axes is None and not any(AXES[1] in source.found for source in sources):
+    if axes is None and not any(AXES[1] in source.uses for source in sources):
         wanted = AXES[:1]
     for source in sources:
-        if missing := [axis for axis in wanted if axis not in source.found]:
+        if missing := [axis for axis in wanted if axis not in source.uses]:
             raise _lacking(source, missing, axes is None)
-        used = [source.found[axis] for axis in wanted]
+        used = [source.uses[axis] for axis in wanted]
         if len(set(used)) < len(used):
             raise HpstudyError(
                 f"both axes, {' and '.join(wanted)}, are the column {used[0]} of {source.label}; "
@@ -138,25 +138,25 @@ def _axis(source: Source, axis: str) -> str | None:
         if names.bare(column) in aliases
         or names.plain(names.PART.sub("", column, count=1)) in aliases
     ]
-    found = sorted(own, key=lambda column: column != axis) or usual
-    for column in found[1:]:
-        if (source.cells[column] != source.cells[found[0]]).any():
-            raise _several(source, axis, found, f"--columns {axis}={column}")
-    return found[0] if found else None
+    columns = sorted(own, key=lambda column: column != axis) or usual
+    for column in columns[1:]:
+        if (source.cells[column] != source.cells[columns[0]]).any():
+            raise _several(source, axis, columns, f"--columns {axis}={column}")
+    return columns[0] if columns else None
 
 
 def find_metric(source: Source, metric: str | None, goal: str | None) -> None:
-    """Use the column of the metric: as "metric" in `found`."""
+    """Use the column of the metric: as "metric" in `uses`."""
     if metric is not None:
-        column = source.said.get(metric) or source.column(metric)
+        column = source.named.get(metric) or source.column(metric)
         if column is None:
             raise source.refusal(
                 f"has no column {metric!r}{did_you_mean(metric, source.columns)} for --metric",
                 f"name it for one file by --columns {source.label}:top1=COLUMN",
             )
         columns = [column]
-    elif "top1" in source.found:
-        columns = [source.found["top1"]]
+    elif "top1" in source.uses:
+        columns = [source.uses["top1"]]
     else:
         columns = _logged(source, names.metric_columns(source.spare, goal))
         losses = [
@@ -170,7 +170,7 @@ def find_metric(source: Source, metric: str | None, goal: str | None) -> None:
         )
     if len(columns) > 1:
         raise _several(source, "the metric", columns, f"--metric {columns[0]}")
-    for ours, column in source.found.items():
+    for ours, column in source.uses.items():
         if column == columns[0] and ours not in ACCURACIES:
             raise HpstudyError(f"{column} of {source.label} is the {ours}, so not the metric.")
     source.use("metric", columns[0])
@@ -197,12 +197,12 @@ def find_others(source: Source, chosen: Iterable[str]) -> None:
     free = [column for column in source.spare if column not in chosen]
     source.take("variant", "variant", free)
     for ours in (*ACCURACIES, *TRUTHS):
-        if ours in free and source.found.get("metric") != ours:
-            source.found.setdefault(ours, ours)
+        if ours in free and source.uses.get("metric") != ours:
+            source.uses.setdefault(ours, ours)
     source.take("state", "state", free)
     # A number of epochs that was configured is not the one that was reached.
     reached = [column for column in free if not names.says_config(column)]
     source.take("epoch", "epoch", [c for c in reached if source.cells[c].ne("").any()])
     free = [column for column in source.spare if column not in chosen]
-    seed = source.found.pop("seed", None)
+    seed = source.uses.pop("seed", None)
     source.seeds = [seed] if seed else names.named(free, ALIASES["seed"])

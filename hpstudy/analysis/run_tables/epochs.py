@@ -41,7 +41,7 @@ def one_row_each(
     epochs = note(
         "epochs",
         table=source.label,
-        column=source.found["epoch"],
+        column=source.uses["epoch"],
         rows=len(runs),
         runs=len(kept),
         by=by,
@@ -56,18 +56,18 @@ def _ids(source: Source, runs: pd.DataFrame, axes: tuple[str, ...]) -> tuple[pd.
     if epochs.nunique() < 2:
         return None, ""
     keys = [runs[axis] for axis in axes]
-    if "variant" in source.found:
+    if "variant" in source.uses:
         keys.append(source.texts("variant")[runs.index])
     settings = runs.groupby([key.to_numpy() for key in keys]).ngroup()
-    free = [column for column in source.columns if column not in source.found.values()]
-    said = source.found.get("run")
-    for column in [said] if said else names.named(free, ALIASES["trial"]):
+    free = [column for column in source.columns if column not in source.uses.values()]
+    given = source.uses.get("run")
+    for column in [given] if given else names.named(free, ALIASES["trial"]):
         ids = cells[column]
         if (ids == "").any() or (settings.groupby(ids).nunique() > 1).any():
             continue
         if ids.nunique() == len(ids):
             return None, ""
-        certain = said or names.bare(column) in ALIASES["run id"]
+        certain = given or names.bare(column) in ALIASES["run id"]
         if _rises(ids, epochs) and (certain or _starts(ids, epochs)):
             return ids, column
     of = [column for column in free if column in source.seeds or not _record(cells[column])]
@@ -109,7 +109,7 @@ def short_runs(
     none = pd.Series(False, index=runs.index)
     if "epoch" not in runs:
         return none, []
-    column = source.found["epoch"]
+    column = source.uses["epoch"]
     whole = np.isfinite(runs["metric"]) & ~runs["diverged"] & ~runs["stopped"]
     reached = runs["epoch"].where(whole)
     longest = reached.groupby(runs["variant"]).transform("max")

@@ -1,14 +1,18 @@
-"""Cells of a table of runs, from a text file in any common dialect."""
+"""Cells of a table of runs: from a text file in any common dialect, or where a tool keeps them."""
 
 import csv
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
+from hpstudy.analysis.run_tables.mlflow import read_mlflow
+from hpstudy.analysis.run_tables.sources import read_optuna, read_ray
+from hpstudy.analysis.run_tables.wandb import read_wandb
 from hpstudy.config.validation import read_bytes
-from hpstudy.errors import HpstudyError
+from hpstudy.errors import HpstudyError, one_line
 
 MOST_COLUMNS = 10_000
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -131,3 +135,57 @@ def _check_widths(path: Path, separator: str, rows: list[list[str]], lines: list
         )
     if len(rows) < 2:
         raise HpstudyError(f"{path} is empty: it has a header only.")
+
+
+# --- where tracking tools keep sweeps -------------------------------------------------------------
+
+PLACES = {
+    "optuna": "sqlite:///study.db#study",
+    "ray": "~/ray_results/experiment",
+    "mlflow": "mlruns#experiment",
+    "wandb": "wandb",
+}
+"""Tool -> an example of where it keeps a sweep."""
+
+
+def is_source(text: str) -> bool:
+    """Whether `text` names a sweep where its tool keeps it, such as "ray:RESULTS_FOLDER"."""
+    tool, colon, _ = text.partition(":")
+    return bool(colon) and tool in PLACES
+
+
+def read_source(text: str) -> pd.DataFrame:
+    """Table of text, named and written as the tool's own CSV export.
+
+    Parameters
+    ----------
+    text : str
+        "optuna:STORAGE#study" (URL of a storage, or path of an SQLite or journal file),
+        "ray:FOLDER" (an experiment's results), "mlflow:PATH#experiment" (`mlruns` folder or SQLite
+        file) or "wandb:FOLDER" (the `wandb` folder). The part behind # may be left out where there
+        is one study, or one experiment with runs.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_columns)
+        dtype object, "" for blank, "nan" and "inf" for what was logged so. A row is a run; of Ray
+        an iteration of a trial. Its index names it, as in "trial 3 of study 'dense'".
+
+    Raises
+    ------
+    HpstudyError
+        If there is no such place, study or experiment, it has no runs, or a file is damaged.
+    """
+    tool, _, place = text.partition(":")
+    if not place:
+        raise HpstudyError(f"{text} names no place; type for example '{text}{PLACES[tool]}'.")
+    readers: dict[str, Callable[[str, str], pd.DataFrame]] = {
+        "optuna": read_optuna,
+        "ray": read_ray,
+        "mlflow": read_mlflow,
+        "wandb": read_wandb,
+    }
+    try:
+        return readers[tool](text, place)
+    except (OSError, UnicodeError) as error:
+        raise HpstudyError(f"{text} cannot be read ({one_line(error)}).") from None

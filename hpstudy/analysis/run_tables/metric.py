@@ -20,18 +20,18 @@ def settle_goal(
     """Whether the metric is maximized or minimized, as the user, the study or its name says."""
     if goal is not None:
         return goal
-    known = {source.cells.attrs.get("goals", {}).get(source.found["metric"]) for source in sources}
+    known = {source.cells.attrs.get("goals", {}).get(source.uses["metric"]) for source in sources}
     if len(known) == 1 and None not in known:
         return str(known.pop())
     for source, table in zip(sources, runs, strict=True):
-        column, values = source.found["metric"], table["metric"]
+        column, values = source.uses["metric"], table["metric"]
         kind, finite = names.kind(column), values[np.isfinite(values)]
         if kind == "loss":
             raise HpstudyError(
                 f"the metric {column} of {source.label} is a loss or an error by its name; "
                 f"{_GOALS}."
             )
-        if not (kind == "accuracy" or percent or source.said.get("top1") == column):
+        if not (kind == "accuracy" or percent or source.named.get("top1") == column):
             raise HpstudyError(
                 f"the name of the metric {column} of {source.label} does not say which way is "
                 f"better; {_GOALS}."
@@ -49,7 +49,7 @@ def settle_goal(
 
 def bad_metric(source: Source, odd: pd.Series, reason: str, remedy: str) -> HpstudyError:
     """Error about values of the metric, as they are written."""
-    return bad_cells(source.texts("metric")[odd.index], source.found["metric"], reason, remedy)
+    return bad_cells(source.texts("metric")[odd.index], source.uses["metric"], reason, remedy)
 
 
 def settle_units(
@@ -69,9 +69,9 @@ def settle_units(
     written = [source.texts("metric").str.endswith("%") for source in sources]
     values = pd.concat([table["metric"] for table in runs])
     values = values[np.isfinite(values)]
-    columns = [source.found["metric"] for source in sources]
+    columns = [source.uses["metric"] for source in sources]
     usual = all(names.kind(column) in ("accuracy", "open") for column in columns)
-    usual |= all("top1" in source.said for source in sources)
+    usual |= all("top1" in source.named for source in sources)
     accuracies = goal == "maximize" and usual and values.between(0, 100).all()
     if not accuracies and not percent and not any(signed.any() for signed in written):
         return False, []

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from hpstudy.analysis.run_tables.source_rows import as_text, chosen, damaged, existing, open_sqlite
+from hpstudy.analysis.run_tables.sources import as_text, chosen, damaged, existing, open_sqlite
 from hpstudy.errors import HpstudyError, listed, one_line
 
 _STATUS = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}

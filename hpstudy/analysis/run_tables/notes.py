@@ -103,7 +103,7 @@ def notes_on_settings(
         elif names.bare(axis) not in ALIASES["lr"]:
             counts = table[axis].value_counts().sort_index()
             steps = np.diff(np.log10(counts.index.to_numpy(float)))
-            # A random search has gaps of any size. What stands for zero is tiny beside the others.
+            # A random search has gaps of any size; what stands for zero is far below the rest.
             grid = len(counts) >= 3 and counts.min() >= 2 and len(counts) <= len(table) / 2
             if grid and steps[0] >= 1 and steps[0] > _STEPS * np.median(steps[1:]) + 1e-9:
                 value, other = (float(x) for x in counts.index[:2])

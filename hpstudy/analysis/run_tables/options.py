@@ -11,7 +11,7 @@ from hpstudy.errors import HpstudyError, listed, unknown
 ACCURACIES = ("top1", "top5", "best_top1")
 TRUTHS = ("diverged", "stopped")
 COLUMNS = ("variant", "seed", *ACCURACIES, *TRUTHS, "state", "run", "epoch")
-"""What the columns of a table may say of a run beside its setting."""
+"""What the columns of a table may say of a run, besides its setting."""
 
 
 def parse_axes(text: str) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ from hpstudy.analysis.run_tables.columns import (
     find_metric,
     find_others,
     use_means,
-    use_said,
+    use_named,
 )
 from hpstudy.analysis.run_tables.epochs import one_row_each, short_runs
-from hpstudy.analysis.run_tables.files import read_cells
+from hpstudy.analysis.run_tables.files import is_source, read_cells, read_source
 from hpstudy.analysis.run_tables.metric import settle_goal, settle_units
 from hpstudy.analysis.run_tables.notes import (
     Note,
@@ -41,7 +41,6 @@ from hpstudy.analysis.run_tables.options import (
 )
 from hpstudy.analysis.run_tables.rows import keep_rows, name_variants, resolved, typed_rows
 from hpstudy.analysis.run_tables.settings import check_means, join_runs, settings_of
-from hpstudy.analysis.run_tables.sources import is_source, read_source
 from hpstudy.errors import HpstudyError, listed
 
 
@@ -102,7 +101,7 @@ def read_runs(
     Parameters
     ----------
     tables : str, Path, or iterable of them
-        CSV files, or sources such as "optuna:study.db" (`sources.read_source`). A file without a
+        CSV files, or sources such as "optuna:study.db" (`files.read_source`). A file without a
         column that names networks is of one network, of the file's name.
     dense : str, optional
         Variant of the dense network; "unpruned", "dense" or the only one of the first table if
@@ -156,8 +155,8 @@ def read_runs(
     by = resolved("--variant-by", split_names(variant_by), sources)
     averaged = resolved("--average-over", split_names(average_over), sources)
     for source in sources:
-        source.said = columns_of(columns, source.label)
-        use_said(source)
+        source.named = columns_of(columns, source.label)
+        use_named(source)
         if std is not None:
             use_means(source, std, str(runs))
     swept = find_axes(sources, axes)
@@ -186,7 +185,7 @@ def read_runs(
     name = _metric_name(sources[0])
     dense = _dense(table, rows[0], dense, name)
     repeats = int(settings_of(table, kept_axes).duplicated().sum())
-    errors = names.says(sources[0].found.get("std", ""), "standard error")
+    errors = names.says(sources[0].uses.get("std", ""), "standard error")
     notes = [
         note(
             "read",
@@ -194,11 +193,11 @@ def read_runs(
             variants=list(table["variant"].unique()),
             columns=_renamed(sources, kept_axes, variant_columns, seed_columns),
             repeats=0 if seed_columns else repeats,
-            standard_error=sources[0].found["std"] if errors else "",
+            standard_error=sources[0].uses["std"] if errors else "",
         ),
         note(
             "metric",
-            columns=list(dict.fromkeys(source.found["metric"] for source in sources)),
+            columns=list(dict.fromkeys(source.uses["metric"] for source in sources)),
             better="more" if goal == "maximize" else "less",
             unit="in percent" if in_percent else "in its own unit",
             dense=dense,
@@ -218,7 +217,7 @@ def read_runs(
 
 def _open(tables: str | Path | Iterable[str | Path]) -> list[Source]:
     """Cells of all tables."""
-    labels = [str(one) for one in ([tables] if isinstance(tables, str | Path) else tables)]
+    labels = [str(table) for table in ([tables] if isinstance(tables, str | Path) else tables)]
     places = [label if is_source(label) else os.path.abspath(label) for label in labels]
     if len(set(places)) < len(places) or not places:
         raise HpstudyError("name each table once, and at least one.")
@@ -253,17 +252,15 @@ def _renamed(
     sources: list[Source], axes: tuple[str, ...], variant: list[str], seed: list[str]
 ) -> dict[str, list[str]]:
     """Our names -> the columns of other names that were taken for them."""
-    found = {axis: [source.found[axis] for source in sources] for axis in axes}
-    unique = {
-        ours: list(dict.fromkeys(columns))
-        for ours, columns in (found | {"variant": variant, "seed": seed}).items()
-    }
+    taken = {axis: [source.uses[axis] for source in sources] for axis in axes}
+    taken |= {"variant": variant, "seed": seed}
+    unique = {ours: list(dict.fromkeys(columns)) for ours, columns in taken.items()}
     return {ours: columns for ours, columns in unique.items() if set(columns) - {ours}}
 
 
 def _metric_name(source: Source) -> str:
-    column = source.found["metric"]
-    return "top1" if column in ("top1", source.said.get("top1")) else column
+    column = source.uses["metric"]
+    return "top1" if column in ("top1", source.named.get("top1")) else column
 
 
 def _dense(table: pd.DataFrame, first: pd.DataFrame, dense: str | None, metric: str) -> str:

@@ -75,10 +75,10 @@ def name_variants(
     for source in sources:
         named = by.get(source.label, [])
         columns, label = list(named), None
-        if "variant" in source.found and source.found["variant"] not in named:
+        if "variant" in source.uses and source.uses["variant"] not in named:
             label = source.texts("variant")
-            if source.found["variant"] != "variant":
-                columns_used.append(source.found["variant"])
+            if source.uses["variant"] != "variant":
+                columns_used.append(source.uses["variant"])
         elif not columns and models:
             columns = [models[source.label]]
         columns_used += columns
@@ -109,7 +109,7 @@ def _models(sources: list[Source]) -> dict[str, str]:
         usual = names.named(source.spare, ALIASES["network"])
         varying = [column for column in usual if source.cells[column].nunique() > 1]
         models = set(source.cells[varying[0]]) if varying else {""}
-        if "variant" in source.found or "" in models or models & taken:
+        if "variant" in source.uses or "" in models or models & taken:
             return {}
         taken |= models
         columns[source.label] = varying[0]
@@ -132,18 +132,18 @@ def typed_rows(
     left["parents of nested runs"] += int(nested.sum())
     rows = rows[~nested]
     state = pd.Series("ended", index=rows.index)
-    if "state" in source.found:
-        column = source.found["state"]
+    if "state" in source.uses:
+        column = source.uses["state"]
         remedy = f"or choose the rows that count by --where {column}=VALUE"
         state = cells.parse(rows[column], column, cells.to_state, remedy)
     left["failed"] += _runs(source, rows[state == "failed"])
     left["not ended"] += _runs(source, rows[state == "unfinished"])
-    blank = rows[[source.found[axis] for axis in axes]].map(cells.is_blank)
+    blank = rows[[source.uses[axis] for axis in axes]].map(cells.is_blank)
     early = state == "stopped"
     nowhere = early & blank.any(axis=1)
     left["stopped before they had a setting"] += int(nowhere.sum())
     # As where data were prepared in a run of its own.
-    valueless = rows[source.found["metric"]].map(cells.is_blank)
+    valueless = rows[source.uses["metric"]].map(cells.is_blank)
     empty = (state == "ended") & blank.all(axis=1) & valueless
     left["with neither a setting nor a value"] += int(empty.sum())
     rows = rows[state.isin(["ended", "stopped"]) & ~nowhere & ~empty]
@@ -154,7 +154,7 @@ def typed_rows(
 
 def _runs(source: Source, rows: pd.DataFrame) -> int:
     """Number of runs, of which a table of epochs has many rows each."""
-    ids = names.named(source.columns, ALIASES["run id"]) if "epoch" in source.found else []
+    ids = names.named(source.columns, ALIASES["run id"]) if "epoch" in source.uses else []
     return rows[ids[0]].nunique() if ids else len(rows)
 
 
@@ -175,12 +175,12 @@ def _values(
     source: Source, rows: pd.DataFrame, early: pd.Series, axes: tuple[str, ...]
 ) -> pd.DataFrame:
     """Typed cells of runs, of which some were stopped `early`."""
-    numeric = [name for name in (*axes, "metric", "std", *ACCURACIES) if name in source.found]
-    texts = rows[list(dict.fromkeys(source.found[name] for name in numeric))]
+    numeric = [name for name in (*axes, "metric", "std", *ACCURACIES) if name in source.uses]
+    texts = rows[list(dict.fromkeys(source.uses[name] for name in numeric))]
     commas = cells.decimal_commas(texts.to_numpy().ravel(), source.separator)
 
     def read(ours: str, convert: Callable[[str], object]) -> pd.Series:
-        column, option = source.found[ours], f"--columns {ours}"
+        column, option = source.uses[ours], f"--columns {ours}"
         text = rows[column]
         name = ours if column == ours else f"{ours} ({column})"
         if ours in ("metric", "std", "runs"):
@@ -199,22 +199,22 @@ def _values(
         table[axis] = read(axis, partial(cells.to_setting, commas=commas, zero=zero))
     table["metric"] = read("metric", partial(cells.to_metric, commas=commas))
     for name in (*ACCURACIES, "std"):
-        if name in source.found and source.found[name] != source.found["metric"]:
+        if name in source.uses and source.uses[name] != source.uses["metric"]:
             convert = cells.to_spread if name == "std" else cells.to_accuracy
             table[name] = read(name, partial(convert, commas=commas))
-    if "runs" in source.found:
+    if "runs" in source.uses:
         table["runs"] = read("runs", partial(cells.to_integer, least=1))
-        if names.says(source.found["std"], "standard error"):
+        if names.says(source.uses["std"], "standard error"):
             table["std"] *= table["runs"] ** 0.5
     for name in TRUTHS:
-        table[name] = read(name, cells.to_truth) if name in source.found else False
+        table[name] = read(name, cells.to_truth) if name in source.uses else False
     table["stopped"] |= early
-    if "epoch" in source.found:
+    if "epoch" in source.uses:
         try:
             table["epoch"] = read("epoch", cells.to_metric)
         except HpstudyError:
-            if "epoch" in source.said:
+            if "epoch" in source.named:
                 raise
             # No count, whatever its name says.
-            del source.found["epoch"]
+            del source.uses["epoch"]
     return table

@@ -48,12 +48,12 @@ def join_runs(
     seeded_by : list of str
         Columns that say the seed.
     loose : list of str
-        Hyperparameters that vary from setting to setting beside the axes.
+        Hyperparameters other than the axes that vary from setting to setting.
     """
     table = pd.concat(rows)
     pairs = list(zip(sources, rows, strict=True))
-    spare = pd.concat([source.cells.loc[one.index, source.spare] for source, one in pairs])
-    repeats = pd.concat([source.cells.loc[one.index, source.seeds] for source, one in pairs])
+    spare = pd.concat([source.cells.loc[runs.index, source.spare] for source, runs in pairs])
+    repeats = pd.concat([source.cells.loc[runs.index, source.seeds] for source, runs in pairs])
     loose = _check_settings(table, spare.fillna(""), axes, repeats.fillna(""))
     table["seed"] = -1
     seeded_by, unseeded = [], []
@@ -71,7 +71,7 @@ def join_runs(
     table.loc[unseeded, "seed"] = range(first, first + len(unseeded))
     _check_repeats(table, table[["seed"]], axes)
     for name in TRUTHS:
-        if not table[name].any() and not any(name in source.found for source in sources):
+        if not table[name].any() and not any(name in source.uses for source in sources):
             table = table.drop(columns=name)
     return table, list(dict.fromkeys(seeded_by)), loose
 
@@ -90,7 +90,7 @@ def _seed_columns(
         # A number of its own for every run is the run's name.
         own = text.nunique() == len(text) > settings.nunique() > 1
         named = own and names.bare(column) in ALIASES["trial"]
-        certain = column in ("seed", source.said.get("seed"))
+        certain = column in ("seed", source.named.get("seed"))
         if certain or ((text != "").all() and not named):
             usable.append(column)
     if not usable and not averaged:
@@ -224,7 +224,7 @@ def _differing(
     settings: pd.Series,
     axes: tuple[str, ...],
 ) -> HpstudyError:
-    """Error about hyperparameters beside the axes: two lines, all values, and the ways out."""
+    """Error about hyperparameters other than the axes: two lines, all values, and the ways out."""
     first, given = next(iter(choices.items()))
     line = given.index[0]
     unequal = given[given != given.iloc[0]]

@@ -1,82 +1,88 @@
-"""Sweeps read from where a tracking tool keeps them, without an export."""
+"""Sweeps of Optuna and Ray Tune where these keep them, and what the readers of all tools share."""
 
 import io
 import json
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Iterable, Mapping
 from csv import DictReader
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hpstudy.analysis.run_tables.mlflow import read_mlflow
-from hpstudy.analysis.run_tables.source_rows import (
-    as_text,
-    chosen,
-    damaged,
-    existing,
-    flat,
-    open_sqlite,
-)
-from hpstudy.analysis.run_tables.wandb import read_wandb
-from hpstudy.errors import HpstudyError, listed, one_line, shown
-
-PLACES = {
-    "optuna": "sqlite:///study.db#study",
-    "ray": "~/ray_results/experiment",
-    "mlflow": "mlruns#experiment",
-    "wandb": "wandb",
-}
-"""Tool -> an example of where it keeps a sweep."""
+from hpstudy.errors import HpstudyError, listed, nearest, one_line, shown
 
 
-def is_source(text: str) -> bool:
-    """Whether `text` names a sweep where its tool keeps it, such as "ray:RESULTS_FOLDER"."""
-    tool, colon, _ = text.partition(":")
-    return bool(colon) and tool in PLACES
+def flat(values: dict[str, Any], joint: str = ".", prefix: str = "") -> dict[str, Any]:
+    """Values of a nested mapping by their path; `joint` stands between the names of a path."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            found |= flat(value, joint, f"{prefix}{name}{joint}")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
 
 
-def read_source(text: str) -> pd.DataFrame:
-    """Table of text, named and written as the tool's own CSV export.
+def as_text(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> pd.DataFrame:
+    """Table of text from labels of rows and their values; None and what is missing are blank."""
+    rows = list(rows)
+    cells = [
+        {name: "" if value is None else str(value) for name, value in row.items()}
+        for _, row in rows
+    ]
+    return pd.DataFrame(cells, index=[label for label, _ in rows], dtype=object).fillna("")
 
-    Parameters
-    ----------
-    text : str
-        "optuna:STORAGE#study" (URL of a storage, or path of an SQLite or journal file),
-        "ray:FOLDER" (an experiment's results), "mlflow:PATH#experiment" (`mlruns` folder or SQLite
-        file) or "wandb:FOLDER" (the `wandb` folder). The part behind # may be left out where there
-        is one study, or one experiment with runs.
 
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        dtype object, "" for blank, "nan" and "inf" for what was logged so. A row is a run; of Ray
-        an iteration of a trial. Its index names it, as in "trial 3 of study 'dense'".
+def existing(text: str, place: str) -> Path:
+    """Path of a place, with ~ for the home folder, if it exists."""
+    path = Path(place.removeprefix("file://")).expanduser()
+    if not path.exists():
+        names = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = nearest(path.name, names)
+        hint = f" (did you mean {shown(str(path.with_name(close)))}?)" if close else ""
+        raise HpstudyError(f"{text}: there is no {shown(place)}{hint}.")
+    return path
 
-    Raises
-    ------
-    HpstudyError
-        If there is no such place, study or experiment, it has no runs, or a file is damaged.
-    """
-    tool, _, place = text.partition(":")
-    if not place:
-        raise HpstudyError(f"{text} names no place; type for example '{text}{PLACES[tool]}'.")
-    readers: dict[str, Callable[[str, str], pd.DataFrame]] = {
-        "optuna": _optuna,
-        "ray": _ray,
-        "mlflow": read_mlflow,
-        "wandb": read_wandb,
-    }
+
+def open_sqlite(text: str, path: Path, needed: str, tool: str) -> sqlite3.Connection:
+    """Database that is only read, if it has a table that the tool's have."""
     try:
-        return readers[tool](text, place)
-    except (OSError, UnicodeError) as error:
-        raise HpstudyError(f"{text} cannot be read ({one_line(error)}).") from None
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
+    except sqlite3.Error as error:
+        raise HpstudyError(
+            f"{text}: {path} cannot be read as an SQLite database ({error})."
+        ) from None
+    if needed not in tables:
+        database.close()
+        raise HpstudyError(f"{text}: {path} is no database of {tool}: it has no table {needed!r}.")
+    return database
+
+
+def chosen(text: str, kind: str, names: list[str]) -> str:
+    """Study or experiment: the one that `text` names behind its #, or the only one."""
+    place, _, name = text.partition("#")
+    if name in names:
+        return name
+    if not name and len(names) == 1:
+        return names[0]
+    if not names:
+        raise HpstudyError(f"{text} has no {kind}.")
+    problem = f"has no {kind} {shown(name)}, but" if name else "has"
+    close = nearest(name, names) or names[0]
+    raise HpstudyError(f"{place} {problem} {listed(names)}; type for example '{place}#{close}'.")
+
+
+def damaged(path: Path, problem: object, remedy: str = "restore the file") -> HpstudyError:
+    """Error about a file that cannot be read."""
+    return HpstudyError(f"{path} is damaged: {problem}; {remedy}, or move it elsewhere.")
 
 
 # --- Optuna, which reads its storages itself ------------------------------------------------------
 
 
-def _optuna(text: str, place: str) -> pd.DataFrame:
+def read_optuna(text: str, place: str) -> pd.DataFrame:
     """Columns of `study.trials_dataframe()`; `attrs["goals"]` has the directions by column."""
     try:
         import optuna
@@ -126,7 +132,7 @@ def _optuna_storage(text: str, address: str) -> Any:
 # --- Ray Tune, from the files in its results folder -----------------------------------------------
 
 
-def _ray(text: str, place: str) -> pd.DataFrame:
+def read_ray(text: str, place: str) -> pd.DataFrame:
     """Columns of Ray's own data frames, and status; a trial without a report is a row too."""
     folder = existing(text, place)
     trials = _ray_trials(folder)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpstudy.analysis.run_tables.source_rows import as_text, existing, flat
+from hpstudy.analysis.run_tables.sources import as_text, existing, flat
 from hpstudy.errors import HpstudyError
 
 _HEADER, _BLOCK, _PIECE = b":W&B\xe1\xbe\x00", 32768, struct.Struct("<IHB")
@@ -41,9 +41,8 @@ def read_wandb(text: str, place: str) -> pd.DataFrame:
     if not folders:
         hint = f"; type 'wandb:{folder / 'wandb'}'" if (folder / "wandb").is_dir() else ""
         raise HpstudyError(f"{text}: there is no folder offline-run-* or run-* in it{hint}.")
-    columns: dict[str, dict[str, Any]] = {}
-    config: dict[str, dict[str, Any]] = {}
-    summary: dict[str, dict[str, Any]] = {}
+    # Name -> columns, config, summary.
+    runs: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {}
     # A run that was resumed is in several folders, whose names start with when they were made.
     for path in sorted(folders, key=lambda path: path.name.removeprefix("offline-")):
         files = list(path.glob("run-*.wandb"))
@@ -52,19 +51,15 @@ def read_wandb(text: str, place: str) -> pd.DataFrame:
                 f"{text}: {path.name} holds no run-*.wandb file; move the folder elsewhere"
             )
         for file in files:
-            name = file.stem.removeprefix("run-")
-            for kind in (columns, config, summary):
-                kind.setdefault(name, {})
-            _read(file, columns[name], config[name], summary[name])
+            _read(file, *runs.setdefault(file.stem.removeprefix("run-"), ({}, {}, {})))
     fixed = {"ID", "State", *_COLUMNS}
-    flat_config = {name: flat(values, ".") for name, values in config.items()}
-    taken = fixed.union(*flat_config.values())
+    taken = fixed.union(*(flat(config, ".") for _, config, _ in runs.values()))
     rows = []
-    for name in columns:
-        row = {"ID": name} | columns[name]
-        for key, value in flat_config[name].items():
+    for name, (columns, config, summary) in runs.items():
+        row = {"ID": name} | columns
+        for key, value in flat(config, ".").items():
             row[f"config.{key}" if key in fixed else key] = value
-        for key, value in flat(summary[name], ".").items():
+        for key, value in flat(summary, ".").items():
             row[f"summary.{key}" if key in taken else key] = value
         rows.append((f"run {name}", row))
     return as_text(rows)
