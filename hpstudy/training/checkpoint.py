@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 
 from hpstudy.errors import HpstudyError
 from hpstudy.training.state import TrainingState
@@ -21,51 +21,8 @@ CHECKPOINT_SECONDS = 300
 _DIGEST = hashlib.sha256().digest_size
 logger = logging.getLogger(__name__)
 
-
-class TrainingTensors:
-    """Everything that the steps of a training change: tensors in place, and random generators.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    optimizer : torch.optim.Optimizer
-        With the momentum buffers that its first step would make.
-    sums : dict of str to Tensor
-        Other tensors that steps write to.
-    device : torch.device
-        Device whose generator, besides the CPU's, a layer may draw from.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        sums: dict[str, Tensor],
-        device: torch.device,
-    ):
-        self.model, self.optimizer, self.sums = model, optimizer, sums
-        self.generators = {"cpu": torch.default_generator}
-        if device.type == "cuda":
-            self.generators["cuda"] = torch.cuda.default_generators[device.index]
-
-    def read(self) -> dict[str, dict[str, Tensor]]:
-        """The tensors themselves, and the states of the generators."""
-        momentum = [state["momentum_buffer"] for state in self.optimizer.state.values()]
-        return {
-            "model": self.model.state_dict(),
-            "momentum": {str(number): buffer for number, buffer in enumerate(momentum)},
-            "others": self.sums,
-            "random": {name: source.get_state() for name, source in self.generators.items()},
-        }
-
-    def write(self, saved: dict[str, dict[str, Tensor]]) -> None:
-        """Copy saved values into the tensors, and set the generators."""
-        for part, tensors in self.read().items():
-            for name, tensor in tensors.items():
-                if part == "random":
-                    self.generators[name].set_state(saved[part][name])
-                else:
-                    tensor.copy_(saved[part][name])
+# Everything that training steps change, by part and name.
+Values = dict[str, dict[str, Tensor]]
 
 
 class Checkpoint:
@@ -98,10 +55,10 @@ class Checkpoint:
         """Whether `CHECKPOINT_SECONDS` have passed since the start or the last writing."""
         return time.monotonic() - self._last >= CHECKPOINT_SECONDS
 
-    def write(self, tensors: TrainingTensors, state: TrainingState) -> None:
+    def write(self, values: Values, state: TrainingState) -> None:
         """Replace the file; the first failure to do so is logged, and the training continues."""
         payload = io.BytesIO()
-        torch.save(self._identity | {"state": tensors.read(), "course": dict(state)}, payload)
+        torch.save(self._identity | {"state": values, "course": dict(state)}, payload)
         part = _part(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,23 +81,23 @@ class Checkpoint:
         # After a failure too: a full disk is tried again, but not at every step.
         self._last = time.monotonic()
 
-    def resume(self, tensors: TrainingTensors) -> TrainingState | None:
-        """Copy the file's training into `tensors`, which change only if it can be resumed.
+    def resume(self, current: Values) -> tuple[Values, TrainingState] | None:
+        """Values and progress of the training in the file.
 
-        Returns None where there is no file, or one that cannot be resumed, which is logged.
+        None where there is no file, or one that cannot be resumed, which is logged: its names,
+        shapes and dtypes must be those of the `current` values.
         """
         if not os.path.lexists(self.path):
             return None
         try:
             values, state = self._read()
-            if _outline(values) != _outline(tensors.read()):
+            if _outline(values) != _outline(current):
                 raise HpstudyError("its tensors are not those of this network and recipe")
         except HpstudyError as reason:
             logger.warning(f"checkpoint {self.path} is not used, the training restarts: {reason}")
             return None
-        tensors.write(values)
         self.written, self._last = True, time.monotonic()
-        return state
+        return values, state
 
     def _read(self) -> tuple[Any, TrainingState]:
         """Values of tensors, and the progress, in an undamaged file of this run."""

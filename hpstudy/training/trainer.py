@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hpstudy.config.study import Recipe
 from hpstudy.training.augmentation import Batches, check_last_batch
-from hpstudy.training.checkpoint import Checkpoint, TrainingTensors
+from hpstudy.training.checkpoint import Checkpoint, Values
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.state import RunResult, Stop, TrainingState
 from hpstudy.training.step import (
@@ -28,6 +28,9 @@ EVALUATION_BATCH = 500
 class Trainer:
     """Trains one network again and again, from whatever weights it holds, by one recipe.
 
+    The last, smaller batch of an epoch is trained on too; HpstudyError is raised if it holds a
+    single image, which batch normalisation cannot take.
+
     Parameters
     ----------
     model : torch.nn.Module
@@ -35,8 +38,6 @@ class Trainer:
     data : Dataset
         Images on the device to train on.
     recipe : Recipe
-        The last, smaller batch of an epoch is trained on too. HpstudyError is raised if it holds a
-        single image, which batch normalisation cannot take.
     arithmetic : str, default "float32"
         One of `hpstudy.config.study.ARITHMETICS`.
     capture : callable, optional
@@ -77,8 +78,9 @@ class Trainer:
         # Made here and not by the first step, so that a checkpoint can be copied into them.
         for parameter in self.parameters:
             self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        sums = {"totals": self.totals, "first_loss": self.first_loss}
-        self._tensors = TrainingTensors(self.model, self.optimizer, sums, self.device)
+        self._generators = {"cpu": torch.default_generator}
+        if self.device.type == "cuda":
+            self._generators["cuda"] = torch.cuda.default_generators[self.device.index]
         self._compiled_loss = compiled(self._loss) if arithmetic.endswith("compiled") else None
         self._capture = capture or capture_for(self.device)
         self._steps: dict[tuple[bool, int], CapturedStep] = {}
@@ -113,8 +115,10 @@ class Trainer:
             buffers["momentum_buffer"].zero_()
         self.weight_decay.fill_(weight_decay)
         generator = torch.Generator().manual_seed(seed)
-        resumed = checkpoint.resume(self._tensors) if checkpoint else None
-        state = resumed or TrainingState(order=generator.get_state())
+        state = TrainingState(order=generator.get_state())
+        if checkpoint and (resumed := checkpoint.resume(self._values())):
+            values, state = resumed
+            self._restore(values)
         while not state.ended(self.recipe.epochs, stop):
             state.clock()
             if state.train_loss is None:
@@ -127,7 +131,7 @@ class Trainer:
             top1, state.top5, loss = self.evaluate(EVALUATION_BATCH, state, checkpoint)
             state.add_epoch(state.train_loss, loss, top1)
         if checkpoint and checkpoint.written:
-            checkpoint.write(self._tensors, state)
+            checkpoint.write(self._values(), state)
         return state.result(len(self.data.train), self.first_loss.item())
 
     def train_epoch(
@@ -178,7 +182,7 @@ class Trainer:
         state.steps += 1
         if checkpoint and checkpoint.due():
             self._read_totals(state, phase)
-            checkpoint.write(self._tensors, state)
+            checkpoint.write(self._values(), state)
             state.clock()
 
     def _end_phase(self, state: TrainingState, phase: str) -> list[float]:
@@ -191,6 +195,25 @@ class Trainer:
         totals: list[float] = self.totals.tolist()
         state.seconds[phase] += state.clock()
         return totals
+
+    def _values(self) -> Values:
+        """Everything that steps change: the tensors themselves, and the generators' states."""
+        momentum = [state["momentum_buffer"] for state in self.optimizer.state.values()]
+        return {
+            "model": self.model.state_dict(),
+            "momentum": {str(number): buffer for number, buffer in enumerate(momentum)},
+            "others": {"totals": self.totals, "first_loss": self.first_loss},
+            "random": {name: source.get_state() for name, source in self._generators.items()},
+        }
+
+    def _restore(self, saved: Values) -> None:
+        """Copy saved values to where a captured step finds them."""
+        for part, tensors in self._values().items():
+            for name, tensor in tensors.items():
+                if part == "random":
+                    self._generators[name].set_state(saved[part][name])
+                else:
+                    tensor.copy_(saved[part][name])
 
     def measure(self, seconds: float) -> tuple[float, float]:
         """Median seconds per image of training and of evaluation, each over `seconds` of steps.

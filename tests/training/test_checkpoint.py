@@ -93,14 +93,15 @@ def test_resuming_keeps_the_tensors_that_a_recorded_step_uses(tmp_path, kill):
     with pytest.raises(Killed):
         ended(path=path)
     trainer = Trainer(small_network(torch.float32), DATA, PLAN, capture=warmed)
-    tensors = trainer._tensors
 
     def places():
-        parts = tensors.read()
+        parts = trainer._values()
         return [t.data_ptr() for part in parts if part != "random" for t in parts[part].values()]
 
     before = places()
-    assert Checkpoint(path, "this-run", CPU).resume(tensors).steps == 1
+    values, state = Checkpoint(path, "this-run", CPU).resume(trainer._values())
+    trainer._restore(values)
+    assert state.steps == 1
     # Weights and buffers of the network, momentum of its parameters, totals and the first loss.
     assert places() == before and len(before) == 14 + 8 + 2
 
