@@ -72,7 +72,7 @@ def choose_channels(
     Raises
     ------
     HpstudyError
-        For an unknown method or criterion, or a ratio out of reach, with the reachable range.
+        For an unknown method or criterion, or a ratio out of reach.
 
     References
     ----------

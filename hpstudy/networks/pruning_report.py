@@ -148,10 +148,10 @@ def prune(
     model : str
         One of `hpstudy.networks.models.MODELS`.
     method, flops_ratio, criterion
-        See `hpstudy.networks.pruning.choose_channels`.
+        See `choose_channels`.
     weights : path, optional
-        File with the weights of the trained dense network (see
-        `hpstudy.networks.weights.read_weights`). By default, untrained weights are ranked.
+        File of the trained dense weights (see `read_weights`); by default, untrained ones are
+        ranked.
     classes, image_size : int, optional
         By default those of the thesis (Table 3.2).
 

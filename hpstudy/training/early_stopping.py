@@ -53,12 +53,9 @@ class Race:
 
     Attributes
     ----------
-    points : tuple of (float, float)
-        lr and weight_decay of each finished run.
-    losses : tuple of tuple of float
-        Its training loss after each epoch; a diverged run's may end early.
-    accuracies : tuple of float
-        Its final accuracy, in percent.
+    points, losses, accuracies : tuple
+        lr and weight_decay of each finished run, its training loss after each epoch (a diverged
+        run's may end early), and its final accuracy in percent.
     threshold : float
         Threshold of the region of interest (equation 3.3), in percentage points.
 

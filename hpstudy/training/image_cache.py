@@ -37,7 +37,6 @@ class Stored:
         File of uint8 pixels, (images, 3, size, size). Beside it, `.counts` holds how often each
         image has each value of each colour, and `.done` a byte per chunk: whether it is decoded.
     size : int
-        Height and width.
     rows : ndarray of shape (images,)
         int64, places of these images in the file.
     """
@@ -103,27 +102,19 @@ def decode_once(
     """Decode the image files that `folder` does not hold yet.
 
     An interrupted call loses the chunks in progress only. Two calls at once write the same bytes.
+    HpstudyError is raised for too little room, a folder that cannot be written, or an image that
+    cannot be read.
 
     Parameters
     ----------
     parts : dict of str to list of Path
-        Image files by part of the data set.
+        Image files by part of the data set, whose order the result keeps.
     size : int
         Height and width that images are resized to.
     folder : Path
         Folder of these images at this size, and of nothing else.
     workers : int
         Number of processes that decode.
-
-    Returns
-    -------
-    dict of str to Stored
-        All images of each part, in the order of its files.
-
-    Raises
-    ------
-    HpstudyError
-        If there is too little room, the folder cannot be written, or an image cannot be read.
     """
     folder = folder.resolve()
     stored = {

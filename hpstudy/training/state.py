@@ -24,18 +24,14 @@ class RunResult:
         Accuracies in percent (equations 3.1, 3.2) and mean cross-entropy on the evaluation images
         after the last epoch; `top5` is None with 10 classes or fewer.
     best_top1, best_epoch : float, int
-        Highest accuracy of all epochs, and the first epoch (from 1) that reached it. It is selected
-        on the images that it is measured on, hence biased upward.
+        Highest accuracy, biased upward because it is selected on the images that it is measured on,
+        and the first epoch (from 1) that reached it.
     train_loss : float
         Mean cross-entropy over the steps of the last epoch.
     diverged : bool
-        Whether the last training loss is not finite, which ends a training, or is above that of
-        the first step.
-    epochs : int
-        Number of epochs trained.
+        Whether `train_loss` is not finite, which ends a training, or above that of the first step.
     seconds, images_per_second : float
-        Wall time of training and evaluation, without what an interruption lost, and training images
-        per second of training.
+        Wall time of training and evaluation, without what an interruption lost; speed of training.
     curve : dict of str to list of float
         One value of `train_loss`, `loss` and `top1` per epoch.
     """
@@ -90,17 +86,14 @@ class TrainingState(BaseModel, extra="forbid", strict=True):
     Attributes
     ----------
     order : Tensor
-        State of the generator that draws the order and augmentation of the images, before it drew
-        those of the epoch in progress.
+        State of the generator that draws the views of an epoch, before those of the epoch in
+        progress.
     steps : int
-        Number of steps taken in the epoch in progress: of its evaluation if `train_loss` is known,
-        else of its training.
+        Steps taken in that epoch: of its evaluation if `train_loss` is known, else of its training.
     train_loss : float or None
-        Mean cross-entropy of the epoch in progress, while it is evaluated.
-    curve : dict of str to list of float
-        One value of `train_loss`, `loss` and `top1` per finished epoch.
-    top5 : float or None
-        Top-5 accuracy after the last finished epoch, in percent.
+        Mean cross-entropy of that epoch, while it is evaluated.
+    curve, top5
+        See `RunResult`, after the last finished epoch.
     seconds : dict of str to float
         Wall time of `training` and `evaluation`.
     """

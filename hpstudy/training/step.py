@@ -13,15 +13,9 @@ Capture = Callable[[Callable[[], None]], Callable[[], None]]
 class CapturedStep:
     """Function of tensors that is called many times with inputs of the same shapes.
 
-    On a GPU its kernels are recorded once and replayed as one CUDA graph, from inputs that stay in
-    place: launching them one by one takes longer than a step of small kernels.
-
-    Parameters
-    ----------
-    function : callable
-        Writes to tensors of its own; returns nothing and reads nothing back.
-    capture : callable, optional
-        Turns a function without arguments into its repetition (`capture_for`); None to call it.
+    On a GPU its kernels are recorded once and replayed as one CUDA graph, because launching small
+    kernels one by one takes longer than they run. The function writes to tensors of its own and
+    reads nothing back; `capture` (see `capture_for`) turns it into its repetition.
     """
 
     def __init__(self, function: Callable[..., None], capture: Capture | None):

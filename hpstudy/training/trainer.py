@@ -28,8 +28,7 @@ EVALUATION_BATCH = 500
 class Trainer:
     """Trains one network again and again, from whatever weights it holds, by one recipe.
 
-    The last, smaller batch of an epoch is trained on too; HpstudyError is raised if it holds a
-    single image, which batch normalisation cannot take.
+    The last, smaller batch of an epoch is trained on too. Thesis, section 3.1.3 and Table 3.3.
 
     Parameters
     ----------
@@ -43,9 +42,10 @@ class Trainer:
     capture : callable, optional
         How steps are repeated; by default the `capture_for` of the device.
 
-    References
-    ----------
-    Thesis, section 3.1.3, equation 2.1 and Table 3.3.
+    Raises
+    ------
+    HpstudyError
+        If the last batch holds a single image, which batch normalisation cannot take.
     """
 
     def __init__(
@@ -107,8 +107,7 @@ class Trainer:
         stop : callable, optional
             Given the curve after every epoch but the last; true ends the training.
         checkpoint : Checkpoint, optional
-            File that the training is saved to from time to time and, if it was, at the end. A
-            training that it holds is resumed.
+            File that a long training is saved to, and resumed from if it holds one.
         """
         set_precision(self.arithmetic)
         for buffers in self.optimizer.state.values():
@@ -224,7 +223,7 @@ class Trainer:
         self.lr.zero_()
         # A GPU works through several steps while the next ones are queued.
         steps = 1 if self.device.type == "cpu" else 10
-        medians = []
+        medians: list[float] = []
         for training, batches, size in self._phases():
             self.model.train(training)
             views = batches.centred()[:, : steps * size]
