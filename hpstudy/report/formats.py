@@ -115,5 +115,4 @@ def _class(value: Any) -> str:
 
 def _label(value: Any) -> str:
     """Label of a row, in lines of at most `LONGEST_LINE` characters."""
-    lines = textwrap.wrap(str(value), LONGEST_LINE, break_long_words=False)
-    return " ".join(line.replace(" ", "\N{NO-BREAK SPACE}") for line in lines)
+    return "\n".join(textwrap.wrap(str(value), LONGEST_LINE, break_long_words=False))

@@ -19,7 +19,6 @@ from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings, verdict
 from hpstudy.config.grid import AXES
 from hpstudy.plots.labels import axis_title, roi_title, short_title
 from hpstudy.report.formats import interval_text
-from hpstudy.storage.tables import METRIC_TITLES
 
 KEYS = ["study", "variant"]
 
@@ -108,7 +107,7 @@ def verdict_counts(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(counts).T.reindex(columns=order).fillna(0).astype(int)
 
 
-def transfer_regret_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1") -> pd.DataFrame:
     """Loss at the dense network's best setting, and the trainings that bring it down.
 
     The numbers of trainings come in addition to the one at that setting: settings drawn at random,
@@ -116,7 +115,7 @@ def transfer_regret_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     None where no number of trainings does that on the grid.
     """
     rows = []
-    for study, analysis, name in _networks(studies, pruned=True):
+    for study, analysis, name in _networks(studies, pruned=True, metric=metric):
         row = _keys(study, name) | {
             "measured": analysis.measured_transfer_regret(name),
             "without noise": analysis.transfer_regret(name),
@@ -178,27 +177,6 @@ def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return indexed(rows, [*KEYS, "region"])
 
 
-def metric_table(study: StudyResults) -> pd.DataFrame:
-    """Best, risk and transfer regret by each accuracy that a study recorded."""
-    rows = []
-    for metric in study.metrics:
-        analysis = study.analysis(metric)
-        for name in analysis.landscapes:
-            best = analysis.best(name)
-            rows.append(
-                {
-                    "metric": METRIC_TITLES[metric],
-                    "variant": short_title(name),
-                    "best (%)": best.measured,
-                    "without noise (%)": best.corrected,
-                    "mean risk": analysis.risk(name, study.risk_threshold).mean,
-                    "transfer regret, measured": analysis.measured_transfer_regret(name),
-                    "without noise": analysis.transfer_regret(name),
-                }
-            )
-    return indexed(rows, ["metric", "variant"])
-
-
 def grid_table(study: StudyResults) -> pd.DataFrame:
     """Number of settings, of runs and of warnings of each network's grid."""
     rows = []
@@ -227,7 +205,7 @@ def warning_table(study: StudyResults) -> pd.DataFrame:
         {
             "variant": short_title(name),
             "warning": WARNINGS[warning.kind],
-            "region": warning.numbers.get("threshold"),
+            "region within": warning.numbers.get("threshold"),
             "settings to add": len(warning.cells),
         }
         for name, landscape in study.landscapes().items()
@@ -279,9 +257,9 @@ def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> 
 
 
 def _networks(
-    studies: Iterable[StudyResults], pruned: bool = False
+    studies: Iterable[StudyResults], pruned: bool = False, metric: str = "top1"
 ) -> Iterator[tuple[StudyResults, StudyAnalysis, str]]:
     for study in studies:
-        analysis = study.analysis()
+        analysis = study.analysis(metric)
         for name in analysis.pruned if pruned else analysis.landscapes:
             yield study, analysis, name
