@@ -239,13 +239,13 @@ def test_a_table_wider_than_a_sheet_is_shrunk(tmp_path):
     assert places["cell0"] < places["cell19"] < A4[0] - MARGIN
 
 
-def test_without_a_browser_printing_is_refused_by_name(tmp_path, refused, monkeypatch):
+def test_printing_without_a_browser_is_refused(tmp_path, refused, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     said = refused(print_pdf, written(tmp_path, "text"), tmp_path / "page.pdf")
     assert "chromium" in said and "google-chrome" in said
 
 
-def test_a_browser_that_ends_is_said(tmp_path, refused, monkeypatch):
+def test_browser_that_ends_is_refused(tmp_path, refused, monkeypatch):
     command = tmp_path / "chromium"
     command.write_text("#!/bin/sh\nexit 1\n")
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
