@@ -49,7 +49,9 @@ def clone(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_runs_lie_at_the_root_of_the_clone_or_in_the_working_directory(clone, tmp_path_factory, monkeypatch):
+def test_runs_lie_at_the_root_of_the_clone_or_in_the_working_directory(
+    clone, tmp_path_factory, monkeypatch
+):
     assert in_clone() and runs_folder() == clone / "runs"
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert not in_clone() and runs_folder() == Path("runs")
