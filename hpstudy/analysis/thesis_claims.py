@@ -70,6 +70,8 @@ def decide(value: Interval, low: float, high: float) -> Agreement:
 def asked_of(models: str, asked: str, model: str) -> str | None:
     """Networks that a claim is made of, marked where `model` is another; None if it is not asked.
 
+    Such as "ResNet-56", "ResNet-56 (relative)" and "MobileNetV2, ResNet-56 (another network)".
+
     Parameters
     ----------
     models : str
@@ -78,11 +80,6 @@ def asked_of(models: str, asked: str, model: str) -> str | None:
         "of it": of these only; "of relatives": of shallower networks of their families too; "of
         all": of networks that the thesis lacks too.
     model : str
-
-    Returns
-    -------
-    str or None
-        Such as "ResNet-56", "ResNet-56 (relative)" and "MobileNetV2, ResNet-56 (another network)".
     """
     names = models.split()
     if model in names:
@@ -257,11 +254,8 @@ def families(first: StudyResults, second: StudyResults) -> tuple[str, Measured] 
     dense network and the pruned ones of its study, less that of the two dense networks. What else
     differs between the studies, such as the number of images, counts as the family's.
 
-    Returns
-    -------
-    tuple or None
-        Networks that the claim is made of, and the number. None where the claim is not asked: the
-        studies are of one family, of a family that the thesis lacks, or of different images.
+    Returns the networks that the claim is made of and the number, or None where the claim is not
+    asked: of one family, of a family that the thesis lacks, or of different images.
     """
     studies = (first, second)
     models = [RELATIVES.get(results.model, results.model) for results in studies]

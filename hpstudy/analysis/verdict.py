@@ -59,11 +59,10 @@ class AxisVerdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether one pruned network may keep the dense network's settings.
+    """Whether one pruned network, `variant`, may keep the dense network's settings.
 
     Attributes
     ----------
-    variant : str
     threshold : float
         Of the good regions: a setting is good within so much of its network's best.
     axes : dict of str to AxisVerdict
@@ -106,14 +105,8 @@ def verdict(
 ) -> Verdict:
     """Verdict on one pruned network of an analysis.
 
-    Parameters
-    ----------
-    analysis : StudyAnalysis
-    variant : str
-    threshold : float
-        Of the good regions whose centres are compared, in the metric's unit.
-    tolerable : float, default 0.5
-        Loss that is no reason to tune again, in the metric's unit.
+    The good regions of `threshold` are compared, and a loss of `tolerable` is no reason to tune
+    again; both are in the metric's unit.
 
     References
     ----------
