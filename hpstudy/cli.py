@@ -76,7 +76,7 @@ def run(
     book: Annotated[bool, typer.Option(help="Build the book afterwards.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Train the missing runs of studies, record them, publish their tables, build the book."""
+    """Train the missing runs of studies; publish tables and book."""
     from hpstudy.sweep.run import sweep
 
     plans = [workspace.open_plan(path, pruning, data_root, executor) for path in params]
@@ -122,7 +122,7 @@ def cost(
     address: Address = None,
     as_json: Json = False,
 ) -> None:
-    """Print what is missing, what it will take on this device and what is done; train nothing."""
+    """Price the missing runs on this device; train nothing."""
     from hpstudy.sweep.pricing import format_price, price
 
     priced = price(workspace.open_plan(params, pruning, data_root, executor), workers, address)
@@ -157,7 +157,7 @@ def prune(
     output: Annotated[Path | None, typer.Option(help="JSON file for the report.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Prune one network to a FLOPs ratio; print a report from which it can be rebuilt."""
+    """Prune one network; print a report from which it can be rebuilt."""
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
         raise HpstudyError(f"--output must name a file in a folder that exists, not {output}")
     report = hpstudy.prune(model, method, flops_ratio, criterion, weights, classes, image_size)
@@ -183,7 +183,7 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print whether stores and tables are whole, or every fault in them; change nothing."""
+    """Check whether stores and tables are whole; change nothing."""
     from hpstudy.storage import integrity
 
     files = integrity.check_files(paths or integrity.own_files(workspace.runs_folder()))
@@ -198,7 +198,7 @@ def restore(
     tables: Annotated[list[Path], typer.Argument(help="Published tables (.csv).")],
     as_json: Json = False,
 ) -> None:
-    """Put the runs of published tables into the user's store, so that a sweep continues them."""
+    """Put the runs of published tables into the user's store."""
     from hpstudy.storage import store
 
     own = store.Store.open(workspace.runs_folder() / "store.sqlite")
@@ -222,7 +222,7 @@ def book(
         bool, typer.Option("--pdf", help="Print it as one file too; needs Chromium or Chrome.")
     ] = False,
 ) -> None:
-    """Execute the report notebooks on the published and the user's tables; build the book."""
+    """Execute the report notebooks on all tables; build the book."""
     from hpstudy.report.build import print_book
     from hpstudy.report.pdf import find_chromium
 

@@ -84,7 +84,7 @@ def compare(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Print what pruning moved and what keeping the settings costs, from any table of runs."""
+    """Compare the landscapes of the networks of any table of runs."""
     thresholds = comparison.parse_roi(roi) if roi is not None else None
     swept = options.parse_axes(axes) if axes is not None else None
     table = read_runs(
