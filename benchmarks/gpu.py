@@ -36,8 +36,8 @@ import torch
 from common import machine, markdown, median_spread
 from imagenet import resnet50
 from loops import turns
-from right import RECORDED, accuracy, correct
 from scale import CIFAR, EPOCHS, SMALL, Scale, built, has_cifar, images
+from three_steps import RECORDED, accuracy, correct
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE

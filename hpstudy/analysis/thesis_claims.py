@@ -21,7 +21,7 @@ from hpstudy.analysis.risk import risk_draws
 from hpstudy.analysis.shift import FITTED, rank_correlations
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
-from hpstudy.analysis.thesis_tables import RELATIVES, claims
+from hpstudy.analysis.thesis_data import RELATIVES, claims
 from hpstudy.analysis.verdict import GRID
 from hpstudy.config.grid import roi
 

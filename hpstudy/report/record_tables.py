@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpstudy.analysis import thesis_tables as thesis
+from hpstudy.analysis import thesis_data as thesis
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.config.study import CRITERIA, DENSE
 from hpstudy.errors import HpstudyError

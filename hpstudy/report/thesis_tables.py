@@ -2,7 +2,7 @@
 
 Columns have two levels: "This book", and "Thesis" with the numbers of the same network and variant.
 Where the thesis lacks a network, these are of the deeper one of its family
-(`hpstudy.analysis.thesis_tables.RELATIVES`), which the thesis's column "network" names.
+(`hpstudy.analysis.thesis_data.RELATIVES`), which the thesis's column "network" names.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpstudy.analysis import thesis_tables as thesis
+from hpstudy.analysis import thesis_data as thesis
 from hpstudy.analysis.landscape import Landscape, setting_keys
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.config.grid import AXES, setting_key

@@ -15,7 +15,7 @@ from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.errors import HpstudyError, count, listed, printed, shown
 from hpstudy.storage import schema
 from hpstudy.storage.database import RESULT_COLUMNS, VERSION, reading, schema_of
-from hpstudy.storage.network_check import (
+from hpstudy.storage.rebuild import (
     Built,
     certificate_faults,
     known_classes,

@@ -41,10 +41,12 @@ def sweep(
     Parameters
     ----------
     plan : Plan
-    workers, address
-        See `hpstudy.sweep.executors.base.open_executor`.
+    workers : int, optional
+        Runs trained at once; see `hpstudy.sweep.executors.base.open_executor`.
     publish : callable, optional
         Called about once a minute while runs are recorded, and at the end.
+    address : str, optional
+        HOST:PORT of a Ray cluster.
 
     Raises
     ------

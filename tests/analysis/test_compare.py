@@ -350,7 +350,7 @@ def test_several_networks_are_pooled_and_one_is_not():
 
 def test_analysis_needs_no_torch():
     # A page is redrawn on a laptop that has none.
-    modules = "hpstudy.analysis.comparison, hpstudy.analysis.thesis_tables"
+    modules = "hpstudy.analysis.comparison, hpstudy.analysis.thesis_data"
     loaded = f"import sys, {modules}; print('torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert said.stdout.strip() == "False", said.stderr

@@ -12,7 +12,7 @@ from hpstudy.analysis import thesis_claims
 from hpstudy.analysis.intervals import Interval
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.thesis_claims import VERDICTS, decide, families, measure
-from hpstudy.analysis.thesis_tables import claims
+from hpstudy.analysis.thesis_data import claims
 
 AGREES, DIFFERS, INCONCLUSIVE = VERDICTS
 NAN = float("nan")

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from hpstudy.analysis.thesis_tables import table_3_2
+from hpstudy.analysis.thesis_data import table_3_2
 from hpstudy.networks.models import (
     MODELS,
     architecture,

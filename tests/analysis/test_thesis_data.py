@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.analysis import thesis_tables
+from hpstudy.analysis import thesis_data
 
 TABLES = [
-    thesis_tables.table_3_2,
-    thesis_tables.table_3_4,
-    thesis_tables.table_4_1,
-    thesis_tables.table_4_2,
-    thesis_tables.best_accuracies,
+    thesis_data.table_3_2,
+    thesis_data.table_3_4,
+    thesis_data.table_4_1,
+    thesis_data.table_4_2,
+    thesis_data.best_accuracies,
 ]
 VARIANTS = {
     "mobilenetv2": {
@@ -37,14 +37,14 @@ def row(table, **where):
 
 
 def test_table_3_2_as_printed():
-    table = thesis_tables.table_3_2()
+    table = thesis_data.table_3_2()
     assert row(table, model="resnet56") == ["32x32x3", 0.85, 2.5e8]
     assert row(table, model="mobilenetv2") == ["32x32x3", 2.2, 6.1e8]
     assert row(table, model="resnet50") == ["224x224x3", 25.6, 8.2e9]
 
 
 def test_table_3_4_as_printed():
-    table = thesis_tables.table_3_4()
+    table = thesis_data.table_3_4()
     assert row(table, model="resnet50") == [0.1, 0.0001, 75.448, 92.608]
     assert row(table, model="resnet56")[:3] == [0.1, 0.0001, 93.34]
     assert row(table, model="mobilenetv2")[:3] == [0.1, 0.0001, 94.73]
@@ -66,7 +66,7 @@ def test_table_3_4_as_printed():
     ],
 )
 def test_table_4_1_as_printed(model, variant, roi, printed):
-    assert row(thesis_tables.table_4_1(), model=model, variant=variant, roi=roi) == printed
+    assert row(thesis_data.table_4_1(), model=model, variant=variant, roi=roi) == printed
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_table_4_1_as_printed(model, variant, roi, printed):
     ],
 )
 def test_table_4_2_as_printed(model, variant, printed):
-    assert row(thesis_tables.table_4_2(), model=model, variant=variant) == printed
+    assert row(thesis_data.table_4_2(), model=model, variant=variant) == printed
 
 
 @pytest.mark.parametrize(
@@ -94,19 +94,19 @@ def test_table_4_2_as_printed(model, variant, printed):
     ],
 )
 def test_best_accuracies_on_cifar_as_quoted(model, variant, top1):
-    found = row(thesis_tables.best_accuracies(), model=model, variant=variant)
+    found = row(thesis_data.best_accuracies(), model=model, variant=variant)
     assert found[0] == top1
     assert np.isnan(found[1])
 
 
 def test_best_accuracies_on_imagenet_as_quoted():
-    table = thesis_tables.best_accuracies()
+    table = thesis_data.best_accuracies()
     assert row(table, model="resnet50", variant="unpruned") == [75.83, 92.84]
     assert row(table, model="resnet50", variant="nonuniform-0.4") == [70.81, 89.73]
 
 
 @pytest.mark.parametrize(
-    "read", [thesis_tables.table_4_1, thesis_tables.table_4_2, thesis_tables.best_accuracies]
+    "read", [thesis_data.table_4_1, thesis_data.table_4_2, thesis_data.best_accuracies]
 )
 def test_every_network_of_the_thesis_is_there_once(read):
     table = read()
@@ -117,7 +117,7 @@ def test_every_network_of_the_thesis_is_there_once(read):
 
 
 def test_only_one_region_had_too_few_points_for_an_ellipse():
-    table = thesis_tables.table_4_1()
+    table = thesis_data.table_4_1()
     holes = table[table.isna().any(axis=1)]
     assert holes[["model", "variant", "roi"]].to_numpy().tolist() == [
         ["resnet50", "nonuniform-0.4", 0.5]
@@ -126,21 +126,21 @@ def test_only_one_region_had_too_few_points_for_an_ellipse():
 
 
 def test_length_is_the_longer_side():
-    table = thesis_tables.table_4_1().dropna()
+    table = thesis_data.table_4_1().dropna()
     assert (table["length"] > table["width"]).all()
     assert (table["width"] > 0).all()
 
 
 def test_risk_of_a_dense_network_is_within_its_half_point_region():
     # Section 4.2: at most 0.5 by definition of the region.
-    dense = thesis_tables.table_4_2().query("variant == 'unpruned'")
+    dense = thesis_data.table_4_2().query("variant == 'unpruned'")
     assert len(dense) == 3
     assert (dense["mean"] <= 0.5).all()
 
 
 def test_every_pruned_network_risks_more_than_its_dense_one():
     # Section 4.2: across all methods and architectures the risk increases after pruning.
-    for _, table in thesis_tables.table_4_2().groupby("model"):
+    for _, table in thesis_data.table_4_2().groupby("model"):
         dense = table.loc[table["variant"] == "unpruned", "mean"].item()
         assert (table.loc[table["variant"] != "unpruned", "mean"] > dense).all()
 
@@ -148,8 +148,8 @@ def test_every_pruned_network_risks_more_than_its_dense_one():
 @pytest.mark.parametrize("absolute", ["mean", "std"])
 def test_relative_risk_is_the_risk_by_the_best_accuracy(absolute):
     # Equation 3.6, up to the rounding of three printed decimals.
-    table = thesis_tables.table_4_2().merge(
-        thesis_tables.best_accuracies(), on=["model", "variant"]
+    table = thesis_data.table_4_2().merge(
+        thesis_data.best_accuracies(), on=["model", "variant"]
     )
     assert len(table) == 12
     error = table[f"relative_{absolute}"] - table[absolute] / table["top1"]
@@ -158,15 +158,15 @@ def test_relative_risk_is_the_risk_by_the_best_accuracy(absolute):
 
 def test_best_accuracy_is_at_least_that_of_the_prior():
     # The prior is one of the grid's points.
-    dense = thesis_tables.best_accuracies().query("variant == 'unpruned'")
-    both = dense.merge(thesis_tables.table_3_4(), on="model", suffixes=("", "_prior"))
+    dense = thesis_data.best_accuracies().query("variant == 'unpruned'")
+    both = dense.merge(thesis_data.table_3_4(), on="model", suffixes=("", "_prior"))
     assert len(both) == 3
     assert (both["top1"] >= both["top1_prior"]).all()
     assert (both["top5"].dropna() >= both["top5_prior"].dropna()).all()
 
 
 def test_pruning_costs_accuracy():
-    for _, table in thesis_tables.best_accuracies().groupby("model"):
+    for _, table in thesis_data.best_accuracies().groupby("model"):
         dense = table.loc[table["variant"] == "unpruned", "top1"].item()
         assert (table.loc[table["variant"] != "unpruned", "top1"] < dense).all()
 
@@ -175,7 +175,7 @@ def test_pruning_costs_accuracy():
 def test_centres_of_resnet56_move_as_little_as_the_text_says(roi, shift):
     # Section 4.1.2: a maximum difference of (0.2, 0.3) for the 1.0-ROI and (0.3, 0.3) for the 0.5.
     table = (
-        thesis_tables.table_4_1().query("model == 'resnet56' and roi == @roi").set_index("variant")
+        thesis_data.table_4_1().query("model == 'resnet56' and roi == @roi").set_index("variant")
     )
     centres = table[["weight_decay", "lr"]]
     assert (centres - centres.loc["unpruned"]).abs().max().tolist() == pytest.approx(shift)
@@ -212,7 +212,7 @@ def test_shipped_file_names_its_source(read):
     ],
 )
 def test_accuracies_of_others_as_printed(source, ratio, dense, accuracies):
-    table = thesis_tables.from_scratch()
+    table = thesis_data.from_scratch()
     found = table[(table["source"] == source) & (table["flops_ratio"] == ratio)]
     assert list(found[["top1", "sd"]].itertuples(index=False, name=None)) == accuracies
     assert set(found["dense_top1"]) == {dense} and set(found["model"]) == {"resnet56"}

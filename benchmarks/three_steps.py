@@ -11,7 +11,7 @@ from common import machine, median_spread
 from scale import CIFAR, EPOCHS, LR, SMALL, WEIGHT_DECAY, Scale, noise
 from torch import Tensor
 
-from hpstudy.analysis.thesis_tables import table_3_4
+from hpstudy.analysis.thesis_data import table_3_4
 from hpstudy.config.study import Data
 from hpstudy.networks.models import build_model
 from hpstudy.training.checkpoint import discard
