@@ -72,7 +72,7 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     """
     text = read_text(path, MOST_BYTES)
     try:
-        values = yaml.load(text, _Loader)
+        values = yaml.load(text, _SafeLoader)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         problem = f"the character {chr(error.character)!r} is not allowed"
@@ -93,7 +93,7 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
 _INTEGER, _FLOAT, _DATE = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no annotations.
+class _SafeLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no annotations.
     """YAML with the numbers of its version 1.2, and every key once.
 
     1e-4 is a number; 1:30, 0x10 and 2024-01-01 are text.
@@ -114,8 +114,10 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no annotatio
         return mapping
 
 
-_Loader.add_implicit_resolver(_INTEGER, re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
+_SafeLoader.add_implicit_resolver(
+    _INTEGER, re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789")
+)
+_SafeLoader.add_implicit_resolver(
     _FLOAT,
     re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.inf$|\.nan$"),
     list("-+.0123456789"),
