@@ -77,6 +77,7 @@ def test_measuring_changes_no_parameter_and_gives_times_per_image():
 # --- other arithmetics ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled_steps_are_the_plain_ones():
     plain, plain_weights = ended()
