@@ -24,7 +24,8 @@ def main() -> int:
     from badinput import all_cases, refusal, row
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "book" / "measurements" / "refusals.json")
+    measurements = ROOT / "book" / "measurements"
+    parser.add_argument("--output", type=Path, default=measurements / "refusals.json")
     output = parser.parse_args().output
     rows, wrong = [], 0
     for case in all_cases():

@@ -2,10 +2,10 @@
 
     python benchmarks/racing.py book/results/STUDY.csv [--deviations 1 1.5 2]
 
-Replays `hpstudy.training.early_stopping`, level by level, on runs that were all trained to the end, and counts the
-images that it would have trained. Beside it, on the same levels: stopping the lower half of a
-level by accuracy halfway through, and successive halving (after 1, 2, 4, ... epochs the lower
-half). Both keep the settings of the unpruned network's region of interest too.
+Replays `hpstudy.training.early_stopping`, level by level, on runs that were all trained to the
+end, and counts the images that it would have trained. Two other rules run on the same levels:
+stopping the lower half of a level by accuracy halfway through, and successive halving (after 1, 2,
+4, ... epochs the lower half). Both keep the settings of the unpruned network's region of interest too.
 """
 
 import argparse

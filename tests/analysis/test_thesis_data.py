@@ -148,9 +148,7 @@ def test_every_pruned_network_risks_more_than_its_dense_one():
 @pytest.mark.parametrize("absolute", ["mean", "std"])
 def test_relative_risk_is_the_risk_by_the_best_accuracy(absolute):
     # Equation 3.6, up to the rounding of three printed decimals.
-    table = thesis_data.table_4_2().merge(
-        thesis_data.best_accuracies(), on=["model", "variant"]
-    )
+    table = thesis_data.table_4_2().merge(thesis_data.best_accuracies(), on=["model", "variant"])
     assert len(table) == 12
     error = table[f"relative_{absolute}"] - table[absolute] / table["top1"]
     assert error.abs().max() <= 0.0005 + 1e-5

@@ -166,7 +166,7 @@ def write(
 
 
 def clone(folder: Path, models: Iterable[str] = tuple(VARIANTS)) -> Path:
-    """Lay out a clone in `folder` with the project's notebooks, book and measurements, but without results.
+    """Lay out a clone in `folder`: notebooks, book and measurements, but no published results.
 
     Its own results are synthetic ones, of a small grid, and lie in `runs/book/results`.
     """
