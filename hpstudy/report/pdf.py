@@ -24,11 +24,13 @@ DRAWN = """
   (box) => box.querySelector(".js-plotly-plot .main-svg") && !box.style.minHeight
 )
 """
-# Formulas and fonts are loaded after the page; what is wider than the paper is shrunk.
+# Formulas and fonts are loaded after the page; what is wider than the paper is shrunk, and files
+# beside the page are not linked.
 SETTLED = """
 async () => {
   await window.MathJax?.startup.promise;
   await document.fonts.ready;
+  document.querySelectorAll("a.download").forEach((link) => link.removeAttribute("href"));
   for (const table of document.querySelectorAll(".hpstudy-table table")) {
     const room = table.parentElement.clientWidth;
     if (table.offsetWidth > room) {
@@ -98,7 +100,8 @@ def print_pdf(page: Path, target: Path) -> None:
                 raise HpstudyError(faults[0].splitlines()[0])
             tab.pdf(
                 path=part,
-                format="A4",
+                width="210mm",
+                height="297mm",
                 margin={"top": MARGIN, "bottom": MARGIN, "left": MARGIN, "right": MARGIN},
                 scale=SCALE,
                 print_background=True,

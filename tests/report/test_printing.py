@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import stat
+import unicodedata
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -68,8 +69,8 @@ def read(pdf: Path) -> SimpleNamespace:
 
 
 def squeezed(text: str) -> str:
-    """Text without its spaces, which a PDF does not keep."""
-    return re.sub(r"\s", "", text)
+    """Text without its spaces, which a PDF does not keep, and without its ligatures."""
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
 
 
 def titles(book: Path) -> list[str]:
