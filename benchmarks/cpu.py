@@ -194,23 +194,23 @@ def compare(ways: list[str], network: str, size: int, root: str, seconds: float,
             way.end()
     operations = 6 * PrunableNetwork(network, 10, size).cost.macs()
     rows = []
-    for way in ways:
-        if way.startswith("peak"):
+    for name in ways:
+        if name.startswith("peak"):
             continue
-        peak = median(rates["peak bfloat16" if way.startswith("bfloat16") else "peak"])
+        peak = median(rates["peak bfloat16" if name.startswith("bfloat16") else "peak"])
         ratios = [
-            median(a / b for a, b in zip(rates[way], rates[base], strict=True))
+            median(a / b for a, b in zip(rates[name], rates[base], strict=True))
             for base in ("usual", "resident")
         ]
         rows.append(
             {
                 "network": network,
                 "size": size,
-                "way": way,
-                "images/s": median_spread(rates[way]),
+                "way": name,
+                "images/s": median_spread(rates[name]),
                 "x usual": f"{ratios[0]:.2f}",
                 "x resident": f"{ratios[1]:.2f}",
-                "of peak": f"{median(rates[way]) * operations / peak:.0%}",
+                "of peak": f"{median(rates[name]) * operations / peak:.0%}",
             }
         )
     return rows

@@ -107,11 +107,15 @@ def choose_channels(
     }
 
 
+# Whether a criterion divides the norms of a layer by their mean.
+_NORMALISED = {"l1": False, "l1-normalised": True}
+
+
 def _removal_order(scores: Scores, method: str, criterion: str) -> list[tuple[str, int]]:
     """Every (layer, channel) but the best of each layer, in the order of their removal."""
     entries = []
     for position, (layer, values) in enumerate(scores.items()):
-        mean = sum(values) / len(values) if criterion == "l1-normalised" else 1.0
+        mean = sum(values) / len(values) if _NORMALISED[criterion] else 1.0
         # Ties leave by index, so that the choice is the same everywhere.
         ascending = sorted(range(len(values)), key=lambda channel: (values[channel], channel))
         for rank, channel in enumerate(ascending[:-1]):

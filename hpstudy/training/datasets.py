@@ -219,8 +219,12 @@ def _torchvision(name: str, root: Path) -> list[tuple[Tensor, Tensor]]:
     """Images and labels of a data set that torchvision downloads and checks by MD5."""
     from torchvision import datasets
 
-    kinds = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}
-    kind = kinds.get(name, datasets.FashionMNIST)
+    kinds = {
+        "cifar10": datasets.CIFAR10,
+        "cifar100": datasets.CIFAR100,
+        "fashion-mnist": datasets.FashionMNIST,
+    }
+    kind = kinds[name]
     parts = []
     for train in (True, False):
         try:
