@@ -5,7 +5,7 @@
 Replays `hpstudy.training.early_stopping`, level by level, on runs that were all trained to the
 end, and counts the images that it would have trained. Two other rules run on the same levels:
 stopping the lower half of a level by accuracy halfway through, and successive halving (after 1, 2,
-4, ... epochs the lower half). Both keep the settings of the unpruned network's region of interest too.
+4, ... epochs the lower half). Both keep the settings of the dense network's region of interest.
 """
 
 import argparse
