@@ -185,7 +185,8 @@ ALONE = (
 NONE = "dense.pt holds no state dict, neither alone nor as state_dict, model_state_dict, model, net"
 TAKES = (
     "`hpstudy prune resnet20` takes the weights of "
-    "hpstudy.networks.models.build_model('resnet20'), under its names or under those of torchvision and common public code."
+    "hpstudy.networks.models.build_model('resnet20'), under its names or under those of "
+    "torchvision and common public code."
 )
 CUT = "dense.pt is no file of torch.save, or is cut short."
 
