@@ -18,15 +18,11 @@ from hpstudy.plots.labels import Metric, axis_title
 Text = Callable[[float], str]
 
 WIDTH = 100
-SIZES = ("length", "width")
 NOTES = {
-    "*": "the good region of the dense or the pruned network reaches the end of the grid here: it "
-    "may go on beyond, and the shift may be larger.",
-    "^": "the best of the network lies on the edge of its grid: a better one may lie beyond, and "
-    "the loss may be larger.",
+    "*": "a good region reaches the end of its grid here: the shift may be larger.",
+    "^": "the best lies on the edge of its grid: a better one may lie beyond.",
     "~": "read off surfaces between the settings, which are too few or not the same.",
-    "=": "so many more settings are exactly as good as the best; the one with the smallest values "
-    "is named.",
+    "=": "number of further settings that are exactly as good as the best.",
 }
 
 
@@ -228,7 +224,10 @@ def _regions(landscapes: dict[str, Any]) -> list[dict[str, str]]:
             row = {"network": name, "ROI": threshold, "settings": number}
             if ellipse:
                 between = intervals["centre"] or {}
-                row |= {size: _lines(intervals[size], value=ellipse[size]) for size in SIZES}
+                row |= {
+                    size: _lines(intervals[size], value=ellipse[size])
+                    for size in ("length", "width")
+                }
                 for axis, place in ellipse["centre"].items():
                     row[f"centre\nlog10 {axis}"] = _lines(between.get(axis), value=place)
             rows.append(row)

@@ -107,7 +107,7 @@ def test_edge_and_ties_of_a_best_are_marked(result):
     marked = copy.deepcopy(result)
     marked["landscapes"]["thin"] |= {"on_edge": True, "ties": 3}
     text = format_text(marked)
-    assert "^ =3" in row(text, "Landscapes", "thin") and "\n= so many more settings" in text
+    assert "^ =3" in row(text, "Landscapes", "thin") and "\n= number of further settings" in text
 
 
 def test_networks_without_numbers_have_blank_cells():
