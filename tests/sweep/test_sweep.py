@@ -102,6 +102,7 @@ def test_two_workers_in_another_order_give_the_same_bits(swept, tmp_path):
 @pytest.mark.slow
 def test_sweep_publishes_while_it_trains(tmp_path, monkeypatch):
     monkeypatch.setattr(hpstudy.sweep.run, "PUBLISH_SECONDS", 0)
+    monkeypatch.setattr(hpstudy.sweep.run, "PUBLISH_RATIO", 0)
     plan = Plan.open(
         tiny.study({"model": "resnet20", "variants": []}), Store.open(tmp_path / "store.sqlite")
     )
