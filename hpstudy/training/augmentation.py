@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hpstudy.errors import HpstudyError
 from hpstudy.training.datasets import Split
-from hpstudy.training.image_cache import Stored
+from hpstudy.training.image_folders import Stored
 
 # Batches of stored images that are cut ahead of the one in use, each by a thread of its own.
 AHEAD = 4

@@ -40,6 +40,16 @@ def devices() -> list[str]:
     return ["cpu"] * cores()
 
 
+def resident_limit() -> int:
+    """Bytes of images to keep in memory: half of this machine's, and of its smallest GPU's."""
+    import torch
+
+    memory = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for index in range(torch.cuda.device_count()):
+        memory.append(torch.cuda.get_device_properties(index).total_memory)
+    return min(memory) // 2
+
+
 def default_precision() -> str:
     """Precision of studies that leave it open: bfloat16 on a GPU, float32 on a CPU."""
     return "bfloat16" if devices()[0].startswith("cuda") else "float32"
