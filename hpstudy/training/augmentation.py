@@ -22,13 +22,7 @@ class Batches:
 
     Images stored at the network's size are padded with black by an eighth of it (4 pixels at 32)
     and cropped; larger images are cropped without padding (thesis, section 3.1.1).
-
-    Parameters
-    ----------
-    split : Split
-        On the device to train on. Of images in a file, only batches are on the device.
-    size : int
-        Height and width that the network sees.
+    The split is on the device to train on; of images in a file, only batches are.
     """
 
     def __init__(self, split: Split, size: int):

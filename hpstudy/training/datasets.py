@@ -225,8 +225,9 @@ def _reduced(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size:
         return images
     block = images.shape[-1] // size
-    chunks = [images[start : start + 5000] for start in range(0, len(images), 5000)]
-    return torch.cat([F.avg_pool2d(x.float(), block).round().to(torch.uint8) for x in chunks])
+    # In parts, because the images as numbers would need four times their memory.
+    parts = images.split(5000)
+    return torch.cat([F.avg_pool2d(x.float(), block).round().to(torch.uint8) for x in parts])
 
 
 def _statistics(split: Split) -> tuple[Tensor, Tensor]:
@@ -235,7 +236,7 @@ def _statistics(split: Split) -> tuple[Tensor, Tensor]:
         counts = split.images.counts()
     else:
         # In parts, because the images as numbers would need eight times their memory.
-        parts = [part.transpose(0, 1).flatten(1).numpy() for part in split.images.split(500)]
+        parts = (part.transpose(0, 1).flatten(1).numpy() for part in split.images.split(500))
         counts = np.sum([[np.bincount(c, minlength=256) for c in part] for part in parts], axis=0)
     shares, values = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
     mean = shares @ values

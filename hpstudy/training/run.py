@@ -55,14 +55,7 @@ def _architecture(model: str, classes: int, image_size: int, widths: Widths) -> 
 
 
 class RunTrainer:
-    """Trains run after run on one data set; runs of one architecture share what is compiled.
-
-    Parameters
-    ----------
-    data : Dataset
-    device : torch.device
-        Device that the data set is moved to.
-    """
+    """Trains run after run on one data set; runs of one architecture share what is compiled."""
 
     def __init__(self, data: Dataset, device: torch.device):
         self.data, self.device = data.to(device), device
@@ -79,7 +72,7 @@ class RunTrainer:
         race: Race | None = None,
         checkpoint: Path | None = None,
     ) -> RunOutcome:
-        """Train one run.
+        """Train one run, which a `race` may stop early.
 
         Parameters
         ----------
@@ -87,14 +80,9 @@ class RunTrainer:
         rank_filters : bool, default False
             Whether the outcome holds the filter scores of the trained network.
         race : Race, optional
-            Finished runs that decide whether this one is stopped early.
         checkpoint : Path, optional
             File that a long training is saved to and resumed from. It stays there until the
             outcome is recorded (`hpstudy.training.checkpoint.discard`).
-
-        Returns
-        -------
-        RunOutcome
         """
         key = spec.model, self.data.classes, self.data.image_size
         network, widths = _network(*key), _hashable(spec)
@@ -122,30 +110,20 @@ class RunTrainer:
             "device": torch.cuda.get_device_name(self.device) if cuda else self.device.type,
             "torch": torch.__version__,
         }
-        ranking = None
-        if rank_filters:
-            ranking = {
-                "scores": filter_scores(trainer.model, network.prunable),
-                "weights_sha256": weights_hash(trainer.model),
-            }
+        if not rank_filters:
+            return RunOutcome(row, None, reason)
+        scores = filter_scores(trainer.model, network.prunable)
+        ranking = {"scores": scores, "weights_sha256": weights_hash(trainer.model)}
         return RunOutcome(row, ranking, reason)
 
 
 def calibrate(
     device: torch.device, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
 ) -> tuple[float, float]:
-    """Seconds per image of training and of evaluation, measured on images of noise.
+    """Seconds per image of training and of evaluation, each measured for some `seconds`.
 
-    Parameters
-    ----------
-    device : torch.device
-    spec : RunSpec
-        Network, recipe and precision to measure.
-    classes : int
-    images : tuple of (int, int)
-        Number of training and of evaluation images of the study.
-    seconds : float
-        Duration of each of the two measurements.
+    The network, recipe and precision are those of `spec`; `images` are the numbers of training and
+    evaluation images of the study, of which noise takes the place.
     """
     size, recipe = spec.data.image_size, spec.recipe
     network = _network(spec.model, classes, size)
