@@ -31,6 +31,8 @@ class Batches:
         stored = split.images.shape[-1]
         self.padding = size // 8 if stored == size else 0
         self.offsets = stored + 2 * self.padding - size + 1
+        # Images in a file are cut on the CPU.
+        self._cut_on = "cpu" if isinstance(split.images, Stored) else self.device
 
     def random(self, generator: torch.Generator) -> Tensor:
         """Views (4, images) of one epoch: index in a random order, row, column, mirrored or not.
@@ -41,18 +43,14 @@ class Batches:
         order = torch.randperm(count, generator=generator)
         corner = torch.randint(self.offsets, (2, count), generator=generator)
         mirrored = torch.randint(2, (1, count), generator=generator)
-        return self._place(torch.cat([order[None], corner, mirrored]))
+        return torch.cat([order[None], corner, mirrored]).to(self._cut_on)
 
     def centred(self) -> Tensor:
         """Views (4, images) of every image in its order: its centre, not mirrored."""
         views = torch.full((4, len(self.split)), self.offsets // 2)
         views[0] = torch.arange(len(self.split))
         views[3] = 0
-        return self._place(views)
-
-    def _place(self, views: Tensor) -> Tensor:
-        # Images in a file are cut on the CPU.
-        return views if isinstance(self.split.images, Stored) else views.to(self.device)
+        return views.to(self._cut_on)
 
     def take(self, views: Tensor, batch_size: int, done: int = 0) -> Iterator[Batch]:
         """Yield uint8 images (batch, 3, size, size) and labels (batch,), without the `done` first.

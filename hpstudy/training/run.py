@@ -30,7 +30,7 @@ ENVIRONMENT = {
 # Multiply-accumulates of a calibration step on a CPU: one that takes a second or two.
 _STEP_MACS = 6.4e10
 
-Widths = tuple[tuple[str, int], ...] | None
+Widths = tuple[tuple[str, int], ...]
 
 
 def prepare_process(device: torch.device) -> None:
@@ -43,15 +43,17 @@ def prepare_process(device: torch.device) -> None:
     torch.set_flush_denormal(True)
 
 
-@cache
-def _network(model: str, classes: int, image_size: int) -> PrunableNetwork:
-    return PrunableNetwork(model, classes, image_size)
+_network = cache(PrunableNetwork)
 
 
 @cache
-def _architecture(model: str, classes: int, image_size: int, widths: Widths) -> torch.nn.Module:
-    network = _network(model, classes, image_size)
-    return network.at_widths(dict(widths) if widths else None)
+def _architecture(network: PrunableNetwork, widths: Widths) -> torch.nn.Module:
+    """Network of the given widths, whose weights are drawn again and again (empty: dense)."""
+    return network.at_widths(dict(widths))
+
+
+def _widths(spec: RunSpec) -> Widths:
+    return tuple((spec.widths or {}).items())
 
 
 class RunTrainer:
@@ -61,9 +63,11 @@ class RunTrainer:
         self.data, self.device = data.to(device), device
         self._trainer = lru_cache(maxsize=8)(self._new_trainer)
 
-    def _new_trainer(self, model: str, widths: Widths, recipe: Recipe, arithmetic: str) -> Trainer:
-        network = _architecture(model, self.data.classes, self.data.image_size, widths)
-        return Trainer(copy.deepcopy(network), self.data, recipe, arithmetic)
+    def _new_trainer(
+        self, network: PrunableNetwork, widths: Widths, recipe: Recipe, arithmetic: str
+    ) -> Trainer:
+        model = copy.deepcopy(_architecture(network, widths))
+        return Trainer(model, self.data, recipe, arithmetic)
 
     def train(
         self,
@@ -84,12 +88,11 @@ class RunTrainer:
             File that a long training is saved to and resumed from. It stays there until the
             outcome is recorded (`hpstudy.training.checkpoint.discard`).
         """
-        key = spec.model, self.data.classes, self.data.image_size
-        network, widths = _network(*key), _hashable(spec)
-        trainer = self._trainer(spec.model, widths, spec.recipe, spec.arithmetic)
+        network = _network(spec.model, self.data.classes, self.data.image_size)
+        trainer = self._trainer(network, _widths(spec), spec.recipe, spec.arithmetic)
         # Drawn on the CPU: the same weights on every device, whatever ran here before.
         torch.manual_seed(spec.seed)
-        blank = _architecture(*key, widths)
+        blank = _architecture(network, _widths(spec))
         initialise(blank)
         trainer.model.load_state_dict(blank.state_dict())
         reason: StopReason | None = None
@@ -141,11 +144,7 @@ def calibrate(
     train, test = (noise(min(count, most)) for count in images)
     zero = torch.zeros(3, dtype=torch.float64)
     data = Dataset(train, test, classes, size, zero, zero + 1).to(device)
-    model = copy.deepcopy(_architecture(spec.model, classes, size, _hashable(spec)))
+    model = copy.deepcopy(_architecture(network, _widths(spec)))
     with torch.random.fork_rng(devices=[]):
         initialise(model)
     return Trainer(model, data, recipe, spec.arithmetic).measure(seconds)
-
-
-def _hashable(spec: RunSpec) -> Widths:
-    return tuple(spec.widths.items()) if spec.widths else None

@@ -153,8 +153,9 @@ class Trainer:
         self.model.train(training)
         if not state.steps:
             self.totals.zero_()
+        plain = self._train_step if training else self._evaluation_step
         for images, labels in batches.take(views, size, state.steps):
-            self._step(training, images, labels)
+            self._recorded.get((training, len(labels)), plain)(images, labels)
             if training and state.steps == state.epochs == 0:
                 self.first_loss.copy_(self.last_loss)
             state.steps += 1
@@ -168,10 +169,6 @@ class Trainer:
         state.seconds[phase] += state.clock()
         state.steps = 0
         return totals
-
-    def _step(self, training: bool, images: Tensor, labels: Tensor) -> None:
-        plain = self._train_step if training else self._evaluation_step
-        self._recorded.get((training, len(labels)), plain)(images, labels)
 
     def _values(self) -> Values:
         """Everything that steps change: the tensors themselves, and the generators' states."""
@@ -203,15 +200,12 @@ class Trainer:
         steps = 1 if self.device.type == "cpu" else 10
         medians: list[float] = []
         for training, batches, size in self._phases():
-            self.model.train(training)
             views = batches.centred()[:, : steps * size]
             durations: list[float] = []
             # The first block also warms up.
             while len(durations) < 4 or sum(durations[1:]) < seconds:
                 started = time.perf_counter()
-                for images, labels in batches.take(views, size):
-                    self._step(training, images, labels)
-                self.totals[0].item()
+                self._take_steps(training, batches, size, views)
                 durations.append(time.perf_counter() - started)
             medians.append(statistics.median(durations[1:]) / views.shape[1])
         return medians[0], medians[1]
@@ -230,14 +224,14 @@ class Trainer:
         self.lr.zero_()
         for training, batches, size in self._phases():
             self.model.train(training)
+            step = self._train_step if training else self._evaluation_step
             views = batches.centred()
             for number in {min(size, views.shape[1]), views.shape[1] % size} - {0}:
-                for images, labels in batches.take(views[:, :number], number):
-                    if capture:
-                        step = self._train_step if training else self._evaluation_step
-                        self._recorded[training, number] = recorded(step, capture, images, labels)
-                    else:
-                        self._step(training, images, labels)
+                ((images, labels),) = batches.take(views[:, :number], number)
+                if capture:
+                    self._recorded[training, number] = recorded(step, capture, images, labels)
+                else:
+                    step(images, labels)
         self.model.load_state_dict(before)
 
     def _logits(self, images: Tensor) -> Tensor:
