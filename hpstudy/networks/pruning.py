@@ -13,6 +13,8 @@ from hpstudy.networks.dependency import CostModel
 
 # A target counts as reached within this share of the dense network's FLOPs.
 TOLERANCE = 1e-3
+# Whether a criterion divides the norms of a layer by their mean.
+_NORMALISED = {"l1": False, "l1-normalised": True}
 
 Scores = dict[str, list[float]]
 
@@ -95,10 +97,6 @@ def choose_channels(
         layer: [channel for channel in range(dense) if (layer, channel) not in gone]
         for layer, dense in cost.widths.items()
     }
-
-
-# Whether a criterion divides the norms of a layer by their mean.
-_NORMALISED = {"l1": False, "l1-normalised": True}
 
 
 def _removal_order(scores: Scores, method: str, criterion: str) -> list[tuple[str, int]]:

@@ -125,14 +125,11 @@ def prune(
     classes: int | None = None,
     image_size: int | None = None,
 ) -> PruningReport:
-    """Prune a network of the study, given by name.
+    """Prune one of `hpstudy.networks.models.MODELS` (see `choose_channels`).
 
     Parameters
     ----------
-    model : str
-        One of `hpstudy.networks.models.MODELS`.
-    method, flops_ratio, criterion
-        See `choose_channels`.
+    model, method, flops_ratio, criterion
     weights : path, optional
         File of trained dense weights (see `read_weights`); untrained ones are ranked by default.
     classes, image_size : int, optional

@@ -30,15 +30,9 @@ _FIRST_BLOCK = {"conv.0.0": "depthwise", "conv.0.1": "bn2", "conv.1": "project",
 def read_weights(path: Path, model: str, dense: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
     """Weights for a network from a file; nothing in the file is executed.
 
-    Parameters
-    ----------
-    path : Path
-        State dict, or a checkpoint that holds one under one of `CHECKPOINT_KEYS`. Layers may bear
-        the names of `DataParallel`, `torch.compile`, torchvision, akamaster/pytorch_resnet_cifar10,
-        chenyaofo/pytorch-cifar-models or kuangliu/pytorch-cifar.
-    model : str
-    dense : torch.nn.Module
-        Network of that name; it is not changed.
+    The file holds a state dict alone or under one of `CHECKPOINT_KEYS`. Layers may bear the names
+    of `DataParallel`, `torch.compile`, torchvision, akamaster/pytorch_resnet_cifar10,
+    chenyaofo/pytorch-cifar-models or kuangliu/pytorch-cifar. `dense` is not changed.
 
     Returns
     -------
