@@ -23,8 +23,7 @@ EVALUATION_BATCH = 500
 class Trainer:
     """Trains one network again and again, from whatever weights it holds, by one recipe.
 
-    The last, smaller batch of an epoch is trained on too; HpstudyError is raised where it holds a
-    single image. Thesis, section 3.1.3 and Table 3.3.
+    The last, smaller batch of an epoch is trained on too. Thesis, section 3.1.3 and Table 3.3.
 
     Parameters
     ----------
@@ -37,6 +36,11 @@ class Trainer:
         One of `hpstudy.config.study.ARITHMETICS`.
     capture : callable, optional
         How steps are repeated: by default, as a CUDA graph on a GPU, and as calls on a CPU.
+
+    Raises
+    ------
+    HpstudyError
+        If the last batch holds a single image, which batch normalisation cannot take.
     """
 
     def __init__(

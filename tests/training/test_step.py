@@ -37,10 +37,10 @@ def close(a, b, rtol):
 
 def test_recorded_steps_are_the_plain_ones():
     plain, plain_weights = ended()
-    recorded, recorded_weights = ended(capture=warmed)
+    replayed, replayed_weights = ended(capture=warmed)
     for key in plain.curve:
-        assert recorded.curve[key] == pytest.approx(plain.curve[key], rel=1e-12), key
-    assert close(recorded_weights, plain_weights, 1e-12)
+        assert replayed.curve[key] == pytest.approx(plain.curve[key], rel=1e-12), key
+    assert close(replayed_weights, plain_weights, 1e-12)
 
 
 def test_recorded_step_reads_its_inputs_at_each_call():
