@@ -128,8 +128,6 @@ def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
     """
     train, test = _read(spec, data_root(root))
     classes = int(max(train.labels.max(), test.labels.max())) + 1
-    if classes < 2:
-        raise HpstudyError(f"data set {spec.name!r} has one class; a classifier needs two or more")
     if not isinstance(spec.holdout, str):
         held_out = _stratified(train.labels, round(spec.holdout * len(train)), "held-out")
         rest = torch.ones(len(train), dtype=torch.bool)
