@@ -42,7 +42,7 @@ from three_steps import RECORDED, accuracy, correct
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE
 from hpstudy.sweep.executors.local import open_pool
-from hpstudy.training.step import set_precision
+from hpstudy.training.device import set_precision
 from hpstudy.training.trainer import Trainer
 
 DEFAULT, EAGER = "default loop", "float32, eager"

@@ -19,7 +19,7 @@ from scale import IMAGENET, SMALL_IMAGENET, Scale, built, noise
 from hpstudy.training.augmentation import Batches
 from hpstudy.training.datasets import Split
 from hpstudy.training.device import cores
-from hpstudy.training.image_cache import Stored
+from hpstudy.training.image_folders import Stored
 from hpstudy.training.trainer import Trainer
 
 EPOCHS, TRAIN, TEST = 90, 1_281_167, 50_000
@@ -62,7 +62,7 @@ def resnet50(given) -> list[dict]:
 _DECODE = """
 import math, sys, time
 from pathlib import Path
-from hpstudy.training import image_cache as decoded
+from hpstudy.training import image_folders as decoded
 folder, size, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 paths = [Path(line) for line in sys.stdin.read().splitlines()]
 # Several chunks for each core, as of a whole ImageNet.

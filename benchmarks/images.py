@@ -20,11 +20,11 @@ import torch
 from common import interleave, machine, markdown, median_spread
 from PIL import Image
 
-import hpstudy.training.image_cache
+import hpstudy.training.image_folders
 from hpstudy.training.augmentation import Batches
 from hpstudy.training.datasets import Split
 from hpstudy.training.device import cores
-from hpstudy.training.image_cache import Stored, decode_once
+from hpstudy.training.image_folders import Stored, decode_once
 
 BATCH, STORED, SEEN, LOADERS = 256, 256, 224, 4
 
@@ -88,7 +88,7 @@ def main() -> None:
         parser.error(f"{given.folder} holds no image")
     paths = (files * math.ceil(given.images / len(files)))[: given.images]
     # As many chunks for each core as make them end together, as on a large set.
-    hpstudy.training.image_cache.CHUNK = math.ceil(given.images / (8 * cores()))
+    hpstudy.training.image_folders.CHUNK = math.ceil(given.images / (8 * cores()))
     torch.set_num_threads(1)
     loader = torch.utils.data.DataLoader(
         Files(paths), BATCH, shuffle=True, num_workers=LOADERS, persistent_workers=True

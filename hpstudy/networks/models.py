@@ -110,23 +110,16 @@ class MobileNetV2Cifar(nn.Module):
     Thesis, section 2.1.1, Table 2.2; Sandler et al. (2019).
     """
 
-    # expansion, channels, repeats, stride of the first
-    STAGES = (
-        (1, 16, 1, 1),
-        (6, 24, 2, 1),
-        (6, 32, 3, 1),
-        (6, 64, 4, 2),
-        (6, 96, 3, 1),
-        (6, 160, 3, 2),
-        (6, 320, 1, 1),
-    )
+    # Channels of a stage: expansion, blocks, stride of the first.
+    STAGES = {16: (1, 1, 1), 24: (6, 2, 1), 32: (6, 3, 1), 64: (6, 4, 2)}
+    STAGES |= {96: (6, 3, 1), 160: (6, 3, 2), 320: (6, 1, 1)}
 
     def __init__(self, blocks: int, classes: int):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 32, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(32)
         channels_in, layers = 32, []
-        for expansion, channels, repeats, first_stride in self.STAGES:
+        for channels, (expansion, repeats, first_stride) in self.STAGES.items():
             for block in range(min(repeats, blocks)):
                 stride = first_stride if block == 0 else 1
                 layers.append(_InvertedResidual(channels_in, channels, expansion, stride))
@@ -180,18 +173,9 @@ def architecture(name: str) -> Architecture:
 def build_model(name: str, classes: int = 10) -> nn.Module:
     """Network of the study, He-initialised from torch's global random generator.
 
-    Parameters
-    ----------
-    name : str
-        One of `MODELS`.
-    classes : int, default 10
-        Number of classes, from 2 to 100,000; anything else is refused with an HpstudyError.
-
-    Returns
-    -------
-    torch.nn.Module
-        In training mode, float32; maps RGB images (batch, 3, size, size) of 8 to 224 pixels to
-        logits (batch, classes).
+    It maps RGB images (batch, 3, size, size) of 8 to 224 pixels to logits (batch, classes), and is
+    in training mode and float32. Raises HpstudyError for a name that is not in `MODELS`, and for
+    fewer than 2 or more than 100,000 classes.
     """
     build = architecture(name).build
     if classes < 2:

@@ -5,14 +5,16 @@ from bisect import bisect_right
 from collections import Counter
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hpstudy.config.study import CRITERIA, METHODS
 from hpstudy.errors import HpstudyError, unknown
-from hpstudy.networks.flops import CostModel
+from hpstudy.networks.dependency import CostModel
 
 # A target counts as reached within this share of the dense network's FLOPs.
 TOLERANCE = 1e-3
+# Whether a criterion divides the norms of a layer by their mean.
+_NORMALISED = {"l1": False, "l1-normalised": True}
 
 Scores = dict[str, list[float]]
 
@@ -30,15 +32,9 @@ def weights_hash(model: nn.Module) -> str:
     """SHA-256 over the names, shapes and values of the state of `model`."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
-        tensor: Tensor = value.detach().cpu().contiguous()
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.numpy().tobytes())
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.cpu().numpy().tobytes())
     return digest.hexdigest()
-
-
-def smallest_ratio(cost: CostModel) -> float:
-    """FLOPs ratio of the network with one channel in every prunable layer."""
-    return cost.macs(dict.fromkeys(cost.widths, 1)) / cost.macs()
 
 
 def choose_channels(
@@ -50,18 +46,18 @@ def choose_channels(
     all layers in step (one keep factor), within a layer the lowest score first; `nonuniform`
     removes the lowest score of all layers first. The highest-scoring channel of every layer stays.
     Where the next channel of the order would overshoot, later and cheaper ones fill the gap.
+    Thesis, sections 3.2.2, 3.2.3 and 3.2.5.
 
     Parameters
     ----------
     cost : CostModel
     scores : dict of str to list of float
         Score of every filter of every prunable layer.
-    method : str
-        "uniform" or "nonuniform".
+    method : {"uniform", "nonuniform"}
     flops_ratio : float
         Share of the FLOPs that remains, in (0, 1].
-    criterion : str
-        "l1" compares raw norms across layers; "l1-normalised" divides them by their layer's mean
+    criterion : {"l1", "l1-normalised"}
+        "l1" compares raw norms across layers; the other one divides them by their layer's mean
         first. It makes no difference to `uniform`.
 
     Returns
@@ -73,16 +69,12 @@ def choose_channels(
     ------
     HpstudyError
         For an unknown method or criterion, or a ratio out of reach.
-
-    References
-    ----------
-    Thesis, sections 3.2.2, 3.2.3 and 3.2.5.
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     if criterion not in CRITERIA:
         raise unknown("criterion", criterion, CRITERIA)
-    smallest = smallest_ratio(cost)
+    smallest = cost.macs(dict.fromkeys(cost.widths, 1)) / cost.macs()
     if not smallest - TOLERANCE <= flops_ratio <= 1:
         raise HpstudyError(
             f"flops_ratio {flops_ratio} is out of reach; "
@@ -105,10 +97,6 @@ def choose_channels(
         layer: [channel for channel in range(dense) if (layer, channel) not in gone]
         for layer, dense in cost.widths.items()
     }
-
-
-# Whether a criterion divides the norms of a layer by their mean.
-_NORMALISED = {"l1": False, "l1-normalised": True}
 
 
 def _removal_order(scores: Scores, method: str, criterion: str) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Report of one pruned network, enough to rebuild it, and the sizes of the thesis's networks."""
+"""Report of one pruned network, enough to rebuild it."""
 
 import copy
 from pathlib import Path
@@ -13,23 +13,14 @@ from hpstudy.networks.models import architecture, build_model, zeros
 from hpstudy.networks.pruning import Scores, choose_channels, filter_scores, weights_hash
 from hpstudy.networks.weights import read_weights
 
-THESIS_MODELS = ("resnet56", "mobilenetv2", "resnet50")
-
 
 class PruningReport(BaseModel, frozen=True, extra="forbid"):
     """A pruned network: what it is, what it costs, and which channels it keeps.
 
-    Attributes
-    ----------
-    target, achieved, achieved_torch_pruning : float
-        FLOPs ratio as asked for, as reached, and as reached by torch-pruning's counter, which
-        counts normalisations and activations too.
-    smallest : dict
-        The layer that keeps the fewest channels, and its width.
-    ranked, weights_sha256 : str
-        Description and `weights_hash` of the network whose filters were ranked.
-    widths, kept : dict
-        Number and indices of the kept channels, per prunable layer.
+    FLOPs ratios are as asked for (`target`), as reached, and as reached by torch-pruning's counter.
+    `smallest` is the layer that keeps the fewest channels, and its width; `widths` and `kept` are
+    the number and the indices of the kept channels per prunable layer. `ranked` describes the
+    network whose filters were ranked, and `weights_sha256` is its `weights_hash`.
     """
 
     model: str
@@ -54,7 +45,7 @@ class PruningReport(BaseModel, frozen=True, extra="forbid"):
     def rebuild(self, model: "nn.Module | None" = None) -> nn.Module:
         """The pruned network, with the kept weights of the ranked dense network `model`.
 
-        Without `model`, weights are drawn from torch's global generator. HpstudyError is raised if
+        Without `model`, weights are drawn from torch's global generator. Raises HpstudyError if
         the weights of `model` are not the ranked ones.
         """
         network = PrunableNetwork(self.model, self.classes, self.image_size)
@@ -69,21 +60,19 @@ class PruningReport(BaseModel, frozen=True, extra="forbid"):
 
     def __str__(self) -> str:
         """Lines for a terminal, without the kept channels."""
-        layer, width = self.smallest["layer"], self.smallest["width"]
-        return "\n".join(
-            [
-                f"{self.model}, {self.classes} classes, {self.image_size}x{self.image_size} pixels"
-                f", {self.method} pruning by {self.criterion}",
-                f"FLOPs ratio  asked {self.target}, reached {self.achieved:.6f} "
-                f"(by torch-pruning's counter {self.achieved_torch_pruning:.6f})",
-                f"MACs         {self.macs:,} of {self.macs_dense:,}",
-                f"parameters   {self.params:,} of {self.params_dense:,}",
-                f"smallest     {layer}, width {width}",
-                f"ranked       {self.ranked}, SHA-256 {self.weights_sha256}",
-                "widths       "
-                + ", ".join(f"{name} {width}" for name, width in self.widths.items()),
-            ]
-        )
+        size, smallest = self.image_size, self.smallest
+        lines = [
+            f"{self.model}, {self.classes} classes, {size}x{size} pixels"
+            f", {self.method} pruning by {self.criterion}",
+            f"FLOPs ratio  asked {self.target}, reached {self.achieved:.6f} "
+            f"(by torch-pruning's counter {self.achieved_torch_pruning:.6f})",
+            f"MACs         {self.macs:,} of {self.macs_dense:,}",
+            f"parameters   {self.params:,} of {self.params_dense:,}",
+            f"smallest     {smallest['layer']}, width {smallest['width']}",
+            f"ranked       {self.ranked}, SHA-256 {self.weights_sha256}",
+            "widths       " + ", ".join(f"{name} {width}" for name, width in self.widths.items()),
+        ]
+        return "\n".join(lines)
 
 
 def prune_network(
@@ -98,19 +87,14 @@ def prune_network(
 ) -> PruningReport:
     """Prune a network by the scores of its trained filters (thesis, section 3.2).
 
-    Parameters
-    ----------
-    network : PrunableNetwork
-    scores, method, flops_ratio, criterion
-        See `choose_channels`, which also says what is refused.
-    ranked, weights_sha256 : str
-        Description and `weights_hash` of the trained network.
+    See `choose_channels` for the choice and what it refuses, and `PruningReport` for `ranked` and
+    `weights_sha256`.
     """
     cost, size = network.cost, network.image_size
     kept = choose_channels(cost, scores, method, flops_ratio, criterion)
     widths = {layer: len(channels) for layer, channels in kept.items()}
     smallest = min(widths, key=widths.__getitem__)
-    macs = _torch_pruning_macs(network.cut(network.model, kept), size)
+    macs = torch_pruning_macs(network.cut(network.model, kept), size)
     return PruningReport(
         model=network.name,
         classes=network.classes,
@@ -119,7 +103,7 @@ def prune_network(
         criterion=criterion,
         target=flops_ratio,
         achieved=cost.macs(widths) / cost.macs(),
-        achieved_torch_pruning=macs / _torch_pruning_macs(network.model, size),
+        achieved_torch_pruning=macs / torch_pruning_macs(network.model, size),
         macs=cost.macs(widths),
         macs_dense=cost.macs(),
         params=cost.params(widths),
@@ -141,17 +125,13 @@ def prune(
     classes: int | None = None,
     image_size: int | None = None,
 ) -> PruningReport:
-    """Prune a network of the study, given by name.
+    """Prune one of `hpstudy.networks.models.MODELS` (see `choose_channels`).
 
     Parameters
     ----------
-    model : str
-        One of `hpstudy.networks.models.MODELS`.
-    method, flops_ratio, criterion
-        See `choose_channels`.
+    model, method, flops_ratio, criterion
     weights : path, optional
-        File of the trained dense weights (see `read_weights`); by default, untrained ones are
-        ranked.
+        File of trained dense weights (see `read_weights`); untrained ones are ranked by default.
     classes, image_size : int, optional
         By default those of the thesis (Table 3.2).
 
@@ -161,9 +141,11 @@ def prune(
         For an unknown model, a file that does not fit it, or a ratio out of reach.
     """
     thesis = architecture(model)
-    classes = thesis.classes if classes is None else classes
-    image_size = thesis.image_size if image_size is None else image_size
-    network = PrunableNetwork(model, classes, image_size)
+    network = PrunableNetwork(
+        model,
+        thesis.classes if classes is None else classes,
+        thesis.image_size if image_size is None else image_size,
+    )
     ranked = "He-initialised, untrained, seed 0"
     if weights is not None:
         state, notes = read_weights(Path(weights), model, network.model)
@@ -180,29 +162,7 @@ def prune(
     )
 
 
-def network_sizes() -> dict[str, dict[str, int]]:
-    """Sizes of the thesis's dense networks for one of its images (Table 3.2).
-
-    Returns
-    -------
-    dict of str to dict
-        Model -> image_size (pixels), params, macs (of convolutions and linear layers),
-        macs_torch_pruning (that library's counter, which counts batch normalisation too).
-    """
-    sizes = {}
-    for name in THESIS_MODELS:
-        thesis = architecture(name)
-        size = thesis.image_size
-        network = PrunableNetwork(name, thesis.classes, size)
-        sizes[name] = {
-            "image_size": size,
-            "params": network.cost.params(),
-            "macs": network.cost.macs(),
-            "macs_torch_pruning": _torch_pruning_macs(network.model, size),
-        }
-    return sizes
-
-
-def _torch_pruning_macs(model: nn.Module, image_size: int) -> int:
+def torch_pruning_macs(model: nn.Module, image_size: int) -> int:
+    """Multiply-accumulates by torch-pruning's counter, normalisations and activations included."""
     # Counted on a copy, because counting changes the mode of the model.
     return int(tp.utils.count_ops_and_params(copy.deepcopy(model).eval(), zeros(image_size))[0])

@@ -1,7 +1,7 @@
 """Trained weights from files of `torch.save`, renamed to the layers of the study's networks."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,33 +18,21 @@ CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "net")
 WRAPPERS = ("module", "_orig_mod", "model", "net")
 # Names of each kind that a refusal lists.
 _MOST = 3
-
-# Pattern in a public name, and what replaces it.
-Rules = list[tuple[str, str | Callable[[re.Match[str]], str]]]
-_KUANGLIU_MOBILENET: Rules = [
-    (r"^layers\.(\d+)\.conv1\.", r"blocks.\1.expand."),
-    (r"^layers\.(\d+)\.conv2\.", r"blocks.\1.depthwise."),
-    (r"^layers\.(\d+)\.conv3\.", r"blocks.\1.project."),
-    (r"^layers\.", "blocks."),
-]
-_EXPANDING_BLOCK = {"0.0": "expand", "0.1": "bn1", "1.0": "depthwise", "1.1": "bn2"}
-_EXPANDING_BLOCK |= {"2": "project", "3": "bn3"}
-_FIRST_BLOCK = {"0.0": "depthwise", "0.1": "bn2", "1": "project", "2": "bn3"}
+# Layers of a block of MobileNetV2 in kuangliu/pytorch-cifar and in torchvision.
+_KUANGLIU = {"conv1": "expand", "conv2": "depthwise", "conv3": "project"}
+_KUANGLIU |= {"bn1": "bn1", "bn2": "bn2", "bn3": "bn3"}
+_TORCHVISION = {"conv.0.0": "expand", "conv.0.1": "bn1", "conv.1.0": "depthwise"}
+_TORCHVISION |= {"conv.1.1": "bn2", "conv.2": "project", "conv.3": "bn3"}
+# The first block of torchvision's has no expansion.
+_FIRST_BLOCK = {"conv.0.0": "depthwise", "conv.0.1": "bn2", "conv.1": "project", "conv.2": "bn3"}
 
 
 def read_weights(path: Path, model: str, dense: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
     """Weights for a network from a file; nothing in the file is executed.
 
-    Parameters
-    ----------
-    path : Path
-        State dict, or a checkpoint that holds one under one of `CHECKPOINT_KEYS`. Layers may bear
-        the names of `DataParallel`, `torch.compile`, torchvision, akamaster/pytorch_resnet_cifar10,
-        chenyaofo/pytorch-cifar-models or kuangliu/pytorch-cifar.
-    model : str
-        Name of the network.
-    dense : torch.nn.Module
-        The network; it is not changed.
+    The file holds a state dict alone or under one of `CHECKPOINT_KEYS`. Layers may bear the names
+    of `DataParallel`, `torch.compile`, torchvision, akamaster/pytorch_resnet_cifar10,
+    chenyaofo/pytorch-cifar-models or kuangliu/pytorch-cifar. `dense` is not changed.
 
     Returns
     -------
@@ -56,8 +44,7 @@ def read_weights(path: Path, model: str, dense: nn.Module) -> tuple[dict[str, Te
     Raises
     ------
     HpstudyError
-        For a file without a state dict, with one that does not fit, or with values that are not
-        finite.
+        For a file without a state dict, with one that does not fit, or with values not finite.
     """
     given, notes = _state_dict(path, _load(path))
     parts = {part for name in given for part in name.split(".")}
@@ -132,12 +119,12 @@ def _unwrapped(name: str) -> str:
 
 def _own_names(path: Path, given: Mapping[str, Tensor], dense: nn.Module) -> dict[str, str]:
     """Names in the file by those of the network; an unknown name stands for itself."""
-    plain = {public: _unwrapped(public) for public in given}
-    rules = _rules(dense, set(plain.values()))
+    prefixes = _prefixes(dense, {_unwrapped(public) for public in given})
     names: dict[str, str] = {}
-    for public, own in plain.items():
-        for pattern, replacement in rules:
-            own = re.sub(pattern, replacement, own)
+    for public in given:
+        own = _unwrapped(public)
+        prefix = next(filter(own.startswith, prefixes), "")
+        own = prefixes.get(prefix, "") + own.removeprefix(prefix)
         if own in names:
             raise HpstudyError(
                 f"{path} holds more than one network: {shown(names[own])} and {shown(public)} "
@@ -147,31 +134,25 @@ def _own_names(path: Path, given: Mapping[str, Tensor], dense: nn.Module) -> dic
     return names
 
 
-def _rules(dense: nn.Module, names: set[str]) -> Rules:
-    """Rules that turn public names of layers into those of `dense`."""
-    rules: Rules = [(r"^linear\.", "fc.")]
+def _prefixes(dense: nn.Module, names: set[str]) -> dict[str, str]:
+    """Beginnings of the public `names` of layers, and what `dense` has in their place."""
+    prefixes = {"linear.": "fc."}
     if isinstance(dense, ResNetCifar):
         depth = len(dense.blocks) // 3
-
-        def block(match: re.Match[str]) -> str:
-            stage, number = int(match[1]) - 1, int(match[2])
-            return f"blocks.{depth * stage + number}." if number < depth else match[0]
-
-        return [*rules, (r"^layer([1-3])\.(\d+)\.", block)]
+        for number in range(3 * depth):
+            prefixes[f"layer{number // depth + 1}.{number % depth}."] = f"blocks.{number}."
     if isinstance(dense, MobileNetV2Cifar):
-        last = len(dense.blocks) + 1
+        last = f"features.{len(dense.blocks) + 1}"
+        prefixes |= {"features.0.0.": "conv1.", "features.0.1.": "bn1.", "classifier.1.": "fc."}
+        prefixes |= {f"{last}.0.": "conv2.", f"{last}.1.": "bn2."}
         expands = "features.1.conv.3.weight" in names
-
-        def part(match: re.Match[str]) -> str:
-            number, layer = int(match[1]) - 1, match[2]
-            layers = _EXPANDING_BLOCK if number or expands else _FIRST_BLOCK
-            return f"blocks.{number}.{layers[layer]}." if layer in layers else match[0]
-
-        outside = {"0.0": "conv1", "0.1": "bn1", f"{last}.0": "conv2", f"{last}.1": "bn2"}
-        rules += [(rf"^features\.{re.escape(place)}\.", f"{outside[place]}.") for place in outside]
-        rules += [(r"^classifier\.1\.", "fc."), (r"^features\.(\d+)\.conv\.(\d\.\d|\d)\.", part)]
-        return rules + _KUANGLIU_MOBILENET
-    return rules
+        for number in range(len(dense.blocks)):
+            torchvision = _TORCHVISION if number or expands else _FIRST_BLOCK
+            for public, own in torchvision.items():
+                prefixes[f"features.{number + 1}.{public}."] = f"blocks.{number}.{own}."
+            for public, own in _KUANGLIU.items():
+                prefixes[f"layers.{number}.{public}."] = f"blocks.{number}.{own}."
+    return prefixes
 
 
 def _differences(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hpstudy.errors import HpstudyError
 from hpstudy.training.datasets import Split
-from hpstudy.training.image_cache import Stored
+from hpstudy.training.image_folders import Stored
 
 # Batches of stored images that are cut ahead of the one in use, each by a thread of its own.
 AHEAD = 4
@@ -22,13 +22,7 @@ class Batches:
 
     Images stored at the network's size are padded with black by an eighth of it (4 pixels at 32)
     and cropped; larger images are cropped without padding (thesis, section 3.1.1).
-
-    Parameters
-    ----------
-    split : Split
-        On the device to train on. Of images in a file, only batches are on the device.
-    size : int
-        Height and width that the network sees.
+    The split is on the device to train on; of images in a file, only batches are.
     """
 
     def __init__(self, split: Split, size: int):
@@ -37,6 +31,8 @@ class Batches:
         stored = split.images.shape[-1]
         self.padding = size // 8 if stored == size else 0
         self.offsets = stored + 2 * self.padding - size + 1
+        # Images in a file are cut on the CPU.
+        self._cut_on = "cpu" if isinstance(split.images, Stored) else self.device
 
     def random(self, generator: torch.Generator) -> Tensor:
         """Views (4, images) of one epoch: index in a random order, row, column, mirrored or not.
@@ -47,18 +43,14 @@ class Batches:
         order = torch.randperm(count, generator=generator)
         corner = torch.randint(self.offsets, (2, count), generator=generator)
         mirrored = torch.randint(2, (1, count), generator=generator)
-        return self._place(torch.cat([order[None], corner, mirrored]))
+        return torch.cat([order[None], corner, mirrored]).to(self._cut_on)
 
     def centred(self) -> Tensor:
         """Views (4, images) of every image in its order: its centre, not mirrored."""
         views = torch.full((4, len(self.split)), self.offsets // 2)
         views[0] = torch.arange(len(self.split))
         views[3] = 0
-        return self._place(views)
-
-    def _place(self, views: Tensor) -> Tensor:
-        # Images in a file are cut on the CPU.
-        return views if isinstance(self.split.images, Stored) else views.to(self.device)
+        return views.to(self._cut_on)
 
     def take(self, views: Tensor, batch_size: int, done: int = 0) -> Iterator[Batch]:
         """Yield uint8 images (batch, 3, size, size) and labels (batch,), without the `done` first.

@@ -29,20 +29,8 @@ class Checkpoint:
     """File of one training: the SHA-256 of the rest, then tensors and plain values by torch.save.
 
     It is replaced as a whole: a kill leaves the old file or the new one, and perhaps a part of
-    another beside it. Nothing in it is executed.
-
-    Parameters
-    ----------
-    path : Path
-    run_id : str
-        A file of another run is not resumed.
-    device : torch.device
-        A file of another kind of device is not resumed, because CPU and GPU round differently.
-
-    Attributes
-    ----------
-    written : bool
-        Whether the file is of this training.
+    another beside it. Nothing in it is executed. A file of another run, torch or kind of device is
+    not resumed: CPU and GPU round differently. `written` says whether the file is of this training.
     """
 
     def __init__(self, path: Path, run_id: str, device: torch.device):
@@ -68,7 +56,12 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, self.path)
-            _sync_folder(self.path.parent)
+            # The new name is on the disk before anything else happens.
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
             self.written = True
         except OSError as error:
             _remove(part)
@@ -82,10 +75,9 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def resume(self, current: Values) -> tuple[Values, TrainingState] | None:
-        """Values and progress of the training in the file.
+        """Values and progress in the file; None without one that can be resumed, which is logged.
 
-        None where there is no file, or one that cannot be resumed, which is logged: its names,
-        shapes and dtypes must be those of the `current` values.
+        Names, shapes and dtypes must be those of the `current` values.
         """
         if not os.path.lexists(self.path):
             return None
@@ -125,8 +117,7 @@ class Checkpoint:
 
 def discard(path: Path) -> None:
     """Remove the file of a training whose outcome is recorded, and what a kill left beside it."""
-    _remove(path)
-    _remove(_part(path))
+    _remove(path, _part(path))
 
 
 def _outline(parts: Any) -> Any:
@@ -141,16 +132,8 @@ def _part(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def _remove(path: Path) -> None:
-    # A file that stays, as on a disk that has become read-only, does no harm.
-    with suppress(OSError):
-        path.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write the new name of a file to the disk before anything else happens."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        # A file that stays, as on a disk that has become read-only, does no harm.
+        with suppress(OSError):
+            path.unlink()

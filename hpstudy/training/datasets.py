@@ -16,8 +16,7 @@ from torch import Tensor
 
 from hpstudy.config.study import Data
 from hpstudy.errors import HpstudyError, unknown
-from hpstudy.training.image_cache import Stored
-from hpstudy.training.image_folders import list_images, read_folder
+from hpstudy.training.image_folders import Stored, list_images, read_folder
 
 # Classes, training images and test images of the sets whose content a checksum fixes.
 KNOWN = {
@@ -34,14 +33,9 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their classes.
+    """Images (images, 3, height, width), uint8 and RGB, and their classes from 0, int64.
 
-    Attributes
-    ----------
-    images : Tensor or Stored, of shape (images, 3, height, width)
-        uint8, RGB; `Stored` where there are too many for the memory.
-    labels : Tensor of shape (images,)
-        int64, 0 to classes - 1.
+    Images are `Stored` where there are too many for the memory.
     """
 
     images: Tensor | Stored
@@ -65,13 +59,10 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and evaluation images.
+    """Training images and evaluation images: test images, or held-out training images.
 
     Attributes
     ----------
-    train, test : Split
-        `test` holds the evaluation images: test images, or a held-out share of the training images.
-    classes : int
     image_size : int
         Height and width that the network sees; images may be larger, to be cropped.
     mean, std : Tensor of shape (3,)
@@ -107,12 +98,11 @@ def data_root(path: str | Path | None = None) -> Path:
 def dataset_size(spec: Data, root: str | Path | None = None) -> Size:
     """Size of a data set after its split and subsets; images are not read.
 
-    The sizes of published sets are known before they are there. HpstudyError is raised for an
+    The sizes of published sets are known before they are there. Raises HpstudyError for an
     unknown set, a bad image folder, and more images than there are.
     """
-    _check_name(spec)
+    _check(spec)
     if spec.name in KNOWN:
-        _check_reduction(spec)
         classes, train, test = KNOWN[spec.name]
     elif spec.name == "imagenet" and not (data_root(root) / "imagenet").exists():
         classes, train, test = 1000, 1_281_167, 50_000
@@ -132,24 +122,12 @@ def dataset_size(spec: Data, root: str | Path | None = None) -> Size:
 def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
     """Data set ready to train on (thesis, section 3.1.1).
 
-    Subsets and the held-out share are stratified by class and drawn with a fixed seed.
-
-    Parameters
-    ----------
-    spec : Data
-    root : path, optional
-        Folder of downloaded sets (see `data_root`).
-
-    Raises
-    ------
-    HpstudyError
-        If the set is unknown, absent, damaged, has one class or fewer images than asked for, or is
-        too large for the memory and for the disk.
+    Subsets and the held-out share are stratified by class and drawn with a fixed seed. Raises
+    HpstudyError if the set is unknown, absent, damaged, has one class or fewer images than asked
+    for, or is too large for the memory and for the disk.
     """
     train, test = _read(spec, data_root(root))
     classes = int(max(train.labels.max(), test.labels.max())) + 1
-    if classes < 2:
-        raise HpstudyError(f"data set {spec.name!r} has one class; a classifier needs two or more")
     if not isinstance(spec.holdout, str):
         held_out = _stratified(train.labels, round(spec.holdout * len(train)), "held-out")
         rest = torch.ones(len(train), dtype=torch.bool)
@@ -163,13 +141,11 @@ def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
     return Dataset(train, test, classes, spec.image_size, mean, std)
 
 
-def _check_name(spec: Data) -> None:
+def _check(spec: Data) -> None:
+    """Refuse a set that is not known, and a size that it cannot be reduced to."""
     if spec.name not in NAMES and not spec.name.startswith("folder:"):
         raise unknown("data set", spec.name, NAMES)
-
-
-def _check_reduction(spec: Data) -> None:
-    if STORED_SIZE % spec.image_size:
+    if spec.name in KNOWN and STORED_SIZE % spec.image_size:
         sizes = [size for size in range(8, STORED_SIZE + 1) if STORED_SIZE % size == 0]
         raise HpstudyError(
             f"image_size {spec.image_size} does not divide the {STORED_SIZE} pixels of "
@@ -179,15 +155,13 @@ def _check_reduction(spec: Data) -> None:
 
 def _read(spec: Data, root: Path) -> tuple[Split, Split]:
     """All training and test images, at the size that is trained on or larger to be cropped."""
-    _check_name(spec)
+    _check(spec)
     if spec.name not in KNOWN:
-        images, labels = read_folder(spec, root)
         train, test = (
-            Split(x if isinstance(x, Stored) else torch.from_numpy(x), torch.tensor(labels[part]))
-            for part, x in images.items()
+            Split(x if isinstance(x, Stored) else torch.from_numpy(x), torch.tensor(labels))
+            for x, labels in read_folder(spec, root)
         )
         return train, test
-    _check_reduction(spec)
     parts = _embedded() if spec.name == "fashion-mnist-8k" else _torchvision(spec.name, root)
     train, test = (Split(_reduced(images, spec.image_size), labels) for images, labels in parts)
     return train, test
@@ -195,12 +169,10 @@ def _read(spec: Data, root: Path) -> tuple[Split, Split]:
 
 def _embedded() -> list[tuple[Tensor, Tensor]]:
     """The 6,000 + 2,000 balanced Fashion-MNIST images of this package, padded to 32 pixels."""
-    content: dict[str, bytes] = {}
     archive = files("hpstudy") / "embedded" / "fashion-mnist-8k.tar"
     with archive.open("rb") as file, tarfile.open(fileobj=file) as tar:
-        for member in tar:
-            if data := tar.extractfile(member):
-                content[member.name] = data.read()
+        members = {member.name: tar.extractfile(member) for member in tar}
+        content = {name: member.read() for name, member in members.items() if member}
     parts = []
     for part in ("train", "test"):
         sheets = []
@@ -224,14 +196,11 @@ def _torchvision(name: str, root: Path) -> list[tuple[Tensor, Tensor]]:
         "cifar100": datasets.CIFAR100,
         "fashion-mnist": datasets.FashionMNIST,
     }
-    kind = kinds[name]
     parts = []
     for train in (True, False):
         try:
-            try:
-                data = kind(str(root), train=train, download=False)
-            except RuntimeError:
-                data = kind(str(root), train=train, download=True)
+            # Only what is absent or damaged is downloaded.
+            data = kinds[name](str(root), train=train, download=True)
         except Exception as error:
             reason = " ".join(str(error).split())
             raise HpstudyError(
@@ -254,8 +223,9 @@ def _reduced(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size:
         return images
     block = images.shape[-1] // size
-    chunks = [images[start : start + 5000] for start in range(0, len(images), 5000)]
-    return torch.cat([F.avg_pool2d(x.float(), block).round().to(torch.uint8) for x in chunks])
+    # In parts, because the images as numbers would need four times their memory.
+    parts = images.split(5000)
+    return torch.cat([F.avg_pool2d(x.float(), block).round().to(torch.uint8) for x in parts])
 
 
 def _statistics(split: Split) -> tuple[Tensor, Tensor]:
@@ -263,12 +233,9 @@ def _statistics(split: Split) -> tuple[Tensor, Tensor]:
     if isinstance(split.images, Stored):
         counts = split.images.counts()
     else:
-        counts = np.zeros((3, 256), np.int64)
         # In parts, because the images as numbers would need eight times their memory.
-        for start in range(0, len(split), 500):
-            part = split.images[start : start + 500]
-            for colour in range(3):
-                counts[colour] += np.bincount(part[:, colour].flatten().numpy(), minlength=256)
+        parts = (part.transpose(0, 1).flatten(1).numpy() for part in split.images.split(500))
+        counts = np.sum([[np.bincount(c, minlength=256) for c in part] for part in parts], axis=0)
     shares, values = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
     mean = shares @ values
     std = np.sqrt((shares * (values - mean[:, None]) ** 2).sum(1))

@@ -1,4 +1,4 @@
-"""The machine that a process runs on, and processes that end with their parent.
+"""The machine that a process runs on: devices, precision, CUDA graphs, and its parent process.
 
 torch is imported where it is needed only: processes that decode images would wait seconds for it.
 """
@@ -8,12 +8,20 @@ import os
 import platform
 import signal
 import threading
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpstudy.config.study import ARITHMETICS
 from hpstudy.errors import HpstudyError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+# Function that calls another one, records what it does, and returns its repetition.
+Capture = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 def cores() -> int:
@@ -32,6 +40,16 @@ def devices() -> list[str]:
     return ["cpu"] * cores()
 
 
+def resident_limit() -> int:
+    """Bytes of images to keep in memory: half of this machine's, and of its smallest GPU's."""
+    import torch
+
+    memory = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for index in range(torch.cuda.device_count()):
+        memory.append(torch.cuda.get_device_properties(index).total_memory)
+    return min(memory) // 2
+
+
 def default_precision() -> str:
     """Precision of studies that leave it open: bfloat16 on a GPU, float32 on a CPU."""
     return "bfloat16" if devices()[0].startswith("cuda") else "float32"
@@ -46,8 +64,69 @@ def check_precision(precision: str) -> None:
         )
 
 
+def set_precision(arithmetic: str) -> None:
+    """Switch TF32 on or off in this process, and fix every choice of kernel."""
+    import torch
+
+    tf32 = arithmetic.startswith("tf32")
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.deterministic = True
+
+
+def recorded(
+    function: Callable[..., None], capture: Capture, *inputs: "Tensor"
+) -> Callable[..., None]:
+    """`function` of tensors, recorded once for `inputs` of these shapes and then replayed.
+
+    Launching small kernels one by one takes longer on a GPU than they run. The function writes to
+    tensors of its own and reads nothing back.
+    """
+    places = [value.clone() for value in inputs]
+    replay = capture(lambda: function(*places))
+
+    def step(*inputs: "Tensor") -> None:
+        for place, value in zip(places, inputs, strict=True):
+            place.copy_(value)
+        replay()
+
+    return step
+
+
+def cuda_graph(device: "torch.device", function: Callable[[], None]) -> Callable[[], None]:
+    """Replay of the kernels of `function`, which is called a few times before."""
+    import torch
+
+    # A graph records the streams of the current device alone.
+    with torch.cuda.device(device):
+        # Libraries choose and allocate in the first calls, which a graph cannot record.
+        side = torch.cuda.Stream(device)
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                function()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            function()
+    return graph.replay
+
+
+def compiled(function: Callable[..., "Tensor"]) -> Callable[..., "Tensor"]:
+    """`function` compiled by torch for one shape, as a whole or not at all."""
+    import torch
+
+    # Each architecture is one more variant of the same code; past the limit torch would go on
+    # uncompiled without a word.
+    torch._dynamo.config.recompile_limit = 256
+    torch._dynamo.config.accumulated_recompile_limit = 4096
+    return torch.compile(function, dynamic=False, fullgraph=True)
+
+
 def environment() -> dict[str, Any]:
     """Versions and hardware that a result is made with."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "hpstudy": version("hpstudy"),
         "python": platform.python_version(),
@@ -55,16 +134,9 @@ def environment() -> dict[str, Any]:
         "torchvision": version("torchvision"),
         "torch_pruning": version("torch-pruning"),
         "platform": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": models[0] if models else platform.processor() or platform.machine(),
         "cores": cores(),
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
 
 
 def follow_parent() -> None:

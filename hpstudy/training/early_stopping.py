@@ -25,14 +25,9 @@ _NOISE = (0.01, 0.03, 0.1, 0.3)
 
 
 class StopReason(NamedTuple):
-    """Why a run was stopped.
+    """Expected final accuracy of a stopped run, its standard deviation, and the one needed.
 
-    Attributes
-    ----------
-    expected, deviation : float
-        Expected final accuracy in percent, and its standard deviation.
-    needed : float
-        Lowest accuracy of the region of interest, in percent.
+    In percent; the one needed is the lowest of the region of interest.
     """
 
     expected: float
@@ -51,6 +46,9 @@ class Race:
     expected + `DEVIATIONS` x deviation < best - threshold. Runs without weight decay have no place
     on a logarithmic axis: they are never stopped, and count for the best accuracy alone.
 
+    Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006: equations
+    2.25 and 2.26 (expectation and variance), 5.8 (marginal likelihood), 5.12 (leave-one-out).
+
     Attributes
     ----------
     points, losses, accuracies : tuple
@@ -58,11 +56,6 @@ class Race:
         run's may end early), and its final accuracy in percent.
     threshold : float
         Threshold of the region of interest (equation 3.3), in percentage points.
-
-    References
-    ----------
-    Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006: equations
-    2.25 and 2.26 (expectation and variance), 5.8 (marginal likelihood), 5.12 (leave-one-out).
     """
 
     points: tuple[tuple[float, float], ...]

@@ -1,68 +1,124 @@
-"""Image folders, ImageNet among them: class folders of image files under `train` and `val`."""
+"""Image folders, ImageNet among them, and their images decoded once into files to read from.
+
+torch is not imported: processes that decode would wait seconds for it.
+"""
 
 import hashlib
+import math
 import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from tqdm import tqdm
 
 from hpstudy.config.study import Data
 from hpstudy.errors import HpstudyError, count
-from hpstudy.training.device import cores
-from hpstudy.training.image_cache import Stored, decode_once, pixels, read_image
+from hpstudy.training.device import cores, follow_parent, resident_limit
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+# Images decoded in one go: what each core loses when decoding is interrupted.
+CHUNK = 1024
+# Bytes of the counts of an image: of each of the 256 values of three colours, as uint32.
+_COUNTS = 3 * 256 * 4
 
-# Image files with their labels.
-Items = list[tuple[Path, int]]
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Images in a file, which every process reads through the same cached pages.
+
+    `path` is a file of uint8 pixels, (images, 3, size, size), and `rows` are the places of these
+    images in it, int64. Beside it, `.counts` holds how often each image has each value of each
+    colour, and `.done` a byte per chunk: whether it is decoded.
+    """
+
+    path: Path
+    size: int
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of all images as one array."""
+        return len(self.rows), 3, self.size, self.size
+
+    def take(self, index: np.ndarray) -> "Stored":
+        """The images at `index`, in that order; no pixel is read."""
+        return replace(self, rows=self.rows[index])
+
+    def read(self, index: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the image (3, size, size) at each of `index`, in one array that is reused.
+
+        Raises HpstudyError if the file has been cut short.
+        """
+        image = np.empty(self.shape[1:], np.uint8)
+        with self.path.open("rb", buffering=0) as file:
+            for row in self.rows[index].tolist():
+                # Not through a memory map: its page faults read far less at once from a disk.
+                if os.preadv(file.fileno(), [image.data], row * image.nbytes) != image.nbytes:
+                    raise HpstudyError(
+                        f"{self.path} ends before image {row}: it has been cut short; the same "
+                        "command decodes it anew"
+                    )
+                yield image
+
+    def counts(self) -> np.ndarray:
+        """How often each colour has each value in these images, (3, 256)."""
+        counts = np.memmap(self.path.with_suffix(".counts"), np.uint32, "r").reshape(-1, 3, 256)
+        total = np.zeros((3, 256), np.int64)
+        for start in range(0, len(self.rows), CHUNK):
+            total += counts[self.rows[start : start + CHUNK]].sum(0, dtype=np.int64)
+        return total
 
 
 def _image_folder(spec: Data, root: Path) -> Path:
     return root / "imagenet" if spec.name == "imagenet" else Path(spec.name[len("folder:") :])
 
 
-def list_images(spec: Data, root: Path) -> tuple[int, dict[str, Items]]:
-    """Number of classes, and the files of the parts "train" and "test".
+def list_images(spec: Data, root: Path) -> tuple[int, dict[str, list[tuple[Path, int]]]]:
+    """Number of classes, and the files of the parts "train" and "test" with their labels.
 
-    Raises
-    ------
-    HpstudyError
-        If a folder is absent or empty, there is one class, or the classes of the parts differ.
+    Raises HpstudyError if a folder is absent or empty, there is one class, or the classes of the
+    parts differ.
     """
     path = _image_folder(spec, root)
     test = next((path / n for n in ("val", "test") if (path / n).is_dir()), path / "val")
-    for folder in (path / "train", test):
+    folders, classes = {"train": path / "train", "test": test}, {}
+    for part, folder in folders.items():
         if not folder.is_dir():
             raise HpstudyError(
                 f"data set {spec.name!r} needs {folder}, a folder with one folder of images per "
                 "class (torchvision's ImageFolder layout)"
             )
-    names = _class_names(path / "train")
+        classes[part] = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    names = classes["train"]
     if len(names) < 2:
         raise HpstudyError(
             f"{path / 'train'} holds {count(len(names), 'class folder')}; a classifier needs two "
             "or more"
         )
-    if different := set(names) ^ set(_class_names(test)):
+    if different := set(names) ^ set(classes["test"]):
         raise HpstudyError(
             f"the class {min(different)!r} is in only one of {path / 'train'} and {test}"
         )
-    parts = {"train": path / "train", "test": test}
-    return len(names), {part: _items(folder, names) for part, folder in parts.items()}
+    parts = {
+        part: [(path, k) for k, name in enumerate(names) for path in _image_files(folder / name)]
+        for part, folder in folders.items()
+    }
+    return len(names), parts
 
 
-def _class_names(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
-
-
-def _items(folder: Path, names: list[str]) -> Items:
-    items = []
-    for label, name in enumerate(names):
-        files = sorted(p for p in (folder / name).glob("*") if p.suffix.lower() in SUFFIXES)
-        if not files:
-            raise HpstudyError(f"{folder / name} holds no JPEG, PNG or WebP image")
-        items += [(path, label) for path in files]
-    return items
+def _image_files(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise HpstudyError(f"{folder} holds no JPEG, PNG or WebP image")
+    return files
 
 
 def fingerprint(spec: Data, root: Path) -> str | None:
@@ -75,8 +131,7 @@ def fingerprint(spec: Data, root: Path) -> str | None:
         return None
     # Decoded images are not part of the set, even where the data root is in its folder.
     folder, decoded = folder.resolve(), (root / "decoded").resolve()
-    inside = decoded.is_relative_to(folder)
-    paths = (path for path in folder.rglob("*") if not (inside and path.is_relative_to(decoded)))
+    paths = (path for path in folder.rglob("*") if not path.is_relative_to(decoded))
     digest = hashlib.sha256()
     for path in sorted(path for path in paths if path.is_file()):
         digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
@@ -86,10 +141,8 @@ def fingerprint(spec: Data, root: Path) -> str | None:
     return digest.hexdigest()[:16]
 
 
-def read_folder(
-    spec: Data, root: Path
-) -> tuple[dict[str, np.ndarray] | dict[str, Stored], dict[str, list[int]]]:
-    """Images and labels of the parts "train" and "test".
+def read_folder(spec: Data, root: Path) -> list[tuple[np.ndarray | Stored, list[int]]]:
+    """Images and labels to train on, and those of the test.
 
     Images have 8/7 of the size that the network sees, as 256 to 224 in the thesis. They are in a
     file, decoded once and for all, where they exceed `resident_limit`.
@@ -97,26 +150,146 @@ def read_folder(
     _, parts = list_images(spec, root)
     size = spec.image_size * 8 // 7
     paths = {part: [path for path, _ in items] for part, items in parts.items()}
-    labels = {part: [label for _, label in items] for part, items in parts.items()}
+    images: Mapping[str, np.ndarray | Stored]
     if sum(map(len, paths.values())) * 3 * size * size <= resident_limit():
-        return {part: _decode(files, size) for part, files in paths.items()}, labels
-    folder = root / "decoded" / f"{fingerprint(spec, root)}-{size}"
-    return decode_once(paths, size, folder, cores()), labels
+        shape = np.dtype((np.uint8, (3, size, size)))
+        images = {
+            part: np.fromiter((pixels(read_image(path, size)) for path in files), shape, len(files))
+            for part, files in paths.items()
+        }
+    else:
+        folder = root / "decoded" / f"{fingerprint(spec, root)}-{size}"
+        images = decode_once(paths, size, folder, cores())
+    return [(images[part], [label for _, label in items]) for part, items in parts.items()]
 
 
-def _decode(paths: list[Path], size: int) -> np.ndarray:
-    images = np.empty((len(paths), 3, size, size), np.uint8)
-    for number, path in enumerate(paths):
-        images[number] = pixels(read_image(path, size))
-    return images
+def read_image(path: Path, size: int) -> Image.Image:
+    """Image file in RGB, resized to `size` x `size`; raises HpstudyError if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+    except Exception as error:  # whatever a decoder may raise
+        # The system's reason is of use, a decoder's is not.
+        reason = getattr(error, "strerror", None)
+        because = f": {reason}" if reason else ""
+        raise HpstudyError(f"{path} cannot be read as an image{because}.") from None
 
 
-def resident_limit() -> int:
-    """Bytes of images to keep in memory: half of this machine's, and of its smallest GPU's."""
-    import torch
+def pixels(image: Image.Image) -> np.ndarray:
+    """Image as uint8 (3, height, width)."""
+    return np.asarray(image).transpose(2, 0, 1)
 
-    memory = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    if torch.cuda.is_available():
-        devices = range(torch.cuda.device_count())
-        memory += [torch.cuda.get_device_properties(index).total_memory for index in devices]
-    return min(memory) // 2
+
+def decode_once(
+    parts: dict[str, list[Path]], size: int, folder: Path, workers: int
+) -> dict[str, Stored]:
+    """Image files by part of the data set, resized, of which `folder` may hold some already.
+
+    An interrupted call loses the chunks in progress only. Two calls at once write the same bytes.
+    Raises HpstudyError for too little room, a folder that cannot be written, or an image that
+    cannot be read. The folder is for these images at this size alone.
+    """
+    folder = folder.resolve()
+    stored = {
+        name: Stored(folder / f"{name}.u8", size, np.arange(len(paths)))
+        for name, paths in parts.items()
+    }
+    chunks = [
+        (parts[name][number * CHUNK :][:CHUNK], images.path, size, number * CHUNK, number)
+        for name, images in stored.items()
+        for number, decoded in enumerate(_marks(images))
+        if not decoded
+    ]
+    if not chunks:
+        return stored
+    missing, total = sum(len(chunk[0]) for chunk in chunks), sum(map(len, parts.values()))
+    _check_room(folder, missing * (3 * size * size + _COUNTS))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for images in stored.values():
+            if not any(marks := _marks(images)):
+                images.path.with_suffix(".done").write_bytes(marks)
+                for path, length in _lengths(images).items():
+                    with path.open("ab") as file:
+                        file.truncate(length)
+        with tqdm(
+            desc="decoding",
+            total=total,
+            initial=total - missing,
+            unit=" images",
+            mininterval=0.1 if sys.stderr.isatty() else 30,
+        ) as bar:
+            _decode_all(chunks, workers, bar)
+    except BrokenProcessPool:
+        raise HpstudyError(
+            f"a process that decoded images into {folder} was killed; the same command continues "
+            "from there"
+        ) from None
+    except OSError as error:
+        raise HpstudyError(
+            f"decoded images cannot be written to {folder} ({error}); image folders may lie "
+            "elsewhere (folder:PATH) than the data root, which --data-root or HPSTUDY_DATA names"
+        ) from None
+    return stored
+
+
+def _lengths(images: Stored) -> dict[Path, int]:
+    """Bytes of the files of pixels and counts when whole."""
+    files = {".u8": 3 * images.size**2, ".counts": _COUNTS}
+    return {images.path.with_suffix(end): len(images.rows) * size for end, size in files.items()}
+
+
+def _marks(images: Stored) -> bytes:
+    """Whether each chunk is decoded; none is where the files are not whole."""
+    number, done = math.ceil(len(images.rows) / CHUNK), images.path.with_suffix(".done")
+    lengths = _lengths(images).items()
+    whole = all(path.exists() and path.stat().st_size == length for path, length in lengths)
+    marks = done.read_bytes() if whole and done.exists() else b""
+    return marks if len(marks) == number else bytes(number)
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise HpstudyError(
+            f"{folder} needs {needed / 2**30:.3g} GiB for the decoded images, which are too many "
+            f"for the memory, and has {free / 2**30:.3g} GiB free; make room (sets decoded earlier "
+            "lie beside it), or name another data root with --data-root or HPSTUDY_DATA"
+        )
+
+
+def _decode_all(
+    chunks: list[tuple[list[Path], Path, int, int, int]], workers: int, bar: tqdm
+) -> None:
+    """Call `_decode_chunk` in several processes, with the given arguments."""
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn"), follow_parent)
+    try:
+        tasks = {pool.submit(_decode_chunk, *chunk): len(chunk[0]) for chunk in chunks}
+        for task in as_completed(tasks):
+            task.result()
+            bar.update(tasks[task])
+    except BaseException:
+        # Their work is lost either way; waiting for it would only delay the end.
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode_chunk(paths: list[Path], path: Path, size: int, start: int, number: int) -> None:
+    """Decode image files into the places from `start` on, sync them, and mark the chunk."""
+    with path.open("r+b") as images, path.with_suffix(".counts").open("r+b") as counts:
+        images.seek(start * 3 * size * size)
+        counts.seek(start * _COUNTS)
+        for source in paths:
+            image = read_image(source, size)
+            images.write(pixels(image).tobytes())
+            counts.write(np.array(image.histogram(), np.uint32).tobytes())
+        for file in (images, counts):
+            file.flush()
+            os.fsync(file.fileno())
+    with path.with_suffix(".done").open("r+b") as done:
+        done.seek(number)
+        done.write(b"\1")

@@ -30,7 +30,7 @@ ENVIRONMENT = {
 # Multiply-accumulates of a calibration step on a CPU: one that takes a second or two.
 _STEP_MACS = 6.4e10
 
-Widths = tuple[tuple[str, int], ...] | None
+Widths = tuple[tuple[str, int], ...]
 
 
 def prepare_process(device: torch.device) -> None:
@@ -43,34 +43,31 @@ def prepare_process(device: torch.device) -> None:
     torch.set_flush_denormal(True)
 
 
-@cache
-def _network(model: str, classes: int, image_size: int) -> PrunableNetwork:
-    return PrunableNetwork(model, classes, image_size)
+_network = cache(PrunableNetwork)
 
 
 @cache
-def _architecture(model: str, classes: int, image_size: int, widths: Widths) -> torch.nn.Module:
-    network = _network(model, classes, image_size)
-    return network.at_widths(dict(widths) if widths else None)
+def _architecture(network: PrunableNetwork, widths: Widths) -> torch.nn.Module:
+    """Network of the given widths, whose weights are drawn again and again (empty: dense)."""
+    return network.at_widths(dict(widths))
+
+
+def _widths(spec: RunSpec) -> Widths:
+    return tuple((spec.widths or {}).items())
 
 
 class RunTrainer:
-    """Trains run after run on one data set; runs of one architecture share what is compiled.
-
-    Parameters
-    ----------
-    data : Dataset
-    device : torch.device
-        Device that the data set is moved to.
-    """
+    """Trains run after run on one data set; runs of one architecture share what is compiled."""
 
     def __init__(self, data: Dataset, device: torch.device):
         self.data, self.device = data.to(device), device
         self._trainer = lru_cache(maxsize=8)(self._new_trainer)
 
-    def _new_trainer(self, model: str, widths: Widths, recipe: Recipe, arithmetic: str) -> Trainer:
-        network = _architecture(model, self.data.classes, self.data.image_size, widths)
-        return Trainer(copy.deepcopy(network), self.data, recipe, arithmetic)
+    def _new_trainer(
+        self, network: PrunableNetwork, widths: Widths, recipe: Recipe, arithmetic: str
+    ) -> Trainer:
+        model = copy.deepcopy(_architecture(network, widths))
+        return Trainer(model, self.data, recipe, arithmetic)
 
     def train(
         self,
@@ -79,7 +76,7 @@ class RunTrainer:
         race: Race | None = None,
         checkpoint: Path | None = None,
     ) -> RunOutcome:
-        """Train one run.
+        """Train one run, which a `race` may stop early.
 
         Parameters
         ----------
@@ -87,21 +84,15 @@ class RunTrainer:
         rank_filters : bool, default False
             Whether the outcome holds the filter scores of the trained network.
         race : Race, optional
-            Finished runs that decide whether this one is stopped early.
         checkpoint : Path, optional
             File that a long training is saved to and resumed from. It stays there until the
             outcome is recorded (`hpstudy.training.checkpoint.discard`).
-
-        Returns
-        -------
-        RunOutcome
         """
-        key = spec.model, self.data.classes, self.data.image_size
-        network, widths = _network(*key), _hashable(spec)
-        trainer = self._trainer(spec.model, widths, spec.recipe, spec.arithmetic)
+        network = _network(spec.model, self.data.classes, self.data.image_size)
+        trainer = self._trainer(network, _widths(spec), spec.recipe, spec.arithmetic)
         # Drawn on the CPU: the same weights on every device, whatever ran here before.
         torch.manual_seed(spec.seed)
-        blank = _architecture(*key, widths)
+        blank = _architecture(network, _widths(spec))
         initialise(blank)
         trainer.model.load_state_dict(blank.state_dict())
         reason: StopReason | None = None
@@ -122,30 +113,20 @@ class RunTrainer:
             "device": torch.cuda.get_device_name(self.device) if cuda else self.device.type,
             "torch": torch.__version__,
         }
-        ranking = None
-        if rank_filters:
-            ranking = {
-                "scores": filter_scores(trainer.model, network.prunable),
-                "weights_sha256": weights_hash(trainer.model),
-            }
+        if not rank_filters:
+            return RunOutcome(row, None, reason)
+        scores = filter_scores(trainer.model, network.prunable)
+        ranking = {"scores": scores, "weights_sha256": weights_hash(trainer.model)}
         return RunOutcome(row, ranking, reason)
 
 
 def calibrate(
     device: torch.device, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
 ) -> tuple[float, float]:
-    """Seconds per image of training and of evaluation, measured on images of noise.
+    """Seconds per image of training and of evaluation, each measured for some `seconds`.
 
-    Parameters
-    ----------
-    device : torch.device
-    spec : RunSpec
-        Network, recipe and precision to measure.
-    classes : int
-    images : tuple of (int, int)
-        Number of training and of evaluation images of the study.
-    seconds : float
-        Duration of each of the two measurements.
+    The network, recipe and precision are those of `spec`; `images` are the numbers of training and
+    evaluation images of the study, of which noise takes the place.
     """
     size, recipe = spec.data.image_size, spec.recipe
     network = _network(spec.model, classes, size)
@@ -163,11 +144,7 @@ def calibrate(
     train, test = (noise(min(count, most)) for count in images)
     zero = torch.zeros(3, dtype=torch.float64)
     data = Dataset(train, test, classes, size, zero, zero + 1).to(device)
-    model = copy.deepcopy(_architecture(spec.model, classes, size, _hashable(spec)))
+    model = copy.deepcopy(_architecture(network, _widths(spec)))
     with torch.random.fork_rng(devices=[]):
         initialise(model)
     return Trainer(model, data, recipe, spec.arithmetic).measure(seconds)
-
-
-def _hashable(spec: RunSpec) -> Widths:
-    return tuple(spec.widths.items()) if spec.widths else None

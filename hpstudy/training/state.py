@@ -30,10 +30,10 @@ class RunResult:
         Mean cross-entropy over the steps of the last epoch.
     diverged : bool
         Whether `train_loss` is not finite, which ends a training, or above that of the first step.
-    seconds, images_per_second : float
-        Wall time of training and evaluation, without what an interruption lost; speed of training.
+    seconds : float
+        Wall time of training and evaluation, without what an interruption lost.
     curve : dict of str to list of float
-        One value of `train_loss`, `loss` and `top1` per epoch.
+        `train_loss`, `loss` and `top1` of each epoch.
     """
 
     top1: float
@@ -52,14 +52,8 @@ class RunResult:
 class RunOutcome(NamedTuple):
     """Outcome of a run.
 
-    Attributes
-    ----------
-    row : dict
-        Columns `hpstudy.storage.store.RESULT_COLUMNS`.
-    ranking : mapping or None
-        `scores` and `weights_sha256` of the trained network, if its filters were ranked.
-    stop_reason : StopReason or None
-        Why it was stopped early, if it was.
+    `row` has the columns `hpstudy.storage.store.RESULT_COLUMNS`, and `ranking` the `scores` and
+    `weights_sha256` of the trained network, if its filters were ranked.
     """
 
     row: dict[str, Any]
@@ -67,15 +61,11 @@ class RunOutcome(NamedTuple):
     stop_reason: StopReason | None
 
 
-def _new_generator_state() -> Any:
+def _generator_state(value: Any) -> Any:
     import torch
 
-    return torch.Generator().get_state()
-
-
-def _check_generator_state(value: Any) -> Any:
-    new = _new_generator_state()
-    if type(value) is not type(new) or (value.shape, value.dtype) != (new.shape, new.dtype):
+    state = torch.Generator().get_state()
+    if type(value) is not type(state) or (value.shape, value.dtype) != (state.shape, state.dtype):
         raise ValueError("must be the state of a generator")
     return value
 
@@ -87,20 +77,16 @@ class TrainingState(BaseModel, extra="forbid", strict=True):
     ----------
     order : Tensor
         State of the generator that draws the views of an epoch, before those of the epoch in
-        progress.
+        progress; None where no views are drawn.
     steps : int
         Steps taken in that epoch: of its evaluation if `train_loss` is known, else of its training.
     train_loss : float or None
         Mean cross-entropy of that epoch, while it is evaluated.
     curve, top5
         See `RunResult`, after the last finished epoch.
-    seconds : dict of str to float
-        Wall time of `training` and `evaluation`.
     """
 
-    order: Annotated[Any, AfterValidator(_check_generator_state)] = Field(
-        default_factory=_new_generator_state
-    )
+    order: Annotated[Any, AfterValidator(_generator_state)] = None
     steps: int = Field(0, ge=0)
     train_loss: float | None = None
     curve: Curve = {"train_loss": [], "loss": [], "top1": []}

@@ -3,6 +3,8 @@
 import copy
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,15 +14,8 @@ from hpstudy.config.study import Recipe
 from hpstudy.training.augmentation import Batches, check_last_batch
 from hpstudy.training.checkpoint import Checkpoint, Values
 from hpstudy.training.datasets import Dataset
+from hpstudy.training.device import Capture, compiled, cuda_graph, recorded, set_precision
 from hpstudy.training.state import RunResult, Stop, TrainingState
-from hpstudy.training.step import (
-    Capture,
-    CapturedStep,
-    capture_for,
-    casting,
-    compiled,
-    set_precision,
-)
 
 EVALUATION_BATCH = 500
 
@@ -40,7 +35,7 @@ class Trainer:
     arithmetic : str, default "float32"
         One of `hpstudy.config.study.ARITHMETICS`.
     capture : callable, optional
-        How steps are repeated; by default the `capture_for` of the device.
+        How steps are repeated: by default, as a CUDA graph on a GPU, and as calls on a CPU.
 
     Raises
     ------
@@ -81,11 +76,14 @@ class Trainer:
         self._generators = {"cpu": torch.default_generator}
         if self.device.type == "cuda":
             self._generators["cuda"] = torch.cuda.default_generators[self.device.index]
+            capture = capture or partial(cuda_graph, self.device)
         self._compiled_loss = compiled(self._loss) if arithmetic.endswith("compiled") else None
-        self._capture = capture or capture_for(self.device)
-        self._steps: dict[tuple[bool, int], CapturedStep] = {}
-        if self._capture or self._compiled_loss:
-            self._prepare()
+        self._state = TrainingState()
+        self._checkpoint: Checkpoint | None = None
+        # By whether they train, and their number of images.
+        self._recorded: dict[tuple[bool, int], Callable[..., None]] = {}
+        if capture or self._compiled_loss:
+            self._prepare(capture)
 
     def run(
         self,
@@ -107,7 +105,7 @@ class Trainer:
         stop : callable, optional
             Given the curve after every epoch but the last; true ends the training.
         checkpoint : Checkpoint, optional
-            File that a long training is saved to, and resumed from if it holds one.
+            File that a long training is saved to and resumed from.
         """
         set_precision(self.arithmetic)
         for buffers in self.optimizer.state.values():
@@ -118,6 +116,7 @@ class Trainer:
         if checkpoint and (resumed := checkpoint.resume(self._values())):
             values, state = resumed
             self._restore(values)
+        self._state, self._checkpoint = state, checkpoint
         while not state.ended(self.recipe.epochs, stop):
             state.clock()
             if state.train_loss is None:
@@ -125,74 +124,54 @@ class Trainer:
                 self.lr.fill_(lr * self.recipe.lr_decay**decays)
                 generator.set_state(state.order)
                 views = self.train_batches.random(generator)
-                state.train_loss = self.train_epoch(views, state, checkpoint)
+                state.train_loss = self.train_epoch(views)
                 state.order = generator.get_state()
-            top1, state.top5, loss = self.evaluate(EVALUATION_BATCH, state, checkpoint)
+            top1, state.top5, loss = self.evaluate()
             state.add_epoch(state.train_loss, loss, top1)
+        self._checkpoint = None
         if checkpoint and checkpoint.written:
             checkpoint.write(self._values(), state)
         return state.result(len(self.data.train), self.first_loss.item())
 
-    def train_epoch(
-        self,
-        views: Tensor,
-        state: TrainingState | None = None,
-        checkpoint: Checkpoint | None = None,
-    ) -> float:
-        """Train on the `views` (4, images) of one epoch (see `Batches.random`).
+    def train_epoch(self, views: Tensor) -> float:
+        """Mean cross-entropy of training on the `views` (4, images) of an epoch (see `Batches`)."""
+        size = self.recipe.batch_size
+        return self._take_steps(True, self.train_batches, size, views)[0] / views.shape[1]
 
-        Returns the mean cross-entropy. Steps that `state` has counted are not taken again.
-        """
-        state = state or TrainingState()
-        self.model.train()
-        if not state.steps:
-            self.totals.zero_()
-        for images, labels in self.train_batches.take(views, self.recipe.batch_size, state.steps):
-            self._step(True, len(labels))(images, labels)
-            if state.steps == state.epochs == 0:
-                self.first_loss.copy_(self.last_loss)
-            self._count_step(state, "training", checkpoint)
-        return self._end_phase(state, "training")[0] / views.shape[1]
-
-    def evaluate(
-        self,
-        batch_size: int = EVALUATION_BATCH,
-        state: TrainingState | None = None,
-        checkpoint: Checkpoint | None = None,
-    ) -> tuple[float, float | None, float]:
+    def evaluate(self, batch_size: int = EVALUATION_BATCH) -> tuple[float, float | None, float]:
         """Top-1 and top-5 accuracy in percent, and mean cross-entropy, on the evaluation images.
 
         Top-5 is None with 10 classes or fewer. An image whose logits are not finite counts as an
         error. Thesis, equations 3.1 and 3.2.
         """
-        state = state or TrainingState()
-        self.model.eval()
-        if not state.steps:
-            self.totals.zero_()
         views = self.test_batches.centred()
-        for images, labels in self.test_batches.take(views, batch_size, state.steps):
-            self._step(False, len(labels))(images, labels)
-            self._count_step(state, "evaluation", checkpoint)
-        totals = self._end_phase(state, "evaluation")
+        totals = self._take_steps(False, self.test_batches, batch_size, views)
         top1, top5, loss = (total / len(self.data.test) for total in totals)
         return 100 * top1, 100 * top5 if self.data.classes > 10 else None, loss
 
-    def _count_step(self, state: TrainingState, phase: str, checkpoint: Checkpoint | None) -> None:
-        state.steps += 1
-        if checkpoint and checkpoint.due():
-            self._read_totals(state, phase)
-            checkpoint.write(self._values(), state)
-            state.clock()
-
-    def _end_phase(self, state: TrainingState, phase: str) -> list[float]:
-        totals = self._read_totals(state, phase)
-        state.steps = 0
-        return totals
-
-    def _read_totals(self, state: TrainingState, phase: str) -> list[float]:
-        # Waits for the device, which is done here alone, so that the clock is right.
+    def _take_steps(
+        self, training: bool, batches: Batches, size: int, views: Tensor
+    ) -> list[float]:
+        """Totals of an epoch's training or evaluation; steps taken before are not repeated."""
+        state, phase = self._state, "training" if training else "evaluation"
+        self.model.train(training)
+        if not state.steps:
+            self.totals.zero_()
+        plain = self._train_step if training else self._evaluation_step
+        for images, labels in batches.take(views, size, state.steps):
+            self._recorded.get((training, len(labels)), plain)(images, labels)
+            if training and state.steps == state.epochs == 0:
+                self.first_loss.copy_(self.last_loss)
+            state.steps += 1
+            if self._checkpoint and self._checkpoint.due():
+                # Waits for the device, so that the clock is right.
+                self.totals.tolist()
+                state.seconds[phase] += state.clock()
+                self._checkpoint.write(self._values(), state)
+                state.clock()
         totals: list[float] = self.totals.tolist()
         state.seconds[phase] += state.clock()
+        state.steps = 0
         return totals
 
     def _values(self) -> Values:
@@ -206,12 +185,12 @@ class Trainer:
         }
 
     def _restore(self, saved: Values) -> None:
-        """Copy saved values to where a captured step finds them."""
+        """Copy saved values to where a recorded step finds them."""
+        for name, source in self._generators.items():
+            source.set_state(saved["random"][name])
         for part, tensors in self._values().items():
-            for name, tensor in tensors.items():
-                if part == "random":
-                    self._generators[name].set_state(saved[part][name])
-                else:
+            if part != "random":
+                for name, tensor in tensors.items():
                     tensor.copy_(saved[part][name])
 
     def measure(self, seconds: float) -> tuple[float, float]:
@@ -225,15 +204,12 @@ class Trainer:
         steps = 1 if self.device.type == "cpu" else 10
         medians: list[float] = []
         for training, batches, size in self._phases():
-            self.model.train(training)
             views = batches.centred()[:, : steps * size]
             durations: list[float] = []
             # The first block also warms up.
             while len(durations) < 4 or sum(durations[1:]) < seconds:
                 started = time.perf_counter()
-                for images, labels in batches.take(views, size):
-                    self._step(training, len(labels))(images, labels)
-                self.totals[0].item()
+                self._take_steps(training, batches, size, views)
                 durations.append(time.perf_counter() - started)
             medians.append(statistics.median(durations[1:]) / views.shape[1])
         return medians[0], medians[1]
@@ -245,30 +221,29 @@ class Trainer:
             (False, self.test_batches, EVALUATION_BATCH),
         )
 
-    def _step(self, training: bool, count: int) -> CapturedStep:
-        """The step for batches of `count` images."""
-        key = training, count
-        if key not in self._steps:
-            function = self._train_step if training else self._evaluation_step
-            self._steps[key] = CapturedStep(function, self._capture)
-        return self._steps[key]
-
-    def _prepare(self) -> None:
+    def _prepare(self, capture: Capture | None) -> None:
         """Compile and record every step of an epoch; the network stays as it was."""
         set_precision(self.arithmetic)
         before = copy.deepcopy(self.model.state_dict())
         self.lr.zero_()
         for training, batches, size in self._phases():
             self.model.train(training)
+            step = self._train_step if training else self._evaluation_step
             views = batches.centred()
             for number in {min(size, views.shape[1]), views.shape[1] % size} - {0}:
-                for images, labels in batches.take(views[:, :number], number):
-                    self._step(training, number).prepare(images, labels)
+                ((images, labels),) = batches.take(views[:, :number], number)
+                if capture:
+                    self._recorded[training, number] = recorded(step, capture, images, labels)
+                else:
+                    step(images, labels)
         self.model.load_state_dict(before)
 
     def _logits(self, images: Tensor) -> Tensor:
         inputs = torch.addcmul(self.shift, images.to(self.dtype), self.scale)
-        with casting(self.arithmetic, self.device):
+        bfloat16 = self.arithmetic.startswith("bfloat16")
+        # A cache of cast weights would outlive the step that a CUDA graph records.
+        kind = self.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=bfloat16, cache_enabled=False):
             logits: Tensor = self.model(inputs.contiguous(memory_format=torch.channels_last))
         return logits.to(self.dtype)
 

@@ -18,8 +18,8 @@ from hpstudy.analysis.study_results import read_results
 from hpstudy.config.study import DENSE, Study
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.store import Store
-from hpstudy.training import image_cache as decoded
-from hpstudy.training.image_cache import decode_once, read_image
+from hpstudy.training import image_folders
+from hpstudy.training.image_folders import decode_once, read_image
 
 ROUNDS = int(os.environ.get("HPSTUDY_FUZZ_ROUNDS", "30"))
 # What readers trip over more often than over any byte.
@@ -118,7 +118,7 @@ def test_image(ending, tmp_path):
 @pytest.mark.parametrize("ending", ["u8", "counts", "done"])
 def test_decoded_images(ending, tmp_path, monkeypatch):
     # In this process: a pool would take seconds a round.
-    monkeypatch.setattr("hpstudy.training.image_cache._decode_all", in_line)
+    monkeypatch.setattr("hpstudy.training.image_folders._decode_all", in_line)
     image = tmp_path / "image.png"
     Image.effect_noise((32, 32), 50).convert("RGB").save(image)
 
@@ -135,11 +135,10 @@ def test_decoded_images(ending, tmp_path, monkeypatch):
     read()
 
 
-def in_line(chunks, stored, workers, bar):
-    """Decode as `hpstudy.training.image_cache` does, without a pool of processes."""
-    for (name, start), paths in chunks.items():
-        decoded._decode_chunk(paths, stored[name].path, stored[name].size, start)
-        decoded._mark(stored[name], start)
+def in_line(chunks, workers, bar):
+    """Decode as `hpstudy.training.image_folders` does, without a pool of processes."""
+    for chunk in chunks:
+        image_folders._decode_chunk(*chunk)
 
 
 def test_weights(tmp_path):

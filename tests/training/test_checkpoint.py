@@ -11,12 +11,11 @@ import pytest
 import tiny
 import torch
 from interrupted import ALL, CPU, DATA, PLAN, Killed, dropping, ended, equal
-from test_image_cache import decode_here, make_birds
+from test_decoded_images import decode_here, make_birds
 from test_step import warmed
 from test_trainer import recipe, small_network
 
 import hpstudy.training.checkpoint
-import hpstudy.training.image_cache
 import hpstudy.training.image_folders
 from hpstudy.training.checkpoint import Checkpoint, discard
 from hpstudy.training.datasets import load_dataset
@@ -124,7 +123,7 @@ def test_interrupted_training_ends_with_a_loss_that_is_not_finite(tmp_path, step
 
 def test_training_on_images_in_a_file_resumes(tmp_path, kill, monkeypatch):
     monkeypatch.setattr(hpstudy.training.image_folders, "resident_limit", lambda: 0)
-    monkeypatch.setattr(hpstudy.training.image_cache, "_decode_all", decode_here)
+    monkeypatch.setattr(hpstudy.training.image_folders, "_decode_all", decode_here)
     data = load_dataset(make_birds(tmp_path / "birds"), tmp_path)
     plan, path = recipe(epochs=2, batch_size=8), tmp_path / "kept.pt"
 

@@ -182,14 +182,6 @@ def test_too_many_images_are_refused_before_and_when_reading(options, what, refu
     assert what in refused(load_dataset, spec)
 
 
-def test_one_class_is_refused(numbered, monkeypatch, refused):
-    pixels = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
-    alone = Split(pixels, torch.zeros(5, dtype=torch.int64))
-    monkeypatch.setattr(hpstudy.training.datasets, "_read", lambda spec, root: (alone, alone))
-    words = refused(drawn)
-    assert "'numbered'" in words and "one class" in words
-
-
 @pytest.mark.parametrize(
     "options",
     [

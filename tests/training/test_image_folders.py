@@ -248,7 +248,6 @@ def test_resident_limit_is_half_of_the_smallest_memory(monkeypatch):
     pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 5}
     monkeypatch.setattr(os, "sysconf", pages.__getitem__)
     assert resident_limit() == 10_240
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for memory, limit in (((30_000, 8_000), 4_000), ((30_000, 40_000), 10_240)):
         gpus = [SimpleNamespace(total_memory=each) for each in memory]

@@ -7,7 +7,7 @@ import tiny
 import torch
 from test_trainer import recipe, same, small_network, weights
 
-from hpstudy.training.step import CapturedStep
+from hpstudy.training.device import recorded
 from hpstudy.training.trainer import Trainer
 
 PLAN = recipe(epochs=3, batch_size=20, lr_decay=0.2, lr_decay_epochs=(2,))
@@ -37,19 +37,19 @@ def close(a, b, rtol):
 
 def test_recorded_steps_are_the_plain_ones():
     plain, plain_weights = ended()
-    recorded, recorded_weights = ended(capture=warmed)
+    replayed, replayed_weights = ended(capture=warmed)
     for key in plain.curve:
-        assert recorded.curve[key] == pytest.approx(plain.curve[key], rel=1e-12), key
-    assert close(recorded_weights, plain_weights, 1e-12)
+        assert replayed.curve[key] == pytest.approx(plain.curve[key], rel=1e-12), key
+    assert close(replayed_weights, plain_weights, 1e-12)
 
 
 def test_recorded_step_reads_its_inputs_at_each_call():
     seen = []
-    program = CapturedStep(lambda x, y: seen.append((x.item(), y.item())), warmed)
-    program.prepare(torch.tensor(1), torch.tensor(2))
+    inputs = torch.tensor(1), torch.tensor(2)
+    step = recorded(lambda x, y: seen.append((x.item(), y.item())), warmed, *inputs)
     assert seen == [(1, 2)] * 3
-    program(torch.tensor(3), torch.tensor(4))
-    program(torch.tensor(5), torch.tensor(6))
+    step(torch.tensor(3), torch.tensor(4))
+    step(torch.tensor(5), torch.tensor(6))
     assert seen[3:] == [(3, 4), (5, 6)]
 
 

@@ -21,7 +21,7 @@ from hpstudy.storage.locks import scratch_folder
 from hpstudy.sweep.executors.base import CalibrationError, Ended, Failure, Job
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
-from hpstudy.training.image_cache import Stored
+from hpstudy.training.image_folders import Stored
 from hpstudy.training.run import ENVIRONMENT, RunTrainer, calibrate, prepare_process
 from hpstudy.training.state import RunOutcome
 

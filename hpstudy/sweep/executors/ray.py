@@ -21,7 +21,7 @@ from hpstudy.sweep.executors.base import CalibrationError, Ended, Failure, Job
 from hpstudy.sweep.executors.ray_task import MARK, measure, train, versions
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import cores
-from hpstudy.training.image_cache import Stored
+from hpstudy.training.image_folders import Stored
 from hpstudy.training.run import ENVIRONMENT
 
 # Read when Ray is imported, and when it starts processes.

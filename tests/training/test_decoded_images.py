@@ -18,10 +18,10 @@ from PIL import Image
 from hpstudy.config.study import Data, Recipe
 from hpstudy.networks.models import build_model
 from hpstudy.sweep.executors.local import open_dataset, save_dataset
-from hpstudy.training import image_cache, image_folders
+from hpstudy.training import image_folders
 from hpstudy.training.augmentation import AHEAD, Batches
 from hpstudy.training.datasets import Split, load_dataset
-from hpstudy.training.image_cache import Stored
+from hpstudy.training.image_folders import Stored
 from hpstudy.training.trainer import Trainer
 
 # 3 x 7 training images are six chunks of this size, the last of one image; 3 x 4 test images three.
@@ -30,24 +30,23 @@ CHUNK = 4
 BYTES = 972 + 3072
 
 
-def decode_here(chunks, stored, workers, bar):
+def decode_here(chunks, workers, bar):
     """Decode in this process: a pool of processes takes seconds to start."""
-    for (name, start), paths in chunks.items():
-        image_cache._decode_chunk(paths, stored[name].path, stored[name].size, start)
-        image_cache._mark(stored[name], start)
+    for chunk in chunks:
+        image_folders._decode_chunk(*chunk)
 
 
 @pytest.fixture
 def in_a_file(monkeypatch):
     """Any image folder is too large for the memory."""
     monkeypatch.setattr(image_folders, "resident_limit", lambda: 0)
-    monkeypatch.setattr(image_cache, "CHUNK", CHUNK)
+    monkeypatch.setattr(image_folders, "CHUNK", CHUNK)
 
 
 @pytest.fixture
 def here(monkeypatch):
     """Images are decoded in this process."""
-    monkeypatch.setattr(image_cache, "_decode_all", decode_here)
+    monkeypatch.setattr(image_folders, "_decode_all", decode_here)
 
 
 def make_birds(folder):
@@ -76,8 +75,8 @@ def both(tmp_path_factory):
     resident = load_dataset(spec, root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(image_folders, "resident_limit", lambda: 0)
-        patch.setattr(image_cache, "CHUNK", CHUNK)
-        patch.setattr(image_cache, "_decode_all", decode_here)
+        patch.setattr(image_folders, "CHUNK", CHUNK)
+        patch.setattr(image_folders, "_decode_all", decode_here)
         streamed = load_dataset(spec, root)
     return SimpleNamespace(spec=spec, root=root, resident=resident, streamed=streamed)
 
@@ -171,30 +170,29 @@ def test_decoded_images_are_not_decoded_again(both, in_a_file, monkeypatch):
     def fail(*args, **options):
         raise AssertionError("nothing is left to decode")
 
-    monkeypatch.setattr(image_cache, "_decode_all", fail)
+    monkeypatch.setattr(image_folders, "_decode_all", fail)
     again = load_dataset(both.spec, both.root)
     assert torch.equal(pixels(again.train), both.resident.train.images)
     with pytest.raises(AssertionError, match="nothing is left"):
         load_dataset(both.spec.model_copy(update={"image_size": 8}), both.root)
 
 
-# Decodes with one process, and is killed once three chunks are marked.
+# Decodes with one process, and is killed when it counts the third chunk.
 KILLED = """
 import os, signal, sys
-import hpstudy.training.image_cache, hpstudy.training.image_folders
+from hpstudy.training import image_folders
 from hpstudy.training.datasets import Split, load_dataset
 from hpstudy.config.study import Data
 
-class Killing(hpstudy.training.image_cache.tqdm):
+class Killing(image_folders.tqdm):
     def update(self, count):
         super().update(count)
         if self.n >= 9:
             os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    hpstudy.training.image_cache.tqdm, hpstudy.training.image_cache.CHUNK = Killing, 4
-    hpstudy.training.image_folders.resident_limit = lambda: 0
-    hpstudy.training.image_folders.cores = lambda: 1
+    image_folders.tqdm, image_folders.CHUNK = Killing, 4
+    image_folders.resident_limit, image_folders.cores = lambda: 0, lambda: 1
     load_dataset(Data(name=f"folder:{sys.argv[1]}", image_size=16), sys.argv[2])
 """
 
@@ -214,7 +212,7 @@ def test_killed_decoding_continues_after_the_finished_chunks(birds, in_a_file, h
     folder = folder_of(tmp_path)
     finished = {name: (folder / f"{name}.done").read_bytes() for name in ("train", "test")}
     assert list(map(len, finished.values())) == [6, 3]
-    assert 3 <= sum(map(sum, finished.values())) <= 4
+    assert sum(map(sum, finished.values())) >= 3
     # A mark of the test's own on all pixels: it stays on what is finished, and on nothing else.
     for name, count in (("train", 21), ("test", 12)):
         (folder / f"{name}.u8").write_bytes(bytes([77]) * (972 * count))
