@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, Self
 
 from hpstudy.errors import HpstudyError
 
@@ -17,16 +18,8 @@ TIMEOUT = 60.0
 # Results that only a finished training has.
 FINAL_COLUMNS = ("top1", "top5", "loss", "best_top1", "best_epoch", "train_loss")
 RESULT_COLUMNS = (
-    *FINAL_COLUMNS,
-    "diverged",
-    "epochs",
-    "seconds",
-    "images_per_second",
-    "macs",
-    "params",
-    "device",
-    "torch",
-    "curve",
+    *(*FINAL_COLUMNS, "diverged", "epochs", "seconds", "images_per_second", "macs", "params"),
+    *("device", "torch", "curve"),
 )
 
 _RUN = f"run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {', '.join(RESULT_COLUMNS)}"
@@ -45,6 +38,25 @@ class Unwritable(HpstudyError):
     """A store that cannot be written now, but may be later: the disk is full, or it is locked."""
 
 
+_CONTINUE = "recorded runs stay, and the same command continues from there"
+# By a part of SQLite's reason.
+_REFUSALS: dict[str, tuple[type[HpstudyError], str]] = {
+    "disk is full": (
+        Unwritable,
+        f"cannot be written, because the disk is full; make room: {_CONTINUE}",
+    ),
+    "locked": (
+        Unwritable,
+        f"has been locked by another process for {TIMEOUT:.0f} s; end it: {_CONTINUE}",
+    ),
+    "readonly": (
+        HpstudyError,
+        "cannot be written, because it or its folder is read-only; make both writable, or work in "
+        "another folder",
+    ),
+}
+
+
 class Database:
     """An open store file. It stays open for many transactions: closing waits for the disk."""
 
@@ -53,8 +65,8 @@ class Database:
         weakref.finalize(self, connection.close)
 
     @classmethod
-    def open(cls, path: Path, durable: bool = True) -> "Database":
-        """Open a store; make it if absent, and migrate it to this version.
+    def open(cls, path: str | Path, durable: bool = True) -> Self:
+        """Open a store; make it and its folder if absent, and migrate it to this version.
 
         Finished transactions of a durable one survive a power cut, which takes a wait for the disk.
         Otherwise the last ones may be lost; the file is whole in either case.
@@ -65,7 +77,9 @@ class Database:
             If the file is no SQLite database, is damaged, cannot be opened, belongs to another
             program, or was written under a schema that this version does not know.
         """
+        path = Path(path)
         with _refusing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             database = cls(path, sqlite3.connect(path, timeout=TIMEOUT))
             connection = database.connection
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -80,10 +94,7 @@ class Database:
     def transaction(self, write: bool = False) -> Iterator[sqlite3.Connection]:
         """Connection whose changes are kept whole, or not at all on an error.
 
-        Parameters
-        ----------
-        write : bool, default False
-            Whether to keep other writers out from the beginning.
+        With `write`, other writers are kept out from the beginning.
 
         Raises
         ------
@@ -95,6 +106,11 @@ class Database:
         with _refusing(self.path), self.connection as connection:
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             yield connection
+
+    def select(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        with self.transaction() as connection:
+            return connection.execute(query, values).fetchall()
 
 
 @contextmanager
@@ -130,8 +146,7 @@ def schema_of(database: sqlite3.Connection, path: Path) -> int:
             f"{path} was written under schema {version}; this version of hpstudy reads schema 2 "
             f"and schema {VERSION}"
         )
-    lacking = TABLES.keys() - tables if version == VERSION else ()
-    if tables - TABLES.keys() or lacking:
+    if tables - TABLES.keys() or (version == VERSION and TABLES.keys() - tables):
         raise HpstudyError(
             f"{path} is another program's database, not a store of hpstudy "
             f"(tables: {', '.join(sorted(tables)) or 'none'})"
@@ -142,27 +157,13 @@ def schema_of(database: sqlite3.Connection, path: Path) -> int:
 @contextmanager
 def _refusing(path: Path) -> Iterator[None]:
     """Turn an error of SQLite into a sentence that says what to do."""
-    go_on = "recorded runs stay, and the same command continues from there"
     try:
         yield
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        reason = str(error)
-        if "disk is full" in reason:
-            refusal: HpstudyError = Unwritable(
-                f"{path} cannot be written, because the disk is full; make room: {go_on}"
-            )
-        elif "locked" in reason:
-            refusal = Unwritable(
-                f"{path} has been locked by another process for {TIMEOUT:.0f} s; end it: {go_on}"
-            )
-        elif "readonly" in reason:
-            refusal = HpstudyError(
-                f"{path} cannot be written, because it or its folder is read-only; make both "
-                "writable, or work in another folder"
-            )
-        else:
-            refusal = HpstudyError(f"{path} cannot be used as a store: {reason}")
-        raise refusal from None
+    except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
+        other = HpstudyError, f"cannot be used as a store: {error}"
+        known = [refusal for part, refusal in _REFUSALS.items() if part in str(error)]
+        kind, words = (known or [other])[0]
+        raise kind(f"{path} {words}") from None
 
 
 def _use_write_ahead_log(database: sqlite3.Connection) -> None:

@@ -42,12 +42,12 @@ def is_held(path: Path) -> bool:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """Temporary folder for the block; removes first what killed processes have left."""
-    root, name = Path(tempfile.gettempdir()), f"hpstudy-{uuid4().hex}"
+    root = Path(tempfile.gettempdir())
     for lock in root.glob("hpstudy-*.lock"):
         if not is_held(lock):
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-    with held(root / f"{name}.lock"):
-        folder = root / name
+    folder = root / f"hpstudy-{uuid4().hex}"
+    with held(folder.with_suffix(".lock")):
         folder.mkdir(mode=0o700)
         try:
             yield folder
@@ -55,25 +55,19 @@ def scratch_folder() -> Iterator[Path]:
             shutil.rmtree(folder)
 
 
-class Leases:
+class Leases(Database):
     """Leases of one sweep on runs of a store: sweeps that share it train no run twice.
 
     A lease ends when its run is recorded, or when the sweep that holds it exits (see `leasing`).
     """
 
-    def __init__(self, database: Database):
-        self._database, self.sweep = database, uuid4().hex
-
-    @classmethod
-    def open(cls, path: Path) -> "Leases":
-        """Leases on runs of the store at `path`."""
-        # After a power cut no sweep is alive, so that no lease has to survive one.
-        return cls(Database.open(path, durable=False))
+    def __init__(self, path: Path, connection: sqlite3.Connection):
+        super().__init__(path, connection)
+        self.sweep = uuid4().hex
 
     def lock_file(self, sweep: str) -> Path:
         """File that a sweep locks while it is alive."""
-        path = self._database.path
-        return path.with_name(f"{path.name}.{sweep}.lock")
+        return self.path.with_name(f"{self.path.name}.{sweep}.lock")
 
     def take(self, runs: Mapping[str, Iterable[str]]) -> dict[str, str]:
         """Lease runs to this sweep, in one transaction.
@@ -89,8 +83,10 @@ class Leases:
             Run id to `OURS`, `BUSY` (another living sweep trains it) or `ENDED` (recorded in the
             meantime).
         """
-        with self._database.transaction(write=True) as database:
-            self._release_dead(database)
+        with self.transaction(write=True) as database:
+            for (sweep,) in database.execute("SELECT DISTINCT sweep FROM claims").fetchall():
+                if sweep != self.sweep and not is_held(self.lock_file(sweep)):
+                    database.execute("DELETE FROM claims WHERE sweep = ?", (sweep,))
             return {run_id: self._take(database, run_id, ends) for run_id, ends in runs.items()}
 
     def _take(self, database: sqlite3.Connection, run_id: str, ends: Iterable[str]) -> str:
@@ -101,16 +97,11 @@ class Leases:
         lease = database.execute("SELECT sweep FROM claims WHERE run_id = ?", (run_id,))
         return OURS if lease.fetchone() == (self.sweep,) else BUSY
 
-    def _release_dead(self, database: sqlite3.Connection) -> None:
-        """Release the leases of sweeps whose process has exited."""
-        for (sweep,) in database.execute("SELECT DISTINCT sweep FROM claims").fetchall():
-            if sweep != self.sweep and not is_held(self.lock_file(sweep)):
-                database.execute("DELETE FROM claims WHERE sweep = ?", (sweep,))
-
 
 @contextmanager
 def leasing(path: Path) -> Iterator[Leases]:
     """Leases on runs of the store at `path` that end with the block or its process."""
-    leases = Leases.open(path)
+    # After a power cut no sweep is alive, so that no lease has to survive one.
+    leases = Leases.open(path, durable=False)
     with held(leases.lock_file(leases.sweep)):
         yield leases

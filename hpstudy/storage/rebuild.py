@@ -1,4 +1,4 @@
-"""Whether runs, rankings and certificates fit their networks, which are built again (torch)."""
+"""Whether rankings and certificates fit their networks, which are built again (torch)."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.errors import HpstudyError, count, shown
-from hpstudy.storage.schema import Ranking, RunRow, StudyRecord
+from hpstudy.storage.schema import Ranking, StudyRecord
 
 if TYPE_CHECKING:
     from hpstudy.networks.dependency import PrunableNetwork
@@ -31,34 +31,17 @@ def _network(model: str, classes: int, image_size: int) -> "PrunableNetwork":
 
 
 @cache
-def _size(built: Built) -> tuple[int, int]:
+def network_size(built: Built) -> tuple[int, int]:
     """Multiply-accumulates and parameters of a network, counted on the layers of a new one."""
     from hpstudy.networks.flops import output_positions
     from hpstudy.networks.models import zeros
 
     *dense, widths = built
     module = _network(*dense).at_widths(dict(widths))
-    positions = output_positions(module, zeros(built[2]))
-    macs = sum(
-        number * module.get_parameter(f"{name}.weight").numel()
-        for name, number in positions.items()
-    )
+    macs = 0
+    for name, positions in output_positions(module, zeros(built[2])).items():
+        macs += positions * module.get_parameter(f"{name}.weight").numel()
     return macs, sum(parameter.numel() for parameter in module.parameters())
-
-
-def size_faults(row: RunRow, classes: int | None, networks: set[Built]) -> Iterator[str]:
-    """Sizes of a run that its network has not; adds the network to `networks`.
-
-    Where the number of classes is unknown, there is no network to compare with.
-    """
-    if classes is None:
-        return
-    spec = row.spec
-    built = spec.model, classes, spec.data.image_size, tuple((spec.widths or {}).items())
-    networks.add(built)
-    for name, size in zip(("macs", "params"), _size(built), strict=True):
-        if getattr(row, name) != size:
-            yield f"{name} is {getattr(row, name)}, but its network has {size}"
 
 
 def ranking_faults(spec: RunSpec, ranking: Ranking) -> Iterator[str]:
@@ -104,7 +87,7 @@ def certificate_faults(
             return
         expected = report.model_dump()
     elif widths == certificate.widths:
-        expected["macs"], expected["params"] = _size((*dense, tuple(widths.items())))
+        expected["macs"], expected["params"] = network_size((*dense, tuple(widths.items())))
     for name, value in expected.items():
         if (own := getattr(certificate, name, None)) != value:
             yield f"says {name} {shown(own)}, but must say {shown(value)}"

@@ -26,7 +26,6 @@ class Growth(NamedTuple):
     Attributes
     ----------
     extent : Extent
-        Steps added to its sides.
     settled : bool
         Whether every point has a result and none is to be added.
     touched : tuple of str
@@ -89,12 +88,18 @@ def assess(plan: "Plan") -> Progress:
             spared.update(plan.run_ids(variant, points, seed))
         results = _GridResults(plan, ended())
     for variant in study.variants[1:]:
+        growths[variant] = Growth(extent, False, ())
         if variant in pruned and growths[DENSE].settled:
             growths[variant] = results.growth(variant, extent)
-        else:
-            growths[variant] = Growth(extent, False, ())
     if pruned and not plan.needs_ranking:
-        growths = _to_one_extent(growths, results)
+        # Settled grids grow until all have one extent, so that every point can be compared.
+        while all(growth.settled for growth in growths.values()):
+            extents = {growth.extent for growth in growths.values()}
+            if len(extents) == 1:
+                break
+            lr, weight_decay = np.max(list(extents), axis=0).tolist()
+            union = Extent(tuple(lr), tuple(weight_decay))
+            growths = {variant: results.growth(variant, union) for variant in growths}
         dense = dense and results.whole(DENSE, growths[DENSE].extent)
     replicates = {}
     if dense and study.replicates:
@@ -141,18 +146,6 @@ class _GridResults:
             for point, *point_ids in zip(points, *ids, strict=True)
             if all(id_ in self.ended for id_ in point_ids)
         }
-
-
-def _to_one_extent(growths: dict[str, Growth], results: _GridResults) -> dict[str, Growth]:
-    """Settled grids grown until all have one extent, so that every point can be compared."""
-    while all(growth.settled for growth in growths.values()):
-        extents = {growth.extent for growth in growths.values()}
-        if len(extents) == 1:
-            break
-        lr, weight_decay = np.max(list(extents), axis=0).tolist()
-        union = Extent(tuple(lr), tuple(weight_decay))
-        growths = {variant: results.growth(variant, union) for variant in growths}
-    return growths
 
 
 def grow(

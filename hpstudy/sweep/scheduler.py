@@ -14,7 +14,7 @@ from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import count
 from hpstudy.storage.database import Unwritable
 from hpstudy.storage.locks import BUSY, OURS, Leases
-from hpstudy.sweep.executors.base import Ended, Executor, Failure, Job
+from hpstudy.sweep.executors import Ended, Executor, Failure, Job
 from hpstudy.sweep.growth import Progress, assess
 from hpstudy.sweep.plan import Plan
 from hpstudy.training.checkpoint import discard

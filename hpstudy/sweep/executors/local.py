@@ -18,7 +18,7 @@ import torch
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.storage.locks import scratch_folder
-from hpstudy.sweep.executors.base import CalibrationError, Ended, Failure, Job
+from hpstudy.sweep.executors import CalibrationError, Ended, Failure, Job
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
 from hpstudy.training.image_cache import Stored
@@ -61,7 +61,7 @@ def open_pool(workers: int, data: Dataset | None = None) -> Iterator["Pool"]:
 
 
 class Pool:
-    """The `hpstudy.sweep.executors.base.Executor` of this machine.
+    """The `hpstudy.sweep.executors.Executor` of this machine.
 
     A worker whose job fails, or whose process ends, gets a new process. After `STRIKES` failures in
     a row, as on a broken GPU, it gets no more jobs.
@@ -93,7 +93,7 @@ class Pool:
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
-        """See `hpstudy.sweep.executors.base.Executor.calibrate`; all workers measure at once."""
+        """See `hpstudy.sweep.executors.Executor.calibrate`; all workers measure at once."""
         # All have imported torch before the first one measures.
         wait_for([worker.submit(prepare_process) for worker in self._workers])
         futures = [
@@ -123,7 +123,7 @@ class Pool:
         return True
 
     def wait(self, seconds: float) -> list[Ended]:
-        """See `hpstudy.sweep.executors.base.Executor.wait`."""
+        """See `hpstudy.sweep.executors.Executor.wait`."""
         ended: list[Ended] = []
         busy = [] if self._refusal else self._busy()
         done, _ = wait_for([worker.future for worker in busy], seconds, FIRST_COMPLETED)

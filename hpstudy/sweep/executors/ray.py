@@ -17,7 +17,7 @@ from typing import Any
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, count, one_line, shown
-from hpstudy.sweep.executors.base import CalibrationError, Ended, Failure, Job
+from hpstudy.sweep.executors import CalibrationError, Ended, Failure, Job
 from hpstudy.sweep.executors.ray_task import MARK, measure, train, versions
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import cores
@@ -142,7 +142,7 @@ def _connected(ray: ModuleType, address: str | None) -> Iterator[None]:
 
 
 class Cluster:
-    """The `hpstudy.sweep.executors.base.Executor` of a Ray cluster (see `open_cluster`)."""
+    """The `hpstudy.sweep.executors.Executor` of a Ray cluster (see `open_cluster`)."""
 
     def __init__(self, ray: ModuleType, head: str, workers: int | None, data: Dataset | None):
         self._ray, self._head, self._asked = ray, head, workers
@@ -184,7 +184,7 @@ class Cluster:
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
-        """See `hpstudy.sweep.executors.base.Executor.calibrate`; on some cores or GPUs."""
+        """See `hpstudy.sweep.executors.Executor.calibrate`; on some cores or GPUs."""
         task = self._task(measure)
         tasks = min(self.workers, _CALIBRATIONS)
         arguments = spec, classes, images, seconds, *self._requirements
@@ -206,7 +206,7 @@ class Cluster:
         return True
 
     def wait(self, seconds: float) -> list[Ended]:
-        """See `hpstudy.sweep.executors.base.Executor.wait`."""
+        """See `hpstudy.sweep.executors.Executor.wait`."""
         ended: list[Ended] = []
         if references := list(self._running):
             self._ray.wait(references, timeout=0 if self._end else seconds)

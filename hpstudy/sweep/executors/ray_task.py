@@ -12,7 +12,7 @@ import torch
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError
-from hpstudy.sweep.executors.base import Job
+from hpstudy.sweep.executors import Job
 from hpstudy.training.run import RunTrainer, calibrate, prepare_process
 from hpstudy.training.state import RunOutcome
 
