@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import RAY
@@ -47,6 +47,14 @@ class CalibrationError(HpstudyError):
     """A step that cannot be measured, as where memory runs out or there is no compiler."""
 
 
+def calibrated(spec: RunSpec, results: list[Any]) -> list[tuple[float, float]]:
+    """Results of a calibration, of which none is a Failure."""
+    for result in results:
+        if isinstance(result, Failure):
+            raise CalibrationError(f"{result.reason} while {spec.model} was calibrated")
+    return results
+
+
 class Executor(Protocol):
     """Trains jobs, several at a time."""
 
@@ -85,7 +93,7 @@ def open_executor(
     workers : int, optional
         Runs trained at once; by default one per GPU, or one single-threaded one per core.
     address : str, optional
-        HOST:PORT of the cluster (see `hpstudy.sweep.executors.ray.open_cluster`).
+        HOST:PORT of the cluster; by default RAY_ADDRESS or, without that, a new one here.
     train : bool, default True
         Whether to load the images; without them the executor only calibrates.
 
