@@ -89,15 +89,9 @@ def run(
         trained = sweep(plan, workers, publish, address)
         table = publish()
         counts = plan.counts().sum()
-        study = {
-            "study": plan.study.name,
-            "trained": trained,
-            "runs": int(counts["total"]),
-            "missing": int(counts["missing"]),
-            "failed": int(counts["failed"]),
-            "table": str(table),
-        }
-        studies.append(study)
+        study = {"study": plan.study.name, "trained": trained, "runs": int(counts["total"])}
+        study |= {name: int(counts[name]) for name in ("missing", "failed")}
+        studies.append(study | {"table": str(table)})
         parts = [f"{count(trained, 'run')} trained", f"{study['missing']} missing"]
         if study["failed"]:
             parts.append(f"{study['failed']} failed")
@@ -255,10 +249,7 @@ def main() -> None:
         print(f"hpstudy: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except SystemExit as end:
-        # What typer makes of Ctrl-C.
-        if end.code == 130:
-            print(
-                "\nhpstudy: stopped; finished runs are recorded, run it again to go on",
-                file=sys.stderr,
-            )
+        if end.code == 130:  # what typer makes of Ctrl-C
+            words = "stopped; finished runs are recorded, run it again to go on"
+            print(f"\nhpstudy: {words}", file=sys.stderr)
         raise

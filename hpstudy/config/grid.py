@@ -174,14 +174,9 @@ def roi(values: NDArray[np.float64], threshold: float | NDArray[np.float64]) -> 
     Parameters
     ----------
     values : ndarray of shape (..., n_points)
-        Larger is better; NaN or -inf where a point has no value.
+        Larger is better; NaN or -inf where a point has no value, which is never inside.
     threshold : float or ndarray of shape (..., 1)
         In the values' unit, at least 0.
-
-    Returns
-    -------
-    ndarray of bool, shape (..., n_points)
-        False where a value is NaN.
 
     References
     ----------

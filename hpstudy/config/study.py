@@ -108,10 +108,7 @@ class Recipe(Frozen):
 
 
 class Replicates(Frozen):
-    """Further seeds at the points where run-to-run noise matters.
-
-    `random` is the number of points outside the regions of interest.
-    """
+    """Further seeds where noise matters, and at `random` points outside the regions of interest."""
 
     seeds: Seeds
     random: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 4
@@ -151,14 +148,11 @@ class Study(Frozen):
                 f"replicates.seeds must differ from the seeds {shown(list(self.seeds))}, but both "
                 f"have {listed(both)}"
             )
-        axes = {
-            "lr": (self.grid.lr, self.prior.lr),
-            "weight_decay": (self.grid.weight_decay, self.prior.weight_decay),
-        }
-        for name, (axis, prior) in axes.items():
+        for name, axis in self.grid:
             # Beyond these, products in single precision are 0 or infinite.
             reach, values = (axis.reach, ()) if isinstance(axis, Axis) else (0.0, axis)
-            if max(abs(math.log10(value)) for value in (prior, *values) if value) + reach > 30:
+            values = (getattr(self.prior, name), *filter(None, values))
+            if max(abs(math.log10(value)) for value in values) + reach > 30:
                 raise ValueError(
                     f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
                 )
@@ -204,24 +198,14 @@ def is_study_name(text: str) -> bool:
 
 
 def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
-    """Method and FLOPs ratio (the share that remains) of a variant's name.
+    """Method and FLOPs ratio, the share in (0, 1] that remains, of a variant's name.
 
-    Parameters
-    ----------
-    name : str
-        `unpruned`, or METHOD-RATIO such as `uniform-0.6`.
-    valid : tuple of str, optional
-        Names for the error to list.
-
-    Returns
-    -------
-    tuple of (str, float)
-        ("unpruned", 1.0), or a method and a ratio in (0, 1).
+    The name is `unpruned`, or METHOD-RATIO such as `uniform-0.6`.
 
     Raises
     ------
     HpstudyError
-        For any other name.
+        For any other name; lists the `valid` ones, if given.
     """
     if name == DENSE:
         return DENSE, 1.0
