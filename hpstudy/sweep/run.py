@@ -11,7 +11,7 @@ from tqdm import tqdm
 from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
-from hpstudy.storage.locks import leasing
+from hpstudy.storage.database import leasing
 from hpstudy.storage.tables import write_table
 from hpstudy.sweep.executors import Executor, open_executor
 from hpstudy.sweep.growth import assess

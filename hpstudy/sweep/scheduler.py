@@ -12,8 +12,7 @@ from tqdm import tqdm
 from hpstudy.config.grid import Extent, Point
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import count
-from hpstudy.storage.database import Unwritable
-from hpstudy.storage.locks import BUSY, OURS, Leases
+from hpstudy.storage.database import BUSY, OURS, Leases, Unwritable
 from hpstudy.sweep.executors import Ended, Executor, Failure, Job
 from hpstudy.sweep.growth import Progress, assess
 from hpstudy.sweep.plan import Plan

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -12,12 +14,13 @@ from functools import cache
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, one_line
-from hpstudy.storage.locks import scratch_folder
+from hpstudy.storage.database import held, is_held
 from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
@@ -53,6 +56,22 @@ def open_pool(workers: int, data: Dataset | None = None) -> Iterator["Pool"]:
         pool = Pool(workers, path)
         stack.callback(pool.end)
         yield pool
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Temporary folder for the block; removes first what killed processes have left."""
+    root = Path(tempfile.gettempdir())
+    for lock in root.glob("hpstudy-*.lock"):
+        if not is_held(lock):
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    folder = root / f"hpstudy-{uuid4().hex}"
+    with held(folder.with_suffix(".lock")):
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
 
 class Pool:
