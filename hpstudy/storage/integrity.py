@@ -13,15 +13,8 @@ from pydantic import BaseModel, ValidationError
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.errors import HpstudyError, count, listed, printed, shown
-from hpstudy.storage import schema
+from hpstudy.storage import rebuild, schema
 from hpstudy.storage.database import RESULT_COLUMNS, VERSION, reading, schema_of
-from hpstudy.storage.rebuild import (
-    Built,
-    certificate_faults,
-    known_classes,
-    network_size,
-    ranking_faults,
-)
 from hpstudy.storage.tables import SETTING, TABLE_COLUMNS, read_published
 
 Row = TypeVar("Row", bound=BaseModel)
@@ -54,25 +47,25 @@ class Findings:
     path: Path
     facts: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
-    networks: set[Built] = field(default_factory=set)
+    networks: set[rebuild.Built] = field(default_factory=set)
 
     def add(self, faults: Iterable[str], run: object = "") -> None:
         """Add faults of a run, or of the whole file."""
         self.faults += [Fault(str(run), words.removesuffix(".")) for words in faults]
 
-    def size_faults(self, row: schema.RunRow, classes: int | None) -> Iterator[str]:
+    def size_faults(self, row: schema.RunRow, classes: int | None = None) -> Iterator[str]:
         """Sizes of a run that its network, which is built again, has not.
 
         Where the number of classes is unknown, there is no network to compare with.
         """
-        if classes is None:
-            return
         spec = row.spec
-        built = spec.model, classes, spec.data.image_size, tuple((spec.widths or {}).items())
-        self.networks.add(built)
-        for name, size in zip(("macs", "params"), network_size(built), strict=True):
-            if getattr(row, name) != size:
-                yield f"{name} is {getattr(row, name)}, but its network has {size}"
+        if classes := classes or rebuild.known_classes(spec.data.name):
+            widths = tuple((spec.widths or {}).items())
+            built = spec.model, classes, spec.data.image_size, widths
+            self.networks.add(built)
+            for name, size in zip(("macs", "params"), rebuild.network_size(built), strict=True):
+                if getattr(row, name) != size:
+                    yield f"{name} is {getattr(row, name)}, but its network has {size}"
 
     def lines(self) -> list[str]:
         """One line for a whole file, else one for each of its first faults."""
@@ -104,7 +97,7 @@ class CheckedTable(Findings):
     def identified(self) -> bool:
         """Whether the record identifies the images: older ones lack the hash of a folder."""
         images, data = self.record.images, self.record.study.data
-        return images.fingerprint is not None or known_classes(data.name) is not None
+        return images.fingerprint is not None or rebuild.known_classes(data.name) is not None
 
     def spec(self, row: Mapping[str, Any]) -> RunSpec:
         """Run of a row."""
@@ -207,9 +200,9 @@ def _check_store(path: Path, recorded: Recorded) -> Findings:
                     recorded.results[run_id] = _hash(row)
                 if isinstance(valid, schema.RunRow):
                     specs[run_id] = valid.spec
-                    faults += findings.size_faults(valid, known_classes(valid.spec.data.name))
+                    faults += findings.size_faults(valid)
                 if isinstance(valid, schema.RankingRow) and run_id in specs:
-                    faults += ranking_faults(specs[run_id], valid)
+                    faults += rebuild.ranking_faults(specs[run_id], valid)
                     recorded.rankings[run_id] = valid
                 findings.add(faults, run_id)
     contradictions = {
@@ -245,12 +238,13 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     table = CheckedTable(path, record=schema.read_study_record(path), rows=rows)
     study, record = table.record.study, table.record.record
+    rankings = recorded.rankings if recorded else {}
     if study.name != path.stem:
         table.add([f"its record is that of the study {study.name}"])
     for line, row in enumerate(rows, start=2):
         table.add([f"line {line}: {words}" for words in _row_faults(table, row)], row["run_id"])
     for variant in table.record.certificates.keys() - {DENSE}:
-        faults = certificate_faults(table.record, variant, recorded.rankings if recorded else {})
+        faults = rebuild.certificate_faults(table.record, variant, rankings)
         table.add(f"the certificate of {variant} {words}" for words in faults)
     table.add(table.record.count_faults(rows))
     for run_id, times in Counter(row["run_id"] for row in rows).items():
@@ -273,8 +267,8 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
             table.facts["in_no_store"] = len(lost)
     table.facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     if not table.identified:
-        note = f"ids unchecked, as its record has no fingerprint of {study.data.name}"
-        table.facts["note"] = note
+        words = "ids unchecked, as its record has no fingerprint of"
+        table.facts["note"] = f"{words} {study.data.name}"
     return table
 
 
@@ -293,5 +287,5 @@ def _row_faults(table: CheckedTable, row: Mapping[str, Any]) -> list[str]:
             return [f"{name} is {shown(row[name])}, but must be {shown(value)}"]
     own = {} if table.identified else {"run_id": spec.run_id}
     faults, valid = _validated(schema.RunRow, {**row, "spec": spec.model_dump_json(), **own})
-    classes = certificate.classes if certificate else known_classes(study.data.name)
+    classes = certificate.classes if certificate else None
     return faults + list(table.size_faults(valid, classes)) if valid else faults
