@@ -10,7 +10,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -117,7 +116,7 @@ class Replicates(Frozen):
 class Study(Frozen):
     """A model, its pruned variants and the grid on which each is trained from scratch."""
 
-    name: Annotated[str, StringConstraints(pattern=f"^{STUDY_NAME}$")]
+    name: Annotated[str, Field(pattern=f"^{STUDY_NAME}$")]
     model: Model
     data: Data
     recipe: Recipe

@@ -74,11 +74,8 @@ class Database:
         Finished transactions of a durable one survive a power cut, which takes a wait for the disk.
         Otherwise the last ones may be lost; the file is whole in either case.
 
-        Raises
-        ------
-        HpstudyError
-            If the file is no SQLite database, is damaged, cannot be opened, belongs to another
-            program, or was written under a schema that this version does not know.
+        Raises HpstudyError if the file is no SQLite database, is damaged, cannot be opened, belongs
+        to another program, or was written under a schema that this version does not know.
         """
         path = Path(path)
         with _refusing(path):
@@ -120,10 +117,7 @@ class Database:
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Connection that changes nothing and sees one moment, whatever others write meanwhile.
 
-    Raises
-    ------
-    HpstudyError
-        For any error of SQLite.
+    Raises HpstudyError for any error of SQLite.
     """
     # SQLite would make two files beside a store that nobody has open, and leave them there.
     at_rest = not path.with_name(f"{path.name}-wal").exists()
@@ -136,10 +130,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 def schema_of(database: sqlite3.Connection, path: Path) -> int:
     """Schema version of a store; 0 before it has any table.
 
-    Raises
-    ------
-    HpstudyError
-        If it belongs to another program, or its schema is unknown to this version.
+    Raises HpstudyError if it belongs to another program, or its schema is unknown to this version.
     """
     version: int = database.execute("PRAGMA user_version").fetchone()[0]
     names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")

@@ -115,10 +115,7 @@ class Recorded:
 def own_files(folder: Path) -> list[Path]:
     """The user's own store and tables in `hpstudy.workspace.runs_folder`.
 
-    Raises
-    ------
-    HpstudyError
-        If there are none.
+    Raises HpstudyError if there are none.
     """
     paths = [*folder.glob(f"store{STORE}"), *sorted(folder.glob(f"book/results/*{TABLE}"))]
     if not paths:
@@ -131,10 +128,7 @@ def check_files(paths: Iterable[Path]) -> list[Findings]:
 
     Rows and channels of the tables are compared with the stores among the files.
 
-    Raises
-    ------
-    HpstudyError
-        If a file is not there, or is neither a store nor a table.
+    Raises HpstudyError if a file is not there, or is neither a store nor a table.
     """
     paths = list(paths)
     for path in paths:
@@ -225,10 +219,7 @@ def _check_store(path: Path, recorded: Recorded) -> Findings:
 def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
     """Check a published table and the record beside it; `recorded` is what stores have of its runs.
 
-    Raises
-    ------
-    HpstudyError
-        If the table or its record is not there, or cannot be read.
+    Raises HpstudyError if the table or its record is not there, or cannot be read.
     """
     frame = read_published(path)
     if tuple(frame.columns) != TABLE_COLUMNS:

@@ -228,10 +228,7 @@ class StudyRecord(BaseModel):
 def read_study_record(table: Path) -> StudyRecord:
     """Record beside a published table.
 
-    Raises
-    ------
-    HpstudyError
-        If it is not there, or a key, type or value is wrong.
+    Raises HpstudyError if it is not there, or a key, type or value is wrong.
     """
     path = table.with_suffix(".json")
     content = read_record(path, table)

@@ -145,10 +145,7 @@ def _fitting(column: pd.Series) -> tuple[pd.Series, str]:
 def read_record(path: Path, table: Path) -> dict[str, Any]:
     """Record of a study, which lies beside its table.
 
-    Raises
-    ------
-    HpstudyError
-        If it is not there, or lacks a key that the pages need.
+    Raises HpstudyError if it is not there, or lacks a key that the pages need.
     """
     if not path.is_file():
         raise HpstudyError(f"the table {table} lacks its record {path.name} beside it.")

@@ -130,10 +130,7 @@ class Plan:
     def prune(self) -> None:
         """Prune the network to all variants, if the store has the ranking.
 
-        Raises
-        ------
-        HpstudyError
-            If the dense network diverged at the prior.
+        Raises HpstudyError if the dense network diverged at the prior.
         """
         ranking = self.store.ranking(self.prior) if self.needs_ranking else None
         if ranking is None:

@@ -41,10 +41,11 @@ def sweep(
     Parameters
     ----------
     plan : Plan
-    workers, address : optional
-        See `hpstudy.sweep.executors.open_executor`.
+    workers : int, optional
     publish : callable, optional
         Called about once a minute while runs are recorded, and at the end.
+    address : str, optional
+        As `workers`, see `hpstudy.sweep.executors.open_executor`.
 
     Raises
     ------

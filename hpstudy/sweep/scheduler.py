@@ -97,10 +97,7 @@ class Scheduler:
     def run(self) -> Iterator[int]:
         """Train until nothing is missing; yields the number of runs just recorded.
 
-        Raises
-        ------
-        HpstudyError
-            If the executor or the store fails; recorded runs stay.
+        Raises HpstudyError if the executor or the store fails; recorded runs stay.
         """
         self._look()
         while self._pending or self._running:

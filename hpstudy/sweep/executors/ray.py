@@ -56,11 +56,8 @@ def open_cluster(
 
     Without images (`data`) it only calibrates.
 
-    Raises
-    ------
-    HpstudyError
-        If no cluster answers there, ray is not installed, or a node has another version of hpstudy
-        or torch or cannot read the images.
+    Raises HpstudyError if no cluster answers there, ray is not installed, or a node has another
+    version of hpstudy or torch or cannot read the images.
     """
     address = address or os.environ.get("RAY_ADDRESS") or None
     host = "127.0.0.1" if address is None else connect(address)
