@@ -5,7 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hpstudy.config.runspec import RunSpec
-from hpstudy.config.study import DENSE, parse_variant
+from hpstudy.config.study import DENSE, Study, parse_variant
 from hpstudy.errors import HpstudyError, count, shown
 from hpstudy.storage.schema import Ranking, StudyRecord
 
@@ -55,6 +55,23 @@ def ranking_faults(spec: RunSpec, ranking: Ranking) -> Iterator[str]:
             yield f"{words} for {count(width, 'filter')} of {layer}"
 
 
+def prune_variant(
+    network: "PrunableNetwork", study: Study, variant: str, run_id: str, ranking: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Report of a pruned network, by the ranking of the dense network that a run has trained."""
+    from hpstudy.networks.pruning_report import prune_network
+
+    report = prune_network(
+        network,
+        ranking["scores"],
+        *parse_variant(variant),
+        study.criterion,
+        ranked=f"dense network trained at the prior, run {run_id}",
+        weights_sha256=ranking["weights_sha256"],
+    )
+    return report.model_dump()
+
+
 def certificate_faults(
     record: StudyRecord, variant: str, rankings: Mapping[str, Ranking]
 ) -> Iterator[str]:
@@ -62,10 +79,7 @@ def certificate_faults(
 
     `rankings` are those of stores, by run id. Without a ranking the channels are not chosen again.
     """
-    from hpstudy.networks.pruning_report import prune_network
-
-    study, certificate = record.study, record.certificates[variant]
-    prior = record.run_spec(DENSE)
+    study, certificate, prior = record.study, record.certificates[variant], record.run_spec(DENSE)
     dense = study.model, certificate.classes, study.data.image_size
     widths = {layer: len(kept) for layer, kept in certificate.kept.items()}
     expected: dict[str, Any] = {"widths": widths}
@@ -74,18 +88,11 @@ def certificate_faults(
             yield from faults
             return
         try:
-            report = prune_network(
-                _network(*dense),
-                ranking.scores,
-                *parse_variant(variant),
-                study.criterion,
-                ranked=f"dense network trained at the prior, run {prior.run_id}",
-                weights_sha256=ranking.weights_sha256,
-            )
+            scores = ranking.model_dump()
+            expected = prune_variant(_network(*dense), study, variant, prior.run_id, scores)
         except HpstudyError as error:
             yield str(error)
             return
-        expected = report.model_dump()
     elif widths == certificate.widths:
         expected["macs"], expected["params"] = network_size((*dense, tuple(widths.items())))
     for name, value in expected.items():

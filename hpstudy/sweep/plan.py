@@ -15,7 +15,7 @@ from hpstudy.config.study import AUTO, DENSE, Study, parse_variant
 from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.pruning import choose_channels
-from hpstudy.networks.pruning_report import prune_network
+from hpstudy.storage.rebuild import prune_variant
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors import Job
 from hpstudy.sweep.growth import Growth, Progress, assess, points_of
@@ -143,15 +143,8 @@ class Plan:
                 "a prior at which it trains"
             )
         for variant in study.variants[1:]:
-            report = prune_network(
-                self.network,
-                ranking["scores"],
-                *parse_variant(variant),
-                study.criterion,
-                ranked=f"dense network trained at the prior, run {prior.run_id}",
-                weights_sha256=ranking["weights_sha256"],
-            )
-            self.certificates[variant] = report.model_dump()
+            report = prune_variant(self.network, study, variant, prior.run_id, ranking)
+            self.certificates[variant] = report
 
     def failures(self) -> dict[str, str]:
         """Reasons of the study's failed runs, by their ids."""
@@ -172,29 +165,26 @@ class Plan:
     def levels(self, growths: Mapping[str, Growth]) -> dict[str, list[list[Point]]]:
         """Points of the grid of every variant whose network is known, coarse to fine."""
         grid, prior = self.study.grid, self.study.prior
-        return {
-            variant: grid.levels(prior, growths[variant].extent)
-            for variant in (DENSE, *self.certificates)
-        }
+        known = (DENSE, *self.certificates)
+        return {variant: grid.levels(prior, growths[variant].extent) for variant in known}
 
     def _walk(self, progress: Progress) -> Iterator[PlannedRun]:
         """Every known run in the order of training: coarse to fine, and replicates last."""
         levels = self.levels(progress.growths)
         for seed in self.study.seeds:
             for level in zip(*levels.values(), strict=True):
-                for variant, points in zip(levels, level, strict=True):
-                    yield from self._at(variant, points, seed)
+                yield from self._at(dict(zip(levels, level, strict=True)), seed)
         yield from self.replicates(progress)
 
     def replicates(self, progress: Progress) -> Iterator[PlannedRun]:
         """Runs with further seeds."""
         for seed in self.study.replicates.seeds if self.study.replicates else ():
-            for variant, points in progress.replicates.items():
-                yield from self._at(variant, points, seed)
+            yield from self._at(progress.replicates, seed)
 
-    def _at(self, variant: str, points: list[Point], seed: int) -> Iterator[PlannedRun]:
-        for run_id, point in zip(self.run_ids(variant, points, seed), points, strict=True):
-            yield variant, run_id, point, seed
+    def _at(self, points: Mapping[str, list[Point]], seed: int) -> Iterator[PlannedRun]:
+        for variant, level in points.items():
+            for run_id, point in zip(self.run_ids(variant, level, seed), level, strict=True):
+                yield variant, run_id, point, seed
 
     def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
         """Labels and specification of every known run, in the order of training."""
