@@ -103,7 +103,7 @@ def run(
     elif book:
         logger.info("no book: this folder is not in a clone of hpstudy")
     if as_json:
-        _print_json({"studies": studies, "book": index})
+        _report({"studies": studies, "book": index}, "", as_json)
 
 
 @app.command()
@@ -228,14 +228,7 @@ def book(
 
 
 def _report(value: Any, text: str, as_json: bool) -> None:
-    if as_json:
-        _print_json(value)
-    else:
-        print(text)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, allow_nan=False))
+    print(json.dumps(value, indent=1, allow_nan=False) if as_json else text)
 
 
 def main() -> None:
