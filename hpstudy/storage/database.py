@@ -94,14 +94,8 @@ class Database:
     def transaction(self, write: bool = False) -> Iterator[sqlite3.Connection]:
         """Connection whose changes are kept whole, or not at all on an error.
 
-        With `write`, other writers are kept out from the beginning.
-
-        Raises
-        ------
-        Unwritable
-            If the disk is full, or another process keeps the file locked.
-        HpstudyError
-            For any other error of SQLite.
+        With `write`, other writers are kept out from the beginning. Raises Unwritable if the disk
+        is full or another process keeps the file locked, HpstudyError for other errors of SQLite.
         """
         with _refusing(self.path), self.connection as connection:
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -217,16 +211,8 @@ class Leases(Database):
     def take(self, runs: Mapping[str, Iterable[str]]) -> dict[str, str]:
         """Lease runs to this sweep, in one transaction.
 
-        Parameters
-        ----------
-        runs : mapping of str to iterable of str
-            Run id to the tables of the store that hold the run once it has ended.
-
-        Returns
-        -------
-        dict of str to str
-            Run id to `OURS`, `BUSY` (another living sweep trains it) or `ENDED` (recorded in the
-            meantime).
+        `runs` maps run ids to the tables of the store that hold the run once it has ended, the
+        result to `OURS`, `BUSY` (another living sweep trains it) or `ENDED` (recorded meanwhile).
         """
         with self.transaction(write=True) as database:
             for (sweep,) in database.execute("SELECT DISTINCT sweep FROM claims").fetchall():

@@ -42,15 +42,8 @@ _RECORD_KEYS = (
 def write_table(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
     """Write a study's table and record to `folder`, each whole or not at all.
 
-    Returns
-    -------
-    Path
-        The CSV file, `<study>.csv`, with `<study>.json` beside it.
-
-    Raises
-    ------
-    HpstudyError
-        If they cannot be written; older files stay.
+    Returns the CSV file, `<study>.csv`, with `<study>.json` beside it. Raises HpstudyError if they
+    cannot be written; older files stay.
     """
     path = Path(folder) / f"{record['study']['name']}.csv"
     _write(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")

@@ -60,14 +60,8 @@ class Plan:
     ) -> "Plan":
         """Plan of a study: reads the size of its data set, builds its networks, asks the store.
 
-        Parameters
-        ----------
-        study : Study
-        store : Store
-        data_root : path, optional
-            See `hpstudy.training.datasets.data_root`.
-        pruning : str, default "all"
-            The one pruned variant to plan beside the dense network.
+        `data_root` is that of `hpstudy.training.datasets.data_root`, and `pruning` the one pruned
+        variant to plan beside the dense network, or "all".
 
         Raises
         ------

@@ -36,16 +36,9 @@ def sweep(
 
     A kill loses the runs in progress only, and of long ones the last minutes: the same call trains
     what is then missing. Sweeps that share a store share its runs. A run that fails twice is
-    recorded as failed, and is no longer missing (`Plan.retry_failed`).
-
-    Parameters
-    ----------
-    plan : Plan
-    workers : int, optional
-    publish : callable, optional
-        Called about once a minute while runs are recorded, and at the end.
-    address : str, optional
-        As `workers`, see `hpstudy.sweep.executors.open_executor`.
+    recorded as failed, and is no longer missing (`Plan.retry_failed`). `publish` is called about
+    once a minute while runs are recorded, and at the end; `workers` and `address` are those of
+    `hpstudy.sweep.executors.open_executor`.
 
     Raises
     ------
