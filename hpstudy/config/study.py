@@ -20,7 +20,6 @@ from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
 
 Model = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50"]
-Method = Literal["uniform", "nonuniform"]
 Criterion = Literal["l1", "l1-normalised"]
 # Precision of products; "-compiled" where torch.compile makes the kernels.
 Arithmetic = Literal[
@@ -29,7 +28,7 @@ Arithmetic = Literal[
 Executor = Literal["local", "ray"]
 
 MODEL_NAMES: tuple[str, ...] = get_args(Model)
-METHODS: tuple[str, ...] = get_args(Method)
+METHODS = ("uniform", "nonuniform")
 CRITERIA: tuple[str, ...] = get_args(Criterion)
 ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
@@ -189,11 +188,6 @@ class Study(Frozen):
             return self
         parse_variant(pruning, ("all", *self.variants))
         return self.model_copy(update={"variants": tuple(dict.fromkeys((DENSE, pruning)))})
-
-
-def is_study_name(text: str) -> bool:
-    """Whether a study may have this name, which its table and its page have too."""
-    return bool(re.fullmatch(STUDY_NAME, text))
 
 
 def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:

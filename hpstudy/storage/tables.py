@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.config.grid import AXES
-from hpstudy.config.study import is_study_name
+from hpstudy.config.study import STUDY_NAME
 from hpstudy.config.validation import read_text
 from hpstudy.errors import HpstudyError, shown
 from hpstudy.storage.database import RESULT_COLUMNS
@@ -77,7 +77,7 @@ def read_published(path: Path) -> pd.DataFrame:
         a path elsewhere; or if a cell holds no number, or one out of range.
     """
     # The page of a study bears the name of its table.
-    if not is_study_name(path.stem):
+    if not re.fullmatch(STUDY_NAME, path.stem):
         raise HpstudyError(f"{shown(path.name)} in {path.parent} cannot be the table of a study.")
     text = read_text(path)
     if not text.endswith("\n"):

@@ -106,9 +106,8 @@ class Pool:
         # All have imported torch before the first one measures.
         wait_for([worker.submit(prepare_process) for worker in self._workers])
         arguments = spec, classes, images, seconds
-        futures = [worker.submit(calibrate, *arguments) for worker in self._workers]
-        pairs = zip(self._workers, futures, strict=True)
-        return calibrated(spec, [worker.result(future) for worker, future in pairs])
+        futures = [(worker, worker.submit(calibrate, *arguments)) for worker in self._workers]
+        return calibrated(spec, [worker.result(future) for worker, future in futures])
 
     def start(self, job: Job) -> bool:
         """Begin a job; a retry goes to another device, or has the only one to itself."""
