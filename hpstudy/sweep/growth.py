@@ -74,7 +74,7 @@ def assess(plan: "Plan") -> Progress:
     dense = results.whole(DENSE, extent) if study.racing or study.replicates else {}
     if study.racing:
         near_best = region(dense, threshold)
-        points = [p for p in points_of(study, extent) if (p.lr, p.weight_decay) in near_best]
+        points = [Point(lr=lr, weight_decay=decay) for lr, decay in near_best]
         for variant, seed in product(pruned, study.seeds):
             spared.update(plan.run_ids(variant, points, seed))
         results = _GridResults(plan, ended())
