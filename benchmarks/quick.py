@@ -92,7 +92,7 @@ def large_store(params: Path, path: Path, rows: int) -> None:
     row = {**dict.fromkeys(RESULT_COLUMNS, 1.0), "diverged": False, "curve": curve}
     missing = Plan.open(Study.load(params), store).missing()[:rows]
     # One by one as a sweep adds them, but in one transaction: a sweep has minutes between them.
-    with store.database.transaction(write=True) as database:
+    with store.transaction(write=True) as database:
         for job in missing:
             _insert(database, "runs", job.spec, row)
 

@@ -23,9 +23,9 @@ import pandas as pd
 from common import machine, markdown, median_spread
 
 from hpstudy.config.study import Study
-from hpstudy.storage.locks import leasing
+from hpstudy.storage.database import leasing
 from hpstudy.storage.store import Store
-from hpstudy.sweep.executors.base import Ended, Failure, Job
+from hpstudy.sweep.executors import Ended, Failure, Job
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import progress_bar
 from hpstudy.sweep.scheduler import Scheduler

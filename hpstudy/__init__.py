@@ -9,47 +9,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpstudy import plots
-    from hpstudy.analysis.comparison import compare
-    from hpstudy.analysis.landscape import Landscape, landscapes
-    from hpstudy.analysis.run_tables import read_runs
-    from hpstudy.analysis.study_analysis import StudyAnalysis
-    from hpstudy.config.study import Study
-    from hpstudy.networks.pruning_report import prune
-    from hpstudy.report.build import build_book
+    from hpstudy import plots as plots
+    from hpstudy.analysis.comparison import compare as compare
+    from hpstudy.analysis.landscape import Landscape as Landscape
+    from hpstudy.analysis.landscape import landscapes as landscapes
+    from hpstudy.analysis.run_tables import read_runs as read_runs
+    from hpstudy.analysis.study_analysis import StudyAnalysis as StudyAnalysis
+    from hpstudy.config.study import Study as Study
+    from hpstudy.networks.pruning_report import prune as prune
+    from hpstudy.report.build import build_book as build_book
 
 __version__ = "0.2.0"
-__all__ = [
-    "Landscape",
-    "Study",
-    "StudyAnalysis",
-    "build_book",
-    "compare",
-    "landscapes",
-    "plots",
-    "prune",
-    "read_runs",
-]
 
 _MODULES = {
-    "Landscape": "hpstudy.analysis.landscape",
-    "Study": "hpstudy.config.study",
-    "StudyAnalysis": "hpstudy.analysis.study_analysis",
-    "build_book": "hpstudy.report.build",
-    "compare": "hpstudy.analysis.comparison",
-    "landscapes": "hpstudy.analysis.landscape",
-    "prune": "hpstudy.networks.pruning_report",
-    "read_runs": "hpstudy.analysis.run_tables",
+    "Landscape": "analysis.landscape",
+    "Study": "config.study",
+    "StudyAnalysis": "analysis.study_analysis",
+    "build_book": "report.build",
+    "compare": "analysis.comparison",
+    "landscapes": "analysis.landscape",
+    "plots": "plots",
+    "prune": "networks.pruning_report",
+    "read_runs": "analysis.run_tables",
 }
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
     # Imported when first asked for: torch alone takes seconds.
-    if name == "plots":
-        return import_module("hpstudy.plots")
-    if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module 'hpstudy' has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'hpstudy' has no attribute {name!r}")
+    module = import_module(f"hpstudy.{_MODULES[name]}")
+    return module if name == "plots" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -89,15 +89,9 @@ def run(
         trained = sweep(plan, workers, publish, address)
         table = publish()
         counts = plan.counts().sum()
-        study = {
-            "study": plan.study.name,
-            "trained": trained,
-            "runs": int(counts["total"]),
-            "missing": int(counts["missing"]),
-            "failed": int(counts["failed"]),
-            "table": str(table),
-        }
-        studies.append(study)
+        study = {"study": plan.study.name, "trained": trained, "runs": int(counts["total"])}
+        study |= {name: int(counts[name]) for name in ("missing", "failed")}
+        studies.append(study | {"table": str(table)})
         parts = [f"{count(trained, 'run')} trained", f"{study['missing']} missing"]
         if study["failed"]:
             parts.append(f"{study['failed']} failed")
@@ -109,7 +103,7 @@ def run(
     elif book:
         logger.info("no book: this folder is not in a clone of hpstudy")
     if as_json:
-        _print_json({"studies": studies, "book": index})
+        _report({"studies": studies, "book": index}, "", as_json)
 
 
 @app.command()
@@ -234,14 +228,7 @@ def book(
 
 
 def _report(value: Any, text: str, as_json: bool) -> None:
-    if as_json:
-        _print_json(value)
-    else:
-        print(text)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, allow_nan=False))
+    print(json.dumps(value, indent=1, allow_nan=False) if as_json else text)
 
 
 def main() -> None:
@@ -255,10 +242,7 @@ def main() -> None:
         print(f"hpstudy: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except SystemExit as end:
-        # What typer makes of Ctrl-C.
-        if end.code == 130:
-            print(
-                "\nhpstudy: stopped; finished runs are recorded, run it again to go on",
-                file=sys.stderr,
-            )
+        if end.code == 130:  # what typer makes of Ctrl-C
+            words = "stopped; finished runs are recorded, run it again to go on"
+            print(f"\nhpstudy: {words}", file=sys.stderr)
         raise

@@ -85,16 +85,7 @@ def open_plan(
     """Plan of the study in a params file, against the user's store.
 
     Runs that the user's table of the study has and the store lacks are restored to the store.
-
-    Parameters
-    ----------
-    params : path
-    pruning : str, default "all"
-        A variant of the study, or all of them.
-    data_root : path, optional
-        Folder of the data sets.
-    executor : str, optional
-        Replaces that of the params file.
+    `executor`, if given, replaces that of the params file.
 
     Raises
     ------
@@ -112,7 +103,19 @@ def open_plan(
     table = results_folder() / f"{study.name}.csv"
     run_ids, recorded = _published_runs(table)
     store = Store.open(runs_folder() / "store.sqlite")
-    _restore_lost(table, run_ids, store)
+    # Publishing replaces the table, so that runs which it alone has would be lost.
+    if lost := run_ids - store.recorded() - store.stopped(0):
+        try:
+            restored = restore(table, store)["runs"]
+        except HpstudyError as error:
+            raise HpstudyError(
+                f"{table} has {count(len(lost), 'run')} that {store.path} lacks, and that would be "
+                f"lost, since they cannot be restored: {error} Move it elsewhere to go on without "
+                "them."
+            ) from None
+        if restored:
+            runs = count(restored, "run")
+            logger.info(f"{table.stem}: {runs}, which the store lacked, restored from {table}")
     plan = Plan.open(study, store, data_root, pruning)
     # A sweep that is killed while it publishes leaves a newer record next to the table, but its
     # runs are in the store; otherwise lines are missing from the table.
@@ -144,23 +147,6 @@ def _damaged(table: Path, fault: str) -> HpstudyError:
     )
 
 
-def _restore_lost(table: Path, run_ids: set[str], store: Store) -> None:
-    """Restore runs that only the user's table has, because publishing replaces the table."""
-    lost = run_ids - store.recorded() - store.stopped(0)
-    if not lost:
-        return
-    try:
-        restored = restore(table, store)["runs"]
-    except HpstudyError as error:
-        raise HpstudyError(
-            f"{table} has {count(len(lost), 'run')} that {store.path} lacks, and that would be "
-            f"lost, since they cannot be restored: {error} Move it elsewhere to go on without them."
-        ) from None
-    if restored:
-        runs = count(restored, "run")
-        logger.info(f"{table.stem}: {runs}, which the store lacked, restored from {table}")
-
-
 def publish_results(plan: "Plan", command: str, workers: int | None) -> Path:
     """Write the table and record of a study to the user's results; the path of the table.
 
@@ -174,15 +160,15 @@ def publish_results(plan: "Plan", command: str, workers: int | None) -> Path:
     return publish_study(plan, results_folder(), command, workers)
 
 
-class SweepParameters(Frozen):
+class SweepParameters(Frozen, strict=True):
     """Parameters of `notebooks/sweep.ipynb`; an empty text or 0 stands for the default."""
 
-    model: Annotated[str, Field(strict=True)]
-    profile: Annotated[str, Field(strict=True)]
-    pruning: Annotated[str, Field(strict=True)]
-    params: Annotated[str, Field(strict=True)]
-    data_root: Annotated[str, Field(strict=True)]
-    workers: Annotated[int, Field(strict=True, ge=0)]
+    model: str
+    profile: str
+    pruning: str
+    params: str
+    data_root: str
+    workers: Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -201,11 +187,8 @@ class NotebookSweep:
 def open_notebook(namespace: Mapping[str, Any]) -> NotebookSweep:
     """Open the study that the parameters of `notebooks/sweep.ipynb` name.
 
-    Parameters
-    ----------
-    namespace : mapping
-        The notebook's variables. papermill only warns of a parameter that a notebook does not
-        have, and sets a variable of that name: such a variable is refused here.
+    papermill only warns of a parameter that a notebook does not have, and sets a variable of that
+    name: such a variable in `namespace`, that of the notebook, is refused here.
 
     Raises
     ------

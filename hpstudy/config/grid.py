@@ -2,7 +2,7 @@
 
 import math
 from itertools import product
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ Decay = Annotated[
     float, Field(strict=True, ge=0, allow_inf_nan=False), AfterValidator(_not_negative_zero)
 ]
 
+_VALUES: dict[str, TypeAdapter[tuple[float, ...]]] = {
+    "lr": TypeAdapter(tuple[Positive, ...]),
+    "weight_decay": TypeAdapter(tuple[Decay, ...]),
+}
 # Means over seeds that are equal on paper differ in the last bits; so does `best - threshold`.
 TOLERANCE = 1e-9
 
@@ -57,12 +61,6 @@ class Axis(Frozen):
     def reach(self) -> float:
         """Decades from the prior to the furthest value that the axis may grow to."""
         return self.step * ((self.points - 1) / 2 + self.extend)
-
-
-_VALUES: dict[str, TypeAdapter[tuple[float, ...]]] = {
-    "lr": TypeAdapter(tuple[Positive, ...]),
-    "weight_decay": TypeAdapter(tuple[Decay, ...]),
-}
 
 
 class Extent(NamedTuple):
@@ -106,14 +104,13 @@ class Grid(Frozen):
     @property
     def limits(self) -> dict[str, int]:
         """Largest number of steps that may be added on each side, by axis."""
-        axes = {"lr": self.lr, "weight_decay": self.weight_decay}
-        return {name: axis.extend if isinstance(axis, Axis) else 0 for name, axis in axes.items()}
+        return {name: getattr(axis, "extend", 0) for name, axis in self}
 
     def most_points(self) -> int:
         """Number of points of the grid in its largest extent."""
+        axes = (self.lr, self.weight_decay)
         return math.prod(
-            axis.points + 2 * axis.extend if isinstance(axis, Axis) else len(axis)
-            for axis in (self.lr, self.weight_decay)
+            axis.points + 2 * axis.extend if isinstance(axis, Axis) else len(axis) for axis in axes
         )
 
     @property
@@ -121,9 +118,7 @@ class Grid(Frozen):
         """Largest extent of the grid."""
         return Extent(*((limit, limit) for limit in self.limits.values()))
 
-    def values(
-        self, name: Literal["lr", "weight_decay"], prior: Point, extent: Extent = BASE
-    ) -> tuple[float, ...]:
+    def values(self, name: str, prior: Point, extent: Extent = BASE) -> tuple[float, ...]:
         """Values of one hyperparameter, increasing."""
         axis: Axis | tuple[float, ...] = getattr(self, name)
         if not isinstance(axis, Axis):
@@ -163,7 +158,7 @@ class Grid(Frozen):
             points.sort(key=lambda point: (not point.weight_decay, _decades(point, prior)))
         return levels
 
-    def _steps(self, name: Literal["lr", "weight_decay"], prior: Point) -> dict[float, int]:
+    def _steps(self, name: str, prior: Point) -> dict[float, int]:
         """Steps from the value nearest to the prior, by value; 0 for a value of 0."""
         values, middle = self.values(name, prior), getattr(prior, name)
         steps = {value: 0 for value in values if not value}
@@ -179,14 +174,9 @@ def roi(values: NDArray[np.float64], threshold: float | NDArray[np.float64]) -> 
     Parameters
     ----------
     values : ndarray of shape (..., n_points)
-        Larger is better; NaN or -inf where a point has no value.
+        Larger is better; NaN or -inf where a point has no value, which is never inside.
     threshold : float or ndarray of shape (..., 1)
         In the values' unit, at least 0.
-
-    Returns
-    -------
-    ndarray of bool, shape (..., n_points)
-        False where a value is NaN.
 
     References
     ----------

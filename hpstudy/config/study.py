@@ -10,7 +10,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -21,7 +20,6 @@ from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
 
 Model = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50"]
-Method = Literal["uniform", "nonuniform"]
 Criterion = Literal["l1", "l1-normalised"]
 # Precision of products; "-compiled" where torch.compile makes the kernels.
 Arithmetic = Literal[
@@ -30,7 +28,7 @@ Arithmetic = Literal[
 Executor = Literal["local", "ray"]
 
 MODEL_NAMES: tuple[str, ...] = get_args(Model)
-METHODS: tuple[str, ...] = get_args(Method)
+METHODS = ("uniform", "nonuniform")
 CRITERIA: tuple[str, ...] = get_args(Criterion)
 ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
@@ -108,10 +106,7 @@ class Recipe(Frozen):
 
 
 class Replicates(Frozen):
-    """Further seeds at the points where run-to-run noise matters.
-
-    `random` is the number of points outside the regions of interest.
-    """
+    """Further seeds where noise matters, and at `random` points outside the regions of interest."""
 
     seeds: Seeds
     random: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 4
@@ -120,7 +115,7 @@ class Replicates(Frozen):
 class Study(Frozen):
     """A model, its pruned variants and the grid on which each is trained from scratch."""
 
-    name: Annotated[str, StringConstraints(pattern=f"^{STUDY_NAME}$")]
+    name: Annotated[str, Field(pattern=f"^{STUDY_NAME}$")]
     model: Model
     data: Data
     recipe: Recipe
@@ -151,14 +146,11 @@ class Study(Frozen):
                 f"replicates.seeds must differ from the seeds {shown(list(self.seeds))}, but both "
                 f"have {listed(both)}"
             )
-        axes = {
-            "lr": (self.grid.lr, self.prior.lr),
-            "weight_decay": (self.grid.weight_decay, self.prior.weight_decay),
-        }
-        for name, (axis, prior) in axes.items():
+        for name, axis in self.grid:
             # Beyond these, products in single precision are 0 or infinite.
             reach, values = (axis.reach, ()) if isinstance(axis, Axis) else (0.0, axis)
-            if max(abs(math.log10(value)) for value in (prior, *values) if value) + reach > 30:
+            values = (getattr(self.prior, name), *filter(None, values))
+            if max(abs(math.log10(value)) for value in values) + reach > 30:
                 raise ValueError(
                     f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
                 )
@@ -198,30 +190,15 @@ class Study(Frozen):
         return self.model_copy(update={"variants": tuple(dict.fromkeys((DENSE, pruning)))})
 
 
-def is_study_name(text: str) -> bool:
-    """Whether a study may have this name, which its table and its page have too."""
-    return bool(re.fullmatch(STUDY_NAME, text))
-
-
 def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
-    """Method and FLOPs ratio (the share that remains) of a variant's name.
+    """Method and FLOPs ratio, the share in (0, 1] that remains, of a variant's name.
 
-    Parameters
-    ----------
-    name : str
-        `unpruned`, or METHOD-RATIO such as `uniform-0.6`.
-    valid : tuple of str, optional
-        Names for the error to list.
-
-    Returns
-    -------
-    tuple of (str, float)
-        ("unpruned", 1.0), or a method and a ratio in (0, 1).
+    The name is `unpruned`, or METHOD-RATIO such as `uniform-0.6`.
 
     Raises
     ------
     HpstudyError
-        For any other name.
+        For any other name; lists the `valid` ones, if given.
     """
     if name == DENSE:
         return DENSE, 1.0

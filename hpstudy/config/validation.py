@@ -20,13 +20,7 @@ class Frozen(BaseModel):
 
 
 def read_bytes(path: str | Path, most: int | None = None) -> bytes:
-    """Content of a file.
-
-    Parameters
-    ----------
-    path : path
-    most : int, optional
-        Largest number of bytes.
+    """Content of a file of at most `most` bytes.
 
     Raises
     ------
@@ -53,7 +47,7 @@ def read_bytes(path: str | Path, most: int | None = None) -> bytes:
 
 
 def read_text(path: str | Path, most: int | None = None) -> str:
-    """Text of a file in UTF-8; parameters and errors as of `read_bytes`."""
+    """Text of a file in UTF-8; errors as of `read_bytes`."""
     try:
         return read_bytes(path, most).decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -105,11 +99,12 @@ class _SafeLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no annot
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for k, (key, _) in enumerate(node.value):
-            if key.value in keys[:k]:
+        keys: list[Any] = []
+        for key, _ in node.value:
+            if key.value in keys:
                 problem = f"the key {shown(key.value)} comes twice"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            keys.append(key.value)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
 
@@ -131,39 +126,36 @@ def one_sentence(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _fault(fault: dict[str, Any], model: type[BaseModel]) -> str:
-    place = ".".join(map(str, fault["loc"]))
-    value, context = fault["input"], fault.get("ctx", {})
-    reason = context.get("error")
+    place, value = ".".join(map(str, fault["loc"])), fault["input"]
+    reason = fault.get("ctx", {}).get("error")
     if isinstance(reason, HpstudyError):
         return str(reason)
     match fault["type"]:
         case "missing":
             return f"the key {place!r} is missing"
         case "extra_forbidden":
-            keys = list(_model_at(model, fault["loc"][:-1]).model_fields)
+            keys = _keys(model, fault["loc"][:-1])
             hint = did_you_mean(fault["loc"][-1], keys)
             return f"unknown key {shown(place)}{hint}; valid: {listed(keys)}"
         case "model_type":
-            keys = list(_model_at(model, fault["loc"]).model_fields)
+            keys = _keys(model, fault["loc"])
             return f"{place} must have the keys {listed(keys)}, not {shown(value)}"
         case "literal_error":
-            return str(unknown(place, value, re.findall("'(.+?)'", context["expected"])))
-    if reason is not None:
-        problem = str(reason)
-    else:
+            return str(unknown(place, value, re.findall("'(.+?)'", fault["ctx"]["expected"])))
+    problem = str(reason)
+    if reason is None:
         problem = re.sub(r"^\w+ should", "must", fault["msg"])
-        problem = problem.replace("a valid tuple", "a list").replace(
-            "a valid boolean", "true or false"
-        )
+        problem = problem.replace("a valid tuple", "a list")
+        problem = problem.replace("a valid boolean", "true or false")
     # What is wrong with several keys together is said without their whole mapping.
-    found = "" if isinstance(value, dict) else f", not {shown(value)}"
-    return f"{place} {problem}{found}".strip()
+    wrong = "" if isinstance(value, dict) else f", not {shown(value)}"
+    return f"{place} {problem}{wrong}".strip()
 
 
-def _model_at(model: type[BaseModel], place: tuple[str | int, ...]) -> type[BaseModel]:
-    """Class of the mapping at a place in the values of a model."""
+def _keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
+    """Keys of the mapping at a place in the values of a model."""
     for part in place:
         annotation = model.model_fields[str(part)].annotation
         kinds = (annotation, *get_args(annotation))
         model = next(kind for kind in kinds if hasattr(kind, "model_fields"))
-    return model
+    return list(model.model_fields)

@@ -13,16 +13,9 @@ from pydantic import BaseModel, ValidationError
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.errors import HpstudyError, count, listed, printed, shown
-from hpstudy.storage import schema
+from hpstudy.storage import rebuild, schema
 from hpstudy.storage.database import RESULT_COLUMNS, VERSION, reading, schema_of
-from hpstudy.storage.rebuild import (
-    Built,
-    certificate_faults,
-    known_classes,
-    ranking_faults,
-    size_faults,
-)
-from hpstudy.storage.tables import TABLE_COLUMNS, read_published
+from hpstudy.storage.tables import SETTING, TABLE_COLUMNS, read_published
 
 Row = TypeVar("Row", bound=BaseModel)
 STORE, TABLE = ".sqlite", ".csv"
@@ -36,12 +29,7 @@ _SHAPES: dict[str, type[BaseModel]] = {
     "failures": schema.FailureRow,
     "rankings": schema.RankingRow,
     "arithmetics": schema.DecisionRow,
-}
-# Rows of a table that contradict the runs that have ended.
-_CONTRADICTIONS = {
-    "failures": ("IN", "it has both ended and failed"),
-    "claims": ("IN", "a sweep leases it, but it has ended"),
-    "rankings": ("NOT IN", "it has a ranking, but is not recorded"),
+    "claims": schema.LeaseRow,
 }
 
 
@@ -59,10 +47,25 @@ class Findings:
     path: Path
     facts: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    networks: set[rebuild.Built] = field(default_factory=set)
 
     def add(self, faults: Iterable[str], run: object = "") -> None:
         """Add faults of a run, or of the whole file."""
         self.faults += [Fault(str(run), words.removesuffix(".")) for words in faults]
+
+    def size_faults(self, row: schema.RunRow, classes: int | None = None) -> Iterator[str]:
+        """Sizes of a run that its network, which is built again, has not.
+
+        Where the number of classes is unknown, there is no network to compare with.
+        """
+        spec = row.spec
+        if classes := classes or rebuild.known_classes(spec.data.name):
+            widths = tuple((spec.widths or {}).items())
+            built = spec.model, classes, spec.data.image_size, widths
+            self.networks.add(built)
+            for name, size in zip(("macs", "params"), rebuild.network_size(built), strict=True):
+                if getattr(row, name) != size:
+                    yield f"{name} is {getattr(row, name)}, but its network has {size}"
 
     def lines(self) -> list[str]:
         """One line for a whole file, else one for each of its first faults."""
@@ -72,15 +75,33 @@ class Findings:
         lines = []
         for run, words in self.faults[:MOST_LINES]:
             place = "" if str(self.path) in words else f"{self.path}: "
-            lines.append(printed(f"{place}run {run}: {words}" if run else f"{place}{words}"))
+            lines.append(f"{place}run {run}: {words}" if run else f"{place}{words}")
         if more := len(self.faults) - len(lines):
-            lines.append(printed(f"{self.path}: {count(more, 'more fault')}"))
-        return lines
+            lines.append(f"{self.path}: {count(more, 'more fault')}")
+        return list(map(printed, lines))
 
     def as_json(self) -> dict[str, Any]:
         """Facts and all faults as plain values."""
         faults = [fault._asdict() for fault in self.faults]
         return {"path": str(self.path), "whole": not faults, **self.facts, "faults": faults}
+
+
+@dataclass(kw_only=True)
+class CheckedTable(Findings):
+    """A published table with what is wrong; `rows` hold None where there is no number."""
+
+    record: schema.StudyRecord
+    rows: list[dict[str, Any]]
+
+    @property
+    def identified(self) -> bool:
+        """Whether the record identifies the images: older ones lack the hash of a folder."""
+        images, data = self.record.images, self.record.study.data
+        return images.fingerprint is not None or rebuild.known_classes(data.name) is not None
+
+    def spec(self, row: Mapping[str, Any]) -> RunSpec:
+        """Run of a row."""
+        return self.record.run_spec(row["variant"], **{name: row[name] for name in SETTING})
 
 
 @dataclass(frozen=True)
@@ -94,10 +115,7 @@ class Recorded:
 def own_files(folder: Path) -> list[Path]:
     """The user's own store and tables in `hpstudy.workspace.runs_folder`.
 
-    Raises
-    ------
-    HpstudyError
-        If there are none.
+    Raises HpstudyError if there are none.
     """
     paths = [*folder.glob(f"store{STORE}"), *sorted(folder.glob(f"book/results/*{TABLE}"))]
     if not paths:
@@ -110,10 +128,7 @@ def check_files(paths: Iterable[Path]) -> list[Findings]:
 
     Rows and channels of the tables are compared with the stores among the files.
 
-    Raises
-    ------
-    HpstudyError
-        If a file is not there, or is neither a store nor a table.
+    Raises HpstudyError if a file is not there, or is neither a store nor a table.
     """
     paths = list(paths)
     for path in paths:
@@ -121,14 +136,14 @@ def check_files(paths: Iterable[Path]) -> list[Findings]:
             raise HpstudyError(f"{path} is neither a store ({STORE}) nor a table ({TABLE})")
         if not path.is_file():
             raise HpstudyError(f"there is no file {path}")
-    recorded = Recorded() if any(path.suffix == STORE for path in paths) else None
-    findings = {}
-    for path in sorted(paths, key=lambda path: path.suffix == TABLE):
+    stores = [path for path in paths if path.suffix == STORE]
+    recorded, findings = Recorded(), {}
+    for path in [*stores, *(path for path in paths if path.suffix == TABLE)]:
         try:
-            if path.suffix == TABLE:
-                findings[path] = check_table(path, recorded).findings
+            if path.suffix == STORE:
+                findings[path] = _check_store(path, recorded)
             else:
-                findings[path] = _check_store(path, recorded or Recorded())
+                findings[path] = check_table(path, recorded if stores else None)
         except HpstudyError as error:
             findings[path] = Findings(path)
             findings[path].add([str(error)])
@@ -149,8 +164,8 @@ def _hash(row: Mapping[str, Any]) -> int:
 
 def _check_store(path: Path, recorded: Recorded) -> Findings:
     """Check one moment of a store, also while sweeps write to it; `recorded` takes up its runs."""
-    findings = Findings(path)
-    numbers, networks, specs = Counter[str](), set[Built](), dict[str, RunSpec]()
+    findings, specs = Findings(path), dict[str, RunSpec]()
+    ids: dict[str, set[str]] = {table: set() for table in _SHAPES}
     with reading(path) as database:
         # Bytes that are no text any more show as an id that does not fit.
         database.text_factory = lambda value: value.decode("utf-8", "replace")
@@ -172,128 +187,96 @@ def _check_store(path: Path, recorded: Recorded) -> Findings:
         tables = {row["name"] for row in select("SELECT name FROM sqlite_master", damaged)}
         for table in [name for name in _SHAPES if name in tables]:
             for row in select(f"SELECT * FROM {table}", f"the table {table} cannot be read"):
-                numbers[table] += 1
                 run_id = row.get("run_id", "")
+                ids[table].add(run_id)
                 faults, valid = _validated(_SHAPES[table], row)
                 if table == "runs":
                     recorded.results[run_id] = _hash(row)
                 if isinstance(valid, schema.RunRow):
                     specs[run_id] = valid.spec
-                    faults += size_faults(valid, known_classes(valid.spec.data.name), networks)
+                    faults += findings.size_faults(valid)
                 if isinstance(valid, schema.RankingRow) and run_id in specs:
-                    faults += ranking_faults(specs[run_id], valid)
+                    faults += rebuild.ranking_faults(specs[run_id], valid)
                     recorded.rankings[run_id] = valid
                 findings.add(faults, run_id)
-        for table in [name for name in _CONTRADICTIONS if name in tables]:
-            where, words = _CONTRADICTIONS[table]
-            query = f"SELECT run_id FROM {table} WHERE run_id {where} (SELECT run_id FROM runs)"
-            for row in select(query, f"{table} and runs cannot be compared"):
-                findings.add([words], row["run_id"])
+    contradictions = {
+        "it has both ended and failed": ids["failures"] & ids["runs"],
+        "a sweep leases it, but it has ended": ids["claims"] & ids["runs"],
+        "it has a ranking, but is not recorded": ids["rankings"] - ids["runs"],
+    }
+    for words, run_ids in contradictions.items():
+        for run_id in sorted(run_ids):
+            findings.add([words], run_id)
     findings.facts = {"schema": version}
     if version < VERSION:
         findings.facts["note"] = "will be migrated when it is next used"
-    findings.facts |= {
-        "runs": numbers["runs"],
-        "stopped": numbers["stopped"],
-        "failed": numbers["failures"],
-        "rankings": numbers["rankings"],
-        "networks_rebuilt": len(networks),
-    }
+    names = {"runs": "runs", "stopped": "stopped", "failed": "failures", "rankings": "rankings"}
+    findings.facts |= {name: len(ids[table]) for name, table in names.items()}
+    findings.facts["networks_rebuilt"] = len(findings.networks)
     return findings
 
 
-@dataclass(frozen=True)
-class CheckedTable:
-    """A published table with what is wrong; `rows` hold None where there is no number."""
-
-    findings: Findings
-    record: schema.StudyRecord
-    rows: list[dict[str, Any]]
-
-    @property
-    def identified(self) -> bool:
-        """Whether the record identifies the images: older ones lack the hash of a folder."""
-        images, data = self.record.images, self.record.study.data
-        return images.fingerprint is not None or known_classes(data.name) is not None
-
-    def spec(self, row: Mapping[str, Any]) -> RunSpec:
-        """Run of a row."""
-        setting = {name: row[name] for name in ("lr", "weight_decay", "seed")}
-        return self.record.run_spec(row["variant"], **setting)
-
-
 def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
-    """Check a published table and its record.
+    """Check a published table and the record beside it; `recorded` is what stores have of its runs.
 
-    Parameters
-    ----------
-    path : Path
-        CSV file, with the record beside it.
-    recorded : Recorded, optional
-        What stores have of its runs.
-
-    Raises
-    ------
-    HpstudyError
-        If the table or its record is not there, or cannot be read.
+    Raises HpstudyError if the table or its record is not there, or cannot be read.
     """
-    table = read_published(path)
-    if tuple(table.columns) != TABLE_COLUMNS:
+    frame = read_published(path)
+    if tuple(frame.columns) != TABLE_COLUMNS:
         raise HpstudyError(
-            f"{path} has the columns {listed(table.columns)} instead of {listed(TABLE_COLUMNS)}"
+            f"{path} has the columns {listed(frame.columns)} instead of {listed(TABLE_COLUMNS)}"
         )
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    findings, record = Findings(path), schema.read_study_record(path)
-    checked, networks = CheckedTable(findings, record, rows), set[Built]()
-    if record.study.name != path.stem:
-        findings.add([f"its record is that of the study {record.study.name}"])
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    table = CheckedTable(path, record=schema.read_study_record(path), rows=rows)
+    study, record = table.record.study, table.record.record
+    rankings = recorded.rankings if recorded else {}
+    if study.name != path.stem:
+        table.add([f"its record is that of the study {study.name}"])
     for line, row in enumerate(rows, start=2):
-        faults = _row_faults(checked, row, networks)
-        findings.add([f"line {line}: {words}" for words in faults], row["run_id"])
-    for variant in record.certificates.keys() - {DENSE}:
-        for words in certificate_faults(record, variant, recorded.rankings if recorded else {}):
-            findings.add([f"the certificate of {variant} {words}"])
-    for words in record.count_faults(rows):
-        findings.add([words])
+        table.add([f"line {line}: {words}" for words in _row_faults(table, row)], row["run_id"])
+    for variant in table.record.certificates.keys() - {DENSE}:
+        faults = rebuild.certificate_faults(table.record, variant, rankings)
+        table.add(f"the certificate of {variant} {words}" for words in faults)
+    table.add(table.record.count_faults(rows))
     for run_id, times in Counter(row["run_id"] for row in rows).items():
         if times > 1:
-            findings.add([f"it has {times} rows"], run_id)
-        if run_id in record.record.failed:
-            findings.add(["its record says that it failed, but it has a row"], run_id)
-    findings.facts = {
+            table.add([f"it has {times} rows"], run_id)
+        if run_id in record.failed:
+            table.add(["its record says that it failed, but it has a row"], run_id)
+    table.facts = {
         "rows": len(rows),
-        "stopped": int(table["stopped"].sum()),
-        "missing": sum(record.record.missing.values()),
-        "networks_rebuilt": len(networks),
+        "stopped": int(frame["stopped"].sum()),
+        "missing": sum(record.missing.values()),
+        "networks_rebuilt": len(table.networks),
     }
     if recorded:
         whole = {row["run_id"]: _hash(row) for row in rows if not row["stopped"]}
         for run_id in whole.keys() & recorded.results.keys():
             if recorded.results[run_id] != whole[run_id]:
-                findings.add(["its results differ from the store's"], run_id)
+                table.add(["its results differ from the store's"], run_id)
         if lost := whole.keys() - recorded.results.keys():
-            findings.facts["in_no_store"] = len(lost)
-    findings.facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not checked.identified:
-        data = record.study.data.name
-        findings.facts["note"] = f"ids unchecked, as its record has no fingerprint of {data}"
-    return checked
+            table.facts["in_no_store"] = len(lost)
+    table.facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not table.identified:
+        words = "ids unchecked, as its record has no fingerprint of"
+        table.facts["note"] = f"{words} {study.data.name}"
+    return table
 
 
-def _row_faults(checked: CheckedTable, row: Mapping[str, Any], networks: set[Built]) -> list[str]:
-    record, variant = checked.record, row["variant"]
-    study, certificate = record.study, record.certificates.get(variant)
+def _row_faults(table: CheckedTable, row: Mapping[str, Any]) -> list[str]:
+    study, variant = table.record.study, row["variant"]
+    certificate = table.record.certificates.get(variant)
     if variant not in study.variants:
         return [f"variant is {shown(variant)}, but must be one of {listed(study.variants)}"]
     if variant != DENSE and certificate is None:
         return [f"the record has no certificate of its variant {variant}"]
-    spec = checked.spec(row)
+    spec = table.spec(row)
     labels = ("study", "model", "dataset", "method", "flops_ratio")
     values = (study.name, study.model, spec.data.name, *parse_variant(variant))
     for name, value in zip(labels, values, strict=True):
         if row[name] != value:
             return [f"{name} is {shown(row[name])}, but must be {shown(value)}"]
-    own = {} if checked.identified else {"run_id": spec.run_id}
+    own = {} if table.identified else {"run_id": spec.run_id}
     faults, valid = _validated(schema.RunRow, {**row, "spec": spec.model_dump_json(), **own})
-    classes = certificate.classes if certificate else known_classes(study.data.name)
-    return faults + list(size_faults(valid, classes, networks)) if valid else faults
+    classes = certificate.classes if certificate else None
+    return faults + list(table.size_faults(valid, classes)) if valid else faults

@@ -1,13 +1,13 @@
-"""Whether runs, rankings and certificates fit their networks, which are built again (torch)."""
+"""Whether rankings and certificates fit their networks, which are built again (torch)."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hpstudy.config.runspec import RunSpec
-from hpstudy.config.study import DENSE, parse_variant
+from hpstudy.config.study import DENSE, Study, parse_variant
 from hpstudy.errors import HpstudyError, count, shown
-from hpstudy.storage.schema import Ranking, RunRow, StudyRecord
+from hpstudy.storage.schema import Ranking, StudyRecord
 
 if TYPE_CHECKING:
     from hpstudy.networks.dependency import PrunableNetwork
@@ -31,34 +31,17 @@ def _network(model: str, classes: int, image_size: int) -> "PrunableNetwork":
 
 
 @cache
-def _size(built: Built) -> tuple[int, int]:
+def network_size(built: Built) -> tuple[int, int]:
     """Multiply-accumulates and parameters of a network, counted on the layers of a new one."""
     from hpstudy.networks.dependency import output_positions
     from hpstudy.networks.models import zeros
 
     *dense, widths = built
     module = _network(*dense).at_widths(dict(widths))
-    positions = output_positions(module, zeros(built[2]))
-    macs = sum(
-        number * module.get_parameter(f"{name}.weight").numel()
-        for name, number in positions.items()
-    )
+    macs = 0
+    for name, positions in output_positions(module, zeros(built[2])).items():
+        macs += positions * module.get_parameter(f"{name}.weight").numel()
     return macs, sum(parameter.numel() for parameter in module.parameters())
-
-
-def size_faults(row: RunRow, classes: int | None, networks: set[Built]) -> Iterator[str]:
-    """Sizes of a run that its network has not; adds the network to `networks`.
-
-    Where the number of classes is unknown, there is no network to compare with.
-    """
-    if classes is None:
-        return
-    spec = row.spec
-    built = spec.model, classes, spec.data.image_size, tuple((spec.widths or {}).items())
-    networks.add(built)
-    for name, size in zip(("macs", "params"), _size(built), strict=True):
-        if getattr(row, name) != size:
-            yield f"{name} is {getattr(row, name)}, but its network has {size}"
 
 
 def ranking_faults(spec: RunSpec, ranking: Ranking) -> Iterator[str]:
@@ -72,6 +55,23 @@ def ranking_faults(spec: RunSpec, ranking: Ranking) -> Iterator[str]:
             yield f"{words} for {count(width, 'filter')} of {layer}"
 
 
+def prune_variant(
+    network: "PrunableNetwork", study: Study, variant: str, run_id: str, ranking: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Report of a pruned network, by the ranking of the dense network that a run has trained."""
+    from hpstudy.networks.pruning_report import prune_network
+
+    report = prune_network(
+        network,
+        ranking["scores"],
+        *parse_variant(variant),
+        study.criterion,
+        ranked=f"dense network trained at the prior, run {run_id}",
+        weights_sha256=ranking["weights_sha256"],
+    )
+    return report.model_dump()
+
+
 def certificate_faults(
     record: StudyRecord, variant: str, rankings: Mapping[str, Ranking]
 ) -> Iterator[str]:
@@ -79,10 +79,7 @@ def certificate_faults(
 
     `rankings` are those of stores, by run id. Without a ranking the channels are not chosen again.
     """
-    from hpstudy.networks.pruning_report import prune_network
-
-    study, certificate = record.study, record.certificates[variant]
-    prior = record.run_spec(DENSE)
+    study, certificate, prior = record.study, record.certificates[variant], record.run_spec(DENSE)
     dense = study.model, certificate.classes, study.data.image_size
     widths = {layer: len(kept) for layer, kept in certificate.kept.items()}
     expected: dict[str, Any] = {"widths": widths}
@@ -91,20 +88,13 @@ def certificate_faults(
             yield from faults
             return
         try:
-            report = prune_network(
-                _network(*dense),
-                ranking.scores,
-                *parse_variant(variant),
-                study.criterion,
-                ranked=f"dense network trained at the prior, run {prior.run_id}",
-                weights_sha256=ranking.weights_sha256,
-            )
+            scores = ranking.model_dump()
+            expected = prune_variant(_network(*dense), study, variant, prior.run_id, scores)
         except HpstudyError as error:
             yield str(error)
             return
-        expected = report.model_dump()
     elif widths == certificate.widths:
-        expected["macs"], expected["params"] = _size((*dense, tuple(widths.items())))
+        expected["macs"], expected["params"] = network_size((*dense, tuple(widths.items())))
     for name, value in expected.items():
         if (own := getattr(certificate, name, None)) != value:
             yield f"says {name} {shown(own)}, but must say {shown(value)}"

@@ -1,7 +1,7 @@
 """Shapes of what is kept: the rows of a store, and the record beside a published table."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -11,18 +11,16 @@ from pydantic import (
     Field,
     Json,
     PositiveInt,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, Arithmetic, Study
 from hpstudy.config.validation import one_sentence
 from hpstudy.errors import HpstudyError, count, shown
 from hpstudy.storage.database import FINAL_COLUMNS
-from hpstudy.storage.tables import read_record
+from hpstudy.storage.tables import SETTING, read_record
 from hpstudy.training.early_stopping import DEVIATIONS, StopReason
 
 
@@ -36,8 +34,8 @@ def _not_negative(value: float) -> float:
 Loss = Annotated[float, AfterValidator(_not_negative)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Text = Annotated[str, StringConstraints(min_length=1)]
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Text = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Curve(BaseModel, extra="forbid"):
@@ -92,8 +90,8 @@ class RunRow(SpecRow):
         curve = self.curve
         for name, values in curve:
             if len(values) != self.epochs:
-                words = f"its curve has {count(len(values), 'value')} of {name}"
-                raise ValueError(f"{words}, but epochs is {self.epochs}")
+                number = count(len(values), "value")
+                raise ValueError(f"its curve has {number} of {name}, but epochs is {self.epochs}")
         epochs, last = self.spec.recipe.epochs, curve.train_loss[-1]
         ended = self.epochs == epochs or not math.isfinite(last)
         if self.epochs > epochs or self.stopped == ended:
@@ -152,6 +150,13 @@ class DecisionRow(BaseModel):
     arithmetic: Arithmetic
 
 
+class LeaseRow(BaseModel):
+    """A run that a sweep trains."""
+
+    run_id: str
+    sweep: str
+
+
 class Certificate(BaseModel, extra="allow"):
     """Report of a pruned network (`hpstudy.networks.pruning_report`), with what is read of it."""
 
@@ -192,20 +197,14 @@ class StudyRecord(BaseModel):
     record: Counts
 
     def run_spec(self, variant: str, **setting: Any) -> RunSpec:
-        """Run of a variant, at the prior unless lr, weight_decay and seed are given.
-
-        Raises
-        ------
-        KeyError
-            If the variant is pruned and has no certificate.
-        """
+        """Run of a known variant, at the prior unless lr, weight_decay and seed are given."""
         widths = None if variant == DENSE else self.certificates[variant].widths
         spec = RunSpec.at_prior(self.study, self.images.fingerprint, widths, self.record.arithmetic)
         return spec.model_copy(update=setting)
 
-    def count_faults(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    def count_faults(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """What the record counts otherwise than the rows of its table show it."""
-        rows, record, seeds = list(rows), self.record, self.study.seeds
+        record, seeds = self.record, self.study.seeds
         numbers = {
             "runs": len(rows),
             "stopped": sum(row["stopped"] for row in rows),
@@ -216,12 +215,12 @@ class StudyRecord(BaseModel):
                 yield f"its record says {name} {getattr(record, name)}, the table {number}"
         for variant in self.study.variants:
             settings = {
-                (row["lr"], row["weight_decay"], row["seed"])
+                tuple(row[name] for name in SETTING)
                 for row in rows
                 if row["variant"] == variant and row["seed"] in seeds
             }
-            rates, decays, _ = zip(*settings, strict=True) if settings else ((), (), ())
-            gaps = len(set(rates)) * len(set(decays)) * len(seeds) - len(settings)
+            rates, decays = ({setting[k] for setting in settings} for k in (0, 1))
+            gaps = len(rates) * len(decays) * len(seeds) - len(settings)
             if gaps > (missing := record.missing.get(variant, 0)):
                 yield f"{variant} lacks {count(gaps, 'run')}, but its record says {missing}"
 
@@ -229,10 +228,7 @@ class StudyRecord(BaseModel):
 def read_study_record(table: Path) -> StudyRecord:
     """Record beside a published table.
 
-    Raises
-    ------
-    HpstudyError
-        If it is not there, or a key, type or value is wrong.
+    Raises HpstudyError if it is not there, or a key, type or value is wrong.
     """
     path = table.with_suffix(".json")
     content = read_record(path, table)
@@ -250,13 +246,13 @@ def read_study_record(table: Path) -> StudyRecord:
 
 def reasons(error: ValidationError) -> list[str]:
     """What pydantic finds wrong, with the place and the value."""
-    return [_reason(fault) for fault in error.errors()]
-
-
-def _reason(fault: ErrorDetails) -> str:
-    place = ".".join(map(str, fault["loc"]))
-    if not place:
-        return str(fault["ctx"]["error"])
-    if fault["type"] == "missing":
-        return f"it lacks {place}"
-    return f"{place} is {shown(fault['input'])}: {fault['msg']}"
+    words = []
+    for fault in error.errors():
+        place = ".".join(map(str, fault["loc"]))
+        if not place:
+            words.append(str(fault["ctx"]["error"]))
+        elif fault["type"] == "missing":
+            words.append(f"it lacks {place}")
+        else:
+            words.append(f"{place} is {shown(fault['input'])}: {fault['msg']}")
+    return words

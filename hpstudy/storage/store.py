@@ -13,32 +13,12 @@ from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.database import FINAL_COLUMNS, RESULT_COLUMNS, Database
 from hpstudy.storage.integrity import check_table
-from hpstudy.storage.tables import TABLE_COLUMNS
+from hpstudy.storage.tables import SETTING, TABLE_COLUMNS
 from hpstudy.training.state import RunOutcome
 
 
-class Store:
+class Store(Database):
     """Finished runs, keyed by the hash of everything that can change their numbers."""
-
-    def __init__(self, database: Database):
-        self.path, self.database = database.path, database
-
-    @classmethod
-    def open(cls, path: str | Path) -> "Store":
-        """Open the store in a SQLite file; make the file and its folder if absent.
-
-        Raises
-        ------
-        HpstudyError
-            If the file is no SQLite database, cannot be opened, belongs to another program, or was
-            written under a schema that this version does not know.
-        """
-        path = Path(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HpstudyError(f"{path} cannot be used as a store: {error}") from None
-        return cls(Database.open(path))
 
     def checkpoint(self, run_id: str) -> Path:
         """File for the state of a long training."""
@@ -50,15 +30,10 @@ class Store:
         """Record runs with their outcomes, all in one transaction; recorded runs do not change.
 
         The accuracies of a run that was stopped early are those of an unfinished network, which no
-        analysis may read as a result: they are kept in its curve alone.
-
-        Parameters
-        ----------
-        runs : iterable of (RunSpec, RunOutcome)
-        threshold : float, optional
-            Threshold of the region of interest for early stopping, in percentage points.
+        analysis may read as a result: they are kept in its curve alone. `threshold` is that of the
+        region of interest for early stopping, in percentage points.
         """
-        with self.database.transaction(write=True) as database:
+        with self.transaction(write=True) as database:
             for spec, (row, ranking, reason) in runs:
                 _forget(database, "claims", spec.run_id)
                 if reason is not None:
@@ -75,7 +50,7 @@ class Store:
 
     def fail(self, spec: RunSpec, reason: str) -> None:
         """Record why a run failed; it is not trained again unless forgiven."""
-        with self.database.transaction(write=True) as database:
+        with self.transaction(write=True) as database:
             _forget(database, "claims", spec.run_id)
             database.execute(
                 "INSERT OR REPLACE INTO failures VALUES (?, ?, ?)",
@@ -84,11 +59,11 @@ class Store:
 
     def failures(self) -> dict[str, str]:
         """Reasons of failed runs that have not been trained since, by run id."""
-        return dict(self._select("SELECT run_id, reason FROM failures"))
+        return dict(self.select("SELECT run_id, reason FROM failures"))
 
     def forgive(self, run_ids: Iterable[str]) -> None:
         """Forget that runs failed, so that they are trained again."""
-        with self.database.transaction(write=True) as database:
+        with self.transaction(write=True) as database:
             for run_id in run_ids:
                 _forget(database, "failures", run_id)
 
@@ -98,34 +73,33 @@ class Store:
 
     def accuracies(self) -> dict[str, float]:
         """Top-1 accuracy in percent of each run that was trained to the end, by run id."""
-        return dict(self._select("SELECT run_id, top1 FROM runs"))
+        return dict(self.select("SELECT run_id, top1 FROM runs"))
 
     def stopped(self, threshold: float) -> set[str]:
         """Ids of the runs that cannot reach a region of interest of this threshold."""
-        rows = self._select("SELECT run_id FROM stopped WHERE threshold >= ?", threshold)
-        return {run_id for (run_id,) in rows}
+        return {id_ for (id_,) in self.select(f"SELECT run_id FROM {_STOPPED}", threshold)}
 
     def curves(self, run_ids: Iterable[str]) -> dict[str, dict[str, list[float]]]:
         """Learning curves (`hpstudy.training.state.RunResult`) of recorded runs, by run id."""
         wanted = set(run_ids)
-        rows = self._select("SELECT run_id, curve FROM runs")
+        rows = self.select("SELECT run_id, curve FROM runs")
         return {run_id: self._decoded(curve) for run_id, curve in rows if run_id in wanted}
 
     def ranking(self, spec: RunSpec) -> dict[str, Any] | None:
         """Filter scores kept with a run: `scores` and `weights_sha256`; None if there are none."""
         query = "SELECT weights_sha256, scores FROM rankings WHERE run_id = ?"
-        for sha256, scores in self._select(query, spec.run_id):
+        for sha256, scores in self.select(query, spec.run_id):
             return {"weights_sha256": sha256, "scores": self._decoded(scores)}
         return None
 
     def precision(self, family: str) -> str | None:
         """Precision decided for the runs of a study (`RunSpec.family`); None if undecided."""
-        rows = self._select("SELECT arithmetic FROM arithmetics WHERE family = ?", family)
+        rows = self.select("SELECT arithmetic FROM arithmetics WHERE family = ?", family)
         return rows[0][0] if rows else None
 
     def decide_precision(self, family: str, precision: str) -> str:
         """Record the precision of a study's runs and return it; an earlier decision stays."""
-        with self.database.transaction(write=True) as database:
+        with self.transaction(write=True) as database:
             database.execute("INSERT OR IGNORE INTO arithmetics VALUES (?, ?)", (family, precision))
         return self.precision(family) or precision
 
@@ -150,28 +124,22 @@ class Store:
             Sorted by the order of the variants, then lr, weight_decay and seed. A run that was
             stopped early has `stopped` set, no accuracies, and the epochs and curve until then.
         """
-        columns = ("run_id", *RESULT_COLUMNS)
-        query = f"SELECT {', '.join(columns)} FROM"
-        early = self._select(f"{query} stopped WHERE threshold >= ?", stopped_at)
-        results = {row[0]: (row, True) for row in early}
-        results |= {row[0]: (row, False) for row in self._select(f"{query} runs")}
+        columns = ("run_id", *RESULT_COLUMNS, "stopped")
+        query = f"SELECT {', '.join(columns[:-1])} FROM"
+        results = {row[0]: (*row, True) for row in self.select(f"{query} {_STOPPED}", stopped_at)}
+        results |= {row[0]: (*row, False) for row in self.select(f"{query} runs")}
         rows: list[dict[str, Any]] = []
         order: dict[str, int] = {}
         for labels, spec in runs:
             if (run_id := spec.run_id) not in results:
                 continue
-            values, stopped = results[run_id]
-            row = dict(zip(columns, values, strict=True))
             order.setdefault(labels["variant"], len(order))
-            setting = {name: getattr(spec, name) for name in ("lr", "weight_decay", "seed")}
-            own = {"model": spec.model, "dataset": spec.data.name, "stopped": stopped}
-            rows.append(row | {"diverged": bool(row["diverged"]), **labels, **setting, **own})
-        rows.sort(key=lambda r: (order[r["variant"]], r["lr"], r["weight_decay"], r["seed"]))
+            row = dict(zip(columns, results[run_id], strict=True))
+            row |= {**labels, "model": spec.model, "dataset": spec.data.name}
+            row |= {name: getattr(spec, name) for name in SETTING}
+            rows.append(row | {"diverged": bool(row["diverged"])})
+        rows.sort(key=lambda row: (order[row["variant"]], *(row[name] for name in SETTING)))
         return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
-
-    def _select(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self.database.transaction() as database:
-            return database.execute(query, values).fetchall()
 
     def _decoded(self, text: str) -> Any:
         try:
@@ -180,12 +148,14 @@ class Store:
             raise HpstudyError(f"{self.path} is damaged: a run in it cannot be read") from None
 
 
+_STOPPED = "stopped WHERE threshold >= ?"
+
+
 def _insert(
     database: sqlite3.Connection, table: str, spec: RunSpec, result: Mapping[str, Any], *more: Any
 ) -> None:
     row = {name: result[name] for name in RESULT_COLUMNS}
-    row["curve"] = json.dumps(row["curve"])
-    row["diverged"] = int(row["diverged"])
+    row |= {"curve": json.dumps(row["curve"]), "diverged": int(row["diverged"])}
     values = (spec.run_id, spec.model_dump_json(), *row.values(), *more)
     database.execute(
         f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(values))})", values
@@ -216,32 +186,26 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
     """
     if not path.is_file():
         raise HpstudyError(f"there is no table {path}")
-    checked = check_table(path)
-    if faults := checked.findings.faults:
+    table = check_table(path)
+    if faults := table.faults:
         more = f" (and {count(len(faults) - 1, 'more fault')})" if len(faults) > 1 else ""
-        raise HpstudyError(
-            f"{checked.findings.lines()[0]}{more}; only a table that is whole is restored"
-        )
-    if not checked.identified:
-        raise HpstudyError(f"{path} cannot be restored: {checked.findings.facts['note']}")
-    record, rows = checked.record, [row for row in checked.rows if not row["stopped"]]
+        raise HpstudyError(f"{table.lines()[0]}{more}; only a table that is whole is restored")
+    if not table.identified:
+        raise HpstudyError(f"{path} cannot be restored: {table.facts['note']}")
+    record, rows = table.record, [row for row in table.rows if not row["stopped"]]
     known = store.recorded() & {row["run_id"] for row in rows}
     prior = record.run_spec(DENSE)
     rankings = {prior.run_id: record.ranking.model_dump()} if record.ranking else {}
-    store.record(
-        (
-            checked.spec(row),
-            RunOutcome(
-                row | {"curve": json.loads(row["curve"])}, rankings.get(row["run_id"]), None
-            ),
-        )
-        for row in rows
-    )
+    runs = []
+    for row in rows:
+        result, ranking = row | {"curve": json.loads(row["curve"])}, rankings.get(row["run_id"])
+        runs.append((table.spec(row), RunOutcome(result, ranking, None)))
+    store.record(runs)
     # A study that leaves its precision open goes on with that of the table.
     store.decide_precision(prior.family, record.record.arithmetic)
     return {
         "table": str(path),
         "runs": len(rows) - len(known),
         "known": len(known),
-        "left_out": len(checked.rows) - len(rows),
+        "left_out": len(table.rows) - len(rows),
     }

@@ -12,25 +12,16 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.config.grid import AXES
-from hpstudy.config.study import is_study_name
+from hpstudy.config.study import STUDY_NAME
 from hpstudy.config.validation import read_text
 from hpstudy.errors import HpstudyError, shown
 from hpstudy.storage.database import RESULT_COLUMNS
 
+# Hyperparameters and seed of a run.
+SETTING = (*AXES, "seed")
 TABLE_COLUMNS = (
-    "run_id",
-    "study",
-    "variant",
-    "model",
-    "dataset",
-    "method",
-    "flops_ratio",
-    "lr",
-    "weight_decay",
-    "seed",
-    *RESULT_COLUMNS[:7],
-    "stopped",
-    *RESULT_COLUMNS[7:],
+    *("run_id", "study", "variant", "model", "dataset", "method", "flops_ratio", *SETTING),
+    *(*RESULT_COLUMNS[:7], "stopped", *RESULT_COLUMNS[7:]),
 )
 
 METRIC_TITLES = {
@@ -43,31 +34,16 @@ _TEXT = ("run_id", "study", "variant", "model", "dataset", "method", "device", "
 _RANGES = {**dict.fromkeys(AXES, (1e-30, 1e30)), **dict.fromkeys(METRIC_TITLES, (0.0, 100.0))}
 # Keys of a record that the pages read.
 _RECORD_KEYS = (
-    "study.model",
-    "study.roi",
-    "study.prior",
-    "study.data.name",
-    "study.data.image_size",
-    "study.data.train",
-    "study.data.test",
-    "study.recipe.epochs",
-    "certificates",
-    "record",
+    *("study.model", "study.roi", "study.prior", "study.data.name", "study.data.image_size"),
+    *("study.data.train", "study.data.test", "study.recipe.epochs", "certificates", "record"),
 )
 
 
 def write_table(table: pd.DataFrame, record: Mapping[str, Any], folder: str | Path) -> Path:
     """Write a study's table and record to `folder`, each whole or not at all.
 
-    Returns
-    -------
-    Path
-        The CSV file, `<study>.csv`, with `<study>.json` beside it.
-
-    Raises
-    ------
-    HpstudyError
-        If they cannot be written; older files stay.
+    Returns the CSV file, `<study>.csv`, with `<study>.json` beside it. Raises HpstudyError if they
+    cannot be written; older files stay.
     """
     path = Path(folder) / f"{record['study']['name']}.csv"
     _write(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
@@ -101,7 +77,7 @@ def read_published(path: Path) -> pd.DataFrame:
         a path elsewhere; or if a cell holds no number, or one out of range.
     """
     # The page of a study bears the name of its table.
-    if not is_study_name(path.stem):
+    if not re.fullmatch(STUDY_NAME, path.stem):
         raise HpstudyError(f"{shown(path.name)} in {path.parent} cannot be the table of a study.")
     text = read_text(path)
     if not text.endswith("\n"):
@@ -115,24 +91,25 @@ def read_published(path: Path) -> pd.DataFrame:
     if not isinstance(table.index, pd.RangeIndex):
         # pandas takes the first cells of such lines for names of the rows.
         raise HpstudyError(f"{path} is not a CSV file: a line has more cells than the header.")
-    for name in ("variant", *AXES, "seed", "top1"):
+    for name in ("variant", *SETTING, "top1"):
         if name not in table:
             raise HpstudyError(f"{path} lacks the column {name!r}.")
-    for what, names in (("column", table.columns), ("variant", table["variant"].unique())):
-        for name in names:
-            if not is_plain(str(name)):
-                raise HpstudyError(
-                    f"{path} has the {what} {shown(name)}, but a name on a page begins with a "
-                    "letter or digit, and holds only such, blanks and ._-+/%()."
-                )
+    names = [("column", name) for name in table]
+    for what, name in [*names, *(("variant", name) for name in table["variant"].unique())]:
+        if not is_plain(str(name)):
+            raise HpstudyError(
+                f"{path} has the {what} {shown(name)}, but a name on a page begins with a letter "
+                "or digit, and holds only such, blanks and ._-+/%()."
+            )
     for name in ("run_id", "curve"):
         # Every run has both, and the curve is the last cell of a line.
         if name in table and table[name].isna().any():
             line = int(table[name].isna().argmax()) + 2
             raise HpstudyError(f"line {line} of {path} is cut short: it has no {name}.")
-    for name in table:
-        if fault := _fault(table[name]):
-            row, what = fault
+    for name in table.columns.intersection(TABLE_COLUMNS).difference(_TEXT, sort=False):
+        fits, what = _fitting(table[name])
+        if not fits.all():
+            row = int(fits.argmin())
             raise HpstudyError(
                 f"line {row + 2} of {path}: {name} is {shown(str(table[name][row]))}, but must be "
                 f"{what}."
@@ -145,37 +122,23 @@ def is_plain(name: str) -> bool:
     return bool(re.fullmatch(r"[^\W_][\w .+/%()-]{0,99}", name))
 
 
-def _fault(column: pd.Series) -> tuple[int, str] | None:
-    """First row of a column with a wrong cell, and what the cell must be; None if all are right."""
+def _fitting(column: pd.Series) -> tuple[pd.Series, str]:
+    """Which cells of a column are right, and what a cell must be."""
     name = column.name
-    if name in _TEXT or name not in TABLE_COLUMNS:
-        return None
     if name in ("diverged", "stopped"):
-        fits, what = column.isin([True, False]), "True or False"
-    else:
-        least, most = _RANGES.get(name, (-math.inf, math.inf))
-        fits = pd.to_numeric(column, errors="coerce").between(least, most)
-        what = f"a number from {least:g} to {most:g}" if name in _RANGES else "a number"
-        if name == "weight_decay":
-            fits, what = fits | (column == 0), f"{what}, or 0"
-        elif name not in (*AXES, "seed"):
-            fits |= column.isna()
-    return None if fits.all() else (int(fits.argmin()), what)
+        return column.isin([True, False]), "True or False"
+    least, most = _RANGES.get(name, (-math.inf, math.inf))
+    fits = pd.to_numeric(column, errors="coerce").between(least, most)
+    what = f"a number from {least:g} to {most:g}" if name in _RANGES else "a number"
+    if name == "weight_decay":
+        return fits | (column == 0), f"{what}, or 0"
+    return (fits if name in SETTING else fits | column.isna()), what
 
 
 def read_record(path: Path, table: Path) -> dict[str, Any]:
-    """Record of a study.
+    """Record of a study, which lies beside its table.
 
-    Parameters
-    ----------
-    path : Path
-    table : Path
-        Table beside the record.
-
-    Raises
-    ------
-    HpstudyError
-        If it is not there, or lacks a key that the pages need.
+    Raises HpstudyError if it is not there, or lacks a key that the pages need.
     """
     if not path.is_file():
         raise HpstudyError(f"the table {table} lacks its record {path.name} beside it.")

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from itertools import product
+from itertools import compress, product
 from math import isnan, nan
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,15 +23,8 @@ Results = Mapping[Setting, float]
 class Growth(NamedTuple):
     """How far a grid has grown.
 
-    Attributes
-    ----------
-    extent : Extent
-        Steps added to its sides.
-    settled : bool
-        Whether every point has a result and none is to be added.
-    touched : tuple of str
-        Ends of a settled grid that the region of interest touches, though they may not be extended
-        further: "low lr", "high lr", "low weight_decay", "high weight_decay".
+    It is settled once every point has a result and none is to be added. The region of interest then
+    touches the ends `touched`, such as "low lr", though they may not be extended further.
     """
 
     extent: Extent
@@ -52,10 +45,9 @@ class Progress(NamedTuple):
         when all have ended they grow to one extent.
     replicates : dict of str to list of Point
         Points of each variant that get further seeds, once its grid and the dense one have ended.
-    spared : set of str
-        Ids of runs that no race may stop: the prior's, the pruned networks' in the dense region of
-        interest, and the replicates.
-    failed : set of str
+    spared, failed : set of str
+        Ids of runs that no race may stop (the prior's, the pruned networks' in the dense region of
+        interest, and the replicates), and of failed ones.
     """
 
     ended: dict[str, float]
@@ -70,13 +62,11 @@ def assess(plan: "Plan") -> Progress:
     study, pruned, threshold = plan.study, tuple(plan.certificates), max(plan.study.roi)
     failed = plan.store.failures().keys()
     stopped = plan.store.stopped(threshold) if study.racing else set()
-    all_ended = dict.fromkeys((*failed, *stopped), nan) | plan.store.accuracies()
-    spared = {plan.prior.run_id}
+    accuracies, spared = plan.store.accuracies(), {plan.prior.run_id}
 
     def ended() -> dict[str, float]:
         # The race of another study may have stopped a run that this study's race may not stop.
-        hidden = spared - failed
-        return {id_: x for id_, x in all_ended.items() if not (id_ in hidden and isnan(x))}
+        return dict.fromkeys((*failed, *(stopped - spared)), nan) | accuracies
 
     results = _GridResults(plan, ended())
     growths = {DENSE: results.growth(DENSE, BASE)}
@@ -84,17 +74,23 @@ def assess(plan: "Plan") -> Progress:
     dense = results.whole(DENSE, extent) if study.racing or study.replicates else {}
     if study.racing:
         near_best = region(dense, threshold)
-        points = [p for p in points_of(study, extent) if (p.lr, p.weight_decay) in near_best]
+        points = [Point(lr=lr, weight_decay=decay) for lr, decay in near_best]
         for variant, seed in product(pruned, study.seeds):
             spared.update(plan.run_ids(variant, points, seed))
         results = _GridResults(plan, ended())
     for variant in study.variants[1:]:
+        growths[variant] = Growth(extent, False, ())
         if variant in pruned and growths[DENSE].settled:
             growths[variant] = results.growth(variant, extent)
-        else:
-            growths[variant] = Growth(extent, False, ())
     if pruned and not plan.needs_ranking:
-        growths = _to_one_extent(growths, results)
+        # Settled grids grow until all have one extent, so that every point can be compared.
+        while all(growth.settled for growth in growths.values()):
+            extents = {growth.extent for growth in growths.values()}
+            if len(extents) == 1:
+                break
+            lr, weight_decay = np.max(list(extents), axis=0).tolist()
+            union = Extent(tuple(lr), tuple(weight_decay))
+            growths = {variant: results.growth(variant, union) for variant in growths}
         dense = dense and results.whole(DENSE, growths[DENSE].extent)
     replicates = {}
     if dense and study.replicates:
@@ -143,18 +139,6 @@ class _GridResults:
         }
 
 
-def _to_one_extent(growths: dict[str, Growth], results: _GridResults) -> dict[str, Growth]:
-    """Settled grids grown until all have one extent, so that every point can be compared."""
-    while all(growth.settled for growth in growths.values()):
-        extents = {growth.extent for growth in growths.values()}
-        if len(extents) == 1:
-            break
-        lr, weight_decay = np.max(list(extents), axis=0).tolist()
-        union = Extent(tuple(lr), tuple(weight_decay))
-        growths = {variant: results.growth(variant, union) for variant in growths}
-    return growths
-
-
 def grow(
     grid: Grid, prior: Point, results: Results, threshold: float, start: Extent = BASE
 ) -> Growth:
@@ -179,11 +163,9 @@ def grow(
         for k, (name, limit) in enumerate(grid.limits.items()):
             positive, reached = [x for x in axes[k] if x], {setting[k] for setting in inside}
             hits = [not reached.isdisjoint(end) for end in (positive[:1], positive[-1:])]
-            ends = zip(("low", "high"), hits, strict=True)
-            touched += [f"{end} {name}" for end, hit in ends if hit]
+            touched += [f"{end} {name}" for end in compress(("low", "high"), hits)]
             low, high = (
-                max(steps, min(steps + hit, limit))
-                for steps, hit in zip(extent[k], hits, strict=True)
+                max(n, min(n + hit, limit)) for n, hit in zip(extent[k], hits, strict=True)
             )
             sides.append((low, high))
         if (grown := Extent(*sides)) == extent:
@@ -204,8 +186,8 @@ def replicated_settings(
 
     Parameters
     ----------
-    own, dense : mapping of (lr, weight_decay) to float
-        Accuracies in percent on the network's grid and on the dense one's.
+    own, dense : Results
+        Accuracies on the network's grid and on the dense one's.
     threshold : float
         Width of the regions of interest (equation 3.3), in percentage points.
     number : int

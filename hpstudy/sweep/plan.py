@@ -1,8 +1,8 @@
 """The runs of a study against a store: which there are, and which are missing."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from hpstudy.config.study import AUTO, DENSE, Study, parse_variant
 from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.pruning import choose_channels
-from hpstudy.networks.pruning_report import prune_network
+from hpstudy.storage.rebuild import prune_variant
 from hpstudy.storage.store import Store
-from hpstudy.sweep.executors.base import Job
+from hpstudy.sweep.executors import Job
 from hpstudy.sweep.growth import Growth, Progress, assess, points_of
 from hpstudy.training.augmentation import check_last_batch
 from hpstudy.training.datasets import Size, dataset_size
@@ -34,18 +34,9 @@ class Plan:
     """A study's runs against a store (see `Plan.open`).
 
     The runs of pruned variants are known once their networks are: the filters are ranked on the
-    dense network trained at the prior (section 3.2), whose run is part of every plan.
-
-    Attributes
-    ----------
-    study, whole : Study
-        The study with the planned variants, and with all.
-    size : Size
-        Number of classes and images.
-    precision : str
-        `arithmetic` of the runs.
-    certificates : dict of str to dict
-        Report of each pruned network that is known, by variant.
+    dense network trained at the prior (section 3.2), whose run is part of every plan. `study` is
+    cut to the planned variants, and `whole` has all; `certificates` are the reports of the pruned
+    networks that are known, by variant.
     """
 
     study: Study
@@ -69,14 +60,8 @@ class Plan:
     ) -> "Plan":
         """Plan of a study: reads the size of its data set, builds its networks, asks the store.
 
-        Parameters
-        ----------
-        study : Study
-        store : Store
-        data_root : path, optional
-            See `hpstudy.training.datasets.data_root`.
-        pruning : str, default "all"
-            The one pruned variant to plan beside the dense network; "all" plans all.
+        `data_root` is that of `hpstudy.training.datasets.data_root`, and `pruning` the one pruned
+        variant to plan beside the dense network, or "all".
 
         Raises
         ------
@@ -95,9 +80,7 @@ class Plan:
         if study.arithmetic == AUTO:
             plan.precision = store.precision(plan.prior.family) or precision
         # Any ranking shows whether a ratio is out of reach.
-        ranks = {
-            layer: list(map(float, range(1, n + 1))) for layer, n in network.cost.widths.items()
-        }
+        ranks = {layer: [1.0 + k for k in range(n)] for layer, n in network.cost.widths.items()}
         for variant in part.variants[1:]:
             choose_channels(network.cost, ranks, *parse_variant(variant), study.criterion)
         plan.prune()
@@ -129,9 +112,8 @@ class Plan:
         """Run of a known variant at the prior."""
         if (key := (variant, self.precision)) not in self._templates:
             widths = None if variant == DENSE else self.certificates[variant]["widths"]
-            self._templates[key] = RunSpec.at_prior(
-                self.study, self.fingerprint, widths, self.precision
-            )
+            spec = RunSpec.at_prior(self.study, self.fingerprint, widths, self.precision)
+            self._templates[key] = spec
         return self._templates[key]
 
     @property
@@ -142,31 +124,21 @@ class Plan:
     def prune(self) -> None:
         """Prune the network to all variants, if the store has the ranking.
 
-        Raises
-        ------
-        HpstudyError
-            If the dense network diverged at the prior.
+        Raises HpstudyError if the dense network diverged at the prior.
         """
         ranking = self.store.ranking(self.prior) if self.needs_ranking else None
         if ranking is None:
             return
         study, prior = self.study, self.prior
-        if not all(isfinite(score) for scores in ranking["scores"].values() for score in scores):
+        if not all(map(isfinite, chain.from_iterable(ranking["scores"].values()))):
             raise HpstudyError(
                 f"the dense network of {study.name} diverged at its prior, lr {prior.lr} and "
                 f"weight_decay {prior.weight_decay}, so that its filters cannot be ranked; choose "
                 "a prior at which it trains"
             )
         for variant in study.variants[1:]:
-            report = prune_network(
-                self.network,
-                ranking["scores"],
-                *parse_variant(variant),
-                study.criterion,
-                ranked=f"dense network trained at the prior, run {prior.run_id}",
-                weights_sha256=ranking["weights_sha256"],
-            )
-            self.certificates[variant] = report.model_dump()
+            report = prune_variant(self.network, study, variant, prior.run_id, ranking)
+            self.certificates[variant] = report
 
     def failures(self) -> dict[str, str]:
         """Reasons of the study's failed runs, by their ids."""
@@ -187,39 +159,33 @@ class Plan:
     def levels(self, growths: Mapping[str, Growth]) -> dict[str, list[list[Point]]]:
         """Points of the grid of every variant whose network is known, coarse to fine."""
         grid, prior = self.study.grid, self.study.prior
-        return {
-            variant: grid.levels(prior, growths[variant].extent)
-            for variant in (DENSE, *self.certificates)
-        }
+        known = (DENSE, *self.certificates)
+        return {variant: grid.levels(prior, growths[variant].extent) for variant in known}
 
     def _walk(self, progress: Progress) -> Iterator[PlannedRun]:
         """Every known run in the order of training: coarse to fine, and replicates last."""
         levels = self.levels(progress.growths)
         for seed in self.study.seeds:
             for level in zip(*levels.values(), strict=True):
-                for variant, points in zip(levels, level, strict=True):
-                    yield from self._at(variant, points, seed)
+                yield from self._at(dict(zip(levels, level, strict=True)), seed)
         yield from self.replicates(progress)
 
     def replicates(self, progress: Progress) -> Iterator[PlannedRun]:
         """Runs with further seeds."""
         for seed in self.study.replicates.seeds if self.study.replicates else ():
-            for variant, points in progress.replicates.items():
-                yield from self._at(variant, points, seed)
+            yield from self._at(progress.replicates, seed)
 
-    def _at(self, variant: str, points: list[Point], seed: int) -> Iterator[PlannedRun]:
-        for run_id, point in zip(self.run_ids(variant, points, seed), points, strict=True):
-            yield variant, run_id, point, seed
+    def _at(self, points: Mapping[str, list[Point]], seed: int) -> Iterator[PlannedRun]:
+        for variant, level in points.items():
+            for run_id, point in zip(self.run_ids(variant, level, seed), level, strict=True):
+                yield variant, run_id, point, seed
 
     def runs(self) -> Iterator[tuple[dict[str, Any], RunSpec]]:
         """Labels and specification of every known run, in the order of training."""
         for variant, _, point, seed in self._walk(assess(self)):
             method, ratio = parse_variant(variant)
-            labels = {"study": self.study.name, "variant": variant}
-            yield (
-                labels | {"method": method, "flops_ratio": ratio},
-                self._spec(point, seed, variant),
-            )
+            labels = {"study": self.study.name, "variant": variant, "method": method}
+            yield labels | {"flops_ratio": ratio}, self._spec(point, seed, variant)
 
     def missing(self) -> list[Job]:
         """Runs to train, the prior's first if the ranking needs it."""
@@ -228,33 +194,29 @@ class Plan:
         if self.needs_ranking and prior not in progress.failed:
             runs = [run for run in runs if run[1] != prior]
             runs.insert(0, (DENSE, prior, study.prior, study.seeds[0]))
-        return [
-            Job(
-                variant,
-                run_id,
-                self._spec(point, seed, variant),
-                rank_filters=run_id == prior,
-                checkpoint=self.store.checkpoint(run_id),
-            )
-            for variant, run_id, point, seed in runs
-        ]
+        jobs = []
+        for variant, run_id, point, seed in runs:
+            spec, checkpoint = self._spec(point, seed, variant), self.store.checkpoint(run_id)
+            jobs.append(Job(variant, run_id, spec, run_id == prior, checkpoint=checkpoint))
+        return jobs
 
     def counts(self) -> pd.DataFrame:
         """Known runs of each variant: columns `total`, `done`, `failed` and `missing`."""
         progress = assess(self)
-        total, done, failed = Counter[str](), Counter[str](), Counter[str]()
+        ids: dict[str, set[str]] = {variant: set() for variant in self.study.variants}
         for variant, run_id, *_ in self._walk(progress):
-            total[variant] += 1
-            failed[variant] += run_id in progress.failed
-            done[variant] += run_id in progress.ended and run_id not in progress.failed
-        for variant, growth in progress.growths.items():
-            if variant not in total:  # its network waits for the ranking
-                total[variant] = len(points_of(self.study, growth.extent)) * len(self.study.seeds)
-        frame = pd.DataFrame(
-            {"total": total, "done": done, "failed": failed}, list(self.study.variants), dtype=float
-        )
-        frame = frame.fillna(0).astype(int).rename_axis("variant")
-        return frame.assign(missing=frame["total"] - frame["done"] - frame["failed"])
+            ids[variant].add(run_id)
+        rows = {}
+        for variant, run_ids in ids.items():
+            total = len(run_ids)
+            if not run_ids:  # its network waits for the ranking
+                extent = progress.growths[variant].extent
+                total = len(points_of(self.study, extent)) * len(self.study.seeds)
+            failed = len(run_ids & progress.failed)
+            done = len(run_ids & progress.ended.keys()) - failed
+            rows[variant] = total, done, failed, total - done - failed
+        columns = ["total", "done", "failed", "missing"]
+        return pd.DataFrame.from_dict(rows, "index", columns=columns).rename_axis("variant")
 
     def table(self) -> pd.DataFrame:
         """Recorded runs of the study, as they are published."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.networks.pruning import choose_channels, filter_scores
-from hpstudy.sweep.executors.base import CalibrationError, Executor, open_executor
+from hpstudy.sweep.executors import CalibrationError, Executor, open_executor
 from hpstudy.sweep.growth import assess, points_of
 from hpstudy.sweep.plan import Plan
 
@@ -34,15 +34,15 @@ def price(plan: Plan, workers: int | None = None, address: str | None = None) ->
 def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
     """Price of a study's missing runs on an idle executor.
 
+    Networks without a ranking are approximated by untrained ones.
+
     Returns
     -------
     dict
         `variants`: counts, `macs`, `params` and `seconds_per_run` of each. The latter's `source` is
         "measured" (median of three or more finished runs, or of all there will be) or "calibrated"
-        (a few steps, by several workers at once). `hours` of wall time, `workers`, `device`,
-        `arithmetic`. Not in the hours: `grid_to_come`, the most runs by which grids may grow, and
-        `replicates_to_come`, the fewest and most runs with further seeds that are not chosen yet.
-        Networks without a ranking are approximated by untrained ones.
+        (a few steps, by several workers at once). `hours` of wall time, without the runs of
+        `grid_to_come` (most) and `replicates_to_come` (fewest and most).
 
     Raises
     ------
@@ -54,15 +54,14 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
     variants: dict[str, dict[str, Any]] = {}
     for variant, counts in plan.counts().iterrows():
         widths = _widths(plan, variant)
-        entry = {key: int(value) for key, value in counts.items()}
-        entry |= {"macs": cost.macs(widths), "params": cost.params(widths)}
+        entry = {**counts.to_dict(), "macs": cost.macs(widths), "params": cost.params(widths)}
         finished = whole.loc[whole["variant"] == variant, "seconds"]
         if len(finished) >= _ENOUGH or not entry["missing"]:
-            seconds, source = float(finished.median()), "measured"
+            entry |= {"seconds_per_run": float(finished.median()), "source": "measured"}
         else:
             seconds = calibrated_seconds(plan, variant, plan.precision, executor)
-            source = "calibrated"
-        variants[variant] = entry | {"seconds_per_run": seconds, "source": source}
+            entry |= {"seconds_per_run": seconds, "source": "calibrated"}
+        variants[variant] = entry
     total = sum(entry["missing"] * entry["seconds_per_run"] for entry in variants.values())
     return {
         "study": plan.study.name,
@@ -90,11 +89,8 @@ def replicates_to_come(plan: Plan) -> tuple[int, int]:
     progress, replicates = assess(plan), plan.study.replicates
     if replicates is None:
         return 0, 0
-    sizes = [
-        len(points_of(plan.study, growth.extent))
-        for variant, growth in progress.growths.items()
-        if variant not in progress.replicates
-    ]
+    waiting = progress.growths.keys() - progress.replicates.keys()
+    sizes = [len(points_of(plan.study, progress.growths[name].extent)) for name in waiting]
     fewest = sum(min(size, 1 + replicates.random) for size in sizes)
     most = len(sizes) * plan.study.grid.most_points() if grid_to_come(plan) else sum(sizes)
     return fewest * len(replicates.seeds), most * len(replicates.seeds)
@@ -103,9 +99,9 @@ def replicates_to_come(plan: Plan) -> tuple[int, int]:
 def format_price(price: dict[str, Any]) -> str:
     """The price as a table of variants and a list of totals."""
     variants = pd.DataFrame.from_dict(price["variants"], orient="index")
-    totals = {name: price[name] for name in ("study", "workers", "device", "arithmetic")}
-    totals |= {name: variants[name].sum() for name in ("missing", "failed")}
     fewest, most = price["replicates_to_come"]
+    totals = {name: price[name] for name in ("study", "workers", "device", "arithmetic")}
+    totals |= dict(variants[["missing", "failed"]].sum())
     totals |= {
         "time": format_hours(price["hours"]),
         "more if grids grow": f"up to {price['grid_to_come']}",

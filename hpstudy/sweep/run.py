@@ -5,15 +5,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from tqdm import tqdm
 
+from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
-from hpstudy.storage.locks import leasing
+from hpstudy.storage.database import leasing
 from hpstudy.storage.tables import write_table
-from hpstudy.sweep.executors.base import Executor, open_executor
+from hpstudy.sweep.executors import Executor, open_executor
 from hpstudy.sweep.growth import assess
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.pricing import choose_precision, format_hours, price_on
@@ -36,17 +36,9 @@ def sweep(
 
     A kill loses the runs in progress only, and of long ones the last minutes: the same call trains
     what is then missing. Sweeps that share a store share its runs. A run that fails twice is
-    recorded as failed, and is no longer missing (`Plan.retry_failed`).
-
-    Parameters
-    ----------
-    plan : Plan
-    workers : int, optional
-        Runs trained at once; see `hpstudy.sweep.executors.base.open_executor`.
-    publish : callable, optional
-        Called about once a minute while runs are recorded, and at the end.
-    address : str, optional
-        HOST:PORT of a Ray cluster.
+    recorded as failed, and is no longer missing (`Plan.retry_failed`). `publish` is called about
+    once a minute while runs are recorded, and at the end; `workers` and `address` are those of
+    `hpstudy.sweep.executors.open_executor`.
 
     Raises
     ------
@@ -65,12 +57,12 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
     """Train every missing run on an executor (see `sweep`)."""
     name, priced = plan.study.name, price_on(executor, plan)
     choose_precision(plan, executor, priced)
-    seconds = {variant: entry["seconds_per_run"] for variant, entry in priced["variants"].items()}
-    missing = {variant: entry["missing"] for variant, entry in priced["variants"].items()}
-    runs, workers = count(sum(missing.values()), "run"), count(priced["workers"], "worker")
+    entries, workers = priced["variants"], count(priced["workers"], "worker")
+    runs = count(sum(entry["missing"] for entry in entries.values()), "run")
     where = f"{workers} on {priced['device']}, {plan.precision}"
     logger.info("%s: %s, about %s with %s", name, runs, format_hours(priced["hours"]), where)
-    total = sum(number * seconds[variant] for variant, number in missing.items())
+    seconds = {variant: entry["seconds_per_run"] for variant, entry in entries.items()}
+    total = sum(entry["missing"] * entry["seconds_per_run"] for entry in entries.values())
     trained, due = 0, time.monotonic() + PUBLISH_SECONDS
     try:
         with progress_bar(name, total) as bar, leasing(plan.store.path) as leases:
@@ -117,18 +109,13 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
     leaves out keep their rows.
     """
     plan = whole_plan(plan)
-    table, counts = plan.table(), plan.counts()
+    table, counts, size = plan.table(), plan.counts(), plan.size
     missing = counts["missing"] + counts["failed"]
     study = plan.study.model_dump(mode="json")
     # With the fingerprint, the ids of runs on image folders follow from the record alone.
-    study["data"] |= {
-        "train": plan.size.train,
-        "test": plan.size.test,
-        "fingerprint": plan.fingerprint,
-    }
+    study["data"] |= {"train": size.train, "test": size.test, "fingerprint": plan.fingerprint}
     extents = [growth.extent for growth in assess(plan).growths.values()]
-    names: tuple[Literal["lr", "weight_decay"], ...] = ("lr", "weight_decay")
-    for name in names:
+    for name in AXES:
         values = [plan.study.grid.values(name, plan.study.prior, extent) for extent in extents]
         study["grid"][name] = sorted(set().union(*values))
     record = {
@@ -143,7 +130,7 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
             "failed": plan.failures(),
             "stopped": int(table["stopped"].sum()),
             "train_seconds": round(float(table["seconds"].sum()), 1),
-            "images": int((table["epochs"] * plan.size.train).sum()),
+            "images": int((table["epochs"] * size.train).sum()),
             "device": ", ".join(sorted(set(table["device"]))),
             "executor": plan.study.executor,
             "workers": workers,

@@ -1,20 +1,19 @@
 """Which missing runs can be trained now, and their way to an executor and into the store."""
 
-import itertools
 import logging
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
+from itertools import product
 
 from tqdm import tqdm
 
 from hpstudy.config.grid import Extent, Point
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import count
-from hpstudy.storage.database import Unwritable
-from hpstudy.storage.locks import BUSY, OURS, Leases
-from hpstudy.sweep.executors.base import Ended, Executor, Failure, Job
+from hpstudy.storage.database import BUSY, OURS, Leases, Unwritable
+from hpstudy.sweep.executors import Ended, Executor, Failure, Job
 from hpstudy.sweep.growth import Progress, assess
 from hpstudy.sweep.plan import Plan
 from hpstudy.training.checkpoint import discard
@@ -41,29 +40,22 @@ def ready_jobs(plan: Plan) -> list[Job]:
     on the number of workers or on interruptions.
     """
     jobs = plan.missing()
-    if plan.study.racing:
-        races = _races(plan, {job.run_id for job in jobs})
-        return [job._replace(race=races[job.run_id]) for job in jobs if job.run_id in races]
-    return jobs
-
-
-def _races(plan: Plan, missing: set[str]) -> dict[str, Race | None]:
-    """What may stop each run that can be trained now, by its id."""
-    progress = assess(plan)
+    if not plan.study.racing:
+        return jobs
+    progress, missing = assess(plan), {job.run_id for job in jobs}
     # The prior need not be a grid point; replicates measure the noise of whole runs.
     races: dict[str, Race | None] = {plan.prior.run_id: None}
     races |= {run_id: None for _, run_id, *_ in plan.replicates(progress)}
-    for variant, levels in plan.levels(progress.growths).items():
-        for seed in plan.study.seeds:
-            coarser: dict[str, Point] = {}
-            for points in levels:
-                level = dict(zip(plan.run_ids(variant, points, seed), points, strict=True))
-                if waiting := missing & level.keys():
-                    race = _race(plan, progress, coarser) if coarser else None
-                    races |= {id_: None if id_ in progress.spared else race for id_ in waiting}
-                    break
-                coarser |= level
-    return races
+    for (variant, levels), seed in product(plan.levels(progress.growths).items(), plan.study.seeds):
+        coarser: dict[str, Point] = {}
+        for points in levels:
+            level = dict(zip(plan.run_ids(variant, points, seed), points, strict=True))
+            if waiting := missing & level.keys():
+                race = _race(plan, progress, coarser) if coarser else None
+                races |= {id_: None if id_ in progress.spared else race for id_ in waiting}
+                break
+            coarser |= level
+    return [job._replace(race=races[job.run_id]) for job in jobs if job.run_id in races]
 
 
 def _race(plan: Plan, progress: Progress, coarser: dict[str, Point]) -> Race:
@@ -82,15 +74,7 @@ def _race(plan: Plan, progress: Progress, coarser: dict[str, Point]) -> Race:
 class Scheduler:
     """Hands the missing runs of a plan to an executor and records their outcomes.
 
-    Parameters
-    ----------
-    plan : Plan
-    executor : Executor
-    leases : Leases
-    bar : tqdm
-        Progress in priced seconds.
-    seconds : dict of str to float
-        Priced seconds of a run by variant.
+    `seconds` are priced ones of a run, by variant, and `bar` shows progress in them.
     """
 
     def __init__(
@@ -103,11 +87,9 @@ class Scheduler:
     ):
         self.plan, self.executor, self.leases = plan, executor, leases
         self.bar, self.seconds = bar, seconds
-        self._pending: deque[Job] = deque()
-        self._running: set[str] = set()
-        self._leased: set[str] = set()
-        self._retried: set[str] = set()
-        self._losses: Counter[str] = Counter()
+        self._pending = deque[Job]()
+        self._running, self._leased, self._retried = set[str](), set[str](), set[str]()
+        self._losses = Counter[str]()
         self._extents: dict[str, Extent] = {}
         self._finished, self._total = 0, 0
         self._next_look, self._shares = 0.0, False
@@ -115,10 +97,7 @@ class Scheduler:
     def run(self) -> Iterator[int]:
         """Train until nothing is missing; yields the number of runs just recorded.
 
-        Raises
-        ------
-        HpstudyError
-            If the executor or the store fails; recorded runs stay.
+        Raises HpstudyError if the executor or the store fails; recorded runs stay.
         """
         self._look()
         while self._pending or self._running:
@@ -144,7 +123,7 @@ class Scheduler:
                 logger.info("steps added to the grid of %s: %s", variant, growth.extent)
         missing = self.plan.counts()["missing"]
         self._total = self._finished + int(missing.sum())
-        left = sum(number * self.seconds[variant] for variant, number in missing.items())
+        left = float((missing * missing.index.map(self.seconds)).sum())
         self.bar.total = max(self.bar.total, self.bar.n + left)
         now = time.monotonic()
         self._next_look = now + LOOK_RATIO * (now - began)
@@ -165,20 +144,20 @@ class Scheduler:
     def _lease(self, number: int) -> None:
         """Lease the first pending runs; those of other sweeps are not pending any more."""
         jobs = [self._pending.popleft() for _ in range(min(number, len(self._pending)))]
-        owners = self.leases.take({job.run_id: self._tables(job) for job in jobs})
+        tables = {}
+        for job in jobs:
+            # Tables of the store, of which one holds the run once it has ended. A study with
+            # another prior may have recorded the prior's run without its scores.
+            ranked = job.rank_filters and self.plan.needs_ranking
+            results = ["rankings"] if ranked else ["runs", *(["stopped"] if job.race else [])]
+            tables[job.run_id] = ["failures", *results]
+        owners = self.leases.take(tables)
         ours = [job for job in jobs if owners[job.run_id] == OURS]
         self._leased.update(job.run_id for job in ours)
         self._pending.extendleft(reversed(ours))
         if BUSY in owners.values() and not self._shares:
             self._shares = True
             logger.info("another sweep trains some of the runs in %s", self.plan.store.path)
-
-    def _tables(self, job: Job) -> list[str]:
-        """Tables of the store, of which one holds the run once it has ended."""
-        if job.rank_filters and self.plan.needs_ranking:
-            # A study with another prior may have recorded the run without its scores.
-            return ["rankings", "failures"]
-        return ["runs", "failures", *(["stopped"] if job.race else [])]
 
     def _settle(self, ended: list[Ended]) -> int:
         """Record outcomes, and queue again what failed for the first time."""
@@ -208,9 +187,8 @@ class Scheduler:
     def _is_tried_again(self, job: Job, failure: Failure) -> bool:
         """Whether a failed run gets another attempt; otherwise the failure is recorded."""
         spec, reason = job.spec, failure.reason
-        name = (
-            f"{job.variant}, lr {spec.lr:g}, weight_decay {spec.weight_decay:g}, seed {spec.seed}"
-        )
+        setting = f"lr {spec.lr:g}, weight_decay {spec.weight_decay:g}, seed {spec.seed}"
+        name = f"{job.variant}, {setting}"
         if failure.lost and self._losses[job.run_id] < LOSSES:
             self._losses[job.run_id] += 1
             logger.warning("%s starts again elsewhere: %s", name, reason)
@@ -226,14 +204,15 @@ class Scheduler:
     def _record(self, done: list[tuple[RunSpec, RunOutcome]]) -> None:
         """Record runs; hold them while the store cannot be written."""
         threshold = max(self.plan.study.roi) if self.plan.study.racing else None
-        began = time.monotonic()
-        for attempt in itertools.count():
+        deadline, warned = time.monotonic() + PATIENCE, False
+        while True:
             try:
                 return self.plan.store.record(done, threshold)
             except Unwritable as error:
-                if time.monotonic() > began + PATIENCE:
+                if time.monotonic() > deadline:
                     raise
-                if attempt == 0:
+                if not warned:
                     runs = count(len(done), "finished run")
                     logger.warning("%s %s held for up to %.0f s", error, runs, PATIENCE)
+                warned = True
                 time.sleep(PAUSE)

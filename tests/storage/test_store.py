@@ -218,7 +218,7 @@ def test_damage_is_said_in_one_sentence(store, tmp_path, refused):
 def test_a_read_only_store_is_said_in_one_sentence_and_stays_whole(store, refused):
     tiny.record(store, tiny.spec(), tiny.result())
     # What SQLite then says is what it says of a file that may not be written.
-    store.database.connection.execute("PRAGMA query_only = ON")
+    store.connection.execute("PRAGMA query_only = ON")
     words = refused(tiny.record, store, tiny.spec({"seed": 5}), tiny.result())
     assert "read-only; make both writable" in words
     assert store.recorded() == {tiny.spec().run_id}

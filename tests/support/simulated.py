@@ -5,7 +5,7 @@ import random
 
 import tiny
 
-from hpstudy.storage.locks import Leases
+from hpstudy.storage.database import Leases
 from hpstudy.storage.store import Store
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import progress_bar, run_on

@@ -21,7 +21,7 @@ import hpstudy.sweep.executors.ray
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.database import RESULT_COLUMNS
 from hpstudy.storage.store import Store
-from hpstudy.sweep.executors.base import Failure, Job
+from hpstudy.sweep.executors import Failure, Job
 from hpstudy.sweep.executors.ray import Cluster, open_cluster
 from hpstudy.sweep.executors.ray_task import check_node, versions
 from hpstudy.sweep.plan import Plan

@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 from hpstudy.storage.store import Store
-from hpstudy.sweep.executors.base import CalibrationError
+from hpstudy.sweep.executors import CalibrationError
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.pricing import choose_precision, format_hours, format_price, price
 from hpstudy.sweep.run import sweep

@@ -14,7 +14,7 @@ from simulated import Simulated, of_a_sweep, prepare, simulated_plan, swept
 
 import hpstudy.sweep.scheduler
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.sweep.executors.base import Failure
+from hpstudy.sweep.executors import Failure
 from hpstudy.sweep.run import publish_study, run_on, sweep
 from hpstudy.sweep.scheduler import LOSSES, Scheduler, ready_jobs
 
@@ -127,7 +127,7 @@ def test_race_continues_with_failed_runs(workers, tmp_path):
 
 def test_finished_runs_are_held_while_the_store_is_locked(plan, undisturbed, monkeypatch, messages):
     monkeypatch.setattr(hpstudy.sweep.scheduler, "PAUSE", 0.05)
-    plan.store.database.connection.execute("PRAGMA busy_timeout = 50")
+    plan.store.connection.execute("PRAGMA busy_timeout = 50")
     record, locked = plan.store.record, []
 
     def record_locked(*rows):
@@ -165,7 +165,7 @@ def test_full_disk_ends_the_sweep_and_leaves_the_store_whole(
     monkeypatch.setattr(hpstudy.sweep.scheduler, "PAUSE", 0.05)
     prepare(plan)
     # What SQLite then says is what it says of a full disk.
-    connection = plan.store.database.connection
+    connection = plan.store.connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
     sentence = refused(run_on, Simulated(), plan, lambda: None)

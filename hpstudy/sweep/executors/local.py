@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -12,13 +14,14 @@ from functools import cache
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, one_line
-from hpstudy.storage.locks import scratch_folder
-from hpstudy.sweep.executors.base import CalibrationError, Ended, Failure, Job
+from hpstudy.storage.database import held, is_held
+from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
 from hpstudy.training.image_folders import Stored
@@ -41,14 +44,9 @@ def worker_count(asked: int | None) -> int:
 
 @contextmanager
 def open_pool(workers: int, data: Dataset | None = None) -> Iterator["Pool"]:
-    """Pool whose processes start when they are needed and end with the block.
+    """Pool of worker processes, which start when they are needed and end with the block.
 
-    Parameters
-    ----------
-    workers : int
-        Number of processes, spread over the devices in turn.
-    data : Dataset, optional
-        Images to train on; without them the pool only calibrates.
+    Without images (`data`) it only calibrates.
     """
     with ExitStack() as stack:
         path = stack.enter_context(scratch_folder()) / "data.pt"
@@ -60,17 +58,28 @@ def open_pool(workers: int, data: Dataset | None = None) -> Iterator["Pool"]:
         yield pool
 
 
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Temporary folder for the block; removes first what killed processes have left."""
+    root = Path(tempfile.gettempdir())
+    for lock in root.glob("hpstudy-*.lock"):
+        if not is_held(lock):
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    folder = root / f"hpstudy-{uuid4().hex}"
+    with held(folder.with_suffix(".lock")):
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+
 class Pool:
-    """The `hpstudy.sweep.executors.base.Executor` of this machine.
+    """The `hpstudy.sweep.executors.Executor` of this machine, over its devices in turn.
 
     A worker whose job fails, or whose process ends, gets a new process. After `STRIKES` failures in
-    a row, as on a broken GPU, it gets no more jobs.
-
-    Parameters
-    ----------
-    workers : int
-    path : Path
-        File of the images (`save_dataset`).
+    a row, as on a broken GPU, it gets no more jobs. `path` is the file of the images
+    (`save_dataset`).
     """
 
     def __init__(self, workers: int, path: Path):
@@ -93,19 +102,12 @@ class Pool:
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
-        """See `hpstudy.sweep.executors.base.Executor.calibrate`; all workers measure at once."""
+        """See `hpstudy.sweep.executors.Executor.calibrate`; all workers measure at once."""
         # All have imported torch before the first one measures.
         wait_for([worker.submit(prepare_process) for worker in self._workers])
-        futures = [
-            worker.submit(calibrate, spec, classes, images, seconds) for worker in self._workers
-        ]
-        results = [
-            worker.result(future) for worker, future in zip(self._workers, futures, strict=True)
-        ]
-        for result in results:
-            if isinstance(result, Failure):
-                raise CalibrationError(f"{result.reason} while {spec.model} was calibrated")
-        return results
+        arguments = spec, classes, images, seconds
+        futures = [(worker, worker.submit(calibrate, *arguments)) for worker in self._workers]
+        return calibrated(spec, [worker.result(future) for worker, future in futures])
 
     def start(self, job: Job) -> bool:
         """Begin a job; a retry goes to another device, or has the only one to itself."""
@@ -123,7 +125,7 @@ class Pool:
         return True
 
     def wait(self, seconds: float) -> list[Ended]:
-        """See `hpstudy.sweep.executors.base.Executor.wait`."""
+        """See `hpstudy.sweep.executors.Executor.wait`."""
         ended: list[Ended] = []
         busy = [] if self._refusal else self._busy()
         done, _ = wait_for([worker.future for worker in busy], seconds, FIRST_COMPLETED)
@@ -137,13 +139,15 @@ class Pool:
                 self._refusal = str(error)
                 continue
             ended.append((job, result))
-            worker.strikes = worker.strikes + 1 if isinstance(result, Failure) else 0
-            if isinstance(result, Failure):
-                self._failed_on[job.run_id], self._last_failure = worker.device, result.reason
-                worker.end()
-                if worker.strikes == STRIKES:
-                    reason = result.reason
-                    logger.warning("a worker on %s gets no more runs: %s", worker.device, reason)
+            if not isinstance(result, Failure):
+                worker.strikes = 0
+                continue
+            worker.strikes += 1
+            worker.end()
+            self._failed_on[job.run_id], self._last_failure = worker.device, result.reason
+            if worker.strikes == STRIKES:
+                message = "a worker on %s gets no more runs: %s"
+                logger.warning(message, worker.device, result.reason)
         # Outcomes of other jobs are recorded before an error ends the sweep.
         if not ended and self._refusal:
             raise HpstudyError(self._refusal)

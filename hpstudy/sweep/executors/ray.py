@@ -17,7 +17,7 @@ from typing import Any
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, count, one_line, shown
-from hpstudy.sweep.executors.base import CalibrationError, Ended, Failure, Job
+from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
 from hpstudy.sweep.executors.ray_task import MARK, measure, train, versions
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import cores
@@ -52,29 +52,51 @@ _CALIBRATIONS = 8
 def open_cluster(
     data: Dataset | None, workers: int | None = None, address: str | None = None
 ) -> Iterator["Cluster"]:
-    """A Ray cluster that trains runs until the block ends.
+    """A Ray cluster that trains runs until the block ends (see `open_executor`).
 
-    Parameters
-    ----------
-    data : Dataset or None
-        Images to train on; without them the cluster only calibrates.
-    workers : int, optional
-        Most runs trained at once; by default one per GPU, or one per core where there is none.
-    address : str, optional
-        HOST:PORT of a cluster that this machine belongs to; by default RAY_ADDRESS and, without
-        that, a new cluster of this machine alone.
+    Without images (`data`) it only calibrates.
 
-    Raises
-    ------
-    HpstudyError
-        If no cluster answers there, ray is not installed, or a node has another version of hpstudy
-        or torch or cannot read the images.
+    Raises HpstudyError if no cluster answers there, ray is not installed, or a node has another
+    version of hpstudy or torch or cannot read the images.
     """
     address = address or os.environ.get("RAY_ADDRESS") or None
     host = "127.0.0.1" if address is None else connect(address)
     ray = load_ray(loopback=host in ("127.0.0.1", "localhost", "::1"))
-    with _connected(ray, address):
+    if address is None:
+        # Other users reach the loopback interface too. Ray writes a token to the home folder
+        # unless there is one.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        what = "start on this machine"
+        options = {"address": "local", "num_cpus": cores(), "include_dashboard": False}
+    else:
+        what = f"join the cluster at {address}"
+        options = {"address": address}
+        # Ray itself would try for minutes to speak with another server.
+        command = [
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "health-check",
+            "--address",
+            address,
+        ]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=_HEALTH)
+        except subprocess.SubprocessError:
+            raise HpstudyError(f"the server at {address} is not a healthy Ray cluster") from None
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(**options, runtime_env={"env_vars": _TASKS}, logging_level=logging.CRITICAL)
+    except (Exception, SystemExit) as error:  # Ray raises many kinds
+        raise HpstudyError(f"Ray cannot {what} ({one_line(error)})") from None
+    finally:
+        if signal.getsignal(signal.SIGTERM) is not before:
+            # Ray's handler would end the process without a record.
+            signal.signal(signal.SIGTERM, before)
+    try:
         yield Cluster.open(ray, data, workers)
+    finally:
+        ray.shutdown()
 
 
 def load_ray(loopback: bool) -> ModuleType:
@@ -89,13 +111,7 @@ def load_ray(loopback: bool) -> ModuleType:
 
 
 def connect(address: str) -> str:
-    """Host of the address HOST:PORT, at which a server must answer.
-
-    Raises
-    ------
-    HpstudyError
-        If it is no such address, or nothing answers there.
-    """
+    """Host of the address HOST:PORT; refuses one at which no server answers."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
@@ -107,42 +123,8 @@ def connect(address: str) -> str:
     return host.strip("[]")
 
 
-@contextmanager
-def _connected(ray: ModuleType, address: str | None) -> Iterator[None]:
-    """Join the cluster at an address, or start one on this machine, for the block."""
-    if address is None:
-        # Other users reach the loopback interface too. Ray writes a token to the home folder
-        # unless there is one.
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        options = {"address": "local", "num_cpus": cores(), "include_dashboard": False}
-    else:
-        options = {"address": address}
-        # Ray itself would try for minutes to speak with another server.
-        command = ["-m", "ray.scripts.scripts", "health-check", "--address", address]
-        try:
-            subprocess.run(
-                [sys.executable, *command], check=True, capture_output=True, timeout=_HEALTH
-            )
-        except subprocess.SubprocessError:
-            raise HpstudyError(f"the server at {address} is not a healthy Ray cluster") from None
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(**options, runtime_env={"env_vars": _TASKS}, logging_level=logging.CRITICAL)
-    except (Exception, SystemExit) as error:  # Ray raises many kinds
-        what = f"join the cluster at {address}" if address else "start on this machine"
-        raise HpstudyError(f"Ray cannot {what} ({one_line(error)})") from None
-    finally:
-        if signal.getsignal(signal.SIGTERM) is not before:
-            # Ray's handler would end the process without a record.
-            signal.signal(signal.SIGTERM, before)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 class Cluster:
-    """The `hpstudy.sweep.executors.base.Executor` of a Ray cluster (see `open_cluster`)."""
+    """The `hpstudy.sweep.executors.Executor` of a Ray cluster (see `open_cluster`)."""
 
     def __init__(self, ray: ModuleType, head: str, workers: int | None, data: Dataset | None):
         self._ray, self._head, self._asked = ray, head, workers
@@ -184,16 +166,11 @@ class Cluster:
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
-        """See `hpstudy.sweep.executors.base.Executor.calibrate`; on some cores or GPUs."""
+        """See `hpstudy.sweep.executors.Executor.calibrate`; on some cores or GPUs."""
         task = self._task(measure)
-        tasks = min(self.workers, _CALIBRATIONS)
         arguments = spec, classes, images, seconds, *self._requirements
-        references = [task.remote(*arguments) for _ in range(tasks)]
-        measured = [self._result(reference) for reference in references]
-        for result in measured:
-            if isinstance(result, Failure):
-                raise CalibrationError(f"{result.reason} while {spec.model} was calibrated")
-        return measured
+        tasks = [task.remote(*arguments) for _ in range(min(self.workers, _CALIBRATIONS))]
+        return calibrated(spec, [self._result(reference) for reference in tasks])
 
     def start(self, job: Job) -> bool:
         """Submit a job; a retry takes a whole node, or a whole GPU."""
@@ -206,7 +183,7 @@ class Cluster:
         return True
 
     def wait(self, seconds: float) -> list[Ended]:
-        """See `hpstudy.sweep.executors.base.Executor.wait`."""
+        """See `hpstudy.sweep.executors.Executor.wait`."""
         ended: list[Ended] = []
         if references := list(self._running):
             self._ray.wait(references, timeout=0 if self._end else seconds)
@@ -241,8 +218,8 @@ class Cluster:
             return Failure(one_line(error.cause))
         except exceptions.RayError as error:
             lost = isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError)
-            kinds = [kind for kind in reasons if isinstance(error, kind)]
-            return Failure(reasons[kinds[0]] if kinds else one_line(error).rstrip("."), lost)
+            known = [reason for kind, reason in reasons.items() if isinstance(error, kind)]
+            return Failure((known or [one_line(error).rstrip(".")])[0], lost)
 
     def _task(self, function: Any, whole: bool = False) -> Any:
         """A function as a task that takes its share of a node and is not repeated by Ray."""

@@ -12,7 +12,7 @@ import torch
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError
-from hpstudy.sweep.executors.base import Job
+from hpstudy.sweep.executors import Job
 from hpstudy.training.run import RunTrainer, calibrate, prepare_process
 from hpstudy.training.state import RunOutcome
 
@@ -33,10 +33,7 @@ def versions() -> Versions:
 def check_node(required: Versions, paths: tuple[Path, ...]) -> None:
     """Refuse this node if it must not train runs of the sweep.
 
-    Raises
-    ------
-    HpstudyError
-        If it has another version of a package, or cannot read a file of images.
+    Raises HpstudyError if it has another version of a package, or cannot read a file of images.
     """
     for (name, here), (_, there) in zip(versions(), required, strict=True):
         if here != there:
