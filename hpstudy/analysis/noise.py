@@ -34,15 +34,10 @@ _LEAST = 1e-6
 
 
 class SeedEffects(NamedTuple):
-    """Effects of the seeds for each of `RATIOS`.
+    """Posterior of the seeds' effects for each of `RATIOS`.
 
-    Attributes
-    ----------
-    weights : ndarray of shape (n_ratios,)
-        Posterior probability of each ratio.
-    means : ndarray of shape (n_ratios, n_seeds)
-    roots : ndarray of shape (n_ratios, n_seeds, n_seeds)
-        Roots of their covariances: R R^T.
+    The probability of the ratio, of shape (n_ratios,); the effects' means, (n_ratios, n_seeds); and
+    roots R of their covariances R R^T, (n_ratios, n_seeds, n_seeds).
     """
 
     weights: Array
