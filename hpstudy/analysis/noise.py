@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
+from scipy.stats import chi2
 
 from hpstudy.analysis.intervals import Array
 from hpstudy.analysis.landscape import Landscape
@@ -23,6 +24,10 @@ GROWTH = (0.2, 0.3)
 RATIOS = np.r_[0.0, np.geomspace(0.01, 100.0, 60)]
 """Variances of the seeds' effects over that of the noise at the best point."""
 
+# Least and greatest noise of a mean as a share of the means' spread, and nodes between them.
+_NODES = (0.003, 1.5, 32)
+# Tails of chi squared between which replicates place the noise.
+_TAILS = np.r_[1e-6, 1e-4, 1e-3, np.linspace(0.01, 0.99, 25), 1 - 1e-3, 1 - 1e-4, 1 - 1e-6]
 # A seed that fewer settings were trained with has an effect that only they share: noise.
 _SHARED = 5
 _GROWTHS = np.linspace(-0.6, 1.4, 51)[:, None, None]
@@ -103,6 +108,11 @@ class Noise:
         """Deviation of a run at each point over that at the best one, of shape (n_points,)."""
         return self._scale(*self.growth)
 
+    @property
+    def mean_scale(self) -> Array:
+        """Deviation of each point's mean over that of one run at the best point."""
+        return np.asarray(self.scale / np.sqrt(self.landscape.points["seeds"].to_numpy(float)))
+
     @cached_property
     def replicates(self) -> tuple[float, int]:
         """Deviation at the best point of runs that differ by seed alone, and its degrees.
@@ -115,6 +125,22 @@ class Noise:
             return float("nan"), 0
         deviation = ((degrees * variances / self.scale**2).sum() / degrees.sum()) ** 0.5
         return float(deviation), round(degrees.sum())
+
+    def nodes(self, spread: float, roots: Array) -> tuple[Array, Array]:
+        """Plausible deviations of a run over `spread`, and the logarithms of their weights.
+
+        `spread` is that of the points' means, and `roots` are reciprocals of `mean_scale`. The
+        noise of single runs can make all of the spread, which is then smaller by the root of their
+        number; and replicates show it as finely as their degrees allow.
+        """
+        least, most, count = _NODES
+        nodes = np.geomspace(least * np.median(roots), most * roots.max(), count)
+        deviation, degrees = self.replicates
+        if degrees and deviation > 0:
+            fine = deviation / spread * np.sqrt(degrees / chi2.ppf(_TAILS, degrees))
+            coarse = np.geomspace(fine.min(), fine.max(), 15)
+            nodes = np.unique(np.r_[nodes, fine, coarse])
+        return nodes, np.log(np.gradient(np.log(nodes)))
 
     @cached_property
     def _fitted(self) -> tuple[SeedEffects | None, tuple[float, float]]:

@@ -167,7 +167,7 @@ def band(shapes: Ellipses) -> Band:
 
 
 def jaccard(inside: Mask, other: Mask) -> Array:
-    """Points in both regions over points in either, along the last axis; NaN where there is none."""
+    """Points in both regions over points in either, along the last axis; NaN without a point."""
     with np.errstate(invalid="ignore"):
         return np.asarray((inside & other).sum(axis=-1) / (inside | other).sum(axis=-1))
 
