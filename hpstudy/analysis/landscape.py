@@ -108,8 +108,10 @@ class Landscape:
         """Row of `best_at` among the points."""
         return int(np.flatnonzero(self.values >= self.best - TOLERANCE)[0])
 
-    def ranked_row(self, rank: int) -> int:
-        """Row of the point that measured best (rank 0), second best (1) and so on."""
+    def ranked_row(self, rank: int) -> int | None:
+        """Row of the point that measured best (rank 0), second best (1) and so on; None without."""
+        if np.isfinite(self.values).sum() <= rank:
+            return None
         others = np.delete(np.arange(len(self.values)), self.best_row)
         order = others[np.argsort(-self.values[others], kind="stable")]
         return self.best_row if rank == 0 else int(order[rank - 1])

@@ -1,8 +1,7 @@
 """Shift of a landscape from the dense network's: as measured, and without noise."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -68,8 +67,11 @@ def difference(dense: Landscape, other: Landscape) -> Difference:
     points["dense"] = dense.values[dense_rows] - dense.best
     points["other"] = other.values[rows] - other.best
     points["difference"] = points["other"] - points["dense"]
-    correlations = (_correlation(statistic, points) for statistic in (spearmanr, kendalltau))
-    return Difference(dense.variant, other.variant, dense.axes, points, *correlations)
+    spearman = kendall = float("nan")
+    if len(points) > 1 and points[["dense", "other"]].nunique().min() > 1:
+        spearman = float(spearmanr(points["dense"], points["other"]).statistic)
+        kendall = float(kendalltau(points["dense"], points["other"]).statistic)
+    return Difference(dense.variant, other.variant, dense.axes, points, spearman, kendall)
 
 
 def roi_overlap(dense: Landscape, other: Landscape, threshold: float) -> float:
@@ -78,36 +80,22 @@ def roi_overlap(dense: Landscape, other: Landscape, threshold: float) -> float:
     NaN where none of these is in a region.
     """
     dense_rows, rows = common_points(dense, other)
-    inside = dense.in_roi(threshold)[dense_rows], other.in_roi(threshold)[rows]
-    return float(jaccard(*inside))
-
-
-def _correlation(statistic: Callable[..., Any], points: pd.DataFrame) -> float:
-    pair = points["dense"].to_numpy(float), points["other"].to_numpy(float)
-    if len(points) < 2 or min(np.ptp(values) for values in pair) == 0:
-        return float("nan")
-    return float(statistic(*pair).statistic)
+    return float(jaccard(dense.in_roi(threshold)[dense_rows], other.in_roi(threshold)[rows]))
 
 
 # --- without noise --------------------------------------------------------------------------------
 
 
 class Overlap(NamedTuple):
-    """Overlap of two regions of interest, and what noise alone would make of it.
+    """Jaccard index of two regions of interest, and what noise alone would make of it.
 
-    Attributes
-    ----------
-    measured : float
-        Jaccard index of the measured regions; NaN without any.
-    expected : Interval
-        Jaccard index of two noisy measurements of the dense network's landscape.
-    p : float
-        Share of those that overlap no more than the measured regions do.
+    `expected` is that of two noisy measurements of the dense network's landscape, and `p` the share
+    of those that overlap no more than the `measured` regions do. NaN without any.
     """
 
-    measured: float
-    expected: Interval
-    p: float
+    measured: float = float("nan")
+    expected: Interval = UNKNOWN
+    p: float = float("nan")
 
 
 class CentreShift(NamedTuple):
@@ -128,23 +116,14 @@ class CentreShift(NamedTuple):
         Of `permutation_test`.
     """
 
-    measured: float
-    first: Interval
-    second: Interval
-    distance: Interval
-    p: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether the interval of the distance lies above 0."""
-        return self.distance.low > 0
+    measured: float = float("nan")
+    first: Interval = UNKNOWN
+    second: Interval = UNKNOWN
+    distance: Interval = UNKNOWN
+    p: float = float("nan")
 
 
-NO_SHIFT = CentreShift(float("nan"), UNKNOWN, UNKNOWN, UNKNOWN, float("nan"))
-
-
-@dataclass(frozen=True, eq=False)
-class LandscapeShift:
+class LandscapeShift(NamedTuple):
     """Comparison of one network's landscape with the dense network's.
 
     Attributes
@@ -157,8 +136,6 @@ class LandscapeShift:
         Rank correlations of the measured values (`Difference`).
     spearman_interval : Interval
         Of the noise-free landscapes; it ends at 1 where both may be one landscape.
-    overlap, centre
-        Of the two regions of interest.
     ellipse_overlap : Interval
         Area common to both ellipses over the area of either, in [0, 1].
     """
@@ -174,33 +151,37 @@ class LandscapeShift:
 
 
 def landscape_shift(
-    dense: Landscape,
-    other: Landscape,
-    pair: Pair,
-    spread: tuple[Array, Array],
-    threshold: float,
+    dense: Landscape, other: Landscape, pair: Pair, spread: tuple[Array, Array], threshold: float
 ) -> LandscapeShift:
     """Compare a pruned network's landscape with the dense network's (thesis, section 4.1.2).
 
     `pair` are their draws at the same settings, and `spread` the standard deviations of each
-    network's measured values at the settings that both have, each of shape (n_common,).
+    network's measured values, each of shape (n_points,) of its landscape.
     """
-    generator = np.random.default_rng(0)
-    values = dense.values[pair.dense_rows], other.values[pair.other_rows]
-    measured, shapes = difference(dense, other), pair.ellipses(threshold)
-    ranked = (pair.dense, pair.other) if pair.interpolated else pair.shared
-    overlap = _overlap(values, pair, spread, threshold, generator)
-    centre, areas = NO_SHIFT, UNKNOWN
-    if shapes is not None and min(shape.fitted.mean() for shape in shapes) >= FITTED:
-        centre = _centre_shift(shapes, values, dense.logs[pair.dense_rows], threshold, generator)
-        first = slice(_COMPARED)
-        areas = interval(ellipse_overlap(shapes[0].select(first), shapes[1].select(first)))
+    generator, compared = np.random.default_rng(0), difference(dense, other)
+    rows, other_rows = common_points(dense, other)
+    measured = np.stack([dense.values[rows], other.values[other_rows]])
+    overlap, centre, areas = Overlap(), CentreShift(), UNKNOWN
+    if compared.n and not pair.interpolated:
+        deviations = spread[0][rows], spread[1][other_rows]
+        overlap = _overlap(measured, pair, deviations, threshold, generator)
+    shapes = pair.ellipses(threshold)
+    if min(shape.fitted.mean() for shape in shapes) >= FITTED:
+        logs, distance, p = dense.logs[rows], float("nan"), float("nan")
+        if fit_ellipses(logs, roi(measured, threshold)).fitted.all():
+            distance = float(_distance(measured[:1], measured[1:], logs, threshold)[0])
+            seed = int(generator.integers(2**31))
+            p = permutation_test(measured[0], measured[1], logs, threshold, seed)
+        first, second = _between(*shapes).T
+        length = distance_interval(first, second)
+        centre = CentreShift(distance, interval(first), interval(second), length, p)
+        areas = interval(ellipse_overlap(*(shape.select(slice(_COMPARED)) for shape in shapes)))
     return LandscapeShift(
-        n=len(pair.dense_rows),
+        n=compared.n,
         interpolated=pair.interpolated,
-        spearman=measured.spearman,
-        kendall=measured.kendall,
-        spearman_interval=_spearman(ranked[0][:_COMPARED], ranked[1][:_COMPARED]),
+        spearman=compared.spearman,
+        kendall=compared.kendall,
+        spearman_interval=_spearman(*(drawn[:_COMPARED] for drawn in pair.shared)),
         overlap=overlap,
         centre=centre,
         ellipse_overlap=areas,
@@ -213,8 +194,7 @@ def centre_shifts(pair: Pair, threshold: float) -> Array:
     In decades along the two axes; NaN in draws where either region has too few points for an
     ellipse.
     """
-    shapes = pair.ellipses(threshold)
-    return np.full((len(pair.dense), 2), np.nan) if shapes is None else _between(*shapes)
+    return _between(*pair.ellipses(threshold))
 
 
 def _between(dense: Ellipses, other: Ellipses) -> Array:
@@ -231,7 +211,8 @@ def permutation_test(
     """Probability of centres as far apart if the two landscapes differ by noise alone.
 
     Values, each relative to their own best, are exchanged between the two landscapes point by
-    point, at random; the centres of the two regions are taken anew.
+    point, at random; the centres of the two regions are taken anew. What comes back is
+    (1 + exchanges with a distance at least the measured one) / (1 + exchanges).
 
     Parameters
     ----------
@@ -243,11 +224,6 @@ def permutation_test(
         Of the regions of interest.
     seed : int, default 0
         Seed of the exchanges.
-
-    Returns
-    -------
-    float
-        (1 + exchanges with a distance at least the measured one) / (1 + exchanges).
     """
     generator = np.random.default_rng(seed)
     values, other = values - values.max(), other - other.max()
@@ -264,8 +240,7 @@ def _distance(values: Array, other: Array, logs: Array, threshold: float) -> Arr
         inside @ logs / inside.sum(axis=1, keepdims=True)
         for inside in (roi(values, threshold), roi(other, threshold))
     )
-    distance: Array = np.hypot(*(other_centre - centre).T)
-    return distance
+    return np.asarray(np.hypot(*(other_centre - centre).T))
 
 
 def _spearman(dense: Array, other: Array) -> Interval:
@@ -285,43 +260,18 @@ def rank_correlations(dense: Array, other: Array) -> Array:
     """Spearman's correlation of each row of two arrays; draws have no ties."""
     ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (dense, other)]
     n, squares = dense.shape[1], ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
-    correlations: Array = 1 - 6 * squares / (n * (n**2 - 1))
-    return correlations
+    return np.asarray(1 - 6 * squares / (n * (n**2 - 1)))
 
 
 def _overlap(
-    values: tuple[Array, Array],
+    measured: Array,
     pair: Pair,
     spread: tuple[Array, Array],
     threshold: float,
     generator: np.random.Generator,
 ) -> Overlap:
-    if pair.interpolated or values[0].size == 0:
-        return Overlap(float("nan"), UNKNOWN, float("nan"))
-    measured = float(jaccard(roi(values[0], threshold), roi(values[1], threshold)))
-    # In the order of the other network's points, which is that of the pair.
-    drawn, order = pair.dense[:_COMPARED, pair.both], np.argsort(pair.other_rows)
-    noisy = [
-        drawn + deviation[order] * generator.standard_normal(drawn.shape) for deviation in spread
-    ]
+    index = float(jaccard(*roi(measured, threshold)))
+    drawn = pair.shared[0][:_COMPARED]
+    noisy = [drawn + deviation * generator.standard_normal(drawn.shape) for deviation in spread]
     by_chance = jaccard(roi(noisy[0], threshold), roi(noisy[1], threshold))
-    return Overlap(measured, interval(by_chance), float((by_chance <= measured + 1e-9).mean()))
-
-
-def _centre_shift(
-    shapes: tuple[Ellipses, Ellipses],
-    values: tuple[Array, Array],
-    logs: Array,
-    threshold: float,
-    generator: np.random.Generator,
-) -> CentreShift:
-    distance = p = float("nan")
-    if values[0].size and all(
-        fit_ellipses(logs, roi(network[None], threshold)).fitted[0] for network in values
-    ):
-        distance = float(_distance(values[0][None], values[1][None], logs, threshold)[0])
-        p = permutation_test(*values, logs, threshold, int(generator.integers(2**31)))
-    first, second = _between(*shapes).T
-    return CentreShift(
-        distance, interval(first), interval(second), distance_interval(first, second), p
-    )
+    return Overlap(index, interval(by_chance), float((by_chance <= index + 1e-9).mean()))

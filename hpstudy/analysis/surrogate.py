@@ -110,6 +110,11 @@ class Surrogate:
         middle = np.interp(0.5, weights.cumsum() - weights / 2, np.log(self._noises[0]))
         return self._spread * float(np.exp(middle))
 
+    @property
+    def deviations(self) -> Array:
+        """Standard deviation of each point's mean, of shape (n_points,)."""
+        return self.noise * self.noise_model.mean_scale
+
     @_single_threaded
     def draws(self, number: int = DRAWS, seed: int = 0, also: Array | None = None) -> Array:
         """Plausible noise-free values at the landscape's points, and elsewhere.
@@ -151,8 +156,8 @@ class Surrogate:
         values[:, np.r_[used, np.ones(len(also), bool)]] = self._values(drawn)
         unplaced = np.flatnonzero(~used & ~np.isnan(self.landscape.values))
         scatter = generator.standard_normal((number, len(unplaced)))
-        deviation = self.noise * self.noise_model.mean_scale[unplaced]
-        values[:, unplaced] = self.noise_model.values[unplaced] + scatter * deviation
+        spread = self.deviations[unplaced]
+        values[:, unplaced] = self.noise_model.values[unplaced] + scatter * spread
         levels = self.noise_model.levels(generator, number)
         values[:, :count] += levels
         values[:, count:] += levels.mean(axis=1, keepdims=True)
@@ -160,7 +165,7 @@ class Surrogate:
 
     @_single_threaded
     def predict(self, first: Array, second: Array) -> tuple[Array, Array]:
-        """Mean and deviation of the noise-free landscape at values of its two axes, of shape (n,)."""
+        """Mean and deviation of the noise-free landscape at values of its axes, of shape (n,)."""
         places = np.log10(np.column_stack([first, second]))
         old, new = self._places(self._logs), self._places(places)
         choices, weights = self._weighed

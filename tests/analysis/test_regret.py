@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.regret import local_search, random_search, smallest_k
-from hpstudy.analysis.risk import risk
+from hpstudy.analysis.risk import local_search, random_search, risk, smallest_k
 
 INF = math.inf
 
