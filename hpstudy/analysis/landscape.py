@@ -26,20 +26,13 @@ RESERVED = ("variant", "seed", "state", "top1", "top5", "best_top1", *FIELDS)
 class Landscape:
     """Metric of one network over its settings of one or two hyperparameters.
 
-    Attributes
-    ----------
-    points : DataFrame of shape (n_points, n_axes + 5)
-        One row per setting, sorted by the axes: the axes and value, std, seeds, diverged, stopped.
-        `value` is the mean over seeds in the metric's unit, negated where the goal is to minimize
-        it; NaN where any seed has none. `std` is the sample standard deviation over seeds; NaN for
-        a single one. `seeds` counts the runs; `diverged` and `stopped` are shares of them.
-    axes : tuple of str
-        Logarithmic: the one drawn upwards, then the one drawn across.
-    ceiling : float
-        Best possible value, oriented as `value` is: 100 for accuracies in percent, 0 for errors.
-    singles : DataFrame of shape (n_runs, 3), optional
-        The runs behind the means: point (row of `points`), seed, and value, oriented alike. None
-        where only means are known.
+    `points` has a row per setting, sorted by the axes (the one drawn upwards, then the one drawn
+    across), with the columns axes, value, std, seeds, diverged and stopped. `value` is the mean
+    over seeds in the metric's unit, negated where the goal is to minimize it, and NaN where any
+    seed has none. `std` is the sample standard deviation over seeds, NaN for a single one. `seeds`
+    counts the runs; `diverged` and `stopped` are shares of them. `ceiling` is the best possible
+    value, oriented as `value` is. `singles` are the runs behind the means: point (row of `points`),
+    seed, and value; None where only means are known.
     """
 
     variant: str
@@ -73,10 +66,7 @@ class Landscape:
 
     @cached_property
     def logs(self) -> Array:
-        """Settings as log10, of shape (n_points, 2).
-
-        NaN where a value is 0; the second column is 0 where there is one axis.
-        """
+        """Settings as log10, of shape (n_points, 2); NaN for a 0, and 0 for want of an axis."""
         values = self.points[list(self.axes)].to_numpy(float)
         logs = np.log10(np.where(values > 0, values, np.nan))
         return np.column_stack([logs, np.zeros((len(logs), 2 - logs.shape[1]))])
@@ -141,10 +131,7 @@ class Landscape:
         return int(self.points["seeds"].max())
 
     def in_roi(self, threshold: float) -> Mask:
-        """Which points lie in the region of interest (equation 3.3), of shape (n_points,).
-
-        Refuses a threshold that is negative or not finite.
-        """
+        """Which points lie in the region of interest (equation 3.3) of a threshold of 0 or more."""
         if not (math.isfinite(threshold) and threshold >= 0):
             raise HpstudyError(f"a region of interest needs a threshold of 0 or more: {threshold}.")
         return roi(self.values, threshold)

@@ -20,16 +20,9 @@ RUNGS = {1: 61, 2: 13}
 class Pair:
     """Draws of the dense network's landscape and of another's at the same settings.
 
-    Attributes
-    ----------
-    dense, other : ndarray of shape (n_draws, n_points)
-        -inf where a network has no value.
-    logs : ndarray of shape (n_points, 2)
-        log10 of the two axes.
-    both : ndarray of bool, shape (n_points,)
-        Where both networks have a value.
-    interpolated : bool
-        Whether values come from the surfaces between the settings.
+    Of shape (n_draws, n_points), -inf where a network has no value; `logs` of shape (n_points, 2)
+    are log10 of the axes, and `both` says where both networks have a value. `interpolated` draws
+    come from the surfaces between the settings.
     """
 
     dense: Array

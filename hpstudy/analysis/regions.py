@@ -26,14 +26,9 @@ _SLICES = 200
 class Ellipse(NamedTuple):
     """Standard deviation ellipse of points in log10 space (thesis, section 3.3.1).
 
-    Attributes
-    ----------
-    length, width : float
-        Longest and shortest diameter, in decades; the width is 0 for collinear points.
-    centre : tuple of float
-        Mean of the points: log10 of the two axes.
-    angle : float
-        Between the long and the first axis, in radians, in (-pi/2, pi/2]; 0 for a circle.
+    `length` and `width` are its diameters in decades, the width 0 for collinear points; `centre` is
+    the mean of the points; `angle`, in radians, lies between the long and the first axis, in
+    (-pi/2, pi/2], and is 0 for a circle.
     """
 
     length: float
@@ -73,7 +68,7 @@ class Ellipses(NamedTuple):
 
 
 def fit_ellipses(logs: Array, inside: Mask, multiple: float = 2.0) -> Ellipses:
-    """Ellipse `multiple` standard deviations around the mean of each region's points.
+    """Ellipse around the mean of each region's points (thesis, sections 3.3.1 and 4.1.1).
 
     The diameters are 2 * multiple * sqrt(eigenvalue) of the sample covariance, so 4
     sqrt(eigenvalue) at the thesis's multiple of 2. The thesis does not name its covariance: one
@@ -92,10 +87,6 @@ def fit_ellipses(logs: Array, inside: Mask, multiple: float = 2.0) -> Ellipses:
     ------
     HpstudyError
         If the multiple is not positive and finite.
-
-    References
-    ----------
-    Thesis, section 3.3.1, Table 3.5, and section 4.1.1 for the five points.
     """
     if not (math.isfinite(multiple) and multiple > 0):
         raise HpstudyError(f"an ellipse needs a positive multiple of deviations: {multiple}.")

@@ -33,14 +33,9 @@ class RegionRisk(NamedTuple, Generic[T]):
 def region_risk(inside: Mask, values: Array, best: Array) -> RegionRisk[Array]:
     """Risk over a region of each draw (thesis, section 3.3.2, equations 3.4 to 3.6).
 
-    Parameters
-    ----------
-    inside : ndarray of bool, shape (..., n_points)
-        Dense network's region of interest.
-    values : ndarray of shape (..., n_points)
-        Values of the network at risk; points where they are not finite are left out.
-    best : ndarray of shape (...)
-        Best value of that network, anywhere.
+    `inside` is the dense network's region, `values` are those of the network at risk, both of shape
+    (..., n_points), and `best` of shape (...) is its best anywhere. Points where values are not
+    finite are left out.
     """
     loss = np.asarray(best)[..., None] - values
     inside = inside & np.isfinite(loss)
@@ -58,16 +53,10 @@ def risk_draws(dense: Array, other: Array, threshold: float | Array) -> RegionRi
 
 
 def share_within_bound(dense: Array, other: Array, threshold: float) -> Array:
-    """Share of the dense network's good settings at which another loses at most twice as much.
+    """Share of the dense network's good settings at which another loses at most twice a threshold.
 
-    The dense network loses at most the threshold there, which is the bound that is doubled; both
-    losses are relative to the network's own best. NaN where the region has no point at which the
-    other network has a value.
-
-    References
-    ----------
-    Thesis, section 4.2: at most 0.01 for about 75 % of the settings, where the dense network
-    loses up to 0.005.
+    Each loss and bound is relative to its network's own best. NaN where the other network has no
+    value in the region. Thesis, section 4.2: about 75 %, for a bound of 0.005 that becomes 0.01.
     """
     best = other.max(axis=1, keepdims=True)
     loss = (best - other) / np.abs(best)
@@ -130,8 +119,7 @@ def risks(landscapes: dict[str, Landscape], threshold: float = 0.5) -> dict[str,
 class Curve(NamedTuple):
     """Expected regret after k = 0, 1, ... trainings in addition to that at the kept setting.
 
-    `estimate` is the mean over the draws, and 95 % of them lie between `low` and `high`; each of
-    shape (n,), in the metric's unit.
+    Mean over the draws, and the ends of their central 95 %; each of shape (n,).
     """
 
     estimate: Array
@@ -140,10 +128,7 @@ class Curve(NamedTuple):
 
 
 class Regret(NamedTuple):
-    """Regret of a network that keeps the dense optimum and is then tuned again k times.
-
-    At random without replacement, and by a local search from the kept setting.
-    """
+    """Regret by `random_search` and by `local_search` from the dense network's optimum."""
 
     random: Curve
     local: Curve
@@ -153,8 +138,9 @@ def random_search(values: ArrayLike, kept: int) -> Array:
     """Expected regret after training at the kept point and at k others drawn at random.
 
     The k are drawn without replacement from the N = n - 1 other points, and the best of the k + 1
-    is used. Let w_1 >= ... >= w_N be the others' values, none below the kept one's, which is
-    w_{N+1}. None of the j best is among the k with the hypergeometric probability
+    is used, as if a training showed a point's value without noise. Let w_1 >= ... >= w_N be the
+    others' values, none below the kept one's, which is w_{N+1}. None of the j best is among the k
+    with the hypergeometric probability
 
         P(j, k) = C(N - j, k) / C(N, k),   P(j, 0) = 1,
         P(j, k + 1) = P(j, k) (N - j - k) / (N - k),
@@ -163,13 +149,12 @@ def random_search(values: ArrayLike, kept: int) -> Array:
 
         R(k) = max(f) - max(w_1, w_{N+1}) + sum over j = 1..N of (w_j - w_{j+1}) P(j, k),
 
-    where the first difference is 0. It supposes that a training shows a point's value without
-    noise: use it on draws of noise-free values, not on single noisy runs.
+    where the first difference is 0.
 
     Parameters
     ----------
     values : ndarray of shape (..., n)
-        Values of the network at its grid points, in the metric's unit; -inf where it has none.
+        Noise-free values of the network at its grid points; -inf where it has none.
     kept : int
         Position of the dense network's optimum among the points; it has a value.
 
@@ -196,29 +181,22 @@ def random_search(values: ArrayLike, kept: int) -> Array:
 def local_search(
     values: ArrayLike, logs: ArrayLike, kept: int, generator: np.random.Generator
 ) -> Array:
-    """Regret after training at the kept point and at k others found by climbing.
+    """Regret after training at the kept point and at k = 0 to n - 1 others found by climbing.
 
     Always trained next is the untried point that is nearest to the best one so far, by Euclidean
-    distance in steps of the grid, ties at random: its four neighbours along the axes, then the four
-    diagonal ones, then those two steps away. A better one becomes the centre at once. It too
-    supposes that a training shows a point's value without noise.
+    distance in steps of the grid: its four neighbours along the axes, then the four diagonal ones,
+    then those two steps away. A better one becomes the centre at once. Ties are settled at random,
+    in each draw anew. Of the shape of `values`.
 
     Parameters
     ----------
     values : ndarray of shape (n_draws, n)
-        As for `random_search`.
+        As for `random_search`, as is `kept`.
     logs : ndarray of shape (n, 2)
         log10 of the two axes. A step of the grid leads to the next value that any point has on an
         axis, however far it is; the grid may have holes.
     kept : int
-        As for `random_search`.
     generator : numpy.random.Generator
-        Of the ties, whose order is each draw's own.
-
-    Returns
-    -------
-    ndarray of shape (n_draws, n)
-        max(f) less the best of the points trained, for k = 0 to n - 1.
     """
     values, logs = np.asarray(values, float), np.asarray(logs, float)
     # Logarithms of equal values may differ in the last bits.
@@ -241,9 +219,6 @@ def local_search(
 
 
 def smallest_k(curve: ArrayLike, target: float) -> int | None:
-    """Fewest further trainings that bring an expected regret of shape (n,) to a target.
-
-    0 where keeping the settings is good enough already; None where the curve ends above the target.
-    """
+    """Fewest further trainings that bring a regret of shape (n,) to a target; None if none does."""
     reached = np.flatnonzero(np.asarray(curve, float) <= target + TOLERANCE)
     return int(reached[0]) if len(reached) else None

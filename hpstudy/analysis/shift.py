@@ -32,19 +32,12 @@ _PERMUTATIONS = 1999
 # DataFrames do not compare to one truth value, hence eq=False.
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """Difference landscape of two networks, each relative to its own best.
+    """Difference landscape of two networks, `dense` and `other`, each relative to its own best.
 
-    Attributes
-    ----------
-    dense, other : str
-        Variants that are compared.
-    points : DataFrame of shape (n, n_axes + 3)
-        Settings at which both have a value: the axes; `dense` and `other`, each network's value
-        minus the best of its whole landscape; and `difference`, `other` minus `dense`, positive
-        where the other network is closer to its best. In the metric's unit.
-    spearman, kendall : float
-        Rank correlations of the two networks' values there (Kendall's tau-b), in [-1, 1]; NaN
-        below two points, and where one of the two is constant.
+    `points` are the settings at which both have a value: the axes; `dense` and `other`, each
+    network's value minus the best of its whole landscape; and `difference`, `other` minus `dense`.
+    `spearman` and `kendall` (tau-b) are the rank correlations of the values; NaN below two points,
+    and where one of the two is constant.
     """
 
     dense: str
@@ -75,10 +68,7 @@ def difference(dense: Landscape, other: Landscape) -> Difference:
 
 
 def roi_overlap(dense: Landscape, other: Landscape, threshold: float) -> float:
-    """Jaccard index of two networks' regions of interest over the settings that both have.
-
-    NaN where none of these is in a region.
-    """
+    """Jaccard index of two networks' regions of interest over the settings that both have."""
     dense_rows, rows = common_points(dense, other)
     return float(jaccard(dense.in_roi(threshold)[dense_rows], other.in_roi(threshold)[rows]))
 
@@ -103,17 +93,9 @@ class CentreShift(NamedTuple):
 
     Both regions are those among the same settings (`Pair`): a grid that grew further would move
     its centre by that alone. NaN where fewer than nine in ten draws have an ellipse of both.
-
-    Attributes
-    ----------
-    measured : float
-        Distance between the measured centres; NaN where a region has too few points.
-    first, second : Interval
-        Components along the two axes, of the noise-free landscapes.
-    distance : Interval
-        Length; it begins at 0 where no shift at all is within the 95 % region.
-    p : float
-        Of `permutation_test`.
+    `measured` is the distance between the measured centres, and `p` that of `permutation_test`; NaN
+    where a region has too few points. Of the noise-free landscapes are the components along the two
+    axes and the `distance`, which begins at 0 where no shift is within the 95 % region.
     """
 
     measured: float = float("nan")
@@ -126,18 +108,10 @@ class CentreShift(NamedTuple):
 class LandscapeShift(NamedTuple):
     """Comparison of one network's landscape with the dense network's.
 
-    Attributes
-    ----------
-    n : int
-        Number of settings at which both networks have a value; all that is measured is over these.
-    interpolated : bool
-        Whether intervals are read off surfaces between the settings of the two networks.
-    spearman, kendall : float
-        Rank correlations of the measured values (`Difference`).
-    spearman_interval : Interval
-        Of the noise-free landscapes; it ends at 1 where both may be one landscape.
-    ellipse_overlap : Interval
-        Area common to both ellipses over the area of either, in [0, 1].
+    What is measured (`Difference`) is over the `n` settings at which both have a value. Intervals
+    are of the noise-free landscapes, where `interpolated` off surfaces between the settings; that
+    of the rank correlation ends at 1 where both may be one landscape. `ellipse_overlap` is the area
+    common to both ellipses over the area of either.
     """
 
     n: int
@@ -189,16 +163,14 @@ def landscape_shift(
 
 
 def centre_shifts(pair: Pair, threshold: float) -> Array:
-    """Shift of the region's centre from the dense network's, of shape (n_draws, 2).
+    """Shift of the region's centre in decades along the two axes, of shape (n_draws, 2).
 
-    In decades along the two axes; NaN in draws where either region has too few points for an
-    ellipse.
+    NaN in draws where either region has too few points for an ellipse.
     """
     return _between(*pair.ellipses(threshold))
 
 
 def _between(dense: Ellipses, other: Ellipses) -> Array:
-    """Vectors between the centres, of shape (n_draws, 2)."""
     vectors = np.column_stack([other.first - dense.first, other.second - dense.second])
     # A centre counts where there is an ellipse, as in Table 4.1.
     vectors[~(dense.fitted & other.fitted)] = np.nan
@@ -210,20 +182,10 @@ def permutation_test(
 ) -> float:
     """Probability of centres as far apart if the two landscapes differ by noise alone.
 
-    Values, each relative to their own best, are exchanged between the two landscapes point by
-    point, at random; the centres of the two regions are taken anew. What comes back is
-    (1 + exchanges with a distance at least the measured one) / (1 + exchanges).
-
-    Parameters
-    ----------
-    values, other : ndarray of shape (n_points,)
-        Values at the same points; of equal noise.
-    logs : ndarray of shape (n_points, 2)
-        log10 of the two axes.
-    threshold : float
-        Of the regions of interest.
-    seed : int, default 0
-        Seed of the exchanges.
+    Values of equal noise at the same points, of shape (n_points,) and each relative to their own
+    best, are exchanged between the two landscapes point by point, at random; the centres of the two
+    regions are taken anew. What comes back is (1 + exchanges with a distance at least the measured
+    one) / (1 + exchanges).
     """
     generator = np.random.default_rng(seed)
     values, other = values - values.max(), other - other.max()

@@ -58,11 +58,7 @@ def _remembered(method: F) -> F:
 
 
 class Best(NamedTuple):
-    """Best of a landscape.
-
-    `measured` is the highest mean over seeds: the best of many noisy values. `corrected` is the
-    noise-free value at that same setting, and `bias` the difference between the two.
-    """
+    """Highest mean over seeds, the noise-free value at that same setting, and their difference."""
 
     measured: float
     corrected: Interval
@@ -93,14 +89,9 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StudyAnalysis:
-    """Landscapes of one table, analysed together.
+    """Landscapes of one table, the dense network's first, analysed together.
 
-    Attributes
-    ----------
-    landscapes : dict of str to Landscape
-        The dense network first, as `hpstudy.analysis.landscape.landscapes` returns them.
-    batch : int, default 0
-        Number of the batch of draws; each is drawn anew from the same surrogates.
+    `batch` is the number of the batch of draws; each is drawn anew from the same surrogates.
     """
 
     landscapes: dict[str, Landscape]
@@ -136,19 +127,16 @@ class StudyAnalysis:
         return self.surrogates[variant].draws(DRAWS, self._seed(variant))
 
     def roi_probability(self, variant: str, threshold: float) -> Array:
-        """Probability that each point is in the region of interest, of shape (n_points,).
-
-        NaN without draws.
-        """
+        """Probability of each point to be in the region of interest; NaN without draws."""
         drawn = self.draws(variant)
         if drawn is None:
             return np.full(len(self.landscapes[variant].points), np.nan)
         return np.asarray(roi(drawn, threshold).mean(axis=0))
 
     def edge_probability(self, variant: str, margin: float = 0.0) -> float:
-        """Share of the draws that are best on the edge of the network's grid; NaN without any.
+        """Share of the draws whose best on the edge exceeds that inside the grid by a margin.
 
-        The best of the edge must exceed the best inside by more than `margin`.
+        NaN without draws.
         """
         drawn, landscape = self.draws(variant), self.landscapes[variant]
         if drawn is None:
@@ -206,10 +194,9 @@ class StudyAnalysis:
         pair = self.pair(variant)
         if pair is None:
             return None
-        networks = self.landscapes[self.dense], self.landscapes[variant]
         dense, other = self.surrogates[self.dense], self.surrogates[variant]
         spread = dense.deviations, other.deviations
-        return landscape_shift(*networks, pair, spread, threshold)
+        return landscape_shift(dense.landscape, other.landscape, pair, spread, threshold)
 
     def accuracy_drop(self, variant: str) -> Interval:
         """Dense network's best less another's, both noise-free at their measured optima."""
@@ -221,10 +208,7 @@ class StudyAnalysis:
 
     @_remembered
     def risk(self, variant: str, threshold: float) -> RegionRisk[Interval]:
-        """Risk of one network over the dense network's region of interest.
-
-        The means have the one-sided bounds of a `Loss`.
-        """
+        """Risk over the dense network's region; the means have the one-sided bounds of a `Loss`."""
         pair = self._common(variant)
         if pair is None:
             return RegionRisk(*[UNKNOWN] * 4)

@@ -1,7 +1,4 @@
-"""A noise-free landscape behind the measured one: a Gaussian process, and draws from it.
-
-Whatever has an interval in this package is computed on these draws as it is on measured values.
-"""
+"""A noise-free landscape behind the measured one: a Gaussian process, and draws from it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,10 +70,8 @@ class Surrogate:
     between seeds. All points with a value and a place on the axes take part, at least `FEWEST`;
     depths below the best are compressed by a logarithm beyond `_bound`.
 
-    References
-    ----------
-    Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006: equations 2.23
-    to 2.26 (posterior), 4.17 (Matern), 5.8 (marginal likelihood).
+    Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006: equations 2.23 to 2.26
+    (posterior), 4.17 (Matern), 5.8 (marginal likelihood).
     """
 
     landscape: Landscape
@@ -102,11 +97,9 @@ class Surrogate:
 
     @cached_property
     def noise(self) -> float:
-        """Standard deviation of one run about the noise-free landscape, at the best point.
-
-        The median over all choices, in the metric's unit; without what a seed does to all settings.
-        """
+        """Deviation of one run at the best point, without what its seed does to all settings."""
         weights = self._weighed[1].sum(axis=(0, 1))
+        # The median over all choices.
         middle = np.interp(0.5, weights.cumsum() - weights / 2, np.log(self._noises[0]))
         return self._spread * float(np.exp(middle))
 
