@@ -129,7 +129,9 @@ def is_scattered(landscape: Landscape) -> bool:
     return bool((alone[0] | alone[1]).mean() > 0.5 and 2 * len(points) < crossings)
 
 
-def _warning(landscape: Landscape, kind: Kind, cells: Cells = (), **numbers: Any) -> GridWarning:
+def _warning(
+    landscape: Landscape, kind: Kind, cells: Iterable[tuple[float, ...]] = (), **numbers: Any
+) -> GridWarning:
     table = pd.DataFrame(sorted(cells), columns=list(landscape.axes), dtype=float)
     return GridWarning(kind, numbers, table)
 

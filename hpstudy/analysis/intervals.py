@@ -15,11 +15,7 @@ LEVEL = 0.95
 
 
 class Interval(NamedTuple):
-    """A quantity of the noise-free landscape.
-
-    `estimate` is the median over the draws: the measured value, rid of what noise adds to it; 95 %
-    of the draws lie between `low` and `high`.
-    """
+    """Median over the draws of the noise-free landscape, and the ends of their central 95 %."""
 
     estimate: float
     low: float
@@ -35,11 +31,10 @@ UNKNOWN = Interval(*[float("nan")] * 3)
 
 
 class Loss(NamedTuple):
-    """Loss of a setting against the best one of the noise-free landscape.
+    """Loss against the best setting of the noise-free landscape, and two one-sided 95 % bounds.
 
-    `estimate` and `at_least`, a one-sided 95 % bound, are of the loss against the setting that is
-    best on average over the draws; `at_most`, another, is of the loss against each draw's best. A
-    loss is never negative, so a two-sided interval would never hold a loss of zero.
+    `estimate` and `at_least` are against the setting that is best on average over the draws, and
+    `at_most` against each draw's best. A two-sided interval would never hold a loss of zero.
     """
 
     estimate: float
@@ -48,7 +43,7 @@ class Loss(NamedTuple):
 
     @property
     def interval(self) -> Interval:
-        """Estimate and the two bounds, each of which holds in 95 %."""
+        """Estimate and the two bounds."""
         return Interval(*self)
 
 
@@ -86,8 +81,7 @@ def axis_interval(angles: Array) -> Interval:
 def distance_interval(first: Array, second: Array) -> Interval:
     """`interval` of the length of a vector, from its two components in each draw.
 
-    Of a vector that is all noise no draw is near 0: the interval therefore begins at 0 wherever 0
-    lies in the 95 % region of the two components.
+    It begins at 0 wherever 0 lies in the components' 95 % region, as no draw of noise is near 0.
     """
     vectors = np.column_stack([first, second])
     vectors = vectors[np.isfinite(vectors).all(axis=1)]

@@ -17,7 +17,7 @@ from hpstudy.analysis.intervals import (
 )
 from hpstudy.analysis.landscape import Landscape, common_points
 from hpstudy.analysis.pairs import Pair
-from hpstudy.analysis.regions import Ellipses, ellipse_overlap, fit_ellipses, jaccard, roi
+from hpstudy.analysis.regions import ellipse_overlap, fit_ellipses, jaccard, roi
 
 FITTED = 0.9
 """Share of the draws that must have an ellipse before a shift is known."""
@@ -137,8 +137,12 @@ def landscape_shift(
     measured = np.stack([dense.values[rows], other.values[other_rows]])
     overlap, centre, areas = Overlap(), CentreShift(), UNKNOWN
     if compared.n and not pair.interpolated:
+        drawn, index = pair.shared[0][:_COMPARED], float(jaccard(*roi(measured, threshold)))
         deviations = spread[0][rows], spread[1][other_rows]
-        overlap = _overlap(measured, pair, deviations, threshold, generator)
+        noisy = [drawn + own * generator.standard_normal(drawn.shape) for own in deviations]
+        by_chance = jaccard(roi(noisy[0], threshold), roi(noisy[1], threshold))
+        p = float((by_chance <= index + 1e-9).mean())
+        overlap = Overlap(index, interval(by_chance), p)
     shapes = pair.ellipses(threshold)
     if min(shape.fitted.mean() for shape in shapes) >= FITTED:
         logs, distance, p = dense.logs[rows], float("nan"), float("nan")
@@ -146,7 +150,7 @@ def landscape_shift(
             distance = float(_distance(measured[:1], measured[1:], logs, threshold)[0])
             seed = int(generator.integers(2**31))
             p = permutation_test(measured[0], measured[1], logs, threshold, seed)
-        first, second = _between(*shapes).T
+        first, second = centre_shifts(pair, threshold).T
         length = distance_interval(first, second)
         centre = CentreShift(distance, interval(first), interval(second), length, p)
         areas = interval(ellipse_overlap(*(shape.select(slice(_COMPARED)) for shape in shapes)))
@@ -167,10 +171,7 @@ def centre_shifts(pair: Pair, threshold: float) -> Array:
 
     NaN in draws where either region has too few points for an ellipse.
     """
-    return _between(*pair.ellipses(threshold))
-
-
-def _between(dense: Ellipses, other: Ellipses) -> Array:
+    dense, other = pair.ellipses(threshold)
     vectors = np.column_stack([other.first - dense.first, other.second - dense.second])
     # A centre counts where there is an ellipse, as in Table 4.1.
     vectors[~(dense.fitted & other.fitted)] = np.nan
@@ -223,17 +224,3 @@ def rank_correlations(dense: Array, other: Array) -> Array:
     ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (dense, other)]
     n, squares = dense.shape[1], ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
     return np.asarray(1 - 6 * squares / (n * (n**2 - 1)))
-
-
-def _overlap(
-    measured: Array,
-    pair: Pair,
-    spread: tuple[Array, Array],
-    threshold: float,
-    generator: np.random.Generator,
-) -> Overlap:
-    index = float(jaccard(*roi(measured, threshold)))
-    drawn = pair.shared[0][:_COMPARED]
-    noisy = [drawn + deviation * generator.standard_normal(drawn.shape) for deviation in spread]
-    by_chance = jaccard(roi(noisy[0], threshold), roi(noisy[1], threshold))
-    return Overlap(index, interval(by_chance), float((by_chance <= index + 1e-9).mean()))

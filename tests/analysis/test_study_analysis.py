@@ -189,7 +189,7 @@ def test_ellipse_of_few_draws_has_no_interval():
     assert shape.n.estimate < 5
 
 
-def test_extra_risk_is_the_risk_less_that_of_the_unpruned_network():
+def test_extra_risk_takes_off_more_than_the_dense_network_loses_in_its_own_region():
     analysis = analysed(noise=0.3)
     pair = analysis.pair("uniform-0.6")
     risks = risk_draws(pair.dense, pair.other, 1.0).mean
