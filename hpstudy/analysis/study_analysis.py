@@ -66,10 +66,9 @@ class Best(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Region of interest of the noise-free landscape.
+    """Points, ellipse (`Ellipses`) and band of a region of the noise-free landscape.
 
-    Its number of points, its ellipse (`hpstudy.analysis.regions.Ellipses`), and the line along it;
-    NaN where fewer than nine in ten draws have an ellipse. `fitted` is the share that have one.
+    NaN where fewer than nine in ten draws have an ellipse; `fitted` is the share that have one.
     """
 
     n: Interval = UNKNOWN
@@ -134,10 +133,7 @@ class StudyAnalysis:
         return np.asarray(roi(drawn, threshold).mean(axis=0))
 
     def edge_probability(self, variant: str, margin: float = 0.0) -> float:
-        """Share of the draws whose best on the edge exceeds that inside the grid by a margin.
-
-        NaN without draws.
-        """
+        """Share of the draws whose best on the edge exceeds that inside by a margin, or NaN."""
         drawn, landscape = self.draws(variant), self.landscapes[variant]
         if drawn is None:
             return float("nan")
@@ -175,10 +171,7 @@ class StudyAnalysis:
 
     @_remembered
     def pair(self, variant: str, lattice: bool = False) -> Pair | None:
-        """Draws of the dense network and of another at the same settings; None without both.
-
-        With `lattice` both surfaces are interpolated to an even lattice.
-        """
+        """Draws of the dense network and of another at the same settings; None without both."""
         drawn, other_drawn = self.draws(self.dense), self.draws(variant)
         if drawn is None or other_drawn is None:
             return None
@@ -221,9 +214,8 @@ class StudyAnalysis:
     def extra_risk(self, variant: str, threshold: float) -> Array:
         """Mean risk of one network less the dense network's, by draw; empty without draws of both.
 
-        A draw loses no more than the threshold over its own region, while what is not known of
-        another network counts as loss there. To compare like with like the dense network's values
-        are of one draw and its region is of another.
+        What is not known of a network counts as loss over another's region. To compare like with
+        like the dense network's values are of one draw and its region is of another.
         """
         pair = self._common(variant)
         if pair is None:
@@ -244,8 +236,8 @@ class StudyAnalysis:
     def transfer_regret(self, variant: str, rank: int = 0) -> Loss:
         """Loss of keeping the dense network's measured optimum, or its next best by `rank`.
 
-        Where the network was not trained there it is read off its surface, if the setting lies
-        within its range; NaN otherwise, and without draws.
+        Read off its surface where the network was trained around the setting but not there; NaN
+        beyond its range, and without draws.
         """
         drawn = self.transfer_regret_draws(variant, rank)
         return NO_LOSS if drawn is None else loss(*drawn)

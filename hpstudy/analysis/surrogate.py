@@ -33,7 +33,6 @@ _SAMPLE, _KEPT, _MANY = 90, 8, 100
 _DEEP, _DEEPEST = 6.0, 100.0
 # Added to variances of the kernel, 1 each, so that their matrices have inverses and roots.
 _JITTER, _LEFT = 1e-8, 1e-6
-
 F = TypeVar("F", bound=Callable[..., Any])
 _threads = ThreadpoolController()
 
@@ -97,9 +96,8 @@ class Surrogate:
 
     @cached_property
     def noise(self) -> float:
-        """Deviation of one run at the best point, without what its seed does to all settings."""
+        """Deviation of a run at the best point, without its seed's effect; median over all choices."""
         weights = self._weighed[1].sum(axis=(0, 1))
-        # The median over all choices.
         middle = np.interp(0.5, weights.cumsum() - weights / 2, np.log(self._noises[0]))
         return self._spread * float(np.exp(middle))
 
