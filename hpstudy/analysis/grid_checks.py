@@ -76,12 +76,6 @@ def grid_warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Gri
     Warnings of regions have their `threshold`. Proposed values have six significant digits, and
     are whole numbers on an axis that has no others (such as a batch size).
 
-    Parameters
-    ----------
-    landscape : Landscape
-    thresholds : iterable of float
-        Thresholds of the regions of interest to judge, in the metric's unit.
-
     Raises
     ------
     HpstudyError
@@ -220,9 +214,6 @@ def _for_zero(landscape: Landscape) -> list[GridWarning]:
             facts = {"axis": axis, "value": tried[0], "next": tried[1], "decades": first}
             warnings.append(_warning(landscape, Kind.FOR_ZERO, **facts))
     return warnings
-
-
-# --- settings to add ------------------------------------------------------------------------------
 
 
 def _enclosed(trained: Mask, axis: int) -> Mask:

@@ -98,14 +98,9 @@ def loss_draws(draws: Array, kept: Array) -> tuple[Array, Array]:
     """Loss of a kept setting, or the mean loss over kept settings, in each draw.
 
     Against the setting that is best on average over the draws, which may be negative; and against
-    each draw's own best, biased upwards by what the draws leave open. Each of shape (n_draws,).
-
-    Parameters
-    ----------
-    draws : ndarray of shape (n_draws, n_points)
-        Values of the network that keeps them; -inf where it has none.
-    kept : ndarray of shape (n_draws,)
-        Value at the kept setting, or its mean over them.
+    each draw's own best, biased upwards by what the draws leave open. `draws`, of shape (n_draws,
+    n_points), are the network's values, -inf where it has none; `kept` is its value at the kept
+    setting, or its mean over them, of shape (n_draws,) as is each result.
     """
     finite = draws[:, np.isfinite(draws[0])]
     challenger = finite.mean(axis=0).argmax()

@@ -127,11 +127,10 @@ class Noise:
         return float(deviation), round(degrees.sum())
 
     def nodes(self, spread: float, roots: Array) -> tuple[Array, Array]:
-        """Plausible deviations of a run over `spread`, and the logarithms of their weights.
+        """Plausible deviations of a run over the `spread` of means, and their weights' logarithms.
 
-        `spread` is that of the points' means, and `roots` are reciprocals of `mean_scale`. The
-        noise of single runs can make all of the spread, which is then smaller by the root of their
-        number; and replicates show it as finely as their degrees allow.
+        `roots` are reciprocals of `mean_scale`: noise of single runs can make all of the spread,
+        which is smaller by the root of their number. Replicates add finer nodes.
         """
         least, most, count = _NODES
         nodes = np.geomspace(least * np.median(roots), most * roots.max(), count)

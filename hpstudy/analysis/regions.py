@@ -70,9 +70,8 @@ class Ellipses(NamedTuple):
 def fit_ellipses(logs: Array, inside: Mask, multiple: float = 2.0) -> Ellipses:
     """Ellipse around the mean of each region's points (thesis, sections 3.3.1 and 4.1.1).
 
-    The diameters are 2 * multiple * sqrt(eigenvalue) of the sample covariance, so 4
-    sqrt(eigenvalue) at the thesis's multiple of 2. The thesis does not name its covariance: one
-    that divides by n in place of n - 1 makes five points' ellipse 11 % shorter, fifty points' 1 %.
+    The diameters are 2 * multiple * sqrt(eigenvalue) of the sample covariance. The thesis does not
+    name its own: dividing by n in place of n - 1 makes an ellipse of five points 11 % shorter.
 
     Parameters
     ----------

@@ -161,8 +161,7 @@ def random_search(values: ArrayLike, kept: int) -> Array:
     Returns
     -------
     ndarray of shape (..., n)
-        R(k) for k = 0 to n - 1, never increasing: R(0) is the risk of keeping the settings
-        (equation 3.4), R(n - 1) is 0.
+        R(k) for k = 0 to n - 1: R(0) is the risk of keeping the settings (equation 3.4).
     """
     values = np.asarray(values, float)
     own = values[..., [kept]]

@@ -26,8 +26,6 @@ _COMPARED = 2000
 # Exchanges of the permutation test; its smallest p-value is then 0.0005.
 _PERMUTATIONS = 1999
 
-# --- as measured ----------------------------------------------------------------------------------
-
 
 # DataFrames do not compare to one truth value, hence eq=False.
 @dataclass(frozen=True, eq=False)
@@ -71,9 +69,6 @@ def roi_overlap(dense: Landscape, other: Landscape, threshold: float) -> float:
     """Jaccard index of two networks' regions of interest over the settings that both have."""
     dense_rows, rows = common_points(dense, other)
     return float(jaccard(dense.in_roi(threshold)[dense_rows], other.in_roi(threshold)[rows]))
-
-
-# --- without noise --------------------------------------------------------------------------------
 
 
 class Overlap(NamedTuple):

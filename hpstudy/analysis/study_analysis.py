@@ -116,8 +116,6 @@ class StudyAnalysis:
             if (~np.isnan(landscape.values) & landscape.placed).sum() >= FEWEST
         }
 
-    # --- one network ------------------------------------------------------------------------------
-
     @_remembered
     def draws(self, variant: str) -> Array | None:
         """Noise-free landscapes of one network (`Surrogate.draws`); None where it has none."""
@@ -166,8 +164,6 @@ class StudyAnalysis:
         # A region on one axis has no direction.
         line = band(ellipses) if len(landscape.axes) == 2 else NO_BAND
         return Shape(n, length, width, first, second, axis_interval(ellipses.angle), line, fitted)
-
-    # --- a network and the dense one --------------------------------------------------------------
 
     @_remembered
     def pair(self, variant: str, lattice: bool = False) -> Pair | None:

@@ -33,16 +33,9 @@ _CIFAR, _IMAGENET = (50_000, 32, 180), (1_281_167, 224, 90)
 class StudyResults:
     """One study as it was published.
 
-    Attributes
-    ----------
-    name : str
-        Name of the study, its files and its page.
-    table : DataFrame of shape (n_runs, n_columns)
-        One row per run; accuracies in percent, NaN where there is none.
-    record : dict
-        What was run and on what: keys "study", "certificates" and "record".
-    checksum : str
-        SHA-256 of the file of its table; empty if it was read from none.
+    `table` has a row per run, with accuracies in percent, NaN where there is none. `record` says
+    what was run and on what: keys "study", "certificates" and "record". `checksum` is the SHA-256
+    of the table's file.
     """
 
     name: str

@@ -96,7 +96,7 @@ class Surrogate:
 
     @cached_property
     def noise(self) -> float:
-        """Deviation of a run at the best point, without its seed's effect; median over all choices."""
+        """Deviation of a run at the best point, without its seed's effect: median over choices."""
         weights = self._weighed[1].sum(axis=(0, 1))
         middle = np.interp(0.5, weights.cumsum() - weights / 2, np.log(self._noises[0]))
         return self._spread * float(np.exp(middle))
