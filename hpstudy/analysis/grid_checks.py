@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise, product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,9 +32,7 @@ class Kind(StrEnum):
     SCATTERED = "scattered"
 
 
-# DataFrames do not compare to one truth value, hence eq=False.
-@dataclass(frozen=True, eq=False)
-class GridWarning:
+class GridWarning(NamedTuple):
     """One reason to read a landscape with care, with its facts as `grid_warnings` names them.
 
     `cells` has a row for each setting to add, sorted, and the axes as columns; it is empty where
@@ -105,7 +102,7 @@ def grid_warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Gri
             warnings += _coarse(landscape, region, ellipse, threshold)
     warnings += _unfinished(landscape)
     if scattered:
-        warnings = [replace(warning, cells=warning.cells.head(0)) for warning in warnings]
+        warnings = [warning._replace(cells=warning.cells.head(0)) for warning in warnings]
         return [*warnings, _warning(landscape, Kind.SCATTERED, points=len(landscape.points))]
     return warnings + _missing(landscape) + _for_zero(landscape)
 

@@ -1,7 +1,7 @@
 """Draws of two networks' landscapes at the same settings."""
 
-from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ RUNGS = {1: 61, 2: 13}
 """Values of each axis of a lattice, by the number of axes."""
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
+class Pair(NamedTuple):
     """Draws of the dense network's landscape and of another's at the same settings.
 
     Of shape (n_draws, n_points), -inf where a network has no value; `logs` of shape (n_points, 2)

@@ -1,6 +1,5 @@
 """What a pruned network loses that keeps the dense network's settings, and regains by retuning."""
 
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -66,9 +65,7 @@ def share_within_bound(dense: Array, other: Array, threshold: float) -> Array:
         return np.asarray((inside & (loss <= bound)).sum(axis=1) / inside.sum(axis=1))
 
 
-# DataFrames do not compare to one truth value, hence eq=False.
-@dataclass(frozen=True, eq=False)
-class Risk:
+class Risk(NamedTuple):
     """Risk of one network over the dense network's region of interest, as in `RegionRisk`.
 
     `points` is a DataFrame of the region's points at which the network has a value: the axes,

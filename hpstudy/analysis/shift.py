@@ -1,6 +1,5 @@
 """Shift of a landscape from the dense network's: as measured, and without noise."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -27,9 +26,7 @@ _COMPARED = 2000
 _PERMUTATIONS = 1999
 
 
-# DataFrames do not compare to one truth value, hence eq=False.
-@dataclass(frozen=True, eq=False)
-class Difference:
+class Difference(NamedTuple):
     """Difference landscape of two networks, `dense` and `other`, each relative to its own best.
 
     `points` are the settings at which both have a value: the axes; `dense` and `other`, each
