@@ -28,19 +28,19 @@ _LEVEL = 100.0
 # Of more points a sample chooses the kernels, and fewer landscapes are drawn: the work grows with
 # the cube of the points.
 _SAMPLE, _KEPT, _MANY = 90, 8, 100
-# Depths beyond so many deviations of a mean are compressed: no smooth surface follows a cliff. The
-# deepest is at most so many bounds deep: the exponential that undoes the logarithm is no steeper.
+# Depths beyond the median and so many deviations of a mean are compressed, as no smooth surface
+# follows a cliff. The deepest is at most so many bounds deep: what undoes it is then not steep.
 _DEEP, _DEEPEST = 6.0, 100.0
 # Added to variances of the kernel, 1 each, so that their matrices have inverses and roots.
 _JITTER, _LEFT = 1e-8, 1e-6
+
 F = TypeVar("F", bound=Callable[..., Any])
-_threads = ThreadpoolController()
 
 
 def _single_threaded(method: F) -> F:
     # Matrices of a hundred rows gain nothing from threads, and lose twentyfold to them where
     # another process has the core.
-    return cast(F, _threads.wrap(limits=1, user_api="blas")(method))
+    return cast(F, ThreadpoolController().wrap(limits=1, user_api="blas")(method))
 
 
 class _Kernel(NamedTuple):
