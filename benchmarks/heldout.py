@@ -18,7 +18,7 @@ import pandas as pd
 from common import machine, markdown
 
 from hpstudy.analysis.landscape import Landscape, landscapes
-from hpstudy.analysis.noise import Noise
+from hpstudy.analysis.noise import RATIOS, Noise
 from hpstudy.analysis.surrogate import Surrogate
 
 TABLES = ("cpu-resnet20", "cpu-mobilenetv2", "small-resnet20")
@@ -57,7 +57,7 @@ def new_effects(
     """Draws of the mean effect of so many seeds that were not seen."""
     if noise.seeds is None:
         return np.zeros(DRAWS)
-    ratios = noise.seeds.draw_ratios(generator, DRAWS)
+    ratios = RATIOS[generator.choice(len(RATIOS), DRAWS, p=noise.seeds.weights)]
     return deviation * np.sqrt(ratios / seeds) * generator.standard_normal(DRAWS)
 
 

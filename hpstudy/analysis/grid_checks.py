@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import product
-from typing import Any
+from itertools import pairwise, product
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,18 +32,11 @@ class Kind(StrEnum):
     SCATTERED = "scattered"
 
 
-# DataFrames do not compare to one truth value, hence eq=False.
-@dataclass(frozen=True, eq=False)
-class GridWarning:
-    """One reason to read a landscape with care.
+class GridWarning(NamedTuple):
+    """One reason to read a landscape with care, with its facts as `grid_warnings` names them.
 
-    Attributes
-    ----------
-    kind : Kind
-    numbers : dict
-        Facts of the warning, by the names that `grid_warnings` gives them.
-    cells : DataFrame of shape (n_cells, n_axes)
-        Settings to add, sorted; empty where adding settings is no remedy.
+    `cells` has a row for each setting to add, sorted, and the axes as columns; it is empty where
+    adding settings is no remedy.
     """
 
     kind: Kind
@@ -57,46 +49,29 @@ def grid_warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Gri
 
     - no value: no point has one; then neither optimum nor regions are judged.
     - optimum on edge, region on edge: it has the least or greatest value of an axis, so that it may
-      lie, or go on, beyond. Nothing lies below a value of 0, and where there is one, none of the
-      least values is an edge. `ends`: list of (axis, "lowest" | "highest" | "only", value). To
-      add: one more value on each of these sides, at the axis's median distance in log10, crossed
-      with all values of the other axis (the new ones too, so that a rectangle stays one).
+      lie, or go on, beyond. Nothing lies below a value of 0. `ends`: list of (axis, "lowest" |
+      "highest" | "only", value). To add: one more value on each of these sides, at the axis's
+      median distance in log10, crossed with all values of the other axis.
     - few points: the region has fewer than five, without those at a value of 0, too few for an
       ellipse (thesis, section 4.1.1). `points`, `at_zero`: numbers of either. To add: what lies
       halfway in log10 from the region's points to their eight neighbours; to two over one axis.
     - coarse: the ellipse's width of 2 x 2 deviations is below two grid steps, measured along its
-      short axis. A grid of step h places a point only to +- h / 2, which is a variance of h^2 /
-      12; a region two steps wide has a deviation of h / 2 and so a variance of h^2 / 4. Below
-      that, more than a third of the spread seen across the region may be the grid's own. `width`,
-      `step`: in decades. To add: the halfway points again, those inside the region's bounding box;
-      where the region has a single value on an axis, the box reaches to the next ones. Over one
-      axis five points are never that narrow.
+      short axis. A grid of step h adds a variance of h^2 / 12, and a region two steps wide has one
+      of h^2 / 4: below that, more than a third of the spread across it may be the grid's own.
+      `width`, `step`: in decades. To add: the halfway points again, those inside the region's
+      bounding box, which reaches to the next values where the region has a single one.
     - diverged: `runs` of `all_runs` did, at settings within `range`: axis -> (least, greatest),
       None for an end of the axis.
     - stopped: at `points` of `all_points` runs were stopped early.
-    - scattered: over two axes, most of the `points` share a value with another on one axis at
-      most, and most combinations of their values were not tried, as in the table of a random
-      search. Rows and columns mean little there: nothing is called coarse or missing, and no
-      settings are proposed.
+    - scattered: over two axes, most of the `points` are on no grid (`is_scattered`): nothing is
+      called coarse or missing, and no settings are proposed.
     - missing: combinations of the grid's values that lie between points of the grid along both
-      axes but have no runs, or no value although nothing diverged or was stopped. A grid that is
-      finer in one place, or leaves out a corner, misses nothing; nor does it at a value of 0.
+      axes but have no runs, or no value although nothing diverged or was stopped.
     - for zero: the least value of an axis without a 0, `value`, lies `decades`, more than two
       median steps, below `next`, as one does that was written in the stead of 0.
 
     Warnings of regions have their `threshold`. Proposed values have six significant digits, and
     are whole numbers on an axis that has no others (such as a batch size).
-
-    Parameters
-    ----------
-    landscape : Landscape
-    thresholds : iterable of float
-        Thresholds of the regions of interest to judge, in the metric's unit.
-
-    Returns
-    -------
-    list of GridWarning
-        In the order above; empty for a grid without any.
 
     Raises
     ------
@@ -107,35 +82,36 @@ def grid_warnings(landscape: Landscape, thresholds: Iterable[float]) -> list[Gri
     regions = {threshold: landscape.roi(threshold) for threshold in sorted(thresholds)}
     warnings: list[GridWarning] = []
     if math.isnan(landscape.best):
-        warnings.append(GridWarning(Kind.NO_VALUE, {}, _table(landscape, ())))
+        warnings.append(_warning(landscape, Kind.NO_VALUE))
         regions = {}
     else:
         best = pd.DataFrame([landscape.best_at])
-        warnings += _on_edge(landscape, best, Kind.OPTIMUM_ON_EDGE, {})
+        warnings += _on_edge(landscape, best, Kind.OPTIMUM_ON_EDGE)
     for threshold, region in regions.items():
-        facts, ellipse = {"threshold": threshold}, landscape.ellipse(threshold)
-        # A wider region touches all that a narrower one does; only more is worth a word.
-        warnings += [
-            warning
-            for warning in _on_edge(landscape, region, Kind.REGION_ON_EDGE, facts)
-            if not any(warning.cells.equals(earlier.cells) for earlier in warnings)
-        ]
+        ellipse = landscape.ellipse(threshold)
+        for edge in _on_edge(landscape, region, Kind.REGION_ON_EDGE, threshold=threshold):
+            # A wider region touches all that a narrower one does; only more is worth a word.
+            if not any(edge.cells.equals(earlier.cells) for earlier in warnings):
+                warnings.append(edge)
         if ellipse is None:
             placed = int((region[list(landscape.axes)] > 0).all(axis=1).sum())
-            facts |= {"points": placed, "at_zero": len(region) - placed}
-            warnings.append(GridWarning(Kind.FEW_POINTS, facts, _halfway(landscape, region)))
+            facts = {"threshold": threshold, "points": placed, "at_zero": len(region) - placed}
+            cells = _halfway(landscape, region)
+            warnings.append(_warning(landscape, Kind.FEW_POINTS, cells, **facts))
         elif not scattered:
-            warnings += _coarse(landscape, region, ellipse, facts)
+            warnings += _coarse(landscape, region, ellipse, threshold)
     warnings += _unfinished(landscape)
     if scattered:
-        warnings = [replace(warning, cells=warning.cells.head(0)) for warning in warnings]
-        facts = {"points": len(landscape.points)}
-        return [*warnings, GridWarning(Kind.SCATTERED, facts, _table(landscape, ()))]
+        warnings = [warning._replace(cells=warning.cells.head(0)) for warning in warnings]
+        return [*warnings, _warning(landscape, Kind.SCATTERED, points=len(landscape.points))]
     return warnings + _missing(landscape) + _for_zero(landscape)
 
 
 def is_scattered(landscape: Landscape) -> bool:
-    """Whether most points are on no grid; a grid that is half trained is still one."""
+    """Whether most points share a value with another on one axis at most, as in a random search.
+
+    Most combinations of their values were then not tried; a grid that is half trained is a grid.
+    """
     points = landscape.points
     if len(landscape.axes) == 1:
         return False
@@ -144,68 +120,70 @@ def is_scattered(landscape: Landscape) -> bool:
     return bool((alone[0] | alone[1]).mean() > 0.5 and 2 * len(points) < crossings)
 
 
+def _warning(
+    landscape: Landscape, kind: Kind, cells: Iterable[tuple[float, ...]] = (), **numbers: Any
+) -> GridWarning:
+    table = pd.DataFrame(sorted(cells), columns=list(landscape.axes), dtype=float)
+    return GridWarning(kind, numbers, table)
+
+
 def _on_edge(
-    landscape: Landscape, inside: pd.DataFrame, kind: Kind, facts: dict[str, Any]
+    landscape: Landscape, inside: pd.DataFrame, kind: Kind, **facts: float
 ) -> list[GridWarning]:
     """Sides of the grid on which `inside` has points, and the rows and columns beyond them."""
     ends: list[tuple[str, str, float]] = []
-    grown, values = [], [_tried(landscape, axis) for axis in landscape.axes]
-    for axis, tried in zip(landscape.axes, values, strict=True):
+    grown, grid = [], [_tried(landscape, axis) for axis in landscape.axes]
+    for axis, tried in zip(landscape.axes, grid, strict=True):
         beyond: list[float] = []
+        steps = np.diff(np.log10(tried[tried > 0]))
         if len(tried) == 1:
             ends.append((axis, "only", tried[0]))
-        else:
-            steps = np.diff(np.log10(tried[tried > 0]))
-            for end, side, sign in ((tried[0], "lowest", -1), (tried[-1], "highest", 1)):
-                if end > 0 and (inside[axis] == end).any():
-                    ends.append((axis, side, end))
-                    # A 0 and a single further value show no step.
-                    beyond += [math.log10(end) + sign * np.median(steps)] if len(steps) else []
+        for end, side, sign in ((tried[0], "lowest", -1), (tried[-1], "highest", 1)):
+            if len(tried) > 1 and end > 0 and (inside[axis] == end).any():
+                ends.append((axis, side, end))
+                # A 0 and a single further value show no step.
+                beyond += [math.log10(end) + sign * np.median(steps)] if len(steps) else []
         grown.append({*tried, *_proposed(beyond, tried)})
-    if not ends:
-        return []
-    cells = set(product(*grown)) - set(product(*values))
-    return [GridWarning(kind, {**facts, "ends": ends}, _table(landscape, cells))]
+    cells = set(product(*grown)) - set(product(*grid))
+    return [_warning(landscape, kind, cells, **facts, ends=ends)] if ends else []
 
 
 def _coarse(
-    landscape: Landscape, region: pd.DataFrame, ellipse: Ellipse, facts: dict[str, Any]
+    landscape: Landscape, region: pd.DataFrame, ellipse: Ellipse, threshold: float
 ) -> list[GridWarning]:
-    if len(landscape.axes) == 1:
-        return []
     region = region[(region[list(landscape.axes)] > 0).all(axis=1)]
     box = [_box(landscape, region, axis) for axis in landscape.axes]
-    if any(len(values) == 1 for values in box):
-        # One value on a whole axis: the edge that it lies on says so.
+    # One value on a whole axis: the edge that it lies on says so.
+    if len(box) == 1 or any(len(values) == 1 for values in box):
         return []
     first, second = (np.median(np.diff(np.log10(values))) for values in box)
     # The short axis points along (-sin, cos).
     step = math.hypot(first * math.sin(ellipse.angle), second * math.cos(ellipse.angle))
     if ellipse.width >= 2 * step * (1 - 1e-9):
         return []
-    cells = _halfway(landscape, region)
-    for axis, values in zip(landscape.axes, box, strict=True):
-        cells = cells[cells[axis].between(values[0], values[-1])]
-    facts = {**facts, "width": ellipse.width, "step": step}
-    return [GridWarning(Kind.COARSE, facts, cells.reset_index(drop=True))]
+    cells = [
+        cell
+        for cell in _halfway(landscape, region)
+        if all(ends[0] <= value <= ends[-1] for value, ends in zip(cell, box, strict=True))
+    ]
+    facts = {"threshold": threshold, "width": ellipse.width, "step": step}
+    return [_warning(landscape, Kind.COARSE, cells, **facts)]
 
 
 def _unfinished(landscape: Landscape) -> list[GridWarning]:
     """Warnings of runs that diverged or were stopped."""
     points, warnings = landscape.points, []
-    runs = round((points["diverged"] * points["seeds"]).sum())
-    if runs:
+    if runs := round((points["diverged"] * points["seeds"]).sum()):
         ranges = {}
         for axis in landscape.axes:
             hit, tried = points.loc[points["diverged"] > 0, axis], points[axis]
             low = hit.min() if hit.min() > tried.min() else None
-            high = hit.max() if hit.max() < tried.max() else None
-            ranges[axis] = (low, high)
+            ranges[axis] = (low, hit.max() if hit.max() < tried.max() else None)
         facts = {"runs": runs, "all_runs": landscape.runs, "range": ranges}
-        warnings.append(GridWarning(Kind.DIVERGED, facts, _table(landscape, ())))
+        warnings.append(_warning(landscape, Kind.DIVERGED, **facts))
     if stopped := int((points["stopped"] > 0).sum()):
         facts = {"points": stopped, "all_points": len(points)}
-        warnings.append(GridWarning(Kind.STOPPED, facts, _table(landscape, ())))
+        warnings.append(_warning(landscape, Kind.STOPPED, **facts))
     return warnings
 
 
@@ -218,7 +196,7 @@ def _missing(landscape: Landscape) -> list[GridWarning]:
         trained = square.notna().to_numpy()
         holes = ~trained & _enclosed(trained, 0) & _enclosed(trained, 1)
         cells |= {(square.index[row], square.columns[column]) for row, column in np.argwhere(holes)}
-    return [GridWarning(Kind.MISSING, {}, _table(landscape, cells))] if cells else []
+    return [_warning(landscape, Kind.MISSING, cells)] if cells else []
 
 
 def _for_zero(landscape: Landscape) -> list[GridWarning]:
@@ -231,11 +209,8 @@ def _for_zero(landscape: Landscape) -> list[GridWarning]:
         first, *steps = np.diff(np.log10(tried))
         if first > 2 * np.median(steps) * (1 + 1e-9):
             facts = {"axis": axis, "value": tried[0], "next": tried[1], "decades": first}
-            warnings.append(GridWarning(Kind.FOR_ZERO, facts, _table(landscape, ())))
+            warnings.append(_warning(landscape, Kind.FOR_ZERO, **facts))
     return warnings
-
-
-# --- settings to add ------------------------------------------------------------------------------
 
 
 def _enclosed(trained: Mask, axis: int) -> Mask:
@@ -245,31 +220,27 @@ def _enclosed(trained: Mask, axis: int) -> Mask:
     return before & after
 
 
-def _halfway(landscape: Landscape, region: pd.DataFrame) -> pd.DataFrame:
+def _halfway(landscape: Landscape, region: pd.DataFrame) -> set[tuple[float, ...]]:
     """Points halfway in log10 from those of the region to their eight neighbours."""
     ladders, places = [], []
     for axis in landscape.axes:
         tried = _tried(landscape, axis)
         # Even rungs are the tried values, odd ones lie halfway between them.
         ladder = {2 * k: value for k, value in enumerate(tried)}
-        for k, pair in enumerate(zip(tried[:-1], tried[1:], strict=True)):
+        for k, pair in enumerate(pairwise(tried)):
             # Nothing lies halfway to 0.
             for value in _proposed([np.log10(pair).mean()], tried) if pair[0] > 0 else ():
                 ladder[2 * k + 1] = value
         ladders.append(ladder)
         places.append(2 * np.searchsorted(tried, region[axis]))
-    rungs = {
-        tuple(np.add(place, step))
-        for place in zip(*places, strict=True)
-        for step in product((-1, 0, 1), repeat=len(ladders))
-        if any(step)
-    }
-    cells = {
-        tuple(ladder[k] for ladder, k in zip(ladders, rung, strict=True))
-        for rung in rungs
-        if all(k in ladder for ladder, k in zip(ladders, rung, strict=True))
-    }
-    return _table(landscape, cells)
+    cells = set()
+    for place in zip(*places, strict=True):
+        for step in product((-1, 0, 1), repeat=len(ladders)):
+            rungs = zip(ladders, np.add(place, step), strict=True)
+            cell = tuple(ladder.get(rung, math.nan) for ladder, rung in rungs)
+            if any(step) and not any(map(math.isnan, cell)):
+                cells.add(cell)
+    return cells
 
 
 def _box(landscape: Landscape, region: pd.DataFrame, axis: str) -> Array:
@@ -293,8 +264,3 @@ def _proposed(logs: Iterable[float], tried: Array) -> list[float]:
 def _tried(landscape: Landscape, axis: str) -> Array:
     """Values of an axis that were tried, increasing."""
     return np.unique(landscape.points[axis].to_numpy(float))
-
-
-def _table(landscape: Landscape, cells: Cells) -> pd.DataFrame:
-    """Points by the axes as columns, sorted by them."""
-    return pd.DataFrame(sorted(cells), columns=list(landscape.axes), dtype=float)

@@ -15,11 +15,7 @@ LEVEL = 0.95
 
 
 class Interval(NamedTuple):
-    """A quantity of the noise-free landscape.
-
-    `estimate` is the median over the draws: the measured value, rid of what noise adds to it; 95 %
-    of the draws lie between `low` and `high`.
-    """
+    """Median over the draws of the noise-free landscape, and the ends of their central 95 %."""
 
     estimate: float
     low: float
@@ -35,16 +31,10 @@ UNKNOWN = Interval(*[float("nan")] * 3)
 
 
 class Loss(NamedTuple):
-    """Loss of a setting against the best one of the noise-free landscape.
+    """Loss against the best setting of the noise-free landscape, and two one-sided 95 % bounds.
 
-    A loss is never negative, so a two-sided interval would never hold a loss of zero.
-
-    Attributes
-    ----------
-    estimate : float
-        Loss against the setting that is best on average over the draws: 0 where it is that one.
-    at_least, at_most : float
-        One-sided 95 % bounds: of that same difference, and of the loss against each draw's best.
+    `estimate` and `at_least` are against the setting that is best on average over the draws, and
+    `at_most` against each draw's best. A two-sided interval would never hold a loss of zero.
     """
 
     estimate: float
@@ -53,11 +43,11 @@ class Loss(NamedTuple):
 
     @property
     def interval(self) -> Interval:
-        """Estimate and the two bounds, each of which holds in 95 %."""
-        return Interval(self.estimate, self.at_least, self.at_most)
+        """Estimate and the two bounds."""
+        return Interval(*self)
 
 
-NO_LOSS = Loss(*[float("nan")] * 3)
+NO_LOSS = Loss(*UNKNOWN)
 
 
 def interval(values: Array, errors: float = 0.0) -> Interval:
@@ -66,12 +56,12 @@ def interval(values: Array, errors: float = 0.0) -> Interval:
     Either end is moved outwards by a number of Monte Carlo `errors`, so that what lies clear of a
     limit does so whatever the seed of the draws.
     """
-    known = _finite(values)
+    values = np.asarray(values, float)
+    known = values[np.isfinite(values)]
     if known.size == 0:
         return UNKNOWN
     tail = _tail((1 - LEVEL) / 2, known.size, errors)
-    estimate, low, high = np.quantile(known, (0.5, tail, 1 - tail))
-    return Interval(float(estimate), float(low), float(high))
+    return Interval(*np.quantile(known, (0.5, tail, 1 - tail)).tolist())
 
 
 def axis_interval(angles: Array) -> Interval:
@@ -80,7 +70,7 @@ def axis_interval(angles: Array) -> Interval:
     An axis at 89 degrees and one at -89 are two degrees apart. The ends may lie outside
     (-pi/2, pi/2].
     """
-    known = _finite(angles)
+    known = angles[np.isfinite(angles)]
     if known.size == 0:
         return UNKNOWN
     middle = np.angle(np.exp(2j * known).mean()) / 2
@@ -91,15 +81,13 @@ def axis_interval(angles: Array) -> Interval:
 def distance_interval(first: Array, second: Array) -> Interval:
     """`interval` of the length of a vector, from its two components in each draw.
 
-    Of a vector that is all noise no draw is near 0: the interval therefore begins at 0 wherever 0
-    lies in the 95 % region of the two components.
+    It begins at 0 wherever 0 lies in the components' 95 % region, as no draw of noise is near 0.
     """
     vectors = np.column_stack([first, second])
     vectors = vectors[np.isfinite(vectors).all(axis=1)]
     if len(vectors) < 3:
         return UNKNOWN
-    length = interval(np.hypot(*vectors.T))
-    mean = vectors.mean(axis=0)
+    length, mean = interval(np.hypot(*vectors.T)), vectors.mean(axis=0)
     covariance = np.cov(vectors.T) + 1e-12 * np.eye(2)
     # -2 log 0.05 is the 95 % quantile of chi squared with two degrees of freedom.
     near = mean @ np.linalg.solve(covariance, mean) <= -2 * np.log(1 - LEVEL)
@@ -109,22 +97,14 @@ def distance_interval(first: Array, second: Array) -> Interval:
 def loss_draws(draws: Array, kept: Array) -> tuple[Array, Array]:
     """Loss of a kept setting, or the mean loss over kept settings, in each draw.
 
-    Parameters
-    ----------
-    draws : ndarray of shape (n_draws, n_points)
-        Values of the network that keeps them; -inf where it has none.
-    kept : ndarray of shape (n_draws,)
-        Value at the kept setting, or its mean over them.
-
-    Returns
-    -------
-    against_one, against_best : ndarray of shape (n_draws,)
-        Loss against the setting that is best on average over the draws, which may be negative;
-        and against each draw's own best, biased upwards by what the draws leave open.
+    Against the setting that is best on average over the draws, which may be negative; and against
+    each draw's own best, biased upwards by what the draws leave open. `draws`, of shape (n_draws,
+    n_points), are the network's values, -inf where it has none; `kept` is its value at the kept
+    setting, or its mean over them, of shape (n_draws,) as is each result.
     """
-    finite = np.isfinite(draws[0])
-    challenger = draws[:, finite].mean(axis=0).argmax()
-    return draws[:, finite][:, challenger] - kept, draws.max(axis=1) - kept
+    finite = draws[:, np.isfinite(draws[0])]
+    challenger = finite.mean(axis=0).argmax()
+    return finite[:, challenger] - kept, draws.max(axis=1) - kept
 
 
 def loss(against_one: Array, against_best: Array, errors: float = 0.0) -> Loss:
@@ -135,11 +115,6 @@ def loss(against_one: Array, against_best: Array, errors: float = 0.0) -> Loss:
     tail = _tail(1 - LEVEL, int(known.sum()), errors)
     estimate, at_least = np.quantile(against_one[known], (0.5, tail)).clip(0.0)
     return Loss(float(estimate), float(at_least), float(np.quantile(against_best[known], 1 - tail)))
-
-
-def _finite(values: Array) -> Array:
-    values = np.asarray(values, dtype=float)
-    return values[np.isfinite(values)]
 
 
 def _tail(share: float, number: int, errors: float) -> float:

@@ -1,4 +1,4 @@
-"""A table of runs as landscapes over one or two hyperparameters: settings, optimum, region."""
+"""A table of runs as landscapes over one or two hyperparameters."""
 
 import math
 from dataclasses import dataclass
@@ -26,24 +26,13 @@ RESERVED = ("variant", "seed", "state", "top1", "top5", "best_top1", *FIELDS)
 class Landscape:
     """Metric of one network over its settings of one or two hyperparameters.
 
-    Attributes
-    ----------
-    variant, metric : str
-        Name of the network, and column that the values come from.
-    points : DataFrame of shape (n_points, n_axes + 5)
-        One row per setting, sorted by the axes: the axes and value, std, seeds, diverged, stopped.
-        `value` is the mean over seeds in the metric's unit, negated where the goal is to minimize
-        it; NaN where any seed has none. `std` is the sample standard deviation over seeds; NaN for
-        a single one. `seeds` counts the runs; `diverged` and `stopped` are shares of them.
-    axes : tuple of str
-        One or two hyperparameters, logarithmic: the one drawn upwards, then the one drawn across.
-    goal : str
-        "maximize" or "minimize".
-    ceiling : float
-        Best possible value, oriented as `value` is: 100 for accuracies in percent, 0 for errors.
-    singles : DataFrame of shape (n_runs, 3), optional
-        The runs behind the means: point (row of `points`), seed, and value, oriented alike. None
-        where only means are known.
+    `points` has a row per setting, sorted by the axes (the one drawn upwards, then the one drawn
+    across), with the columns axes, value, std, seeds, diverged and stopped. `value` is the mean
+    over seeds in the metric's unit, negated where the goal is to minimize it, and NaN where any
+    seed has none. `std` is the sample standard deviation over seeds, NaN for a single one. `seeds`
+    counts the runs; `diverged` and `stopped` are shares of them. `ceiling` is the best possible
+    value, oriented as `value` is. `singles` are the runs behind the means: point (row of `points`),
+    seed, and value; None where only means are known.
     """
 
     variant: str
@@ -73,15 +62,11 @@ class Landscape:
     @cached_property
     def values(self) -> Array:
         """Column `value` of the points, of shape (n_points,)."""
-        values: Array = self.points["value"].to_numpy(float)
-        return values
+        return np.asarray(self.points["value"], float)
 
     @cached_property
     def logs(self) -> Array:
-        """Settings as log10, of shape (n_points, 2).
-
-        NaN where a value is 0; the second column is 0 where there is one axis.
-        """
+        """Settings as log10, of shape (n_points, 2); NaN for a 0, and 0 for want of an axis."""
         values = self.points[list(self.axes)].to_numpy(float)
         logs = np.log10(np.where(values > 0, values, np.nan))
         return np.column_stack([logs, np.zeros((len(logs), 2 - logs.shape[1]))])
@@ -89,8 +74,7 @@ class Landscape:
     @cached_property
     def placed(self) -> Mask:
         """Which points have a place on all axes: no value is 0; of shape (n_points,)."""
-        placed: Mask = np.isfinite(self.logs.sum(axis=1))
-        return placed
+        return np.asarray(np.isfinite(self.logs.sum(axis=1)))
 
     @cached_property
     def best(self) -> float:
@@ -114,27 +98,25 @@ class Landscape:
         """Row of `best_at` among the points."""
         return int(np.flatnonzero(self.values >= self.best - TOLERANCE)[0])
 
-    def ranked_row(self, rank: int) -> int:
-        """Row of the point that measured best (rank 0), second best (1) and so on."""
-        others = self.points["value"].drop(index=self.points.index[self.best_row])
-        order = others.sort_values(ascending=False, kind="stable").index
-        return self.best_row if rank == 0 else int(self.points.index.get_loc(order[rank - 1]))
+    def ranked_row(self, rank: int) -> int | None:
+        """Row of the point that measured best (rank 0), second best (1) and so on; None without."""
+        if np.isfinite(self.values).sum() <= rank:
+            return None
+        others = np.delete(np.arange(len(self.values)), self.best_row)
+        order = others[np.argsort(-self.values[others], kind="stable")]
+        return self.best_row if rank == 0 else int(order[rank - 1])
 
     @property
     def on_edge(self) -> bool:
-        """Whether the best point has the least or greatest value of an axis of the grid.
-
-        The optimum may then lie outside. A run that diverged beyond the best point bounds it, and
-        so does a value of 0, which has nothing below it.
-        """
+        """Whether the best point lies at one of the `ends`: the optimum may then lie outside."""
         return self.at_end(pd.DataFrame([self.best_at])) != []
 
     def at_end(self, settings: pd.DataFrame) -> list[str]:
-        """Axes at whose `ends` any of some settings lies; `settings` has the axes as columns."""
+        """Axes at whose `ends` any setting lies; `settings` has the axes as columns."""
         return [axis for axis in self.axes if settings[axis].isin(self.ends(axis)).any()]
 
     def ends(self, axis: str) -> set[float]:
-        """Least and greatest value of an axis; a least value of 0 is no end."""
+        """Least and greatest value of an axis, diverged runs included; a least 0 is no end."""
         tried = self.points[axis]
         return {tried.min(), tried.max()} - {0.0}
 
@@ -149,13 +131,7 @@ class Landscape:
         return int(self.points["seeds"].max())
 
     def in_roi(self, threshold: float) -> Mask:
-        """Which points lie in the region of interest (equation 3.3), of shape (n_points,).
-
-        Raises
-        ------
-        HpstudyError
-            If the threshold is negative or not finite.
-        """
+        """Which points lie in the region of interest (equation 3.3) of a threshold of 0 or more."""
         if not (math.isfinite(threshold) and threshold >= 0):
             raise HpstudyError(f"a region of interest needs a threshold of 0 or more: {threshold}.")
         return roi(self.values, threshold)
@@ -166,7 +142,7 @@ class Landscape:
 
     def ellipse(self, threshold: float, multiple: float = 2.0) -> Ellipse | None:
         """Ellipse of the region of interest without values of 0; None below five points."""
-        return fit_ellipse(self.logs[self.in_roi(threshold) & self.placed], multiple)
+        return fit_ellipse(self.logs[self.in_roi(threshold)], multiple)
 
 
 def setting_keys(values: pd.Series) -> pd.Series:
@@ -182,23 +158,18 @@ def unify_settings(values: pd.Series) -> pd.Series:
 def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
     """Rows of two landscapes' points that are one setting at which both have a value.
 
-    In the order of the first landscape's points.
-
-    Raises
-    ------
-    HpstudyError
-        If the two have different axes.
+    In the order of the first landscape's points. Refuses landscapes over different axes.
     """
     if dense.axes != landscape.axes:
         raise HpstudyError(
             f"{dense.variant!r} lies over {' x '.join(dense.axes)}, {landscape.variant!r} over "
             f"{' x '.join(landscape.axes)}; only landscapes over the same axes are compared."
         )
-    keys = [
-        pd.MultiIndex.from_arrays([setting_keys(network.points[axis]) for axis in network.axes])
+    keys, others = (
+        pd.MultiIndex.from_frame(network.points[list(network.axes)].apply(setting_keys))
         for network in (dense, landscape)
-    ]
-    rows = keys[1].get_indexer(keys[0])
+    )
+    rows = others.get_indexer(keys)
     both = ~np.isnan(dense.values) & ~np.isnan(landscape.values[rows]) & (rows >= 0)
     return np.flatnonzero(both), rows[both]
 
@@ -211,7 +182,7 @@ def landscapes(
     goal: str | None = None,
     ceiling: float | None = None,
 ) -> dict[str, Landscape]:
-    """Landscapes of all networks of a table of runs.
+    """Landscapes of all networks of a table of runs, by variant, the dense network first.
 
     Parameters
     ----------
@@ -231,11 +202,6 @@ def landscapes(
     ceiling : float, optional
         Best possible value in the metric's own unit; 100 for top1, best_top1 and top5.
 
-    Returns
-    -------
-    dict of str to Landscape
-        By variant, the dense network first.
-
     Raises
     ------
     HpstudyError
@@ -251,6 +217,10 @@ def landscapes(
     goal = goal or "maximize"
     if goal not in GOALS:
         raise unknown("goal", goal, GOALS)
+    runs = table[list(axes)].astype(float)
+    for axis, values in runs.items():
+        for bad in values[~values.between(0, math.inf, inclusive="left")]:
+            raise HpstudyError(f"{axis} is {bad:g}, but must be finite, and 0 or more.")
     sign = -1.0 if goal == "minimize" else 1.0
     if ceiling is None:
         ceiling = 100.0 if metric in PERCENTAGES else sign * math.inf
@@ -259,50 +229,34 @@ def landscapes(
         raise unknown("variant for the dense network", dense, names.unique())
     value = sign * table[metric].astype(float)
     stopped = _flags(table, "stopped", pd.Series(False, index=table.index))
-    diverged = _flags(table, "diverged", value.isna() & ~stopped)
-    runs = pd.DataFrame(
-        {
-            "variant": names,
-            **{axis: unify_settings(_hyperparameter(table[axis])) for axis in axes},
-            "seed": table["seed"] if "seed" in table else 0,
-            "value": value,
-            "diverged": diverged.astype(float),
-            "stopped": stopped.astype(float),
-        }
-    )
+    runs = runs.apply(unify_settings)
+    runs["seed"] = table["seed"] if "seed" in table else 0
+    runs["value"] = value
+    runs["diverged"] = _flags(table, "diverged", value.isna() & ~stopped).astype(float)
+    runs["stopped"] = stopped.astype(float)
     means = {"std", "runs"} <= set(table.columns)
     if means:
-        runs = runs.assign(std=table["std"].astype(float), runs=table["runs"].astype(int))
+        runs = runs.assign(std=table["std"].astype(float), seeds=table["runs"].astype(int))
     result = {}
     for name in dict.fromkeys([dense, *names]):
-        own = runs[runs["variant"] == name]
-        points = _from_means(own, axes) if means else _from_runs(own, axes)
-        singles = None if means or "seed" not in table else _singles(own, points, axes)
+        own = runs[names == name]
+        points, singles = (_from_means(own, axes), None) if means else _from_runs(own, axes)
+        singles = singles if "seed" in table else None
         result[name] = Landscape(name, metric, points, axes, goal, sign * ceiling, singles)
     return result
 
 
 def check_axes(axes: tuple[str, ...]) -> None:
-    """Refuse axes that are not one or two columns, or that cannot be hyperparameters."""
-    if not 1 <= len(axes) <= 2 or len(set(axes)) < len(axes):
-        raise HpstudyError(
-            f"a landscape has one axis or two different ones, not {', '.join(axes)}."
-        )
+    """Refuse axes that are not one or two hyperparameters."""
+    if not 1 <= len(set(axes)) == len(axes) <= 2:
+        names = ", ".join(axes)
+        raise HpstudyError(f"a landscape has one axis or two different ones, not {names}.")
     for axis in axes:
         if not axis or not axis.isprintable() or axis in RESERVED:
             raise HpstudyError(
                 f"{axis!r} cannot be an axis: name the column of a hyperparameter, not "
                 f"{', '.join(RESERVED)}."
             )
-
-
-def _hyperparameter(column: pd.Series) -> pd.Series:
-    """Column as floats, each finite and at least 0."""
-    values = column.astype(float)
-    bad = values[~(np.isfinite(values) & (values >= 0))]
-    if len(bad):
-        raise HpstudyError(f"{values.name} is {bad.iloc[0]:g}, but must be finite, and 0 or more.")
-    return values
 
 
 def _flags(table: pd.DataFrame, column: str, otherwise: pd.Series) -> pd.Series:
@@ -313,9 +267,10 @@ def _flags(table: pd.DataFrame, column: str, otherwise: pd.Series) -> pd.Series:
     return table[column].astype(str).str.lower().isin(["true", "1", "1.0"])
 
 
-def _from_runs(runs: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
-    """`Landscape.points` of one network's runs."""
-    points = runs.groupby(list(axes), as_index=False).agg(
+def _from_runs(runs: pd.DataFrame, axes: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`Landscape.points` and `singles` of one network's runs."""
+    settings = runs.groupby(list(axes), as_index=False)
+    points = settings.agg(
         value=("value", "mean"),
         std=("value", "std"),
         seeds=("value", "size"),
@@ -325,7 +280,9 @@ def _from_runs(runs: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
     )
     # A mean over the seeds that happened to survive would flatter the point.
     points.loc[points["measured"] < points["seeds"], ["value", "std"]] = np.nan
-    return points.drop(columns="measured")
+    singles = runs.assign(point=settings.ngroup())[["point", "seed", "value"]]
+    singles = singles[points["value"].notna().to_numpy()[singles["point"]]]
+    return points.drop(columns="measured"), singles.reset_index(drop=True)
 
 
 def _from_means(rows: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
@@ -334,14 +291,6 @@ def _from_means(rows: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
     if again.any():
         at = ", ".join(f"{axis} {rows.loc[again.idxmax(), axis]:g}" for axis in axes)
         raise HpstudyError(f"a table of means has one row a setting, but {at} comes twice.")
-    points = rows.rename(columns={"runs": "seeds"})[[*axes, *FIELDS]]
+    points = rows[[*axes, *FIELDS]].sort_values(list(axes), ignore_index=True)
     points.loc[points["seeds"] < 2, "std"] = np.nan
-    return points.sort_values(list(axes), ignore_index=True)
-
-
-def _singles(runs: pd.DataFrame, points: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
-    """`Landscape.singles`: runs of the points that have a value."""
-    settings = pd.MultiIndex.from_frame(points[list(axes)])
-    rows = settings.get_indexer(pd.MultiIndex.from_frame(runs[list(axes)]))
-    singles = runs.assign(point=rows)[["point", "seed", "value"]]
-    return singles[points["value"].notna().to_numpy()[rows]].reset_index(drop=True)
+    return points

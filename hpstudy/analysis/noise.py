@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
+from scipy.stats import chi2
 
 from hpstudy.analysis.intervals import Array
 from hpstudy.analysis.landscape import Landscape
@@ -20,11 +21,15 @@ FEWEST_DEGREES = 8
 """Degrees of freedom of replicates from which the growth of noise is estimated."""
 GROWTH = (0.2, 0.3)
 """Prior of the noise's growth with the first axis: mean and deviation, in decades per decade."""
+RATIOS = np.r_[0.0, np.geomspace(0.01, 100.0, 60)]
+"""Variances of the seeds' effects over that of the noise at the best point."""
 
+# Least and greatest noise of a mean as a share of the means' spread, and nodes between them.
+_NODES = (0.003, 1.5, 32)
+# Tails of chi squared between which replicates place the noise.
+_TAILS = np.r_[1e-6, 1e-4, 1e-3, np.linspace(0.01, 0.99, 25), 1 - 1e-3, 1 - 1e-4, 1 - 1e-6]
 # A seed that fewer settings were trained with has an effect that only they share: noise.
 _SHARED = 5
-# Variance of the seeds' effects over that of the noise at the best point.
-_RATIOS = np.r_[0.0, np.geomspace(0.01, 100.0, 60)]
 _GROWTHS = np.linspace(-0.6, 1.4, 51)[:, None, None]
 # Decades per median depth below the best; deeper than two of these noise grows no further.
 _DEEPENINGS = np.linspace(-0.3, 1.0, 27)[None, :, None]
@@ -34,15 +39,10 @@ _LEAST = 1e-6
 
 
 class SeedEffects(NamedTuple):
-    """Effects of the seeds for each ratio of their variance to the noise's.
+    """Posterior of the seeds' effects for each of `RATIOS`.
 
-    Attributes
-    ----------
-    weights : ndarray of shape (n_ratios,)
-        Posterior probability of each ratio.
-    means : ndarray of shape (n_ratios, n_seeds)
-    roots : ndarray of shape (n_ratios, n_seeds, n_seeds)
-        Roots of their covariances: R R^T.
+    The probability of the ratio, of shape (n_ratios,); the effects' means, (n_ratios, n_seeds); and
+    roots R of their covariances R R^T, (n_ratios, n_seeds, n_seeds).
     """
 
     weights: Array
@@ -52,20 +52,13 @@ class SeedEffects(NamedTuple):
     @property
     def mean(self) -> Array:
         """Posterior mean of the effects, of shape (n_seeds,)."""
-        mean: Array = self.weights @ self.means
-        return mean
-
-    def draw_ratios(self, generator: np.random.Generator, number: int) -> Array:
-        """Draws of the variance of the effects over that of the noise, of shape (number,)."""
-        ratios: Array = _RATIOS[generator.choice(len(_RATIOS), number, p=self.weights)]
-        return ratios
+        return np.asarray(self.weights @ self.means)
 
     def draw(self, generator: np.random.Generator, number: int) -> Array:
         """Draws of the effects, of shape (number, n_seeds)."""
         ratio = generator.choice(len(self.weights), number, p=self.weights)
         noise = generator.standard_normal((number, self.means.shape[1]))
-        drawn: Array = self.means[ratio] + np.einsum("kij,kj->ki", self.roots[ratio], noise)
-        return drawn
+        return np.asarray(self.means[ratio] + np.einsum("kij,kj->ki", self.roots[ratio], noise))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,19 +78,17 @@ class Noise:
         """Share of a run's variance that is its seed's effect; NaN where seeds cannot show it."""
         if self.seeds is None:
             return float("nan")
-        return float(self.seeds.weights @ (_RATIOS / (1 + _RATIOS)))
+        return float(self.seeds.weights @ (RATIOS / (1 + RATIOS)))
 
     def levels(self, generator: np.random.Generator, number: int) -> Array:
         """Draws of what the seeds' effects still add to the points' `values`.
 
-        Of shape (number, n_points), or zeros of shape (1, 1) where `seeds` is None; what all points
-        have in common cancels in differences.
+        Of shape (number, n_points), or zeros of shape (1, 1) where `seeds` is None.
         """
         if self.seeds is None:
             return np.zeros((1, 1))
         effects = self.seeds.draw(generator, number) - self.seeds.mean
-        levels: Array = effects @ self._shares.T
-        return levels
+        return np.asarray(effects @ self._shares.T)
 
     @property
     def seeds(self) -> SeedEffects | None:
@@ -117,6 +108,11 @@ class Noise:
         """Deviation of a run at each point over that at the best one, of shape (n_points,)."""
         return self._scale(*self.growth)
 
+    @property
+    def mean_scale(self) -> Array:
+        """Deviation of each point's mean over that of one run at the best point."""
+        return np.asarray(self.scale / np.sqrt(self.landscape.points["seeds"].to_numpy(float)))
+
     @cached_property
     def replicates(self) -> tuple[float, int]:
         """Deviation at the best point of runs that differ by seed alone, and its degrees.
@@ -129,6 +125,21 @@ class Noise:
             return float("nan"), 0
         deviation = ((degrees * variances / self.scale**2).sum() / degrees.sum()) ** 0.5
         return float(deviation), round(degrees.sum())
+
+    def nodes(self, spread: float, roots: Array) -> tuple[Array, Array]:
+        """Plausible deviations of a run over the `spread` of means, and their weights' logarithms.
+
+        `roots` are reciprocals of `mean_scale`: noise of single runs can make all of the spread,
+        which is smaller by the root of their number. Replicates add finer nodes.
+        """
+        least, most, count = _NODES
+        nodes = np.geomspace(least * np.median(roots), most * roots.max(), count)
+        deviation, degrees = self.replicates
+        if degrees and deviation > 0:
+            fine = deviation / spread * np.sqrt(degrees / chi2.ppf(_TAILS, degrees))
+            coarse = np.geomspace(fine.min(), fine.max(), 15)
+            nodes = np.unique(np.r_[nodes, fine, coarse])
+        return nodes, np.log(np.gradient(np.log(nodes)))
 
     @cached_property
     def _fitted(self) -> tuple[SeedEffects | None, tuple[float, float]]:
@@ -144,45 +155,36 @@ class Noise:
         return self.landscape.singles
 
     @cached_property
-    def _common_seeds(self) -> list[int]:
-        """Seeds that enough settings were trained with to have an effect of their own."""
-        counts = self._singles["seed"].value_counts()
-        return sorted(counts.index[counts >= _SHARED])
-
-    @cached_property
     def _design(self) -> Array:
         """Which seed each single run has, of shape (n_runs, n_seeds); zeros for a rare one."""
-        seeds = self._singles["seed"].to_numpy()
-        design: Array = (seeds[:, None] == np.array(self._common_seeds)[None]).astype(float)
-        return design
+        seeds = self._singles["seed"]
+        counts = seeds.value_counts()
+        common = np.array(sorted(counts.index[counts >= _SHARED]))
+        return np.asarray(seeds.to_numpy()[:, None] == common[None], float)
 
     @cached_property
     def _shares(self) -> Array:
         """Share of each point's mean that a seed has, of shape (n_points, n_seeds)."""
         points = self.landscape.points
-        shares = np.zeros((len(points), len(self._common_seeds)))
+        shares = np.zeros((len(points), self._design.shape[1]))
         np.add.at(shares, self._singles["point"].to_numpy(), self._design)
-        seeds: Array = points["seeds"].to_numpy(float)
-        return shares / seeds[:, None]
+        return np.asarray(shares / points["seeds"].to_numpy(float)[:, None])
 
     def _seed_effects(self, scale: Array) -> SeedEffects | None:
         """Linear mixed model: points are fixed effects, seeds random ones, their ratio averaged.
 
         The ratio's weights are the restricted likelihood, with the noise's variance at its best.
         """
-        if len(self._common_seeds) < 2:
+        count, rows = self._design.shape[1], self._singles["point"].to_numpy()
+        degrees = len(rows) - len(np.unique(rows))
+        if count < 2 or degrees < 2:
             return None
-        rows = self._singles["point"].to_numpy()
         # Centred at each point, which takes the landscape off.
         residual = (self._singles["value"].to_numpy() - self.landscape.values[rows]) / scale[rows]
         design = (self._design - self._shares[rows]) / scale[rows, None]
         gram, pull = design.T @ design, design.T @ residual
-        degrees = len(rows) - len(np.unique(rows))
-        if degrees < 2:
-            return None
-        count = len(self._common_seeds)
         logs, means, roots = [], [], []
-        for ratio in _RATIOS:
+        for ratio in RATIOS:
             inverse = np.linalg.inv(np.eye(count) + ratio * gram)
             mean = ratio * inverse @ pull
             variance = max(float(residual @ residual - pull @ mean), 1e-18) / degrees
@@ -198,16 +200,15 @@ class Noise:
         points = self.landscape.points
         variances = points["std"].to_numpy(float) ** 2
         degrees = np.where(np.isfinite(variances), points["seeds"].to_numpy(float) - 1, 0.0)
-        variances = np.where(degrees > 0, variances, 0.0)
         if seeds is None or degrees.sum() == 0:
-            return degrees, variances
-        rows = self._singles["point"].to_numpy()
+            return degrees, np.where(degrees > 0, variances, 0.0)
+        rows, count = self._singles["point"].to_numpy(), self._design.shape[1]
         values = self._singles["value"].to_numpy() - self._design @ seeds.mean
         middle = self.landscape.values - self._shares @ seeds.mean
         squares = np.bincount(rows, (values - middle[rows]) ** 2, len(points))
         # The effects take a degree each but one, or less where they are hardly there.
-        each = degrees.sum() / len(self._common_seeds)
-        taken = (len(self._common_seeds) - 1) * seeds.weights @ (_RATIOS / (_RATIOS + 1 / each))
+        each = degrees.sum() / count
+        taken = (count - 1) * seeds.weights @ (RATIOS / (RATIOS + 1 / each))
         degrees = degrees * max(1 - taken / degrees.sum(), 0.1)
         return degrees, np.where(degrees > 0, squares / np.maximum(degrees, 1e-9), 0.0)
 
@@ -217,7 +218,8 @@ class Noise:
             return 0.0, 0.0
         # Seeds that agree to the last digit say nothing of where noise grows.
         variances = variances.clip(_LEAST**2)
-        logs = np.log(10) * (_GROWTHS * self._along + _DEEPENINGS * self._depth)
+        along, depth = self._places
+        logs = np.log(10) * (_GROWTHS * along + _DEEPENINGS * depth)
         total = (degrees * variances * np.exp(-2 * logs)).sum(axis=-1)
         likelihood = -(degrees * logs).sum(axis=-1) - degrees.sum() / 2 * np.log(total)
         likelihood -= 0.5 * ((_GROWTHS[..., 0] - GROWTH[0]) / GROWTH[1]) ** 2
@@ -227,19 +229,17 @@ class Noise:
         return float(growth), float(deepening)
 
     def _scale(self, growth: float, deepening: float) -> Array:
-        scale: Array = 10 ** (growth * self._along + deepening * self._depth)
-        return scale
+        along, depth = self._places
+        return np.asarray(10 ** (growth * along + deepening * depth))
 
-    @cached_property
-    def _along(self) -> Array:
-        """Decades along the first axis from the best point; 0 where a value is 0."""
-        first = self.landscape.logs[:, 0]
-        along: Array = np.nan_to_num(first - first[np.nanargmax(self.landscape.values)])
-        return along
+    @property
+    def _places(self) -> tuple[Array, Array]:
+        """Decades along the first axis from the best point, and median depths below it.
 
-    @cached_property
-    def _depth(self) -> Array:
-        """Median depths below the best, at most `_DEEPEST`; as deep where there is no value."""
-        depth = self.landscape.best - self.landscape.values
+        Of values of 0 and of missing ones: no decades, and `_DEEPEST`, which is the most.
+        """
+        first, values = self.landscape.logs[:, 0], self.landscape.values
+        along = np.nan_to_num(first - first[np.nanargmax(values)])
+        depth = self.landscape.best - values
         middle = max(float(np.nanmedian(depth)), 1e-9)
-        return np.nan_to_num(depth / middle, nan=_DEEPEST).clip(0.0, _DEEPEST)
+        return along, np.nan_to_num(depth / middle, nan=_DEEPEST).clip(0.0, _DEEPEST)

@@ -1,11 +1,11 @@
 """Draws of two networks' landscapes at the same settings."""
 
-from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
-from hpstudy.analysis.intervals import Array, Mask, Rows
+from hpstudy.analysis.intervals import Array, Mask
 from hpstudy.analysis.landscape import Landscape, common_points
 from hpstudy.analysis.regions import Ellipses, fit_ellipses, roi
 from hpstudy.analysis.surrogate import DRAWS, Surrogate
@@ -16,30 +16,18 @@ RUNGS = {1: 61, 2: 13}
 """Values of each axis of a lattice, by the number of axes."""
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
+class Pair(NamedTuple):
     """Draws of the dense network's landscape and of another's at the same settings.
 
-    Attributes
-    ----------
-    dense, other : ndarray of shape (n_draws, n_points)
-        -inf where a network has no value.
-    logs : ndarray of shape (n_points, 2)
-        log10 of the two axes.
-    both : ndarray of bool, shape (n_points,)
-        Where both networks have a value.
-    dense_rows, other_rows : ndarray of int
-        `common_points` of the two landscapes.
-    interpolated : bool
-        Whether values come from the surfaces between the settings.
+    Of shape (n_draws, n_points), -inf where a network has no value; `logs` of shape (n_points, 2)
+    are log10 of the axes, and `both` says where both networks have a value. `interpolated` draws
+    come from the surfaces between the settings.
     """
 
     dense: Array
     other: Array
     logs: Array
     both: Mask
-    dense_rows: Rows
-    other_rows: Rows
     interpolated: bool
 
     @property
@@ -47,57 +35,46 @@ class Pair:
         """Draws of the two networks where both have a value."""
         return self.dense[:, self.both], self.other[:, self.both]
 
-    def rois(self, threshold: float) -> tuple[Mask, Mask]:
-        """Regions of interest of the two networks among the `shared` settings."""
-        dense, other = self.shared
-        return roi(dense, threshold), roi(other, threshold)
-
-    def ellipses(self, threshold: float) -> tuple[Ellipses, Ellipses] | None:
-        """Ellipses of `rois`; None where the networks share no setting."""
-        if not self.both.any():
-            return None
-        dense, other = self.rois(threshold)
-        logs = self.logs[self.both]
-        return fit_ellipses(logs, dense), fit_ellipses(logs, other)
+    def ellipses(self, threshold: float) -> tuple[Ellipses, Ellipses]:
+        """Ellipses of the two regions of interest among the `shared` settings."""
+        logs, (dense, other) = self.logs[self.both], self.shared
+        return fit_ellipses(logs, roi(dense, threshold)), fit_ellipses(logs, roi(other, threshold))
 
 
 def pair_up(
-    dense: Surrogate,
-    other: Surrogate,
-    seeds: tuple[int, int],
-    draws: tuple[Array, Array],
+    dense: Surrogate, other: Surrogate, seeds: tuple[int, int], draws: tuple[Array, Array]
 ) -> Pair:
-    """Draws of two networks at all settings of the second.
+    """Draws of two networks at all settings of the second, given `draws` at their own settings.
 
     Where they share fewer than half of either's settings, as two random searches do, both surfaces
     are interpolated to all settings of both that lie within the range of each, the first network's
     first. Over one axis they are interpolated to a lattice, as the few settings on one line place
     a region's ends only roughly.
-
-    `draws` are those of the two at their own settings, and `seeds` those of the draws.
     """
-    landscapes = dense.landscape, other.landscape
-    if len(landscapes[0].axes) == 1:
+    one, two = dense.landscape, other.landscape
+    if len(one.axes) == 1:
         return on_a_lattice(dense, other, seeds)
-    rows = common_points(*landscapes)
-    fewer = min((~np.isnan(landscape.values)).sum() for landscape in landscapes)
-    if len(rows[0]) >= COMMON * fewer:
+    rows, other_rows = common_points(one, two)
+    fewer = min((~np.isnan(landscape.values)).sum() for landscape in (one, two))
+    if len(rows) >= COMMON * fewer:
         n = min(map(len, draws))
-        aligned = np.full((n, draws[1].shape[1]), -np.inf)
-        aligned[:, rows[1]] = draws[0][:n][:, rows[0]]
-        both = np.isin(np.arange(aligned.shape[1]), rows[1])
-        return Pair(aligned, draws[1][:n], landscapes[1].logs, both, *rows, interpolated=False)
-    kept = within(*landscapes), within(*landscapes[::-1])
+        aligned = np.full((n, len(two.points)), -np.inf)
+        aligned[:, other_rows] = draws[0][:n][:, rows]
+        both = np.isin(np.arange(len(two.points)), other_rows)
+        return Pair(aligned, draws[1][:n], two.logs, both, interpolated=False)
+    kept, other_kept = within(one, two), within(two, one)
     # A setting of both is one setting.
-    kept[1][rows[1][np.isin(rows[0], np.flatnonzero(kept[0]))]] = False
-    logs = [landscape.logs[inside] for landscape, inside in zip(landscapes, kept, strict=True)]
-    first = dense.draws(DRAWS, seeds[0], logs[1])
-    second = other.draws(DRAWS, seeds[1], logs[0])
-    n, counts = min(len(first), len(second)), [len(landscape.points) for landscape in landscapes]
-    first = np.hstack([first[:n, : counts[0]][:, kept[0]], first[:n, counts[0] :]])
-    second = np.hstack([second[:n, counts[1] :], second[:n, : counts[1]][:, kept[1]]])
-    both = np.isfinite(first[0]) & np.isfinite(second[0])
-    return Pair(first, second, np.vstack(logs), both, *rows, interpolated=True)
+    other_kept[other_rows[kept[rows]]] = False
+    logs, other_logs = one.logs[kept], two.logs[other_kept]
+    first = dense.draws(DRAWS, seeds[0], other_logs)
+    second = other.draws(DRAWS, seeds[1], logs)
+    n = min(len(first), len(second))
+    own, elsewhere = np.split(first[:n], [len(one.points)], axis=1)
+    first = np.hstack([own[:, kept], elsewhere])
+    own, elsewhere = np.split(second[:n], [len(two.points)], axis=1)
+    second = np.hstack([elsewhere, own[:, other_kept]])
+    both = np.ones(first.shape[1], bool)
+    return Pair(first, second, np.vstack([logs, other_logs]), both, interpolated=True)
 
 
 def on_a_lattice(dense: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
@@ -113,9 +90,8 @@ def on_a_lattice(dense: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> 
         surrogate.draws(DRAWS, seed, lattice)[:, len(surrogate.landscape.points) :]
         for surrogate, seed in zip(pair, seeds, strict=True)
     ]
-    n = min(map(len, drawn))
-    rows, both = common_points(dense.landscape, other.landscape), np.ones(len(lattice), bool)
-    return Pair(drawn[0][:n], drawn[1][:n], lattice, both, *rows, interpolated=True)
+    n, both = min(map(len, drawn)), np.ones(len(lattice), bool)
+    return Pair(drawn[0][:n], drawn[1][:n], lattice, both, interpolated=True)
 
 
 def within(landscape: Landscape, other: Landscape) -> Mask:

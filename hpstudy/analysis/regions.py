@@ -1,11 +1,9 @@
 """Regions of interest of landscapes: ellipse, direction and overlap.
 
-All of it is vectorised: the last axis counts points, the leading axes draws, and a measured
-landscape is a batch of one.
+The last axis counts points, the leading axes draws; a measured landscape is a batch of one.
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -25,18 +23,12 @@ _STEEPEST = 20.0
 _SLICES = 200
 
 
-@dataclass(frozen=True)
-class Ellipse:
+class Ellipse(NamedTuple):
     """Standard deviation ellipse of points in log10 space (thesis, section 3.3.1).
 
-    Attributes
-    ----------
-    length, width : float
-        Longest and shortest diameter, in decades; the width is 0 for collinear points.
-    centre : tuple of float
-        Mean of the points: log10 of the two axes.
-    angle : float
-        Between the long and the first axis, in radians, in (-pi/2, pi/2]; 0 for a circle.
+    `length` and `width` are its diameters in decades, the width 0 for collinear points; `centre` is
+    the mean of the points; `angle`, in radians, lies between the long and the first axis, in
+    (-pi/2, pi/2], and is 0 for a circle.
     """
 
     length: float
@@ -49,16 +41,14 @@ class Ellipse:
         turn = np.linspace(0.0, 2.0 * np.pi, points)
         along, across = self.length / 2 * np.cos(turn), self.width / 2 * np.sin(turn)
         cos, sin = math.cos(self.angle), math.sin(self.angle)
-        return (
-            self.centre[0] + cos * along - sin * across,
-            self.centre[1] + sin * along + cos * across,
-        )
+        first, second = self.centre
+        return first + cos * along - sin * across, second + sin * along + cos * across
 
 
 class Ellipses(NamedTuple):
-    """Ellipses of many regions, each of shape (n_draws,); as `Ellipse` apart from its centre.
+    """Ellipses of many regions, each field of shape (n_draws,); `first`, `second` are the centre.
 
-    NaN where a region has fewer than five points, except `first` and `second`, the centre.
+    NaN where a region has fewer than five points, except its centre.
     """
 
     length: Array
@@ -78,12 +68,10 @@ class Ellipses(NamedTuple):
 
 
 def fit_ellipses(logs: Array, inside: Mask, multiple: float = 2.0) -> Ellipses:
-    """Ellipse `multiple` standard deviations around the mean of each region's points.
+    """Ellipse around the mean of each region's points (thesis, sections 3.3.1 and 4.1.1).
 
-    The diameters are 2 * multiple * sqrt(eigenvalue) of the covariance, so 4 sqrt(eigenvalue) at
-    the thesis's multiple of 2. The thesis does not say which covariance it takes; here it is the
-    sample covariance, which divides by n - 1. With n it would be shorter by sqrt((n - 1) / n):
-    11 % for five points, 1 % for fifty.
+    The diameters are 2 * multiple * sqrt(eigenvalue) of the sample covariance. The thesis does not
+    name its own: dividing by n in place of n - 1 makes an ellipse of five points 11 % shorter.
 
     Parameters
     ----------
@@ -98,10 +86,6 @@ def fit_ellipses(logs: Array, inside: Mask, multiple: float = 2.0) -> Ellipses:
     ------
     HpstudyError
         If the multiple is not positive and finite.
-
-    References
-    ----------
-    Thesis, section 3.3.1, Table 3.5, and section 4.1.1 for the five points.
     """
     if not (math.isfinite(multiple) and multiple > 0):
         raise HpstudyError(f"an ellipse needs a positive multiple of deviations: {multiple}.")
@@ -158,9 +142,8 @@ NO_BAND = Band(UNKNOWN, UNKNOWN)
 def band(shapes: Ellipses) -> Band:
     """Line along the long axis of the ellipse of each draw.
 
-    By total least squares: both axes are treated alike, as neither is measured with an error. NaN
-    where no draw has an ellipse, and where a band parallel to the second axis (b of 20 or more)
-    cannot be excluded: its b has no end.
+    By total least squares, as neither axis is measured with an error. NaN where no draw has an
+    ellipse, and where a band parallel to the second axis (b of 20 or more) cannot be excluded.
     """
     around = axis_interval(shapes.angle)
     margin = np.arctan(1 / _STEEPEST)
@@ -174,13 +157,9 @@ def band(shapes: Ellipses) -> Band:
 
 
 def jaccard(inside: Mask, other: Mask) -> Array:
-    """Points in both regions over points in either, along the last axis of two boolean arrays.
-
-    NaN where neither region has a point.
-    """
+    """Points in both regions over points in either, along the last axis; NaN without a point."""
     with np.errstate(invalid="ignore"):
-        index: Array = (inside & other).sum(axis=-1) / (inside | other).sum(axis=-1)
-    return index
+        return np.asarray((inside & other).sum(axis=-1) / (inside | other).sum(axis=-1))
 
 
 def ellipse_overlap(shapes: Ellipses, others: Ellipses) -> Array:
@@ -188,8 +167,7 @@ def ellipse_overlap(shapes: Ellipses, others: Ellipses) -> Array:
 
     NaN where one of the two is missing or has no area.
     """
-    quadratic = [_quadratic_form(shape) for shape in (shapes, others)]
-    pair = list(zip((shapes, others), quadratic, strict=True))
+    pair = [(shape, _quadratic_form(shape)) for shape in (shapes, others)]
     low = np.minimum(*(shape.first - np.sqrt(xx) for shape, (xx, _, _) in pair))
     high = np.maximum(*(shape.first + np.sqrt(xx) for shape, (xx, _, _) in pair))
     # Midpoints: the chords vanish at the ends, where the square root is steep.
@@ -199,8 +177,7 @@ def ellipse_overlap(shapes: Ellipses, others: Ellipses) -> Array:
         shared = np.minimum(high_one, high_other) - np.maximum(low_one, low_other)
         total = ((high_one - low_one) + (high_other - low_other)).sum(axis=1)
         both = np.clip(shared, 0, None).sum(axis=1)
-        share: Array = both / (total - both)
-    return share
+        return np.asarray(both / (total - both))
 
 
 def _quadratic_form(shape: Ellipses) -> tuple[Array, Array, Array]:

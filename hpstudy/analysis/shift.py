@@ -1,8 +1,6 @@
 """Shift of a landscape from the dense network's: as measured, and without noise."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +16,7 @@ from hpstudy.analysis.intervals import (
 )
 from hpstudy.analysis.landscape import Landscape, common_points
 from hpstudy.analysis.pairs import Pair
-from hpstudy.analysis.regions import Ellipses, ellipse_overlap, fit_ellipses, jaccard, roi
+from hpstudy.analysis.regions import ellipse_overlap, fit_ellipses, jaccard, roi
 
 FITTED = 0.9
 """Share of the draws that must have an ellipse before a shift is known."""
@@ -27,25 +25,14 @@ _COMPARED = 2000
 # Exchanges of the permutation test; its smallest p-value is then 0.0005.
 _PERMUTATIONS = 1999
 
-# --- as measured ----------------------------------------------------------------------------------
 
+class Difference(NamedTuple):
+    """Difference landscape of two networks, `dense` and `other`, each relative to its own best.
 
-# DataFrames do not compare to one truth value, hence eq=False.
-@dataclass(frozen=True, eq=False)
-class Difference:
-    """Difference landscape of two networks, each relative to its own best.
-
-    Attributes
-    ----------
-    dense, other : str
-        Variants that are compared.
-    points : DataFrame of shape (n, n_axes + 3)
-        Settings at which both have a value: the axes; `dense` and `other`, each network's value
-        minus the best of its whole landscape; and `difference`, `other` minus `dense`, positive
-        where the other network is closer to its best. In the metric's unit.
-    spearman, kendall : float
-        Rank correlations of the two networks' values there (Kendall's tau-b), in [-1, 1]; NaN
-        below two points, and where one of the two is constant.
+    `points` are the settings at which both have a value: the axes; `dense` and `other`, each
+    network's value minus the best of its whole landscape; and `difference`, `other` minus `dense`.
+    `spearman` and `kendall` (tau-b) are the rank correlations of the values; NaN below two points,
+    and where one of the two is constant.
     """
 
     dense: str
@@ -68,46 +55,29 @@ def difference(dense: Landscape, other: Landscape) -> Difference:
     points["dense"] = dense.values[dense_rows] - dense.best
     points["other"] = other.values[rows] - other.best
     points["difference"] = points["other"] - points["dense"]
-    correlations = (_correlation(statistic, points) for statistic in (spearmanr, kendalltau))
-    return Difference(dense.variant, other.variant, dense.axes, points, *correlations)
+    spearman = kendall = float("nan")
+    if len(points) > 1 and points[["dense", "other"]].nunique().min() > 1:
+        spearman = float(spearmanr(points["dense"], points["other"]).statistic)
+        kendall = float(kendalltau(points["dense"], points["other"]).statistic)
+    return Difference(dense.variant, other.variant, dense.axes, points, spearman, kendall)
 
 
 def roi_overlap(dense: Landscape, other: Landscape, threshold: float) -> float:
-    """Jaccard index of two networks' regions of interest over the settings that both have.
-
-    NaN where none of these is in a region.
-    """
+    """Jaccard index of two networks' regions of interest over the settings that both have."""
     dense_rows, rows = common_points(dense, other)
-    inside = dense.in_roi(threshold)[dense_rows], other.in_roi(threshold)[rows]
-    return float(jaccard(*inside))
-
-
-def _correlation(statistic: Callable[..., Any], points: pd.DataFrame) -> float:
-    pair = points["dense"].to_numpy(float), points["other"].to_numpy(float)
-    if len(points) < 2 or min(np.ptp(values) for values in pair) == 0:
-        return float("nan")
-    return float(statistic(*pair).statistic)
-
-
-# --- without noise --------------------------------------------------------------------------------
+    return float(jaccard(dense.in_roi(threshold)[dense_rows], other.in_roi(threshold)[rows]))
 
 
 class Overlap(NamedTuple):
-    """Overlap of two regions of interest, and what noise alone would make of it.
+    """Jaccard index of two regions of interest, and what noise alone would make of it.
 
-    Attributes
-    ----------
-    measured : float
-        Jaccard index of the measured regions; NaN without any.
-    expected : Interval
-        Jaccard index of two noisy measurements of the dense network's landscape.
-    p : float
-        Share of those that overlap no more than the measured regions do.
+    `expected` is that of two noisy measurements of the dense network's landscape, and `p` the share
+    of those that overlap no more than the `measured` regions do. NaN without any.
     """
 
-    measured: float
-    expected: Interval
-    p: float
+    measured: float = float("nan")
+    expected: Interval = UNKNOWN
+    p: float = float("nan")
 
 
 class CentreShift(NamedTuple):
@@ -115,52 +85,25 @@ class CentreShift(NamedTuple):
 
     Both regions are those among the same settings (`Pair`): a grid that grew further would move
     its centre by that alone. NaN where fewer than nine in ten draws have an ellipse of both.
-
-    Attributes
-    ----------
-    measured : float
-        Distance between the measured centres; NaN where a region has too few points.
-    first, second : Interval
-        Components along the two axes, of the noise-free landscapes.
-    distance : Interval
-        Length; it begins at 0 where no shift at all is within the 95 % region.
-    p : float
-        Of `permutation_test`.
+    `measured` is the distance between the measured centres, and `p` that of `permutation_test`; NaN
+    where a region has too few points. Of the noise-free landscapes are the components along the two
+    axes and the `distance`, which begins at 0 where no shift is within the 95 % region.
     """
 
-    measured: float
-    first: Interval
-    second: Interval
-    distance: Interval
-    p: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether the interval of the distance lies above 0."""
-        return self.distance.low > 0
+    measured: float = float("nan")
+    first: Interval = UNKNOWN
+    second: Interval = UNKNOWN
+    distance: Interval = UNKNOWN
+    p: float = float("nan")
 
 
-NO_SHIFT = CentreShift(float("nan"), UNKNOWN, UNKNOWN, UNKNOWN, float("nan"))
-
-
-@dataclass(frozen=True, eq=False)
-class LandscapeShift:
+class LandscapeShift(NamedTuple):
     """Comparison of one network's landscape with the dense network's.
 
-    Attributes
-    ----------
-    n : int
-        Number of settings at which both networks have a value; all that is measured is over these.
-    interpolated : bool
-        Whether intervals are read off surfaces between the settings of the two networks.
-    spearman, kendall : float
-        Rank correlations of the measured values (`Difference`).
-    spearman_interval : Interval
-        Of the noise-free landscapes; it ends at 1 where both may be one landscape.
-    overlap, centre
-        Of the two regions of interest.
-    ellipse_overlap : Interval
-        Area common to both ellipses over the area of either, in [0, 1].
+    What is measured (`Difference`) is over the `n` settings at which both have a value. Intervals
+    are of the noise-free landscapes, where `interpolated` off surfaces between the settings; that
+    of the rank correlation ends at 1 where both may be one landscape. `ellipse_overlap` is the area
+    common to both ellipses over the area of either.
     """
 
     n: int
@@ -174,33 +117,41 @@ class LandscapeShift:
 
 
 def landscape_shift(
-    dense: Landscape,
-    other: Landscape,
-    pair: Pair,
-    spread: tuple[Array, Array],
-    threshold: float,
+    dense: Landscape, other: Landscape, pair: Pair, spread: tuple[Array, Array], threshold: float
 ) -> LandscapeShift:
     """Compare a pruned network's landscape with the dense network's (thesis, section 4.1.2).
 
     `pair` are their draws at the same settings, and `spread` the standard deviations of each
-    network's measured values at the settings that both have, each of shape (n_common,).
+    network's measured values, each of shape (n_points,) of its landscape.
     """
-    generator = np.random.default_rng(0)
-    values = dense.values[pair.dense_rows], other.values[pair.other_rows]
-    measured, shapes = difference(dense, other), pair.ellipses(threshold)
-    ranked = (pair.dense, pair.other) if pair.interpolated else pair.shared
-    overlap = _overlap(values, pair, spread, threshold, generator)
-    centre, areas = NO_SHIFT, UNKNOWN
-    if shapes is not None and min(shape.fitted.mean() for shape in shapes) >= FITTED:
-        centre = _centre_shift(shapes, values, dense.logs[pair.dense_rows], threshold, generator)
-        first = slice(_COMPARED)
-        areas = interval(ellipse_overlap(shapes[0].select(first), shapes[1].select(first)))
+    generator, compared = np.random.default_rng(0), difference(dense, other)
+    rows, other_rows = common_points(dense, other)
+    measured = np.stack([dense.values[rows], other.values[other_rows]])
+    overlap, centre, areas = Overlap(), CentreShift(), UNKNOWN
+    if compared.n and not pair.interpolated:
+        drawn, index = pair.shared[0][:_COMPARED], float(jaccard(*roi(measured, threshold)))
+        deviations = spread[0][rows], spread[1][other_rows]
+        noisy = [drawn + own * generator.standard_normal(drawn.shape) for own in deviations]
+        by_chance = jaccard(roi(noisy[0], threshold), roi(noisy[1], threshold))
+        p = float((by_chance <= index + 1e-9).mean())
+        overlap = Overlap(index, interval(by_chance), p)
+    shapes = pair.ellipses(threshold)
+    if min(shape.fitted.mean() for shape in shapes) >= FITTED:
+        logs, distance, p = dense.logs[rows], float("nan"), float("nan")
+        if fit_ellipses(logs, roi(measured, threshold)).fitted.all():
+            distance = float(_distance(measured[:1], measured[1:], logs, threshold)[0])
+            seed = int(generator.integers(2**31))
+            p = permutation_test(measured[0], measured[1], logs, threshold, seed)
+        first, second = centre_shifts(pair, threshold).T
+        length = distance_interval(first, second)
+        centre = CentreShift(distance, interval(first), interval(second), length, p)
+        areas = interval(ellipse_overlap(*(shape.select(slice(_COMPARED)) for shape in shapes)))
     return LandscapeShift(
-        n=len(pair.dense_rows),
+        n=compared.n,
         interpolated=pair.interpolated,
-        spearman=measured.spearman,
-        kendall=measured.kendall,
-        spearman_interval=_spearman(ranked[0][:_COMPARED], ranked[1][:_COMPARED]),
+        spearman=compared.spearman,
+        kendall=compared.kendall,
+        spearman_interval=_spearman(*(drawn[:_COMPARED] for drawn in pair.shared)),
         overlap=overlap,
         centre=centre,
         ellipse_overlap=areas,
@@ -208,17 +159,11 @@ def landscape_shift(
 
 
 def centre_shifts(pair: Pair, threshold: float) -> Array:
-    """Shift of the region's centre from the dense network's, of shape (n_draws, 2).
+    """Shift of the region's centre in decades along the two axes, of shape (n_draws, 2).
 
-    In decades along the two axes; NaN in draws where either region has too few points for an
-    ellipse.
+    NaN in draws where either region has too few points for an ellipse.
     """
-    shapes = pair.ellipses(threshold)
-    return np.full((len(pair.dense), 2), np.nan) if shapes is None else _between(*shapes)
-
-
-def _between(dense: Ellipses, other: Ellipses) -> Array:
-    """Vectors between the centres, of shape (n_draws, 2)."""
+    dense, other = pair.ellipses(threshold)
     vectors = np.column_stack([other.first - dense.first, other.second - dense.second])
     # A centre counts where there is an ellipse, as in Table 4.1.
     vectors[~(dense.fitted & other.fitted)] = np.nan
@@ -230,24 +175,10 @@ def permutation_test(
 ) -> float:
     """Probability of centres as far apart if the two landscapes differ by noise alone.
 
-    Values, each relative to their own best, are exchanged between the two landscapes point by
-    point, at random; the centres of the two regions are taken anew.
-
-    Parameters
-    ----------
-    values, other : ndarray of shape (n_points,)
-        Values at the same points; of equal noise.
-    logs : ndarray of shape (n_points, 2)
-        log10 of the two axes.
-    threshold : float
-        Of the regions of interest.
-    seed : int, default 0
-        Seed of the exchanges.
-
-    Returns
-    -------
-    float
-        (1 + exchanges with a distance at least the measured one) / (1 + exchanges).
+    Values of equal noise at the same points, of shape (n_points,) and each relative to their own
+    best, are exchanged between the two landscapes point by point, at random; the centres of the two
+    regions are taken anew. What comes back is (1 + exchanges with a distance at least the measured
+    one) / (1 + exchanges).
     """
     generator = np.random.default_rng(seed)
     values, other = values - values.max(), other - other.max()
@@ -264,8 +195,7 @@ def _distance(values: Array, other: Array, logs: Array, threshold: float) -> Arr
         inside @ logs / inside.sum(axis=1, keepdims=True)
         for inside in (roi(values, threshold), roi(other, threshold))
     )
-    distance: Array = np.hypot(*(other_centre - centre).T)
-    return distance
+    return np.asarray(np.hypot(*(other_centre - centre).T))
 
 
 def _spearman(dense: Array, other: Array) -> Interval:
@@ -285,43 +215,4 @@ def rank_correlations(dense: Array, other: Array) -> Array:
     """Spearman's correlation of each row of two arrays; draws have no ties."""
     ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (dense, other)]
     n, squares = dense.shape[1], ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
-    correlations: Array = 1 - 6 * squares / (n * (n**2 - 1))
-    return correlations
-
-
-def _overlap(
-    values: tuple[Array, Array],
-    pair: Pair,
-    spread: tuple[Array, Array],
-    threshold: float,
-    generator: np.random.Generator,
-) -> Overlap:
-    if pair.interpolated or values[0].size == 0:
-        return Overlap(float("nan"), UNKNOWN, float("nan"))
-    measured = float(jaccard(roi(values[0], threshold), roi(values[1], threshold)))
-    # In the order of the other network's points, which is that of the pair.
-    drawn, order = pair.dense[:_COMPARED, pair.both], np.argsort(pair.other_rows)
-    noisy = [
-        drawn + deviation[order] * generator.standard_normal(drawn.shape) for deviation in spread
-    ]
-    by_chance = jaccard(roi(noisy[0], threshold), roi(noisy[1], threshold))
-    return Overlap(measured, interval(by_chance), float((by_chance <= measured + 1e-9).mean()))
-
-
-def _centre_shift(
-    shapes: tuple[Ellipses, Ellipses],
-    values: tuple[Array, Array],
-    logs: Array,
-    threshold: float,
-    generator: np.random.Generator,
-) -> CentreShift:
-    distance = p = float("nan")
-    if values[0].size and all(
-        fit_ellipses(logs, roi(network[None], threshold)).fitted[0] for network in values
-    ):
-        distance = float(_distance(values[0][None], values[1][None], logs, threshold)[0])
-        p = permutation_test(*values, logs, threshold, int(generator.integers(2**31)))
-    first, second = _between(*shapes).T
-    return CentreShift(
-        distance, interval(first), interval(second), distance_interval(first, second), p
-    )
+    return np.asarray(1 - 6 * squares / (n * (n**2 - 1)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property, wraps
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -21,10 +21,17 @@ from hpstudy.analysis.intervals import (
 from hpstudy.analysis.landscape import Landscape, common_points
 from hpstudy.analysis.pairs import Pair, on_a_lattice, pair_up, within
 from hpstudy.analysis.regions import NO_BAND, Band, band, fit_ellipses, roi
-from hpstudy.analysis.regret import local_search, random_search
-from hpstudy.analysis.risk import risk_draws, share_within_bound
+from hpstudy.analysis.risk import (
+    Curve,
+    RegionRisk,
+    Regret,
+    local_search,
+    random_search,
+    risk_draws,
+    share_within_bound,
+)
 from hpstudy.analysis.shift import FITTED, LandscapeShift, landscape_shift
-from hpstudy.analysis.surrogate import DRAWS, FEWEST, Surrogate, surrogate_of
+from hpstudy.analysis.surrogate import DRAWS, FEWEST, Surrogate
 
 # Trainings times points of all searches on one landscape's draws: about a second's work, which
 # only tables larger than a grid reach.
@@ -33,31 +40,25 @@ _FEWEST_CLIMBS = 50
 SEARCHED = 2000
 """Draws whose expected regrets are averaged; fewer are climbed on tables larger than a grid."""
 
-P = ParamSpec("P")
-R = TypeVar("R")
-S = TypeVar("S")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _remembered(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+def _remembered(method: F) -> F:
     """Method whose results its object keeps, by its arguments."""
 
     @wraps(method)
-    def remembering(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        results: dict[Hashable, R] = self.__dict__.setdefault(f"_{method.__name__}", {})
+    def remembering(self: object, *args: Hashable, **kwargs: Hashable) -> Any:
+        results = self.__dict__.setdefault(f"_{method.__name__}", {})
         key = (args, *kwargs.items())
         if key not in results:
             results[key] = method(self, *args, **kwargs)
         return results[key]
 
-    return remembering
+    return cast(F, remembering)
 
 
 class Best(NamedTuple):
-    """Best of a landscape.
-
-    `measured` is the highest mean over seeds: the best of many noisy values. `corrected` is the
-    noise-free value at that same setting, and `bias` the difference between the two.
-    """
+    """Highest mean over seeds, the noise-free value at that same setting, and their difference."""
 
     measured: float
     corrected: Interval
@@ -65,19 +66,9 @@ class Best(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Region of interest of the noise-free landscape.
+    """Points, ellipse (`Ellipses`) and band of a region of the noise-free landscape.
 
-    Attributes
-    ----------
-    n : Interval
-        Number of points in it.
-    length, width, first, second, angle : Interval
-        Of its ellipse (`hpstudy.analysis.regions.Ellipses`); NaN where fewer than nine in ten draws
-        have one.
-    band : Band
-        Line along it.
-    fitted : float
-        Share of the draws whose region has enough points for an ellipse, in [0, 1].
+    NaN where fewer than nine in ten draws have an ellipse; `fitted` is the share that have one.
     """
 
     n: Interval = UNKNOWN
@@ -95,50 +86,11 @@ class Shape(NamedTuple):
         return self.fitted >= FITTED
 
 
-class RiskInterval(NamedTuple):
-    """Risk over the dense network's region of interest, of the noise-free landscapes.
-
-    As `hpstudy.analysis.risk.RegionRisk`; the means have the one-sided bounds of a `Loss`.
-    """
-
-    mean: Interval
-    std: Interval
-    relative_mean: Interval
-    relative_std: Interval
-
-
-class Curve(NamedTuple):
-    """Expected regret after k = 0, 1, ... trainings in addition to that at the kept setting.
-
-    `estimate` is the mean over the draws, and 95 % of them lie between `low` and `high`; each of
-    shape (n,), in the metric's unit.
-    """
-
-    estimate: Array
-    low: Array
-    high: Array
-
-
-class Regret(NamedTuple):
-    """Regret of a network that keeps the dense optimum and is then tuned again k times.
-
-    At random without replacement, and by a local search from the kept setting.
-    """
-
-    random: Curve
-    local: Curve
-
-
 @dataclass(frozen=True, eq=False)
 class StudyAnalysis:
-    """Landscapes of one table, analysed together.
+    """Landscapes of one table, the dense network's first, analysed together.
 
-    Attributes
-    ----------
-    landscapes : dict of str to Landscape
-        The dense network first, as `hpstudy.analysis.landscape.landscapes` returns them.
-    batch : int, default 0
-        Number of the batch of draws; each is drawn anew from the same surrogates.
+    `batch` is the number of the batch of draws; each is drawn anew from the same surrogates.
     """
 
     landscapes: dict[str, Landscape]
@@ -157,13 +109,12 @@ class StudyAnalysis:
     @cached_property
     def surrogates(self) -> dict[str, Surrogate]:
         """Surrogates of the landscapes that have enough points with a value."""
+        # Kept by the landscape, which other analyses share: the process is what takes the time.
         return {
-            name: surrogate_of(landscape)
+            name: landscape.__dict__.setdefault("_surrogate", Surrogate(landscape))
             for name, landscape in self.landscapes.items()
             if (~np.isnan(landscape.values) & landscape.placed).sum() >= FEWEST
         }
-
-    # --- one network ------------------------------------------------------------------------------
 
     @_remembered
     def draws(self, variant: str) -> Array | None:
@@ -173,26 +124,19 @@ class StudyAnalysis:
         return self.surrogates[variant].draws(DRAWS, self._seed(variant))
 
     def roi_probability(self, variant: str, threshold: float) -> Array:
-        """Probability that each point is in the region of interest, of shape (n_points,).
-
-        NaN without draws.
-        """
+        """Probability of each point to be in the region of interest; NaN without draws."""
         drawn = self.draws(variant)
         if drawn is None:
             return np.full(len(self.landscapes[variant].points), np.nan)
         return np.asarray(roi(drawn, threshold).mean(axis=0))
 
     def edge_probability(self, variant: str, margin: float = 0.0) -> float:
-        """Share of the draws that are best on the edge of the network's grid; NaN without any.
-
-        The best of the edge must exceed the best inside by more than `margin`.
-        """
+        """Share of the draws whose best on the edge exceeds that inside by a margin, or NaN."""
         drawn, landscape = self.draws(variant), self.landscapes[variant]
         if drawn is None:
             return float("nan")
-        edge = np.zeros(len(landscape.points), bool)
-        for axis in landscape.axes:
-            edge |= landscape.points[axis].isin(landscape.ends(axis)).to_numpy()
+        ends = {axis: list(landscape.ends(axis)) for axis in landscape.axes}
+        edge = landscape.points[list(ends)].isin(ends).any(axis=1).to_numpy()
         if edge.all() or not edge.any():
             return float(edge.all())
         return float((drawn[:, edge].max(axis=1) > drawn[:, ~edge].max(axis=1) + margin).mean())
@@ -200,9 +144,7 @@ class StudyAnalysis:
     def best(self, variant: str) -> Best:
         """Best of one network, as measured and without noise."""
         landscape, drawn = self.landscapes[variant], self.draws(variant)
-        if drawn is None:
-            return Best(landscape.best, UNKNOWN, float("nan"))
-        corrected = interval(drawn[:, landscape.best_row])
+        corrected = UNKNOWN if drawn is None else interval(drawn[:, landscape.best_row])
         return Best(landscape.best, corrected, landscape.best - corrected.estimate)
 
     @_remembered
@@ -215,29 +157,17 @@ class StudyAnalysis:
         n, ellipses = interval(inside.sum(axis=1)), fit_ellipses(landscape.logs, inside)
         fitted = float(ellipses.fitted.mean())
         if fitted < FITTED:
-            # Draws that have an ellipse are no sample: their regions are the largest.
+            # The draws that have one are those whose regions are the largest.
             return Shape(n, fitted=fitted)
         ellipses = ellipses.select(ellipses.fitted)
-        return Shape(
-            n=n,
-            length=interval(ellipses.length),
-            width=interval(ellipses.width),
-            first=interval(ellipses.first),
-            second=interval(ellipses.second),
-            angle=axis_interval(ellipses.angle),
-            # A region on one axis has no direction.
-            band=band(ellipses) if len(landscape.axes) == 2 else NO_BAND,
-            fitted=fitted,
-        )
-
-    # --- a network and the dense one --------------------------------------------------------------
+        length, width, first, second = (interval(values) for values in ellipses[:4])
+        # A region on one axis has no direction.
+        line = band(ellipses) if len(landscape.axes) == 2 else NO_BAND
+        return Shape(n, length, width, first, second, axis_interval(ellipses.angle), line, fitted)
 
     @_remembered
     def pair(self, variant: str, lattice: bool = False) -> Pair | None:
-        """Draws of the dense network and of another at the same settings; None without both.
-
-        With `lattice` both surfaces are interpolated to an even lattice.
-        """
+        """Draws of the dense network and of another at the same settings; None without both."""
         drawn, other_drawn = self.draws(self.dense), self.draws(variant)
         if drawn is None or other_drawn is None:
             return None
@@ -254,10 +184,7 @@ class StudyAnalysis:
         if pair is None:
             return None
         dense, other = self.surrogates[self.dense], self.surrogates[variant]
-        spread = (
-            (dense.noise * dense.run_scale)[pair.dense_rows],
-            (other.noise * other.run_scale)[pair.other_rows],
-        )
+        spread = dense.deviations, other.deviations
         return landscape_shift(dense.landscape, other.landscape, pair, spread, threshold)
 
     def accuracy_drop(self, variant: str) -> Interval:
@@ -269,55 +196,44 @@ class StudyAnalysis:
         return interval(dense[:, rows[0]] - other[:, rows[1]])
 
     @_remembered
-    def risk(self, variant: str, threshold: float) -> RiskInterval:
-        """Risk of one network over the dense network's region of interest."""
+    def risk(self, variant: str, threshold: float) -> RegionRisk[Interval]:
+        """Risk over the dense network's region; the means have the one-sided bounds of a `Loss`."""
         pair = self._common(variant)
         if pair is None:
-            return RiskInterval(*[UNKNOWN] * 4)
+            return RegionRisk(*[UNKNOWN] * 4)
         drawn, best = risk_draws(*pair, threshold), pair[1].max(axis=1)
         mean = loss(*loss_draws(pair[1], best - drawn.mean)).interval
         scale = float(np.abs(np.median(best)))
         relative = Interval(*(end / scale for end in mean)) if scale else UNKNOWN
-        return RiskInterval(mean, interval(drawn.std), relative, interval(drawn.relative_std))
+        return RegionRisk(mean, interval(drawn.std), relative, interval(drawn.relative_std))
 
     def extra_risk(self, variant: str, threshold: float) -> Array:
-        """Mean risk of one network less `uncertain_risk`, by draw; empty without draws of both."""
-        pair = self._common(variant)
-        if pair is None:
-            return np.array([])
-        return risk_draws(*pair, threshold).mean - self.uncertain_risk(variant, threshold)
+        """Mean risk of one network less the dense network's, by draw; empty without draws of both.
 
-    def uncertain_risk(self, variant: str, threshold: float) -> Array:
-        """Mean risk of the dense network where its region is as uncertain as it is to another's.
-
-        A draw loses no more than the threshold over its own region, while what is not known of
-        another network counts as loss there. To compare like with like the dense network's values
-        are of one draw and its region is of another. Over the points common to `variant`, by draw;
-        empty without draws of both.
+        What is not known of a network counts as loss over another's region. To compare like with
+        like the dense network's values are of one draw and its region is of another.
         """
         pair = self._common(variant)
         if pair is None:
             return np.array([])
-        return risk_draws(pair[0], np.roll(pair[0], 1, axis=0), threshold).mean
+        uncertain = risk_draws(pair[0], np.roll(pair[0], 1, axis=0), threshold)
+        return risk_draws(*pair, threshold).mean - uncertain.mean
 
     def share_within_bound(self, variant: str, threshold: float) -> Interval:
         """`hpstudy.analysis.risk.share_within_bound`."""
         pair = self._common(variant)
         return UNKNOWN if pair is None else interval(share_within_bound(*pair, threshold))
 
-    def measured_transfer_regret(self, variant: str, rank: int = 0) -> float:
-        """Risk d_theta (equation 3.4) at the dense network's measured optimum; NaN without a value.
-
-        `rank` is 1 for the setting that measured second best, and so on.
-        """
-        row, landscape = self._transferred_row(variant, rank), self.landscapes[variant]
+    def measured_transfer_regret(self, variant: str) -> float:
+        """Risk d_theta (equation 3.4) at the dense network's measured optimum; NaN if not known."""
+        row, landscape = self._transferred_row(variant), self.landscapes[variant]
         return float("nan") if row is None else float(landscape.best - landscape.values[row])
 
     def transfer_regret(self, variant: str, rank: int = 0) -> Loss:
-        """Loss of keeping the dense network's measured optimum.
+        """Loss of keeping the dense network's measured optimum, or its next best by `rank`.
 
-        Where the network was not trained there it is read off its surface, if the setting lies
-        within its range; NaN otherwise, and without draws.
+        Read off its surface where the network was trained around the setting but not there; NaN
+        beyond its range, and without draws.
         """
         drawn = self.transfer_regret_draws(variant, rank)
         return NO_LOSS if drawn is None else loss(*drawn)
@@ -327,10 +243,10 @@ class StudyAnalysis:
         """Draws behind `transfer_regret` (`hpstudy.analysis.intervals.loss_draws`)."""
         drawn, row = self.draws(variant), self._transferred_row(variant, rank)
         dense = self.landscapes[self.dense]
-        if drawn is None or (~np.isnan(dense.values)).sum() <= rank:
+        setting = dense.ranked_row(rank)
+        if drawn is None or setting is None:
             return None
         if row is None:
-            setting = dense.ranked_row(rank)
             if not within(dense, self.landscapes[variant])[setting]:
                 return None
             place = dense.logs[[setting]]
@@ -351,7 +267,7 @@ class StudyAnalysis:
         # A value of 0 is one more step below the least positive one.
         logs = np.where(np.isfinite(logs), logs, np.nanmin(logs, axis=0) - 1.0)
         climbs = max(_FEWEST_CLIMBS, min(SEARCHED, _CLIMBING // len(logs) ** 2))
-        climbed = local_search(drawn[:climbs], logs, row, 1, np.random.default_rng(0))
+        climbed = local_search(drawn[:climbs], logs, row, np.random.default_rng(0))
         return Regret(_curve(random_search(drawn[:SEARCHED], row)), _curve(climbed))
 
     def _seed(self, variant: str) -> int:
@@ -367,8 +283,6 @@ class StudyAnalysis:
         """Row of the dense optimum among the points of another network."""
         dense = self.landscapes[self.dense]
         dense_rows, rows = common_points(dense, self.landscapes[variant])
-        if (~np.isnan(dense.values)).sum() <= rank:
-            return None
         match = rows[dense_rows == dense.ranked_row(rank)]
         return int(match[0]) if len(match) else None
 

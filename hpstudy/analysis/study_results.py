@@ -24,31 +24,18 @@ MODEL_TITLES = {
     "resnet50": "ResNet-50",
 }
 DATA_TITLES = {"fashion-mnist-8k": "Fashion-MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
-# Model -> training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3), whose
-# recipe for ResNet-56 is that of its shallower relatives too.
-_THESIS_SCALE = {
-    "resnet20": (50_000, 32, 180),
-    "resnet56": (50_000, 32, 180),
-    "mobilenetv2-shallow": (50_000, 32, 180),
-    "mobilenetv2": (50_000, 32, 180),
-    "resnet50": (1_281_167, 224, 90),
-}
+# Training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3) on CIFAR-10, whose
+# recipe for ResNet-56 is that of its shallower relatives too, and on ImageNet.
+_CIFAR, _IMAGENET = (50_000, 32, 180), (1_281_167, 224, 90)
 
 
 @dataclass(frozen=True, eq=False)
 class StudyResults:
     """One study as it was published.
 
-    Attributes
-    ----------
-    name : str
-        Name of the study, its files and its page.
-    table : DataFrame of shape (n_runs, n_columns)
-        One row per run; accuracies in percent, NaN where there is none.
-    record : dict
-        What was run and on what: keys "study", "certificates" and "record".
-    checksum : str
-        SHA-256 of the file of its table; empty if it was read from none.
+    `table` has a row per run, with accuracies in percent, NaN where there is none. `record` says
+    what was run and on what: keys "study", "certificates" and "record". `checksum` is the SHA-256
+    of the table's file.
     """
 
     name: str
@@ -79,8 +66,9 @@ class StudyResults:
         """Whether it trains on fewer or smaller images, or for fewer epochs, than the thesis."""
         data, recipe = self.record["study"]["data"], self.record["study"]["recipe"]
         own = (data["train"], data["image_size"], recipe["epochs"])
-        full = _THESIS_SCALE.get(self.model, own)
-        return any(number < most for number, most in zip(own, full, strict=True))
+        full = _IMAGENET if self.model == "resnet50" else _CIFAR
+        known = self.model in MODEL_TITLES
+        return known and any(number < most for number, most in zip(own, full, strict=True))
 
     @property
     def thresholds(self) -> tuple[float, ...]:
@@ -89,11 +77,7 @@ class StudyResults:
 
     @property
     def risk_threshold(self) -> float:
-        """Threshold of the region that the risk is taken over: the narrowest of the study.
-
-        The thesis's is 0.5; a study tested on few images names wider ones, as chance alone would
-        separate points within it.
-        """
+        """Threshold of the region that the risk is taken over: the narrowest of the study."""
         return self.thresholds[0]
 
     @property
@@ -118,13 +102,7 @@ class StudyResults:
         return dict(self.analysis(metric).landscapes)
 
     def analysis(self, metric: str = "top1") -> StudyAnalysis:
-        """Its landscapes with the noise in them; made once for each metric.
-
-        Raises
-        ------
-        HpstudyError
-            If the study has no such metric.
-        """
+        """Its landscapes with the noise in them; made once for each metric, refused if unknown."""
         if metric not in self.metrics:
             raise unknown("metric", metric, self.metrics)
         if metric not in self._analyses:
@@ -144,22 +122,22 @@ def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:
     """Every study published in folders of `<study>.csv` and `<study>.json`, by name.
 
     Of studies with one name the last folder's is taken; a folder that does not exist holds none.
-    The thesis's networks come in its order first.
-
-    Raises
-    ------
-    HpstudyError
-        If a table lacks its record, or one of them cannot be read.
+    The thesis's networks come in its order first. Refuses a table that lacks its record, and files
+    that cannot be read.
     """
     paths = {path.stem: path for folder in folders for path in sorted(Path(folder).glob("*.csv"))}
-    models = list(MODEL_TITLES)
-
-    def rank(results: StudyResults) -> tuple[int, str]:
-        known = results.model in models
-        return (models.index(results.model) if known else len(models), results.name)
-
-    studies = sorted((_read(path) for path in paths.values()), key=rank)
-    return {results.name: results for results in studies}
+    studies = [
+        StudyResults(
+            name,
+            read_published(path),
+            read_record(path.with_suffix(".json"), path),
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+        for name, path in paths.items()
+    ]
+    rank = {model: place for place, model in enumerate(MODEL_TITLES)}
+    studies.sort(key=lambda study: (rank.get(study.model, len(rank)), study.name))
+    return {study.name: study for study in studies}
 
 
 def read_study(name: str, folders: Iterable[str | Path]) -> StudyResults:
@@ -167,13 +145,8 @@ def read_study(name: str, folders: Iterable[str | Path]) -> StudyResults:
     folders = [Path(folder) for folder in folders]
     studies = read_results(folders)
     if not studies:
-        places = ", ".join(str(folder) for folder in folders)
+        places = ", ".join(map(str, folders))
         raise HpstudyError(f"no study has been published yet in {places}.")
     if name not in studies:
         raise unknown("study", name, studies)
     return studies[name]
-
-
-def _read(path: Path) -> StudyResults:
-    table, record = read_published(path), read_record(path.with_suffix(".json"), path)
-    return StudyResults(path.stem, table, record, hashlib.sha256(path.read_bytes()).hexdigest())

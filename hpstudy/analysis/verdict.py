@@ -11,7 +11,7 @@ from hpstudy.analysis.intervals import NO_LOSS, Interval, Loss, interval, loss
 from hpstudy.analysis.landscape import common_points
 from hpstudy.analysis.pooling import pooled
 from hpstudy.analysis.regions import roi
-from hpstudy.analysis.regret import smallest_k
+from hpstudy.analysis.risk import smallest_k
 from hpstudy.analysis.shift import FITTED, centre_shifts
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.config.grid import TOLERANCE

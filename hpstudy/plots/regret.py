@@ -5,8 +5,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpstudy.analysis.regret import smallest_k
-from hpstudy.analysis.study_analysis import Curve, StudyAnalysis
+from hpstudy.analysis.risk import Curve, smallest_k
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError
 from hpstudy.plots._axes import Props
 from hpstudy.plots._layout import INK, panel_figure, set_axes

@@ -52,7 +52,7 @@ def test_effects_of_each_ratio_are_the_shrunk_means_of_the_seeds():
     table = runs(3, shared=0.5)
     effects, _, _ = two_way(table)
     found = noise_of(table)._seed_effects(np.ones(25))
-    for ratio, means in zip(noise._RATIOS, found.means, strict=True):
+    for ratio, means in zip(noise.RATIOS, found.means, strict=True):
         np.testing.assert_allclose(means, effects * 25 * ratio / (1 + 25 * ratio), atol=1e-9)
 
 

@@ -39,8 +39,9 @@ def compare(one, other, draws, noise, threshold):
     dense = np.full(draws[1].shape, -np.inf)
     dense[:, there] = draws[0][:, here]
     both = np.isin(np.arange(len(other.points)), there)
-    pair = Pair(dense, draws[1], other.logs, both, here, there, False)
-    return landscape_shift(one, other, pair, (np.full(len(here), noise),) * 2, threshold)
+    pair = Pair(dense, draws[1], other.logs, both, interpolated=False)
+    spread = [np.full(len(network.points), noise) for network in (one, other)]
+    return landscape_shift(one, other, pair, spread, threshold)
 
 
 def compared(logs, one, other, noise=0.0, threshold=1.0):
