@@ -39,10 +39,7 @@ _TYPOGRAPHY = {**dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f")), ord("\u221
 def parse(
     cells: pd.Series, name: str, convert: Callable[[str], object], remedy: str = ""
 ) -> pd.Series:
-    """Values of a column's cells, or a refusal of those that `convert` (a `to_` function) refuses.
-
-    `name` is the column in the refusal, and `remedy` its end.
-    """
+    """Values of a column's cells, or a refusal, which ends with `remedy`, of the bad ones."""
     values: dict[str, object] = {}
     faults: dict[str, str] = {}
     for cell in pd.unique(cells):

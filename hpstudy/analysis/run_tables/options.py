@@ -5,13 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hpstudy.analysis.landscape import check_axes
+from hpstudy.analysis.run_tables.names import COLUMNS
 from hpstudy.config.grid import AXES
-from hpstudy.errors import HpstudyError, listed, unknown
-
-ACCURACIES = ("top1", "top5", "best_top1")
-TRUTHS = ("diverged", "stopped")
-COLUMNS = ("variant", "seed", *ACCURACIES, *TRUTHS, "state", "run", "epoch")
-"""What the columns of a table may say of a run, besides its setting."""
+from hpstudy.errors import HpstudyError, unknown
 
 
 def parse_axes(text: str) -> tuple[str, ...]:
@@ -28,20 +24,15 @@ def parse_axes(text: str) -> tuple[str, ...]:
 
 
 def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str]:
-    """Names of columns from text such as "lr=params_lr,top1=value" or "dense.csv:top1=acc".
+    """Our names, after a file and a colon where given -> the tables' names of columns.
 
     Parameters
     ----------
     text : str
-        Pairs of our name and the table's, separated by commas; a pair with a comma stands in double
-        quotes. A file and a colon before a pair limit it to that file.
+        Such as "lr=params_lr,top1=value" or "dense.csv:top1=acc"; a pair with a comma stands in
+        double quotes.
     axes : sequence of str, optional
-        Names of the axes, which belong to ours; lr and weight_decay if not given.
-
-    Returns
-    -------
-    dict of str to str
-        Our name, after a file and a colon where given -> the table's.
+        Axes, whose names belong to ours; lr and weight_decay if not given.
 
     Raises
     ------
@@ -52,9 +43,8 @@ def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str
     # A shell leaves the line breaks of a long option in it.
     line = " ".join(text.splitlines())
     for pair in next(csv.reader([line], skipinitialspace=True)) or [""]:
-        ours, theirs = _pair(
-            pair, "--columns takes pairs such as lr=params_lr, separated by commas"
-        )
+        usage = "--columns takes pairs such as lr=params_lr, separated by commas"
+        ours, theirs = _pair(pair, usage)
         name = ours.rpartition(":")[2]
         if name not in (valid := (*(axes or AXES), *COLUMNS)):
             raise unknown("column name in --columns", name, valid)
@@ -64,34 +54,31 @@ def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str
     return columns
 
 
-def columns_of(columns: dict[str, str], table: str) -> dict[str, str]:
-    """Names of the columns of one table: those of all tables, and its own before them."""
-    own: dict[str, str] = {}
-    for scope in ("", *calls(table)):
-        for ours, theirs in columns.items():
-            if ours.rpartition(":")[0] == scope:
-                own[ours.rpartition(":")[2]] = theirs
-    for ours, theirs in own.items():
-        if list(own.values()).count(theirs) > 1:
-            both = [name for name, column in own.items() if column == theirs]
-            raise HpstudyError(
-                f"--columns names {theirs} for {' and '.join(both)}; a column is one thing. For "
-                f"a sweep of one hyperparameter add --axes {ours}."
-            )
-    return own
+def columns_by_table(columns: dict[str, str], tables: list[str]) -> list[dict[str, str]]:
+    """Names of the columns of each table: those of all tables, and its own before them.
 
-
-def check_scopes(columns: dict[str, str], tables: list[str]) -> None:
-    """Refuse names of columns for a file that is not among the tables."""
-    for ours in columns:
-        scope = ours.rpartition(":")[0]
-        if scope and not any(scope in calls(table) for table in tables):
+    Raises
+    ------
+    HpstudyError
+        If a name is for a file that is not among the tables, or two are of one column.
+    """
+    # A table is called as it was given, by its file's name, or by that without its ending.
+    calls = {table: ("", table, Path(table).name, Path(table).stem) for table in tables}
+    scopes = [(*ours.rpartition(":")[::2], column) for ours, column in columns.items()]
+    for scope, _, _ in scopes:
+        if not any(scope in names for names in calls.values()):
             raise unknown("file in --columns", scope, tables)
-
-
-def calls(table: str) -> tuple[str, ...]:
-    """Names of a table: as it was given, its file's name, that without its ending."""
-    return table, Path(table).name, Path(table).stem
+    by_table = []
+    for names in calls.values():
+        own = {ours: column for call in names for scope, ours, column in scopes if scope == call}
+        for ours, column in own.items():
+            if len(both := [name for name, other in own.items() if other == column]) > 1:
+                raise HpstudyError(
+                    f"--columns names {column} for {' and '.join(both)}; a column is one thing. "
+                    f"For a sweep of one hyperparameter add --axes {ours}."
+                )
+        by_table.append(own)
+    return by_table
 
 
 def parse_where(pairs: str | Iterable[str]) -> dict[str, list[str]]:
@@ -107,12 +94,6 @@ def split_names(names: str | Iterable[str]) -> list[str]:
     """Names of columns, from one text with commas or from several texts."""
     texts = [names] if isinstance(names, str) else names
     return [name.strip() for text in texts for name in text.split(",") if name.strip()]
-
-
-def one_of(option: str, value: str | None, valid: tuple[str, ...]) -> None:
-    """Refuse a value that an option does not have."""
-    if value is not None and value not in valid:
-        raise HpstudyError(f"{option} takes {listed(valid)}; not {value!r}.")
 
 
 def _pair(text: str, usage: str, blank: bool = False) -> tuple[str, str]:

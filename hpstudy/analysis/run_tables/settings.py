@@ -8,8 +8,7 @@ from hpstudy.analysis.landscape import unify_settings
 from hpstudy.analysis.run_tables import names
 from hpstudy.analysis.run_tables.cells import also, correct_by, parse, to_integer
 from hpstudy.analysis.run_tables.columns import Source
-from hpstudy.analysis.run_tables.names import ALIASES
-from hpstudy.analysis.run_tables.options import TRUTHS
+from hpstudy.analysis.run_tables.names import ALIASES, TRUTHS
 from hpstudy.errors import HpstudyError, listed, shown
 
 # A column without a telling name that has more values than this is no list of choices.
@@ -34,10 +33,7 @@ def check_means(table: pd.DataFrame, axes: tuple[str, ...]) -> None:
 
 
 def join_runs(
-    sources: list[Source],
-    rows: list[pd.DataFrame],
-    axes: tuple[str, ...],
-    averaged: dict[str, list[str]],
+    sources: list[Source], axes: tuple[str, ...]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Runs of all tables in one, with a seed each.
 
@@ -50,22 +46,21 @@ def join_runs(
     loose : list of str
         Hyperparameters other than the axes that vary from setting to setting.
     """
-    table = pd.concat(rows)
+    table = pd.concat([source.runs for source in sources])
+    rows = [source.cells.loc[source.runs.index] for source in sources]
     pairs = list(zip(sources, rows, strict=True))
-    spare = pd.concat([source.cells.loc[runs.index, source.spare] for source, runs in pairs])
-    repeats = pd.concat([source.cells.loc[runs.index, source.seeds] for source, runs in pairs])
-    loose = _check_settings(table, spare.fillna(""), axes, repeats.fillna(""))
+    spare = pd.concat([cells[source.spare] for source, cells in pairs]).fillna("")
+    repeats = pd.concat([cells[source.seeds] for source, cells in pairs]).fillna("")
+    loose = _check_settings(table, spare, axes, repeats)
     table["seed"] = -1
     seeded_by, unseeded = [], []
-    for source, runs in pairs:
-        columns = _seed_columns(source, runs, axes, averaged.get(source.label, []))
+    for source in sources:
+        columns = _seed_columns(source, axes)
         if columns:
-            table.loc[runs.index, "seed"] = _seeds(
-                source.cells.loc[runs.index], columns, averaged.get(source.label, [])
-            )
+            table.loc[source.runs.index, "seed"] = _seeds(source, columns)
             seeded_by += columns
         else:
-            unseeded += list(runs.index)
+            unseeded += list(source.runs.index)
     # Each of its own, so that no two settings seem to share one.
     first = max(table["seed"].max() + 1, 0)
     table.loc[unseeded, "seed"] = range(first, first + len(unseeded))
@@ -79,10 +74,9 @@ def join_runs(
 # --- seeds ----------------------------------------------------------------------------------------
 
 
-def _seed_columns(
-    source: Source, runs: pd.DataFrame, axes: tuple[str, ...], averaged: list[str]
-) -> list[str]:
+def _seed_columns(source: Source, axes: tuple[str, ...]) -> list[str]:
     """Columns that tell the runs of each setting apart; none where none says it."""
+    runs, averaged = source.runs, source.averaged
     cells, settings = source.cells.loc[runs.index], settings_of(runs, axes)
     usable = []
     for column in source.seeds:
@@ -95,7 +89,7 @@ def _seed_columns(
             usable.append(column)
     if not usable and not averaged:
         # A run that was written twice is known by its id.
-        for column in names.named(source.columns, ("run_id", "trial_id", "uuid")):
+        for column in source.having(("run_id", "trial_id", "uuid")):
             _check_repeats(runs, cells[[column]].assign(metric=runs["metric"]), axes, [column])
         return []
     tries = [[column, *averaged] for column in usable]
@@ -108,14 +102,15 @@ def _seed_columns(
     return []
 
 
-def _seeds(cells: pd.DataFrame, columns: list[str], averaged: list[str]) -> pd.Series:
+def _seeds(source: Source, columns: list[str]) -> pd.Series:
     """Seed of each run, an integer."""
+    cells = source.cells.loc[source.runs.index]
     if len(columns) > 1:
         return cells.groupby(columns).ngroup()
     (column,) = columns
     text = cells[column]
     words = pd.to_numeric(text, errors="coerce").isna().all() and column != "seed"
-    if column in averaged or words:
+    if column in source.averaged or words:
         return pd.Series(pd.factorize(text, sort=True)[0], index=text.index)
     name = "seed" if column == "seed" else f"seed ({column})"
     return parse(text, name, to_integer, correct_by("--columns seed"))
@@ -228,30 +223,29 @@ def _differing(
     first, given = next(iter(choices.items()))
     line = given.index[0]
     unequal = given[given != given.iloc[0]]
-    same_setting = unequal[settings[unequal.index] == settings[line]]
-    other = (same_setting if len(same_setting) else unequal).index[0]
+    same = unequal[settings[unequal.index] == settings[line]]
+    other = (same if len(same) else unequal).index[0]
     place = ", ".join(f"{axis} {table.loc[line, axis]:g}" for axis in axes)
     values = {
-        column: list(dict.fromkeys(cells.loc[given.index, column]))
+        column: cells.loc[given.index, column].unique().tolist()
         for column, given in choices.items()
     }
-    some = "; ".join(f"{column}: {listed(_few(values[column]))}" for column in choices)
-    where = " ".join(f"--where {_quoted(f'{name}={all_[0]}')}" for name, all_ in values.items())
+    more = {
+        column: f", and {len(x) - 6} more" if len(x) > 6 else "" for column, x in values.items()
+    }
+    some = "; ".join(f"{column}: {listed(x[:6])}{more[column]}" for column, x in values.items())
+    where = " ".join(f"--where {_quoted(f'{column}={x[0]}')}" for column, x in values.items())
     columns = _quoted(",".join(choices))
     axis = ""
     if len(axes) == len(choices) == 1 and pd.api.types.is_numeric_dtype(given):
         axis = f"make it an axis (--axes {_quoted(f'{axes[0]},{first}')}), "
     return HpstudyError(
-        f"runs differ in more than their seed: {f'at {place} ' if len(same_setting) else ''}"
+        f"runs differ in more than their seed: {f'at {place} ' if len(same) else ''}"
         f"{first} is {shown(cells.loc[line, first])} on {line} and "
         f"{shown(cells.loc[other, first])} on {other} ({len(given):,} such lines; {some}). Take "
         f"one value ({where}), {axis}make variants of them (--variant-by {columns}), or average "
         f"over them as over seeds (--average-over {columns})."
     )
-
-
-def _few(values: list[str]) -> list[str]:
-    return values if len(values) <= 6 else [*values[:6], f"and {len(values) - 6} more"]
 
 
 def _quoted(text: str) -> str:
