@@ -1,6 +1,7 @@
 """Everything that `hpstudy compare` finds in a table of runs, as one dictionary for JSON."""
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,12 @@ from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import risks
 from hpstudy.analysis.run_tables import RunTable, read_runs
-from hpstudy.analysis.run_tables.options import parse_axes, parse_columns
 from hpstudy.analysis.shift import LandscapeShift
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.verdict import TOLERABLE, Verdict, pooled_verdict, trainings, verdict
 from hpstudy.errors import HpstudyError
 
-__all__ = ["compare", "parse_axes", "parse_columns", "parse_roi", "read_runs"]
+__all__ = ["compare", "parse_roi", "read_runs"]
 
 PERCENT_ROI = (0.5, 1.0)
 """Thresholds for accuracies in percent: the thesis's (section 3.3.1)."""
@@ -32,10 +32,9 @@ def parse_roi(text: str) -> tuple[float, ...]:
     """
     thresholds = []
     for word in text.split(","):
-        try:
+        threshold = math.nan
+        with suppress(ValueError):
             threshold = float(word)
-        except ValueError:
-            threshold = math.nan
         if not (math.isfinite(threshold) and threshold > 0):
             raise HpstudyError(
                 f"--roi takes positive numbers separated by commas, such as 0.5,1.0; "
@@ -51,7 +50,6 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     Parameters
     ----------
     runs : RunTable
-        From `hpstudy.analysis.run_tables.read_runs`.
     roi : float or tuple of float, optional
         Thresholds of the regions of interest, in the metric's unit; 0.5 and 1.0 points for
         metrics in percent. Shifts and the good settings of the verdicts go by the widest. The
@@ -62,14 +60,13 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     Returns
     -------
     dict
-        "reading", "axes", "metric", "goal"; "landscapes", "risk", "movement", "regret" and
-        "advice", each by variant, the dense network first ("movement", "regret" and "advice"
-        without it); "movement" then by threshold; "pooled". Levels are in the metric's unit, risks
-        and losses in it too and never negative, relative risks fractions, shifts and ellipses in
-        decades with their centre as log10. What has an interval is [estimate, low, high] of the
-        noise-free landscape, 95 % between the ends; of risks and losses each end is a one-sided
-        95 % bound. None stands for what does not exist: an ellipse of fewer than five points, a
-        mean over nothing, an interval of too few points.
+        "landscapes", "risk", "movement", "regret" and "advice" are by variant, the dense network
+        first; "movement" then by threshold. Levels are in the metric's unit, risks and losses in it
+        too and never negative, relative risks fractions, shifts and ellipses in decades with their
+        centre as log10. What has an interval is [estimate, low, high] of the noise-free landscape,
+        95 % between the ends; of risks and losses each end is a one-sided 95 % bound. None stands
+        for what does not exist: an ellipse of fewer than five points, a mean over nothing, an
+        interval of too few points.
 
     Raises
     ------
@@ -94,7 +91,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     analysis = StudyAnalysis(networks)
     pooled = pooled_verdict([(analysis, max(roi))])
     result = {
-        "reading": [note.sentence for note in runs.notes],
+        "reading": runs.notes,
         "axes": runs.axes,
         "metric": runs.metric,
         "goal": runs.goal,

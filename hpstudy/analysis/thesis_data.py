@@ -16,11 +16,8 @@ RELATIVES = {"resnet20": "resnet56", "mobilenetv2-shallow": "mobilenetv2"}
 def table_3_2() -> pd.DataFrame:
     """Sizes of the dense networks (Table 3.2).
 
-    Returns
-    -------
-    DataFrame of shape (3, 4)
-        model, input_shape (height x width x channels), params_millions, and flops of one image
-        (two per multiply-accumulate).
+    By model: input_shape (height x width x channels), params_millions, and flops of one image (two
+    per multiply-accumulate).
     """
     return _published("table_3_2")
 
@@ -28,10 +25,7 @@ def table_3_2() -> pd.DataFrame:
 def table_3_4() -> pd.DataFrame:
     """Prior hyperparameters, and the dense networks' accuracy there (Table 3.4).
 
-    Returns
-    -------
-    DataFrame of shape (3, 5)
-        model, lr, weight_decay (not logarithms), top1, top5 (percent; NaN on CIFAR-10).
+    By model: lr, weight_decay (not logarithms), top1, top5 (percent; NaN on CIFAR-10).
     """
     return _published("table_3_4")
 
@@ -39,11 +33,8 @@ def table_3_4() -> pd.DataFrame:
 def table_4_1() -> pd.DataFrame:
     """Ellipses of two standard deviations around the regions of interest (Table 4.1).
 
-    Returns
-    -------
-    DataFrame of shape (24, 7)
-        model, variant, roi (threshold: 0.5 or 1.0 percentage points), length and width (decades),
-        weight_decay and lr (centre, log10). NaN where the region had fewer than five points.
+    By model, variant and roi (percentage points): length and width (decades), weight_decay and lr
+    (centre, log10). NaN where the region had fewer than five points.
     """
     return _published("table_4_1")
 
@@ -51,11 +42,8 @@ def table_4_1() -> pd.DataFrame:
 def table_4_2() -> pd.DataFrame:
     """Risk of keeping the dense network's settings, over its 0.5-ROI (Table 4.2).
 
-    Returns
-    -------
-    DataFrame of shape (12, 6)
-        model, variant, mean and std (percentage points), relative_mean and relative_std (fractions
-        of the variant's own best accuracy).
+    By model and variant: mean and std (percentage points), relative_mean and relative_std
+    (fractions of the variant's own best accuracy).
     """
     return _published("table_4_2")
 
@@ -63,10 +51,7 @@ def table_4_2() -> pd.DataFrame:
 def best_accuracies() -> pd.DataFrame:
     """Best accuracies over each network's grid, as section 4.1.1 quotes them.
 
-    Returns
-    -------
-    DataFrame of shape (12, 4)
-        model, variant, top1, top5 (percent; top5 is NaN on CIFAR-10).
+    By model and variant: top1, top5 (percent; top5 is NaN on CIFAR-10).
     """
     return _published("best_accuracies")
 
@@ -74,11 +59,8 @@ def best_accuracies() -> pd.DataFrame:
 def from_scratch() -> pd.DataFrame:
     """Pruned networks that other authors trained from scratch on CIFAR-10.
 
-    Returns
-    -------
-    DataFrame of shape (8, 6)
-        source (key of the book's bibliography), model, flops_ratio (share that remains), top1
-        (percent, mean of several runs), sd (of the runs, percentage points), dense_top1 (percent).
+    By source (key of the book's bibliography), model and flops_ratio (share that remains): top1
+    (percent, mean of several runs), sd (of the runs, percentage points), dense_top1 (percent).
 
     References
     ----------
@@ -97,12 +79,9 @@ def durations() -> pd.DataFrame:
 def claims() -> pd.DataFrame:
     """Claims of chapter 4, and the number that decides each.
 
-    Returns
-    -------
-    DataFrame
-        section; measure (the number), networks (it is of) and roi ("widest" and "risk" are
-        thresholds of the study); low and high (limits of the number, NaN for none); models and
-        asked (as `hpstudy.analysis.thesis_claims.asked_of`); claim (in words).
+    By section and claim (in words): measure (the number), networks (it is of) and roi ("widest" and
+    "risk" are thresholds of the study); low and high (limits of the number, NaN for none); models
+    and asked (as `hpstudy.analysis.thesis_claims.asked_of`).
     """
     return _published("claims")
 

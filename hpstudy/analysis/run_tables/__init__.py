@@ -22,19 +22,17 @@ from hpstudy.analysis.run_tables.columns import (
 from hpstudy.analysis.run_tables.files import is_source, read_cells, read_source
 from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
 from hpstudy.analysis.run_tables.options import (
-    columns_by_table,
+    keep_rows,
     parse_axes,
     parse_columns,
-    parse_where,
-    split_names,
+    resolved,
+    use_named,
 )
 from hpstudy.analysis.run_tables.rows import (
     drop_short,
     keep_one_epoch,
-    keep_rows,
     name_variants,
     read_values,
-    resolved,
 )
 from hpstudy.analysis.run_tables.settings import join_runs, settings_of
 from hpstudy.errors import HpstudyError, listed
@@ -136,15 +134,14 @@ def read_runs(
         raise HpstudyError(
             "means need both --std COLUMN and --runs, a number or a column of counts."
         )
-    sources, conditions = _open(tables), parse_where(where)
-    named = columns_by_table(columns, [source.label for source in sources])
-    keep_rows(sources, conditions)
-    for source, chosen in resolved("--variant-by", split_names(variant_by), sources).items():
+    sources = _open(tables)
+    use_named(sources, columns)
+    conditions = keep_rows(sources, where)
+    for source, chosen in resolved("--variant-by", variant_by, sources).items():
         source.variant_by = chosen
-    for source, chosen in resolved("--average-over", split_names(average_over), sources).items():
+    for source, chosen in resolved("--average-over", average_over, sources).items():
         source.averaged = chosen
-    for source, own in zip(sources, named, strict=True):
-        source.use_named(own)
+    for source in sources:
         if std is not None:
             source.use_means(std, str(runs))
     swept = find_axes(sources, axes)

@@ -70,14 +70,6 @@ class Source:
             )
         self.uses[ours] = column
 
-    def use_named(self, named: dict[str, str]) -> None:
-        """Use the columns that the user names, or refuse those that the table lacks."""
-        self.named = named
-        for ours, column in named.items():
-            if column not in self.cells:
-                raise self.has_no(column, ours, ours)
-            self.use(ours, column)
-
     def use_means(self, std: str, runs: str) -> None:
         """Use the columns of a table of means: of deviations, and of counts or one number."""
         if runs.isdecimal():
@@ -96,7 +88,8 @@ class Source:
 
     def lacks(self, problem: str, remedy: str) -> HpstudyError:
         """Error about a column that the table lacks, with those that it has."""
-        return HpstudyError(f"{self.label} {problem}; {remedy}; it has: {listed(self.cells)}.")
+        columns = listed(list(self.cells))
+        return HpstudyError(f"{self.label} {problem}; {remedy}; it has: {columns}.")
 
     def several(self, what: str, columns: list[str], option: str) -> HpstudyError:
         """Error about columns that may each be what is looked for."""

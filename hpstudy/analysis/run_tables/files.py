@@ -21,14 +21,14 @@ _INTEGER = re.compile(r"[+-]?\d+(e[+-]?\d+)?", re.IGNORECASE)
 def read_cells(path: Path) -> tuple[pd.DataFrame, str, dict[str, int]]:
     """Cells of a file with a header, separated by commas, semicolons or tabs.
 
+    A row is a line that is not empty, labelled "line 2 of runs.csv". Of columns with one name the
+    first is kept, and `repeated` counts them.
+
     Returns
     -------
     cells : DataFrame of str
-        One row per line that is not empty, labelled "line 2 of runs.csv". Of columns with one name
-        the first is kept.
     separator : str
     repeated : dict of str to int
-        Number of columns by name, where there are several.
 
     Raises
     ------

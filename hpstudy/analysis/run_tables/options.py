@@ -2,12 +2,17 @@
 
 import csv
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
+
 from hpstudy.analysis.landscape import check_axes
+from hpstudy.analysis.run_tables.cells import to_number
+from hpstudy.analysis.run_tables.columns import Source
 from hpstudy.analysis.run_tables.names import COLUMNS
 from hpstudy.config.grid import AXES
-from hpstudy.errors import HpstudyError, unknown
+from hpstudy.errors import HpstudyError, did_you_mean, listed, unknown
 
 
 def parse_axes(text: str) -> tuple[str, ...]:
@@ -54,22 +59,21 @@ def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str
     return columns
 
 
-def columns_by_table(columns: dict[str, str], tables: list[str]) -> list[dict[str, str]]:
-    """Names of the columns of each table: those of all tables, and its own before them.
+def use_named(sources: list[Source], columns: dict[str, str]) -> None:
+    """Use the columns that the user names: of each table its own before those of all tables.
 
     Raises
     ------
     HpstudyError
-        If a name is for a file that is not among the tables, or two are of one column.
+        If a table lacks a column, two names are of one column, or a table of a name is not there.
     """
-    # A table is called as it was given, by its file's name, or by that without its ending.
-    calls = {table: ("", table, Path(table).name, Path(table).stem) for table in tables}
     scopes = [(*ours.rpartition(":")[::2], column) for ours, column in columns.items()]
+    # A table is called as it was given, by its file's name, or by that without its ending.
+    calls = [("", x.label, Path(x.label).name, Path(x.label).stem) for x in sources]
     for scope, _, _ in scopes:
-        if not any(scope in names for names in calls.values()):
-            raise unknown("file in --columns", scope, tables)
-    by_table = []
-    for names in calls.values():
+        if not any(scope in names for names in calls):
+            raise unknown("file in --columns", scope, [source.label for source in sources])
+    for source, names in zip(sources, calls, strict=True):
         own = {ours: column for call in names for scope, ours, column in scopes if scope == call}
         for ours, column in own.items():
             if len(both := [name for name, other in own.items() if other == column]) > 1:
@@ -77,23 +81,58 @@ def columns_by_table(columns: dict[str, str], tables: list[str]) -> list[dict[st
                     f"--columns names {column} for {' and '.join(both)}; a column is one thing. "
                     f"For a sweep of one hyperparameter add --axes {ours}."
                 )
-        by_table.append(own)
-    return by_table
+            if column not in source.cells:
+                raise source.has_no(column, ours, ours)
+            source.use(ours, column)
+        source.named = own
 
 
-def parse_where(pairs: str | Iterable[str]) -> dict[str, list[str]]:
-    """Column -> the values of the rows that are kept, from texts such as "optimizer=sgd"."""
+def resolved(
+    option: str, names: str | Iterable[str], sources: list[Source]
+) -> dict[Source, list[str]]:
+    """Columns that an option names, of each table that has any of them."""
+    texts = [names] if isinstance(names, str) else names
+    columns: dict[Source, list[str]] = {}
+    for name in [word.strip() for text in texts for word in text.split(",") if word.strip()]:
+        own = {source: column for source in sources if (column := source.column(name))}
+        if not own:
+            valid = list(dict.fromkeys(column for source in sources for column in source.cells))
+            raise HpstudyError(
+                f"{option} names the column {name!r}{did_you_mean(name, valid)}, which "
+                f"{listed(source.label for source in sources)} lacks; there: {listed(valid)}."
+            )
+        for source, column in own.items():
+            columns.setdefault(source, []).append(column)
+    return columns
+
+
+def keep_rows(sources: list[Source], pairs: str | Iterable[str]) -> list[str]:
+    """Leave out rows of other values than those of pairs such as "optimizer=sgd"; the columns."""
     where: dict[str, list[str]] = {}
     for pair in [pairs] if isinstance(pairs, str) else pairs:
-        column, value = _pair(pair, "--where takes a pair such as optimizer=sgd", blank=True)
-        where.setdefault(column, []).append(value)
-    return where
-
-
-def split_names(names: str | Iterable[str]) -> list[str]:
-    """Names of columns, from one text with commas or from several texts."""
-    texts = [names] if isinstance(names, str) else names
-    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+        name, value = _pair(pair, "--where takes a pair such as optimizer=sgd", blank=True)
+        where.setdefault(name, []).append(value)
+    for name, values in where.items():
+        for source, (column,) in resolved("--where", [name], sources).items():
+            text = source.cells[column]
+            same = pd.Series(False, index=text.index)
+            for value in values:
+                rows = text == value
+                with suppress(ValueError):
+                    rows |= pd.to_numeric(text, errors="coerce") == to_number(value)
+                if not rows.any():
+                    raise HpstudyError(
+                        f"no row of {source.label} has {name}={value}; values there: "
+                        f"{listed(text[text != ''].unique())}."
+                    )
+                same |= rows
+            source.cells = source.cells[same]
+            if not same.all():
+                source.notes.append(
+                    f"{source.label}: {same.sum():,} of {len(same):,} rows are taken, those with "
+                    f"{name}={' or '.join(values)}."
+                )
+    return list(where)
 
 
 def _pair(text: str, usage: str, blank: bool = False) -> tuple[str, str]:

@@ -1,8 +1,7 @@
 """Which rows of a table are runs that count, of which network, and their values."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -11,50 +10,10 @@ import pandas as pd
 from hpstudy.analysis.run_tables import cells, names
 from hpstudy.analysis.run_tables.columns import Source
 from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
-from hpstudy.errors import HpstudyError, did_you_mean, listed
+from hpstudy.errors import HpstudyError
 
 # Steps are counted by what is logged, so that equally long runs differ by a few of them.
 _STEPS_EQUAL = 0.9
-
-
-def keep_rows(sources: list[Source], where: dict[str, list[str]]) -> None:
-    """Leave out rows of other values, by column, than those of `where`."""
-    for name, values in where.items():
-        for source, (column,) in resolved("--where", [name], sources).items():
-            text = source.cells[column]
-            same = pd.Series(False, index=text.index)
-            for value in values:
-                rows = text == value
-                with suppress(ValueError):
-                    rows |= pd.to_numeric(text, errors="coerce") == cells.to_number(value)
-                if not rows.any():
-                    raise HpstudyError(
-                        f"no row of {source.label} has {name}={value}; values there: "
-                        f"{listed(text[text != ''].unique())}."
-                    )
-                same |= rows
-            source.cells = source.cells[same]
-            if not same.all():
-                source.notes.append(
-                    f"{source.label}: {same.sum():,} of {len(same):,} rows are taken, those with "
-                    f"{name}={' or '.join(values)}."
-                )
-
-
-def resolved(option: str, wanted: Iterable[str], sources: list[Source]) -> dict[Source, list[str]]:
-    """Columns that an option names, of each table that has any of them."""
-    named: dict[Source, list[str]] = {}
-    for name in wanted:
-        columns = {source: column for source in sources if (column := source.column(name))}
-        if not columns:
-            valid = list(dict.fromkeys(column for source in sources for column in source.cells))
-            raise HpstudyError(
-                f"{option} names the column {name!r}{did_you_mean(name, valid)}, which "
-                f"{listed(source.label for source in sources)} lacks; there: {listed(valid)}."
-            )
-        for source, column in columns.items():
-            named.setdefault(source, []).append(column)
-    return named
 
 
 def name_variants(sources: list[Source]) -> tuple[list[pd.Series], list[str]]:

@@ -22,29 +22,13 @@ def settings_of(table: pd.DataFrame, axes: tuple[str, ...]) -> pd.Series:
     return table.groupby([key.to_numpy() for key in keys]).ngroup()
 
 
-def check_means(table: pd.DataFrame, axes: tuple[str, ...]) -> None:
-    """Refuse a second mean of a setting."""
-    again = settings_of(table, axes).duplicated()
-    if again.any():
-        raise HpstudyError(
-            f"{again.idxmax()} is another row of a setting that has one; with --std a row is the "
-            "mean of all runs of its setting."
-        )
-
-
 def join_runs(
     sources: list[Source], axes: tuple[str, ...]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Runs of all tables in one, with a seed each.
+    """Runs of all tables in one, with a seed each; diverged and stopped where a run says so.
 
-    Returns
-    -------
-    table : DataFrame
-        With seed; diverged and stopped where a table or a run says so.
-    seeded_by : list of str
-        Columns that say the seed.
-    loose : list of str
-        Hyperparameters other than the axes that vary from setting to setting.
+    Also the columns that say the seed, and those of hyperparameters other than the axes that vary
+    from setting to setting.
     """
     table = pd.concat([source.runs for source in sources])
     rows = [source.cells.loc[source.runs.index] for source in sources]
