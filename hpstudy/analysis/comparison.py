@@ -90,6 +90,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     networks = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
     analysis = StudyAnalysis(networks)
     pooled = pooled_verdict([(analysis, max(roi))])
+    keys = ("networks", "shift", "verdict", "loss")
     result = {
         "reading": runs.notes,
         "axes": runs.axes,
@@ -119,13 +120,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
             name: _advice(analysis, verdict(analysis, name, max(roi), tolerable))
             for name in analysis.pruned
         },
-        "pooled": pooled
-        and {
-            "networks": pooled.networks,
-            "shift": pooled.axes,
-            "verdict": pooled.answers,
-            "loss": pooled.loss,
-        },
+        "pooled": pooled and dict(zip(keys, pooled, strict=True)),
     }
     return {key: _plain(value) for key, value in result.items()}
 
@@ -172,12 +167,7 @@ def _region(analysis: StudyAnalysis, name: str, threshold: float) -> dict[str, A
     return {
         "count": len(landscape.roi(threshold)),
         "ellipse": ellipse
-        and {
-            "length": ellipse.length,
-            "width": ellipse.width,
-            "centre": dict(zip(axes, ellipse.centre, strict=False)),
-            "angle": ellipse.angle,
-        },
+        and vars(ellipse) | {"centre": dict(zip(axes, ellipse.centre, strict=False))},
         "intervals": {
             "count": shape.n,
             "length": shape.length,

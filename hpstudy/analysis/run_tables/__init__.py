@@ -53,8 +53,6 @@ class RunTable:
         seed, the metric; then where given std (of one run about the mean, in the metric's unit),
         runs (that the mean is of), top1, top5, best_top1, diverged, stopped. The metric is NaN
         for a run that diverged or was stopped early.
-    goal : str
-        "maximize" or "minimize".
     percent : bool
         Whether the metric is in percent, from 0 to 100.
     notes : list of str
@@ -95,26 +93,23 @@ def read_runs(
         CSV files, or sources such as "optuna:study.db" (`files.read_source`). A file without a
         column that names networks is of one network, of the file's name.
     dense : str, optional
-        Variant of the dense network; "unpruned", "dense" or the only one of the first table if
-        not given.
+        Variant of the dense network; by default "unpruned", "dense" or the first table's only one.
     columns : dict of str to str, or str, optional
         Our name -> the tables' where they differ (`options.parse_columns`).
     axes : tuple of str, or str, optional
-        One or two hyperparameters; lr and weight_decay if not given, or the one that varies.
-    metric, goal : str, optional
-        Column of the metric, and "maximize" or "minimize"; by default as its name says.
-    percent : bool
+        One or two hyperparameters; by default lr and weight_decay, or the one that varies.
+    percent : bool, default False
         Whether the metric is a fraction, to be multiplied by 100.
     where : str or iterable of str
         Pairs such as "optimizer=sgd": rows of other values are left out.
     variant_by, average_over : str or iterable of str
         Columns whose values are different networks, and over which runs are averaged like seeds.
-    epoch : str
+    epoch : str, default "last"
         "last" or "best": which row counts where there is one per epoch.
-    any_length : bool
+    any_length : bool, default False
         Whether runs count that were trained for less than the longest.
-    std, runs : str, or int for runs, optional
-        Columns of the sample standard deviation and of the number of runs that a row is a mean of.
+    std, runs : str, optional
+        Columns of the sample standard deviation and the number of runs that a row is the mean of.
 
     Raises
     ------

@@ -151,19 +151,13 @@ def is_source(text: str) -> bool:
 def read_source(text: str) -> pd.DataFrame:
     """Table of text, named and written as the tool's own CSV export.
 
-    Parameters
-    ----------
-    text : str
-        "optuna:STORAGE#study" (URL of a storage, or path of an SQLite or journal file),
-        "ray:FOLDER" (an experiment's results), "mlflow:PATH#experiment" (`mlruns` folder or SQLite
-        file) or "wandb:FOLDER" (the `wandb` folder). The part behind # may be left out where there
-        is one study, or one experiment with runs.
+    `text` is "optuna:STORAGE#study" (URL of a storage, or path of an SQLite or journal file),
+    "ray:FOLDER" (an experiment's results), "mlflow:PATH#experiment" (`mlruns` folder or SQLite
+    file) or "wandb:FOLDER" (the `wandb` folder). The part behind # may be left out where there is
+    one study, or one experiment with runs.
 
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        dtype object, "" for blank, "nan" and "inf" for what was logged so. A row is a run; of Ray
-        an iteration of a trial. Its index names it, as in "trial 3 of study 'dense'".
+    Blank cells are "", and "nan" and "inf" what was logged so. A row is a run; of Ray an iteration
+    of a trial. The index names it, as in "trial 3 of study 'dense'".
 
     Raises
     ------

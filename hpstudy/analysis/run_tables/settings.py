@@ -39,8 +39,7 @@ def join_runs(
     table["seed"] = -1
     seeded_by, unseeded = [], []
     for source in sources:
-        columns = _seed_columns(source, axes)
-        if columns:
+        if columns := _seed_columns(source, axes):
             table.loc[source.runs.index, "seed"] = _seeds(source, columns)
             seeded_by += columns
         else:
@@ -64,17 +63,16 @@ def _seed_columns(source: Source, axes: tuple[str, ...]) -> list[str]:
     cells, settings = source.cells.loc[runs.index], settings_of(runs, axes)
     usable = []
     for column in source.seeds:
-        text = cells[column]
         # A number of its own for every run is the run's name.
-        own = text.nunique() == len(text) > settings.nunique() > 1
+        own = cells[column].nunique() == len(cells) > settings.nunique() > 1
         named = own and names.bare(column) in ALIASES["trial"]
         certain = column in ("seed", source.named.get("seed"))
-        if certain or ((text != "").all() and not named):
+        if certain or ((cells[column] != "").all() and not named):
             usable.append(column)
     if not usable and not averaged:
         # A run that was written twice is known by its id.
         for column in source.having(("run_id", "trial_id", "uuid")):
-            _check_repeats(runs, cells[[column]].assign(metric=runs["metric"]), axes, [column])
+            _check_repeats(runs, cells[[column]].assign(metric=runs["metric"]), axes)
         return []
     tries = [[column, *averaged] for column in usable]
     if len(tries) != 1:
@@ -100,12 +98,7 @@ def _seeds(source: Source, columns: list[str]) -> pd.Series:
     return parse(text, name, to_integer, correct_by("--columns seed"))
 
 
-def _check_repeats(
-    table: pd.DataFrame,
-    keys: pd.DataFrame,
-    axes: tuple[str, ...],
-    shown_keys: list[str] | None = None,
-) -> None:
+def _check_repeats(table: pd.DataFrame, keys: pd.DataFrame, axes: tuple[str, ...]) -> None:
     """Refuse runs of one variant and setting with the same `keys`, perhaps in two tables."""
     whole = keys.assign(_setting=settings_of(table, axes))
     again = whole.duplicated()
@@ -115,7 +108,7 @@ def _check_repeats(
     runs = whole.groupby(list(whole.columns), dropna=False).ngroup()
     first = runs.index[runs == runs[line]][0]
     place = "".join(f", {axis} {table.loc[line, axis]:g}" for axis in axes)
-    seed = "".join(f", {key} {keys.loc[line, key]}" for key in shown_keys or keys)
+    seed = "".join(f", {key} {keys.loc[line, key]}" for key in keys)
     raise HpstudyError(
         f"{line} repeats {first}: variant {table.loc[line, 'variant']!r}{place}{seed}"
         f"{also(int(again.sum()))}; delete what was written twice, or name the column that tells "
@@ -135,22 +128,21 @@ def _check_settings(
     loose = []
     for column in cells:
         given = cells.loc[cells[column] != "", column]
-        if given.nunique() < 2:
-            continue
         numbers = pd.to_numeric(given, errors="coerce")
         numeric = bool(numbers.notna().all())
+        if given.nunique() < 2 or names.is_record(column, numeric):
+            continue
         # 0.9 and 0.90 are one value.
         given = numbers if numeric else given
         place = settings[given.index]
         within = given.groupby(place).nunique().gt(1)
-        if names.is_record(column, numeric):
-            continue
         if within.any():
-            if _is_choice(column, given, numeric, place, seeds):
+            if _is_choice(column, given, numeric, place, seeds.loc[given.index]):
                 choices[column] = given[place.map(within)]
-        elif names.says_config(column):
-            by_variant = given.groupby(table.loc[given.index, "variant"]).nunique()
-            if by_variant.max() < 2 or _tied(given, table, axes):
+        elif names.says_config(column) and _most(given, table.loc[given.index, "variant"]) > 1:
+            at = [unify_settings(table.loc[given.index, axis]) for axis in axes]
+            # As a batch size that grows with the learning rate.
+            if any(_most(given, x) == 1 and x.nunique() <= len(x) / 2 for x in at):
                 continue
             if given.nunique() <= min(_MOST_CHOICES, len(given) / 2):
                 choices[column] = given
@@ -161,12 +153,16 @@ def _check_settings(
     return loose
 
 
+def _most(values: pd.Series, by: pd.Series) -> int:
+    """Greatest number of different values that go with one value of another column."""
+    return int(values.groupby(by).nunique().max())
+
+
 def _is_choice(
     column: str, given: pd.Series, numeric: bool, settings: pd.Series, seeds: pd.DataFrame
 ) -> bool:
     """Whether a column that varies within a setting is something that was chosen."""
-    number = given.nunique()
-    config = names.says_config(column)
+    number, config = given.nunique(), names.says_config(column)
     few = config and number <= _MOST_CHOICES
     if not numeric and number > 0.9 * len(given) and not few:
         return False
@@ -174,26 +170,11 @@ def _is_choice(
         return True
     if given.astype(str).str.match(_DATE).all():
         return False
-    if any(_one_to_one(given, seeds.loc[given.index, seed]) for seed in seeds):
+    if any(_most(given, seeds[seed]) == _most(seeds[seed], given) == 1 for seed in seeds):
         return False
-    per_setting = given.groupby(settings).nunique().max()
-    repeated = per_setting < number or settings.groupby(given).nunique().max() > 1
+    repeated = _most(given, settings) < number or _most(settings, given) > 1
     most = max(_MOST_CHOICES, settings.value_counts().max()) if numeric else number
     return bool(repeated and number <= min(most, len(given) / 2))
-
-
-def _one_to_one(given: pd.Series, seeds: pd.Series) -> bool:
-    pairs = pd.DataFrame({"value": given, "seed": seeds}).drop_duplicates()
-    return bool(len(pairs) == pairs["value"].nunique() == pairs["seed"].nunique())
-
-
-def _tied(given: pd.Series, table: pd.DataFrame, axes: tuple[str, ...]) -> bool:
-    """Whether a column goes with an axis, as a batch size that grows with the learning rate."""
-    for axis in axes:
-        at = unify_settings(table.loc[given.index, axis])
-        if at.nunique() <= len(at) / 2 and given.groupby(at).nunique().max() == 1:
-            return True
-    return False
 
 
 def _differing(
@@ -210,15 +191,12 @@ def _differing(
     same = unequal[settings[unequal.index] == settings[line]]
     other = (same if len(same) else unequal).index[0]
     place = ", ".join(f"{axis} {table.loc[line, axis]:g}" for axis in axes)
-    values = {
-        column: cells.loc[given.index, column].unique().tolist()
-        for column, given in choices.items()
-    }
-    more = {
-        column: f", and {len(x) - 6} more" if len(x) > 6 else "" for column, x in values.items()
-    }
-    some = "; ".join(f"{column}: {listed(x[:6])}{more[column]}" for column, x in values.items())
-    where = " ".join(f"--where {_quoted(f'{column}={x[0]}')}" for column, x in values.items())
+    some, where = [], []
+    for column, lines in choices.items():
+        values = cells.loc[lines.index, column].unique().tolist()
+        few = values if len(values) <= 6 else [*values[:6], f"and {len(values) - 6} more"]
+        some.append(f"{column}: {listed(few)}")
+        where.append(f"--where {_quoted(f'{column}={values[0]}')}")
     columns = _quoted(",".join(choices))
     axis = ""
     if len(axes) == len(choices) == 1 and pd.api.types.is_numeric_dtype(given):
@@ -226,9 +204,9 @@ def _differing(
     return HpstudyError(
         f"runs differ in more than their seed: {f'at {place} ' if len(same) else ''}"
         f"{first} is {shown(cells.loc[line, first])} on {line} and "
-        f"{shown(cells.loc[other, first])} on {other} ({len(given):,} such lines; {some}). Take "
-        f"one value ({where}), {axis}make variants of them (--variant-by {columns}), or average "
-        f"over them as over seeds (--average-over {columns})."
+        f"{shown(cells.loc[other, first])} on {other} ({len(given):,} such lines; "
+        f"{'; '.join(some)}). Take one value ({' '.join(where)}), {axis}make variants of them "
+        f"(--variant-by {columns}), or average over them as over seeds (--average-over {columns})."
     )
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from csv import DictReader
 from pathlib import Path
@@ -22,21 +22,19 @@ def flat(values: Row, joint: str, prefix: str = "") -> Row:
     """Values of a nested mapping by their path; `joint` stands between the names of a path."""
     paths: Row = {}
     for name, value in values.items():
-        if isinstance(value, dict) and value:
-            paths |= flat(value, joint, f"{prefix}{name}{joint}")
-        else:
-            paths[f"{prefix}{name}"] = value
+        path = f"{prefix}{name}"
+        nested = isinstance(value, dict) and value
+        paths |= flat(value, joint, f"{path}{joint}") if nested else {path: value}
     return paths
 
 
-def as_text(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> pd.DataFrame:
+def as_text(rows: Iterable[tuple[str, Row]]) -> pd.DataFrame:
     """Table of text from labels of rows and their values; None and what is missing are blank."""
-    rows = list(rows)
-    cells = [
-        {name: "" if value is None else str(value) for name, value in row.items()}
-        for _, row in rows
-    ]
-    return pd.DataFrame(cells, index=[label for label, _ in rows], dtype=object).fillna("")
+    cells, labels = [], []
+    for label, row in rows:
+        cells.append({name: "" if value is None else str(value) for name, value in row.items()})
+        labels.append(label)
+    return pd.DataFrame(cells, labels, dtype=object).fillna("")
 
 
 def existing(text: str, place: str) -> Path:
@@ -81,10 +79,10 @@ def _chosen(text: str, kind: str, names: list[str]) -> str:
     place, _, name = text.partition("#")
     if name in names:
         return name
-    if not name and len(names) == 1:
-        return names[0]
     if not names:
         raise HpstudyError(f"{text} has no {kind}.")
+    if not name and len(names) == 1:
+        return names[0]
     problem = f"has no {kind} {shown(name)}, but" if name else "has"
     close = nearest(name, names) or names[0]
     raise HpstudyError(f"{place} {problem} {listed(names)}; type for example '{place}#{close}'.")
@@ -130,8 +128,8 @@ def _optuna_storage(text: str, address: str) -> Any:
         return optuna.storages.RDBStorage(address)
     path = existing(text, address.removeprefix("sqlite:///").partition("?")[0])
     with path.open("rb") as file:
-        journal = file.read(1) == b"{"
-    if journal:
+        start = file.read(1)
+    if start == b"{":
         from optuna.storages.journal import JournalFileBackend
 
         return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
@@ -148,12 +146,12 @@ def read_ray(text: str, place: str) -> pd.DataFrame:
     folder = existing(text, place)
     trials: dict[str, Row] = {}
     for path in sorted(folder.glob("experiment_state-*.json")):
-        for trial in _json(path, path.read_text(encoding="utf-8")).get("trial_data") or []:
-            # Each is JSON in JSON, with its results.
-            state = _json(path, trial[0])
+        # Each trial is JSON in JSON, with its results.
+        for trial, *_ in _json(path, path.read_text(encoding="utf-8")).get("trial_data") or []:
+            state = _json(path, trial)
             trials[state.get("trial_id", "")] = state
-    results = [folder.glob(f"*/{name}") for name in ("result.json", "progress.csv")]
-    folders = sorted({path.parent for paths in results for path in paths})
+    files = [*folder.glob("*/result.json"), *folder.glob("*/progress.csv")]
+    folders = sorted({path.parent for path in files})
     reports = [report for trial in folders for report in _ray_reports(trial)]
     if not reports and not trials:
         above = [folder.parent] if (folder / "result.json").exists() else []
@@ -169,7 +167,7 @@ def read_ray(text: str, place: str) -> pd.DataFrame:
         if "training_iteration" in report:
             label = f"iteration {report['training_iteration']} of {label}"
         state = trials.get(report["trial_id"], {})
-        row = flat(report, "/") | {key: state[key] for key in ("status",) if key in state}
+        row = flat(report, "/") | {key: state[key] for key in state.keys() & {"status"}}
         # Ray writes a NaN of numpy's float32 as the word null.
         rows.append((label, {key: "nan" if x == "null" else x for key, x in row.items()}))
     return as_text(rows)
@@ -205,7 +203,6 @@ def _json(path: Path, text: str, line: int = 0) -> Row:
 
 _STATUS = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
 _COLUMNS = ("run_id", "experiment_id", "status", "artifact_uri", "start_time", "end_time")
-# Kind of what a run logs -> its table in a database.
 _LOGGED = {"metrics": "latest_metrics", "params": "params", "tags": "tags"}
 
 
@@ -235,12 +232,12 @@ def read_mlflow(text: str, place: str) -> pd.DataFrame:
 
 def _mlflow_sqlite(text: str, path: Path) -> dict[str, list[Row]]:
     """Runs of a database by the names of their experiments."""
-    active = "lifecycle_stage = 'active'"
+    active = "WHERE lifecycle_stage = 'active'"
     with closing(_open_sqlite(text, path, "latest_metrics", "MLflow")) as database:
         database.row_factory = sqlite3.Row
         try:
-            names = database.execute(f"SELECT * FROM experiments WHERE {active}").fetchall()
-            rows = database.execute(f"SELECT run_uuid AS run_id, * FROM runs WHERE {active}")
+            names = database.execute(f"SELECT * FROM experiments {active}").fetchall()
+            rows = database.execute(f"SELECT run_uuid AS run_id, * FROM runs {active}")
             runs = {row["run_id"]: {name: row[name] for name in _COLUMNS} for row in rows}
             for kind, table in _LOGGED.items():
                 for row in database.execute(f"SELECT * FROM {table} ORDER BY key"):

@@ -32,9 +32,8 @@ _Message = dict[int, list[Any]]
 def read_wandb(text: str, place: str) -> pd.DataFrame:
     """Runs of a `wandb` folder, with the columns of W&B's own CSV export.
 
-    ID, Name, State (finished, failed, or crashed for a run whose end was not recorded), Group, Job
-    Type, Tags and Sweep where given, then the config and the summary; a dot joins nested names. A
-    name of the summary that the config has too becomes "summary.NAME".
+    A run whose end was not recorded is "crashed". A dot joins nested names, and a name of the
+    summary that the config has too becomes "summary.NAME".
     """
     folder = existing(text, place)
     folders = [path for path in folder.glob("*run-*") if path.is_dir()]
