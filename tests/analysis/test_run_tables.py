@@ -4,7 +4,7 @@ import re
 import sqlite3
 
 import pytest
-from sweeps import facts
+from sweeps import notes
 
 from hpstudy.analysis.run_tables import read_runs
 from hpstudy.errors import HpstudyError
@@ -55,13 +55,12 @@ def test_column_order_further_columns_and_blank_lines_do_not_matter(write):
 def test_notes_say_what_was_taken_for_what(write):
     path = write("learning_rate,wd,fold,acc", "0.1,0.0001,1,0.93", "0.1,0.001,1,0.94")
     read = read_runs(path, axes=("lr", "weight_decay"))
-    notes = facts(read)
-    assert (notes["read"]["rows"], notes["read"]["variants"]) == (2, ["runs"])
-    assert notes["read"]["columns"] == {"weight_decay": ["wd"], "seed": ["fold"]}
-    assert notes["metric"]["columns"] == ["acc"] and notes["metric"]["dense"] == "runs"
-    assert notes["metric"]["fractions"] == [str(path)]
-    sentences = [note.sentence for note in read.notes]
-    assert all(text.endswith(".") and "{" not in text for text in sentences)
+    assert read.notes == [
+        "2 rows of runs were read. Columns of other names: weight_decay: wd; seed: fold.",
+        "The metric is acc: more is better, in percent; the dense network is runs. Fractions are "
+        f"taken times 100, in {path}.",
+        "lr is 0.1 in all runs; weight_decay is the only axis.",
+    ]
 
 
 @pytest.mark.parametrize("blank", ["", "nan", "NaN", "inf", "-inf"])
@@ -83,31 +82,14 @@ def test_run_that_says_it_diverged_has_no_value_in_any_spelling(write):
 def test_weight_decay_of_zero_stays_and_is_noted(write):
     read = read_runs(write(HEADER, *GOOD, "unpruned,0.1,0,0,92.0"))
     assert read.table["weight_decay"].tolist() == [0.0001, 0.001, 0.0001, 0.0]
-    assert facts(read)["zero"] == {"axis": "weight_decay", "runs": 1}
-
-
-@pytest.mark.parametrize(
-    "values, warned",
-    [
-        (("1e-8", "1e-5", "1e-4", "1e-3"), True),
-        (("1e-6", "1e-5", "1e-4", "1e-3"), False),
-        (("0", "1e-5", "1e-4", "1e-3"), False),
-        (("0.1", "0.5", "0.7", "1"), False),
-    ],
-)
-def test_tiny_weight_decay_in_place_of_zero_is_noted(write, values, warned):
-    lines = [f"unpruned,{lr},{wd},0,{90 + lr}" for lr in (0.1, 0.2) for wd in values]
-    notes = facts(read_runs(write(HEADER, *lines)))
-    assert ("tiny" in notes) == warned
-    if warned:
-        assert notes["tiny"] | {"value": 1e-8, "other": 1e-5, "decades": 3} == notes["tiny"]
+    assert "Runs with weight_decay 0: 1." in notes(read)
 
 
 def test_axis_with_one_value_is_dropped_and_noted(write):
     path = write("lr,weight_decay,top1", "0.1,5e-4,93", "0.2,5e-4,92")
     read = read_runs(path)
     assert read.axes == ("lr",) and "weight_decay" not in read.table
-    assert facts(read)["single value"] == {"axis": "weight_decay", "value": 5e-4, "other": "lr"}
+    assert "weight_decay is 0.0005 in all runs; lr is the only axis." in read.notes
 
 
 def test_sweep_of_the_learning_rate_alone_needs_no_weight_decay(write):
