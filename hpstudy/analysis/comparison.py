@@ -9,7 +9,7 @@ import numpy as np
 from hpstudy.analysis.grid_checks import GridWarning, Kind, grid_warnings
 from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.risk import risks
+from hpstudy.analysis.risk import RegionRisk, risks
 from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.shift import LandscapeShift
 from hpstudy.analysis.study_analysis import StudyAnalysis
@@ -51,22 +51,19 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     ----------
     runs : RunTable
     roi : float or tuple of float, optional
-        Thresholds of the regions of interest, in the metric's unit; 0.5 and 1.0 points for
-        metrics in percent. Shifts and the good settings of the verdicts go by the widest. The
-        risk is over the dense network's region of 0.5 points, and up to 0.5 points are a loss
-        that is no reason to tune again; for a metric that is not in percent it is the narrowest
-        threshold.
+        Thresholds of the regions of interest, in the metric's unit; by default 0.5 and 1.0 points.
+        Shifts and the good settings of the verdicts go by the widest. Risks and tolerable losses
+        go by 0.5 points, or by the narrowest for a metric that is not in percent.
 
     Returns
     -------
     dict
-        "landscapes", "risk", "movement", "regret" and "advice" are by variant, the dense network
-        first; "movement" then by threshold. Levels are in the metric's unit, risks and losses in it
-        too and never negative, relative risks fractions, shifts and ellipses in decades with their
-        centre as log10. What has an interval is [estimate, low, high] of the noise-free landscape,
-        95 % between the ends; of risks and losses each end is a one-sided 95 % bound. None stands
-        for what does not exist: an ellipse of fewer than five points, a mean over nothing, an
-        interval of too few points.
+        Entries of networks are by variant, the dense one first; "movement" then by threshold.
+        Levels, risks and losses are in the metric's unit, relative risks fractions, shifts and
+        ellipses in decades with their centre as log10. An interval is [estimate, low, high] of the
+        noise-free landscape, 95 % between the ends; of risks and losses each end is a one-sided
+        95 % bound. None stands for what does not exist: an ellipse of fewer than five points, a
+        mean over nothing, an interval of too few points.
 
     Raises
     ------
@@ -100,14 +97,9 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
         "tolerable": tolerable,
         "landscapes": {name: _landscape(analysis, name, roi) for name in networks},
         "risk": {
-            name: {
-                "n": risk.n,
-                "mean": risk.mean,
-                "std": risk.std,
-                "relative_mean": risk.relative_mean,
-                "relative_std": risk.relative_std,
-                "intervals": analysis.risk(name, tolerable),
-            }
+            name: {"n": risk.n}
+            | {key: getattr(risk, key) for key in RegionRisk._fields}
+            | {"intervals": analysis.risk(name, tolerable)}
             for name, risk in risks(networks, tolerable).items()
         },
         "movement": {

@@ -74,17 +74,9 @@ def asked_of(models: str, asked: str, model: str) -> str | None:
 
 
 def agreement(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Verdicts of studies on the claims of the thesis.
+    """Verdicts of studies on the claims of the thesis (sections 4.1.1, 4.1.2 and 4.2).
 
-    Returns
-    -------
-    DataFrame of shape (n_numbers, 10)
-        section, claim, of (as `asked_of`), study, the columns of `Measured`, and verdict:
-        "agrees", "differs" or "inconclusive".
-
-    References
-    ----------
-    Thesis, sections 4.1.1, 4.1.2 and 4.2.
+    The columns are section, claim, of (as `asked_of`), study, those of `Measured`, and verdict.
     """
     studies, rows = list(studies), []
     for claim in claims().itertuples():
@@ -183,8 +175,7 @@ def _value(
             movement = analysis.shift(variant, max(results.thresholds))
             return movement.spearman_interval if movement else UNKNOWN
         case "metrics":
-            metrics = [(results.analysis(metric), variant) for metric in ("top1", "top5")]
-            rows = _common_rows(metrics)
+            rows = _common_rows([(results.analysis(x), variant) for x in ("top1", "top5")])
             return UNKNOWN if rows is None else interval(rank_correlations(*rows))
         case "best":
             best = [
@@ -232,13 +223,11 @@ def families(first: StudyResults, second: StudyResults) -> tuple[str, Measured] 
         MODEL_TITLES[model] + (" (relative)" if model != results.model else "")
         for model, results in zip(models, studies, strict=True)
     ]
-    networks = [
-        [(results.analysis(), name) for name in results.landscapes()] for results in studies
-    ]
-    rows, value = _common_rows(networks[0] + networks[1]), UNKNOWN
+    networks = [(results.analysis(), name) for results in studies for name in results.landscapes()]
+    rows, value = _common_rows(networks), UNKNOWN
     if rows is not None:
         # Draws of two studies come from the same random numbers; moved on by one they share none.
-        split = len(networks[0])
+        split = len(first.landscapes())
         drawn = rows[:split], [np.roll(draws, 1, axis=0) for draws in rows[split:]]
         within = [
             np.mean([rank_correlations(study[0], pruned) for pruned in study[1:]], axis=0)

@@ -2,7 +2,7 @@
 
 Models are "resnet56", "mobilenetv2" (both on CIFAR-10) and "resnet50" (on ImageNet). Variants have
 the names of this study: the thesis's "40% Non-uniform" is "nonuniform-0.4", and the number is the
-share of FLOPs that remains. Values carry the digits that were printed.
+share of FLOPs that remains. Values carry the digits that were printed; top5 is NaN on CIFAR-10.
 """
 
 from importlib import resources
@@ -14,19 +14,12 @@ RELATIVES = {"resnet20": "resnet56", "mobilenetv2-shallow": "mobilenetv2"}
 
 
 def table_3_2() -> pd.DataFrame:
-    """Sizes of the dense networks (Table 3.2).
-
-    By model: input_shape (height x width x channels), params_millions, and flops of one image (two
-    per multiply-accumulate).
-    """
+    """Sizes of the dense networks; flops count two per multiply-accumulate (Table 3.2)."""
     return _published("table_3_2")
 
 
 def table_3_4() -> pd.DataFrame:
-    """Prior hyperparameters, and the dense networks' accuracy there (Table 3.4).
-
-    By model: lr, weight_decay (not logarithms), top1, top5 (percent; NaN on CIFAR-10).
-    """
+    """Prior hyperparameters, and the dense networks' accuracy there in percent (Table 3.4)."""
     return _published("table_3_4")
 
 
@@ -49,10 +42,7 @@ def table_4_2() -> pd.DataFrame:
 
 
 def best_accuracies() -> pd.DataFrame:
-    """Best accuracies over each network's grid, as section 4.1.1 quotes them.
-
-    By model and variant: top1, top5 (percent; top5 is NaN on CIFAR-10).
-    """
+    """Best accuracies over each network's grid in percent, as section 4.1.1 quotes them."""
     return _published("best_accuracies")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis.landscape import GOALS, check_axes, unify_settings
-from hpstudy.analysis.run_tables import names
+from hpstudy.analysis.run_tables import names, options, rows
 from hpstudy.analysis.run_tables.columns import (
     Source,
     find_axes,
@@ -21,19 +21,6 @@ from hpstudy.analysis.run_tables.columns import (
 )
 from hpstudy.analysis.run_tables.files import is_source, read_cells, read_source
 from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
-from hpstudy.analysis.run_tables.options import (
-    keep_rows,
-    parse_axes,
-    parse_columns,
-    resolved,
-    use_named,
-)
-from hpstudy.analysis.run_tables.rows import (
-    drop_short,
-    keep_one_epoch,
-    name_variants,
-    read_values,
-)
 from hpstudy.analysis.run_tables.settings import join_runs, settings_of
 from hpstudy.errors import HpstudyError, listed
 
@@ -118,10 +105,10 @@ def read_runs(
         is needed to read the tables in one way only; names it.
     """
     if isinstance(axes, str):
-        axes = parse_axes(axes)
+        axes = options.parse_axes(axes)
     elif axes is not None:
         check_axes(axes)
-    columns = parse_columns(columns, axes) if isinstance(columns, str) else columns or {}
+    columns = options.parse_columns(columns, axes) if isinstance(columns, str) else columns or {}
     for option, value, valid in (("goal", goal, GOALS), ("epoch", epoch, ("last", "best"))):
         if value is not None and value not in valid:
             raise HpstudyError(f"--{option} takes {listed(valid)}; not {value!r}.")
@@ -130,11 +117,11 @@ def read_runs(
             "means need both --std COLUMN and --runs, a number or a column of counts."
         )
     sources = _open(tables)
-    use_named(sources, columns)
-    conditions = keep_rows(sources, where)
-    for source, chosen in resolved("--variant-by", variant_by, sources).items():
+    options.use_named(sources, columns)
+    conditions = options.keep_rows(sources, where)
+    for source, chosen in options.resolved("--variant-by", variant_by, sources).items():
         source.variant_by = chosen
-    for source, chosen in resolved("--average-over", average_over, sources).items():
+    for source, chosen in options.resolved("--average-over", average_over, sources).items():
         source.averaged = chosen
     for source in sources:
         if std is not None:
@@ -143,14 +130,16 @@ def read_runs(
     for source in sources:
         find_metric(source, metric, goal)
         find_others(source, conditions)
-    variants, variant_columns = name_variants(sources)
+    variants, variant_columns = rows.name_variants(sources)
     left: Counter[str] = Counter()
     for source, variant in zip(sources, variants, strict=True):
-        left += read_values(source, variant, swept)
+        left += rows.read_values(source, variant, swept)
     goal = settle_goal(sources, goal, percent)
     for source in sources:
-        keep_one_epoch(source, swept, epoch, goal)
-        left["shorter than the longest (--any-length keeps them)"] += drop_short(source, any_length)
+        rows.keep_one_epoch(source, swept, epoch, goal)
+        left["shorter than the longest (--any-length keeps them)"] += rows.drop_short(
+            source, any_length
+        )
         lost = ~np.isfinite(source.runs["metric"]) & ~source.runs["stopped"]
         diverged = source.runs["diverged"] | lost
         values = source.runs["metric"].where(~diverged & ~source.runs["stopped"])

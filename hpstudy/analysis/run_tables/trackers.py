@@ -188,7 +188,6 @@ def _ray_reports(trial: Path) -> list[Row]:
 
 
 def _json(path: Path, text: str, line: int = 0) -> Row:
-    """JSON object of a file, or of a line of it."""
     with suppress(ValueError):
         value = json.loads(text)
         if isinstance(value, dict):
