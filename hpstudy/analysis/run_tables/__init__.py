@@ -137,9 +137,8 @@ def read_runs(
     goal = settle_goal(sources, goal, percent)
     for source in sources:
         rows.keep_one_epoch(source, swept, epoch, goal)
-        left["shorter than the longest (--any-length keeps them)"] += rows.drop_short(
-            source, any_length
-        )
+        short = rows.drop_short(source, any_length)
+        left["shorter than the longest (--any-length keeps them)"] += short
         lost = ~np.isfinite(source.runs["metric"]) & ~source.runs["stopped"]
         diverged = source.runs["diverged"] | lost
         values = source.runs["metric"].where(~diverged & ~source.runs["stopped"])
@@ -159,10 +158,8 @@ def read_runs(
     dense = _dense(table, sources[0].runs, dense, name)
     repeats = int(settings_of(table, axes).duplicated().sum())
     metrics = listed(dict.fromkeys(source.uses["metric"] for source in sources))
-    better, unit = (
-        ("more" if goal == "maximize" else "less"),
-        "percent" if in_percent else "its own unit",
-    )
+    better = "more" if goal == "maximize" else "less"
+    unit = "percent" if in_percent else "its own unit"
     notes = [
         _read_note(sources, table, axes, variant_columns, seed_columns, repeats),
         f"The metric is {metrics}: {better} is better, in {unit}; the dense network is {dense}.",
