@@ -47,6 +47,8 @@ def parse_roi(text: str) -> tuple[float, ...]:
 def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dict[str, Any]:
     """Landscapes, risk, movement, regret and verdicts of a table, as plain values for JSON.
 
+    As in the thesis, sections 3.3.1 and 3.3.2, and Tables 4.1 and 4.2.
+
     Parameters
     ----------
     runs : RunTable
@@ -69,10 +71,6 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     ------
     HpstudyError
         If there are no thresholds and the metric is not in percent.
-
-    References
-    ----------
-    Thesis, sections 3.3.1 and 3.3.2; Tables 4.1 and 4.2.
     """
     if roi is None and not runs.percent:
         middle = runs.table[runs.metric].median()

@@ -31,9 +31,9 @@ FAMILIES = {"mobilenetv2": "MobileNetV2", "resnet56": "ResNet", "resnet50": "Res
 class Measured(NamedTuple):
     """Number that decides a claim, of one network or against another.
 
-    `value` is in the unit that the claim names, and `roi` (percentage points) NaN where there is
-    none. `lone` counts settings in the region of one network that the other was not trained at:
-    the centres of the whole regions may then be apart although the common ones are not.
+    `value` is in the unit that the claim names; `roi` (percentage points) may be NaN. `lone` counts
+    settings in the region of one network that the other was not trained at: the centres of the
+    whole regions may then be apart although the common ones are not.
     """
 
     variant: str

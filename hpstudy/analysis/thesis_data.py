@@ -77,7 +77,7 @@ def claims() -> pd.DataFrame:
 
 
 def _published(name: str) -> pd.DataFrame:
-    """One shipped table; its first line is a comment that names the source."""
     path = resources.files("hpstudy") / "published" / f"{name}.csv"
     with path.open(encoding="utf-8") as file:
+        # The first line names the source.
         return pd.read_csv(file, comment="#")

@@ -26,17 +26,15 @@ class Source:
     name: str
     # Text, indexed by the words that name its lines.
     cells: pd.DataFrame
-    # Between the cells of the file.
     separator: str = ","
     # Number of columns of a name, where there are several.
     repeated: dict[str, int] = field(default_factory=dict)
     # Our name ("lr", "metric", ...) -> the table's: as the user named it, and of all that is used.
     named: dict[str, str] = field(default_factory=dict)
     uses: dict[str, str] = field(default_factory=dict)
-    # Columns that tell variants apart, that are averaged over, and that may number the repeats of a
-    # setting, the likeliest first.
     variant_by: list[str] = field(default_factory=list)
     averaged: list[str] = field(default_factory=list)
+    # Columns that may number the repeats of a setting, the likeliest first.
     seeds: list[str] = field(default_factory=list)
     # Typed values, with the metric in the column "metric".
     runs: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -208,20 +206,17 @@ def settle_goal(sources: list[Source], goal: str | None, percent: bool) -> str:
     for source in sources:
         column, values = source.uses["metric"], source.runs["metric"]
         kind, finite = names.kind(column), values[np.isfinite(values)]
-        problem = ""
+        of, problem = f"{column} of {source.label}", ""
         if kind == "loss":
-            problem = f"the metric {column} of {source.label} is a loss or an error by its name"
+            problem = f"the metric {of} is a loss or an error by its name"
         elif not (kind == "accuracy" or percent or source.named.get("top1") == column):
-            problem = (
-                f"the name of the metric {column} of {source.label} does not say which way is "
-                "better"
-            )
+            problem = f"the name of the metric {of} does not say which way is better"
         elif len(odd := finite[(finite < 0) | (finite > 100)]):
             raise _bad_metric(source, odd, "which no accuracy is", f"correct it, or {_GOALS}")
         elif kind != "accuracy" and not percent and 1 < finite.max() <= 10:
             problem = (
-                f"{column} of {source.label} goes from {finite.min():g} to {finite.max():g}, which "
-                "is too little for percentages and too much for fractions"
+                f"{of} goes from {finite.min():g} to {finite.max():g}, which is too little for "
+                "percentages and too much for fractions"
             )
         if problem:
             raise HpstudyError(f"{problem}; {_GOALS}.")
@@ -280,9 +275,5 @@ def _check_mixture(source: Source) -> None:
     best = known.max()
     alike = known[(known < 1) & (100 * known).between(0.75 * best, 1.1 * best)]
     if len(alike):
-        raise _bad_metric(
-            source,
-            alike,
-            f"among percentages up to {best:g}",
-            "write fractions as percentages, and mark a run that diverged in a column diverged",
-        )
+        remedy = "write fractions as percentages, and mark a run that diverged in a column diverged"
+        raise _bad_metric(source, alike, f"among percentages up to {best:g}", remedy)

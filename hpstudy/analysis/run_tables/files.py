@@ -21,19 +21,8 @@ _INTEGER = re.compile(r"[+-]?\d+(e[+-]?\d+)?", re.IGNORECASE)
 def read_cells(path: Path) -> tuple[pd.DataFrame, str, dict[str, int]]:
     """Cells of a file with a header, separated by commas, semicolons or tabs.
 
-    A row is a line that is not empty, labelled "line 2 of runs.csv". Of columns with one name the
-    first is kept, and `repeated` counts them.
-
-    Returns
-    -------
-    cells : DataFrame of str
-    separator : str
-    repeated : dict of str to int
-
-    Raises
-    ------
-    HpstudyError
-        If the file is missing, unreadable, empty, or no such table.
+    A row is a line that is not empty, labelled "line 2 of runs.csv". Also the separator, and the
+    number of columns by name where there are several, of which the first is kept.
     """
     text = _text(path)
     tables: dict[str, dict[int, list[str]]] = {}

@@ -31,13 +31,8 @@ def parse_axes(text: str) -> tuple[str, ...]:
 def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str]:
     """Our names, after a file and a colon where given -> the tables' names of columns.
 
-    Parameters
-    ----------
-    text : str
-        Such as "lr=params_lr,top1=value" or "dense.csv:top1=acc"; a pair with a comma stands in
-        double quotes.
-    axes : sequence of str, optional
-        Axes, whose names belong to ours; lr and weight_decay if not given.
+    `text` is such as "lr=params_lr,top1=value" or "dense.csv:top1=acc"; a pair with a comma stands
+    in double quotes. The `axes`, lr and weight_decay by default, belong to our names.
 
     Raises
     ------
@@ -60,13 +55,7 @@ def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str
 
 
 def use_named(sources: list[Source], columns: dict[str, str]) -> None:
-    """Use the columns that the user names: of each table its own before those of all tables.
-
-    Raises
-    ------
-    HpstudyError
-        If a table lacks a column, two names are of one column, or a table of a name is not there.
-    """
+    """Use the columns that the user names: of each table its own before those of all tables."""
     scopes = [(*ours.rpartition(":")[::2], column) for ours, column in columns.items()]
     # A table is called as it was given, by its file's name, or by that without its ending.
     calls = [("", x.label, Path(x.label).name, Path(x.label).stem) for x in sources]

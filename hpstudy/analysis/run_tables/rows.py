@@ -130,9 +130,9 @@ def _typed(
     converters["metric"] = partial(cells.to_metric, commas=commas)
     converters |= dict.fromkeys(ACCURACIES, partial(cells.to_accuracy, commas=commas))
     converters["std"] = partial(cells.to_spread, commas=commas)
-    converters["runs"] = partial(cells.to_integer, least=1)
+    converters.setdefault("runs", partial(cells.to_integer, least=1))
     converters |= dict.fromkeys(TRUTHS, cells.to_truth)
-    converters["epoch"] = cells.to_metric
+    converters.setdefault("epoch", cells.to_metric)
     remedy = cells.correct_by("--columns variant")
     table = pd.DataFrame(
         {"variant": cells.parse(rows["_variant"], "variant", cells.to_variant, remedy)}
@@ -147,7 +147,7 @@ def _typed(
         try:
             table[ours] = cells.parse(text, name, convert, cells.correct_by(option))
         except HpstudyError:
-            if ours != "epoch" or "epoch" in source.named:
+            if ours != "epoch" or ours in (*axes, *source.named):
                 raise
             # No count, whatever its name says.
             del source.uses["epoch"]
