@@ -1,6 +1,7 @@
 """Everything that `hpstudy compare` finds in a table of runs, as one dictionary for JSON."""
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -8,15 +9,14 @@ import numpy as np
 from hpstudy.analysis.grid_checks import GridWarning, Kind, grid_warnings
 from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.risk import risks
+from hpstudy.analysis.risk import RegionRisk, risks
 from hpstudy.analysis.run_tables import RunTable, read_runs
-from hpstudy.analysis.run_tables.options import parse_axes, parse_columns
 from hpstudy.analysis.shift import LandscapeShift
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.verdict import TOLERABLE, Verdict, pooled_verdict, trainings, verdict
 from hpstudy.errors import HpstudyError
 
-__all__ = ["compare", "parse_axes", "parse_columns", "parse_roi", "read_runs"]
+__all__ = ["compare", "parse_roi", "read_runs"]
 
 PERCENT_ROI = (0.5, 1.0)
 """Thresholds for accuracies in percent: the thesis's (section 3.3.1)."""
@@ -32,10 +32,9 @@ def parse_roi(text: str) -> tuple[float, ...]:
     """
     thresholds = []
     for word in text.split(","):
-        try:
+        threshold = math.nan
+        with suppress(ValueError):
             threshold = float(word)
-        except ValueError:
-            threshold = math.nan
         if not (math.isfinite(threshold) and threshold > 0):
             raise HpstudyError(
                 f"--roi takes positive numbers separated by commas, such as 0.5,1.0; "
@@ -48,25 +47,22 @@ def parse_roi(text: str) -> tuple[float, ...]:
 def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dict[str, Any]:
     """Landscapes, risk, movement, regret and verdicts of a table, as plain values for JSON.
 
+    As in the thesis, sections 3.3.1 and 3.3.2, and Tables 4.1 and 4.2.
+
     Parameters
     ----------
     runs : RunTable
-        From `hpstudy.analysis.run_tables.read_runs`.
     roi : float or tuple of float, optional
-        Thresholds of the regions of interest, in the metric's unit; 0.5 and 1.0 points for
-        metrics in percent. Shifts and the good settings of the verdicts go by the widest. The
-        risk is over the dense network's region of 0.5 points, and up to 0.5 points are a loss
-        that is no reason to tune again; for a metric that is not in percent it is the narrowest
-        threshold.
+        Thresholds of the regions of interest, in the metric's unit; by default 0.5 and 1.0 points.
+        Shifts and the good settings of the verdicts go by the widest. Risks and tolerable losses
+        go by 0.5 points, or by the narrowest for a metric that is not in percent.
 
     Returns
     -------
     dict
-        "reading", "axes", "metric", "goal"; "landscapes", "risk", "movement", "regret" and
-        "advice", each by variant, the dense network first ("movement", "regret" and "advice"
-        without it); "movement" then by threshold; "pooled". Levels are in the metric's unit, risks
-        and losses in it too and never negative, relative risks fractions, shifts and ellipses in
-        decades with their centre as log10. What has an interval is [estimate, low, high] of the
+        Entries of networks are by variant, the dense one first; "movement" then by threshold.
+        Levels, risks and losses are in the metric's unit, relative risks fractions, shifts and
+        ellipses in decades with their centre as log10. An interval is [estimate, low, high] of the
         noise-free landscape, 95 % between the ends; of risks and losses each end is a one-sided
         95 % bound. None stands for what does not exist: an ellipse of fewer than five points, a
         mean over nothing, an interval of too few points.
@@ -75,10 +71,6 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     ------
     HpstudyError
         If there are no thresholds and the metric is not in percent.
-
-    References
-    ----------
-    Thesis, sections 3.3.1 and 3.3.2; Tables 4.1 and 4.2.
     """
     if roi is None and not runs.percent:
         middle = runs.table[runs.metric].median()
@@ -93,8 +85,9 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     networks = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
     analysis = StudyAnalysis(networks)
     pooled = pooled_verdict([(analysis, max(roi))])
+    keys = ("networks", "shift", "verdict", "loss")
     result = {
-        "reading": [note.sentence for note in runs.notes],
+        "reading": runs.notes,
         "axes": runs.axes,
         "metric": runs.metric,
         "goal": runs.goal,
@@ -102,14 +95,9 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
         "tolerable": tolerable,
         "landscapes": {name: _landscape(analysis, name, roi) for name in networks},
         "risk": {
-            name: {
-                "n": risk.n,
-                "mean": risk.mean,
-                "std": risk.std,
-                "relative_mean": risk.relative_mean,
-                "relative_std": risk.relative_std,
-                "intervals": analysis.risk(name, tolerable),
-            }
+            name: {"n": risk.n}
+            | {key: getattr(risk, key) for key in RegionRisk._fields}
+            | {"intervals": analysis.risk(name, tolerable)}
             for name, risk in risks(networks, tolerable).items()
         },
         "movement": {
@@ -122,13 +110,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
             name: _advice(analysis, verdict(analysis, name, max(roi), tolerable))
             for name in analysis.pruned
         },
-        "pooled": pooled
-        and {
-            "networks": pooled.networks,
-            "shift": pooled.axes,
-            "verdict": pooled.answers,
-            "loss": pooled.loss,
-        },
+        "pooled": pooled and dict(zip(keys, pooled, strict=True)),
     }
     return {key: _plain(value) for key, value in result.items()}
 
@@ -175,12 +157,7 @@ def _region(analysis: StudyAnalysis, name: str, threshold: float) -> dict[str, A
     return {
         "count": len(landscape.roi(threshold)),
         "ellipse": ellipse
-        and {
-            "length": ellipse.length,
-            "width": ellipse.width,
-            "centre": dict(zip(axes, ellipse.centre, strict=False)),
-            "angle": ellipse.angle,
-        },
+        and vars(ellipse) | {"centre": dict(zip(axes, ellipse.centre, strict=False))},
         "intervals": {
             "count": shape.n,
             "length": shape.length,

@@ -1,10 +1,14 @@
 """Intervals of quantities that are computed on every draw of the noise-free landscape."""
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -120,3 +124,85 @@ def loss(against_one: Array, against_best: Array, errors: float = 0.0) -> Loss:
 def _tail(share: float, number: int, errors: float) -> float:
     """Share of the draws beyond an end that is moved outwards by its Monte Carlo errors."""
     return max(share - errors * math.sqrt(share * (1 - share) / number), 0.0)
+
+
+# --- several networks -----------------------------------------------------------------------------
+
+# Values of each spread that `pooled` integrates over; all are equally likely by its prior.
+_SPREADS = 40
+
+
+def pooled(groups: Iterable[Array], scale: float = 0.3) -> Interval:
+    """Pool one quantity, such as a shift, over networks and studies.
+
+    The estimates y of the networks, which are the means of their draws, follow
+
+        y ~ N(mu, S + omega² I + phi² B),
+
+    where S is the covariance of the draws: networks of one study share the draws of the dense
+    landscape, networks of two studies share nothing. omega is the spread between the networks of a
+    study, and phi the spread between studies (B is 1 within a study and 0 elsewhere). The prior of
+    mu is flat, those of omega and phi are half-normal, and both are integrated over.
+
+    Parameters
+    ----------
+    groups : iterable of ndarray of shape (n_draws, n_networks)
+        Draws of the quantity, one array a study; the networks of a study are paired by draw. NaN
+        are left out of the means, and pair by pair of the covariances.
+    scale : float, default 0.3
+        Of the two half-normal priors, in the quantity's unit. With few studies it decides how much
+        wider than a study's own error the interval is.
+
+    Returns
+    -------
+    Interval
+        Median and central 95 % of mu.
+
+    References
+    ----------
+    Gelman et al. (2013), Bayesian Data Analysis, section 5.4; Gelman (2006) for the priors.
+    """
+    studies = list(groups)
+    # Midpoints of slices of equal prior probability, so that no prior weight is left to multiply.
+    spreads = scale * ndtri(0.5 + (np.arange(_SPREADS) + 0.5) / (2 * _SPREADS))
+    phi2 = spreads[None, :] ** 2 if len(studies) > 1 else np.zeros((1, 1))
+    # Mean and variance of each study's own mean about mu, and what is left of the likelihood.
+    own = [_study(group, spreads[:, None] ** 2) for group in studies]
+    means, variances, likelihood = zip(*own, strict=True)
+    y = np.stack(means)
+    variance = np.stack(variances) + phi2
+    weight = 1 / variance
+    centre = (weight * y).sum(axis=0) / weight.sum(axis=0)
+    log = sum(likelihood) - 0.5 * (np.log(variance) + weight * (y - centre) ** 2).sum(axis=0)
+    log = log - 0.5 * np.log(weight.sum(axis=0))
+    share = np.exp(log - log.max())
+    share /= share.sum()
+    spread = 1 / np.sqrt(weight.sum(axis=0))
+    ends = (centre - 9 * spread).min(), (centre + 9 * spread).max()
+    tail = (1 - LEVEL) / 2
+    # Quantiles of a mixture of normal distributions.
+    return Interval(
+        *(
+            float(brentq(lambda x, p=p: (share * ndtr((x - centre) / spread)).sum() - p, *ends))
+            for p in (0.5, tail, 1 - tail)
+        )
+    )
+
+
+def _study(draws: Array, omega2: Array) -> tuple[Array, Array, Array]:
+    """Weighted mean of one study's networks, its variance, and their log likelihood around it.
+
+    Each of shape (n_omega, 1). The covariance is diagonal in the eigenvectors of S, for every
+    omega.
+    """
+    y = np.nanmean(draws, axis=0)
+    eigenvalues, vectors = np.linalg.eigh(pd.DataFrame(draws).cov().to_numpy())
+    # A covariance taken pair by pair may have an eigenvalue just below 0.
+    precision = 1 / (np.clip(eigenvalues, 0, None) + omega2)
+    ones, values = vectors.sum(axis=0), vectors.T @ y
+    total = (precision * ones**2).sum(axis=1, keepdims=True)
+    mean = (precision * ones * values).sum(axis=1, keepdims=True) / total
+    left = (precision * (values - mean * ones) ** 2).sum(axis=1, keepdims=True)
+    # |V| = |S + omega² I|; of it the variance of the mean is counted with mu.
+    log = 0.5 * (np.log(precision).sum(axis=1, keepdims=True) - left - np.log(total))
+    return mean, 1 / total, log

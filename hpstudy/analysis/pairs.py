@@ -35,10 +35,15 @@ class Pair(NamedTuple):
         """Draws of the two networks where both have a value."""
         return self.dense[:, self.both], self.other[:, self.both]
 
+    def rois(self, threshold: float) -> tuple[Mask, Mask]:
+        """Regions of interest of the two networks among the `shared` settings."""
+        dense, other = self.shared
+        return roi(dense, threshold), roi(other, threshold)
+
     def ellipses(self, threshold: float) -> tuple[Ellipses, Ellipses]:
-        """Ellipses of the two regions of interest among the `shared` settings."""
-        logs, (dense, other) = self.logs[self.both], self.shared
-        return fit_ellipses(logs, roi(dense, threshold)), fit_ellipses(logs, roi(other, threshold))
+        """Ellipses of `rois`."""
+        dense, other = self.rois(threshold)
+        return fit_ellipses(self.logs[self.both], dense), fit_ellipses(self.logs[self.both], other)
 
 
 def pair_up(

@@ -16,14 +16,12 @@ import pandas as pd
 
 from hpstudy.analysis.intervals import UNKNOWN, Interval, interval
 from hpstudy.analysis.landscape import common_points
-from hpstudy.analysis.regions import fit_ellipses
 from hpstudy.analysis.risk import risk_draws
 from hpstudy.analysis.shift import FITTED, rank_correlations
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.analysis.thesis_data import RELATIVES, claims
 from hpstudy.analysis.verdict import GRID
-from hpstudy.config.grid import roi
 
 Agreement = Literal["agrees", "differs", "inconclusive"]
 VERDICTS: tuple[Agreement, ...] = ("agrees", "differs", "inconclusive")
@@ -31,21 +29,11 @@ FAMILIES = {"mobilenetv2": "MobileNetV2", "resnet56": "ResNet", "resnet50": "Res
 
 
 class Measured(NamedTuple):
-    """Number that decides a claim.
+    """Number that decides a claim, of one network or against another.
 
-    Attributes
-    ----------
-    variant : str
-        Network that the claim is about.
-    against : str
-        Network that it is compared with; empty where the number is of one network.
-    roi : float
-        Threshold of the region of interest, in percentage points; NaN where there is none.
-    value : Interval
-        In the unit that the claim names.
-    lone : int
-        Settings in the region of one network that the other was not trained at. The centres of
-        the whole regions may then be apart although the common ones are not.
+    `value` is in the unit that the claim names; `roi` (percentage points) may be NaN. `lone` counts
+    settings in the region of one network that the other was not trained at: the centres of the
+    whole regions may then be apart although the common ones are not.
     """
 
     variant: str
@@ -71,15 +59,9 @@ def asked_of(models: str, asked: str, model: str) -> str | None:
     """Networks that a claim is made of, marked where `model` is another; None if it is not asked.
 
     Such as "ResNet-56", "ResNet-56 (relative)" and "MobileNetV2, ResNet-56 (another network)".
-
-    Parameters
-    ----------
-    models : str
-        Networks of the thesis that it is made of, separated by blanks.
-    asked : str
-        "of it": of these only; "of relatives": of shallower networks of their families too; "of
-        all": of networks that the thesis lacks too.
-    model : str
+    `models` are those of the thesis that it is made of, separated by blanks. It is asked of these
+    only ("of it"), of shallower networks of their families too ("of relatives"), or also of
+    networks that the thesis lacks ("of all").
     """
     names = models.split()
     if model in names:
@@ -92,33 +74,25 @@ def asked_of(models: str, asked: str, model: str) -> str | None:
 
 
 def agreement(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Verdicts of studies on the claims of the thesis.
+    """Verdicts of studies on the claims of the thesis (sections 4.1.1, 4.1.2 and 4.2).
 
-    Returns
-    -------
-    DataFrame of shape (n_numbers, 10)
-        section, claim, of (as `asked_of`), study, the columns of `Measured`, and verdict:
-        "agrees", "differs" or "inconclusive".
-
-    References
-    ----------
-    Thesis, sections 4.1.1, 4.1.2 and 4.2.
+    The columns are section, claim, of (as `asked_of`), study, those of `Measured`, and verdict.
     """
     studies, rows = list(studies), []
     for claim in claims().itertuples():
         if claim.measure == "families":
-            answers = (
+            answers = [
                 (compared[0], f"{first.name} and {second.name}", compared[1])
                 for first, second in combinations(studies, 2)
                 if (compared := families(first, second)) is not None
-            )
+            ]
         else:
-            answers = (
+            answers = [
                 (of, results.name, measured)
                 for results in studies
                 if (of := asked_of(claim.models, claim.asked, results.model)) is not None
                 for measured in measure(results, claim)
-            )
+            ]
         for of, study, measured in answers:
             verdict = decide(measured.value, claim.low, claim.high)
             verdict = "inconclusive" if measured.lone else verdict
@@ -145,7 +119,11 @@ def measure(results: StudyResults, claim: Any) -> Iterator[Measured]:
         return
     for variant, against in _networks(analysis, claim.networks):
         value = _value(results, claim.measure, variant, against, roi)
-        lone = _lone(analysis, variant, roi) if claim.measure.startswith("shift") else 0
+        lone = 0
+        if claim.measure.startswith("shift"):
+            pair = analysis.landscapes[analysis.dense], analysis.landscapes[variant]
+            for landscape, shared in zip(pair, common_points(*pair), strict=True):
+                lone += int(np.delete(landscape.in_roi(roi), shared).sum())
         yield Measured(variant, against, roi, value, lone)
 
 
@@ -170,14 +148,6 @@ def _networks(analysis: StudyAnalysis, networks: str) -> list[tuple[str, str]]:
     return [(name, uniform[ratio]) for ratio, name in nonuniform.items() if ratio in uniform]
 
 
-def _lone(analysis: StudyAnalysis, variant: str, roi: float) -> int:
-    pair = analysis.landscapes[analysis.dense], analysis.landscapes[variant]
-    return sum(
-        int(np.delete(landscape.in_roi(roi), shared).sum())
-        for landscape, shared in zip(pair, common_points(*pair), strict=True)
-    )
-
-
 def _value(
     results: StudyResults, measured: str, variant: str, against: str, roi: float
 ) -> Interval:
@@ -187,16 +157,17 @@ def _value(
         case "slope":
             shape = analysis.shape(variant, roi)
             return shape.band.b if shape.has_ellipse else UNKNOWN
-        case "shift of lr" | "shift of weight_decay":
-            movement = analysis.shift(variant, roi)
-            if movement is None or _regions(analysis, variant, roi) is None:
+        case "shift of lr" | "shift of weight_decay" | "length" | "width":
+            pair, movement = analysis.pair(variant), analysis.shift(variant, roi)
+            if pair is None or movement is None or not pair.both.any():
                 return UNKNOWN
-            return movement.centre.first if measured == "shift of lr" else movement.centre.second
-        case "length" | "width":
-            if (common := _regions(analysis, variant, roi)) is None:
+            # The centre of a region that is most of the grid is the grid's.
+            if max(region.mean() for region in pair.rois(roi)) > GRID:
                 return UNKNOWN
-            places, inside = common
-            dense, pruned = (getattr(fit_ellipses(places, region), measured) for region in inside)
+            if measured.startswith("shift"):
+                centre = movement.centre
+                return centre.first if measured == "shift of lr" else centre.second
+            dense, pruned = (getattr(ellipse, measured) for ellipse in pair.ellipses(roi))
             # Draws that have ellipses are no sample of all where many have none.
             fitted = np.isfinite(pruned - dense).mean() >= FITTED
             return interval(pruned - dense) if fitted else UNKNOWN
@@ -204,15 +175,13 @@ def _value(
             movement = analysis.shift(variant, max(results.thresholds))
             return movement.spearman_interval if movement else UNKNOWN
         case "metrics":
-            metrics = [(results.analysis(metric), variant) for metric in ("top1", "top5")]
-            rows = _common_rows(metrics)
+            rows = _common_rows([(results.analysis(x), variant) for x in ("top1", "top5")])
             return UNKNOWN if rows is None else interval(rank_correlations(*rows))
         case "best":
-            drawn = [(name, analysis.draws(name)) for name in (variant, against)]
             best = [
                 draws[:, analysis.landscapes[name].best_row]
-                for name, draws in drawn
-                if draws is not None
+                for name in (variant, against)
+                if (draws := analysis.draws(name)) is not None
             ]
             return interval(best[0] - best[1]) if len(best) == 2 else UNKNOWN
         case "extra risk":
@@ -231,20 +200,6 @@ def _value(
             n = min(map(len, means), default=0)
             return interval(means[0][:n] - means[1][:n]) if len(means) == 2 else UNKNOWN
     raise ValueError(measured)
-
-
-def _regions(
-    analysis: StudyAnalysis, variant: str, threshold: float
-) -> tuple[np.ndarray, list[np.ndarray]] | None:
-    """Common settings (log10), and in each draw which lie in either network's region.
-
-    None without draws, and where a region is larger than `GRID`.
-    """
-    pair = analysis.pair(variant)
-    if pair is None or not pair.both.any():
-        return None
-    inside = [roi(drawn[:, pair.both], threshold) for drawn in (pair.dense, pair.other)]
-    return (pair.logs[pair.both], inside) if max(x.mean() for x in inside) <= GRID else None
 
 
 def families(first: StudyResults, second: StudyResults) -> tuple[str, Measured] | None:
@@ -268,13 +223,11 @@ def families(first: StudyResults, second: StudyResults) -> tuple[str, Measured] 
         MODEL_TITLES[model] + (" (relative)" if model != results.model else "")
         for model, results in zip(models, studies, strict=True)
     ]
-    networks = [
-        [(results.analysis(), name) for name in results.landscapes()] for results in studies
-    ]
-    rows, value = _common_rows(networks[0] + networks[1]), UNKNOWN
+    networks = [(results.analysis(), name) for results in studies for name in results.landscapes()]
+    rows, value = _common_rows(networks), UNKNOWN
     if rows is not None:
         # Draws of two studies come from the same random numbers; moved on by one they share none.
-        split = len(networks[0])
+        split = len(first.landscapes())
         drawn = rows[:split], [np.roll(draws, 1, axis=0) for draws in rows[split:]]
         within = [
             np.mean([rank_correlations(study[0], pruned) for pruned in study[1:]], axis=0)

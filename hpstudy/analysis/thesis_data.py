@@ -2,7 +2,7 @@
 
 Models are "resnet56", "mobilenetv2" (both on CIFAR-10) and "resnet50" (on ImageNet). Variants have
 the names of this study: the thesis's "40% Non-uniform" is "nonuniform-0.4", and the number is the
-share of FLOPs that remains. Values carry the digits that were printed.
+share of FLOPs that remains. Values carry the digits that were printed; top5 is NaN on CIFAR-10.
 """
 
 from importlib import resources
@@ -14,36 +14,20 @@ RELATIVES = {"resnet20": "resnet56", "mobilenetv2-shallow": "mobilenetv2"}
 
 
 def table_3_2() -> pd.DataFrame:
-    """Sizes of the dense networks (Table 3.2).
-
-    Returns
-    -------
-    DataFrame of shape (3, 4)
-        model, input_shape (height x width x channels), params_millions, and flops of one image
-        (two per multiply-accumulate).
-    """
+    """Sizes of the dense networks; flops count two per multiply-accumulate (Table 3.2)."""
     return _published("table_3_2")
 
 
 def table_3_4() -> pd.DataFrame:
-    """Prior hyperparameters, and the dense networks' accuracy there (Table 3.4).
-
-    Returns
-    -------
-    DataFrame of shape (3, 5)
-        model, lr, weight_decay (not logarithms), top1, top5 (percent; NaN on CIFAR-10).
-    """
+    """Prior hyperparameters, and the dense networks' accuracy there in percent (Table 3.4)."""
     return _published("table_3_4")
 
 
 def table_4_1() -> pd.DataFrame:
     """Ellipses of two standard deviations around the regions of interest (Table 4.1).
 
-    Returns
-    -------
-    DataFrame of shape (24, 7)
-        model, variant, roi (threshold: 0.5 or 1.0 percentage points), length and width (decades),
-        weight_decay and lr (centre, log10). NaN where the region had fewer than five points.
+    By model, variant and roi (percentage points): length and width (decades), weight_decay and lr
+    (centre, log10). NaN where the region had fewer than five points.
     """
     return _published("table_4_1")
 
@@ -51,34 +35,22 @@ def table_4_1() -> pd.DataFrame:
 def table_4_2() -> pd.DataFrame:
     """Risk of keeping the dense network's settings, over its 0.5-ROI (Table 4.2).
 
-    Returns
-    -------
-    DataFrame of shape (12, 6)
-        model, variant, mean and std (percentage points), relative_mean and relative_std (fractions
-        of the variant's own best accuracy).
+    By model and variant: mean and std (percentage points), relative_mean and relative_std
+    (fractions of the variant's own best accuracy).
     """
     return _published("table_4_2")
 
 
 def best_accuracies() -> pd.DataFrame:
-    """Best accuracies over each network's grid, as section 4.1.1 quotes them.
-
-    Returns
-    -------
-    DataFrame of shape (12, 4)
-        model, variant, top1, top5 (percent; top5 is NaN on CIFAR-10).
-    """
+    """Best accuracies over each network's grid in percent, as section 4.1.1 quotes them."""
     return _published("best_accuracies")
 
 
 def from_scratch() -> pd.DataFrame:
     """Pruned networks that other authors trained from scratch on CIFAR-10.
 
-    Returns
-    -------
-    DataFrame of shape (8, 6)
-        source (key of the book's bibliography), model, flops_ratio (share that remains), top1
-        (percent, mean of several runs), sd (of the runs, percentage points), dense_top1 (percent).
+    By source (key of the book's bibliography), model and flops_ratio (share that remains): top1
+    (percent, mean of several runs), sd (of the runs, percentage points), dense_top1 (percent).
 
     References
     ----------
@@ -97,18 +69,15 @@ def durations() -> pd.DataFrame:
 def claims() -> pd.DataFrame:
     """Claims of chapter 4, and the number that decides each.
 
-    Returns
-    -------
-    DataFrame
-        section; measure (the number), networks (it is of) and roi ("widest" and "risk" are
-        thresholds of the study); low and high (limits of the number, NaN for none); models and
-        asked (as `hpstudy.analysis.thesis_claims.asked_of`); claim (in words).
+    By section and claim (in words): measure (the number), networks (it is of) and roi ("widest" and
+    "risk" are thresholds of the study); low and high (limits of the number, NaN for none); models
+    and asked (as `hpstudy.analysis.thesis_claims.asked_of`).
     """
     return _published("claims")
 
 
 def _published(name: str) -> pd.DataFrame:
-    """One shipped table; its first line is a comment that names the source."""
     path = resources.files("hpstudy") / "published" / f"{name}.csv"
     with path.open(encoding="utf-8") as file:
+        # The first line names the source.
         return pd.read_csv(file, comment="#")

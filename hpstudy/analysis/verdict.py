@@ -1,4 +1,4 @@
-"""Whether a pruned network may keep the dense one's settings: by hyperparameter, and both."""
+"""Whether pruned networks may keep the dense one's settings: one by one, and pooled."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -7,48 +7,35 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hpstudy.analysis.grid_checks import is_scattered
-from hpstudy.analysis.intervals import NO_LOSS, Interval, Loss, interval, loss
+from hpstudy.analysis.intervals import NO_LOSS, Array, Interval, Loss, interval, loss, pooled
 from hpstudy.analysis.landscape import common_points
-from hpstudy.analysis.pooling import pooled
-from hpstudy.analysis.regions import roi
 from hpstudy.analysis.risk import smallest_k
 from hpstudy.analysis.shift import FITTED, centre_shifts
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.config.grid import TOLERANCE
 
+# Decades, a factor of two: the largest shift along either axis that section 4.1.2 neglects.
 NEGLIGIBLE = 0.3
-"""Decades, a factor of two: the largest shift along either axis that section 4.1.2 neglects."""
+# Loss in percentage points up to which settings are kept: the thesis's narrower region.
 TOLERABLE = 0.5
-"""Loss in percentage points up to which settings are kept: the thesis's narrower region."""
-ERRORS = 3.0
-"""Monte Carlo errors from a limit within which an end is inconclusive."""
-BATCHES = 10
-"""Times as many draws where an end lies that near a limit: fewer verdicts are then inconclusive."""
+# Monte Carlo errors from a limit within which an end is inconclusive, and times as many draws
+# where it lies that near.
+ERRORS, BATCHES = 3.0, 10
+# Largest share of the settings in a region whose centre is its own: 0.71 of those of one axis.
 GRID = 0.5
-"""Largest share of the settings in a region whose centre is its own: 0.71 of those of one axis."""
+# Share of the tolerable loss by which a grid's edge must be better to cast doubt on the grid.
 MARGIN = 0.2
-"""Share of the tolerable loss by which a grid's edge must be better to cast doubt on the grid."""
+# Expected regrets, in percentage points, for which `trainings` counts the trainings.
 TARGETS = (0.5, 0.25, 0.1)
-"""Expected regrets, in percentage points, for which `trainings` counts the trainings."""
 
 Answer = Literal["keep", "retune", "inconclusive"]
 
 
 class AxisVerdict(NamedTuple):
-    """Whether one pruned network may keep one hyperparameter.
+    """Whether one pruned network may keep one hyperparameter, by its shift (`shift_draws`).
 
-    Attributes
-    ----------
-    answer : str
-        As `answer` decides by the shift.
-    shift : Interval
-        Of the good region's centre, in decades. NaN where too few draws have an ellipse, and where
-        the good region of either network is so large (`GRID`) that its centre is the grid's.
-    at_end : tuple of str
-        Networks of the two whose good region reaches the end of the grid on this axis: it may go
-        on there, and its centre with it.
-    interpolated : bool
-        Whether the shift is that of surfaces between the settings (`shift_draws`).
+    `at_end` are the networks of the two whose good region reaches the end of the grid on this axis:
+    it may go on there, and its centre with it.
     """
 
     answer: Answer
@@ -63,10 +50,6 @@ class Verdict:
 
     Attributes
     ----------
-    threshold : float
-        Of the good regions: a setting is good within so much of its network's best.
-    axes : dict of str to AxisVerdict
-        By hyperparameter.
     both : str
         "keep" where the loss at the dense network's measured optimum is at most `tolerable`,
         "retune" where it is more, each by a one-sided 95 % bound; "inconclusive" otherwise, without
@@ -74,14 +57,11 @@ class Verdict:
     edge : bool
         Whether the edge of the network's own grid is better than its inside, by `MARGIN`, in half
         of the draws or more: the loss is then only what this grid shows.
-    tolerable : float
-        In the metric's unit.
     measured : float
-        Loss at that setting as measured; NaN where the network was not trained there.
-    loss, second : Loss
-        At the dense network's measured optimum, and at the setting that measured second best.
-    interpolated : bool
-        Whether the loss is read off the network's surface, as it was not trained there.
+        Loss at that setting as measured; NaN where the network was not trained there, and the loss
+        is `interpolated`: read off its surface.
+    second : Loss
+        At the setting that measured second best.
     kept : tuple of int
         How many of the dense network's good settings are good for this one, and of how many that
         both were trained at; as measured.
@@ -105,8 +85,8 @@ def verdict(
 ) -> Verdict:
     """Verdict on one pruned network of an analysis.
 
-    The good regions of `threshold` are compared, and a loss of `tolerable` is no reason to tune
-    again; both are in the metric's unit.
+    A setting is good within `threshold` of its network's best, and a loss is a reason to tune again
+    from `tolerable` on; both are in the metric's unit.
 
     References
     ----------
@@ -114,14 +94,14 @@ def verdict(
     """
     edge = analysis.edge_probability(variant, MARGIN * tolerable) >= 0.5
 
-    def of_loss(drawn: np.ndarray, errors: float = ERRORS) -> tuple[Answer, ...]:
+    def of_loss(drawn: Array, errors: float = ERRORS) -> tuple[Answer, ...]:
         bounds = loss(drawn[:, 0], drawn[:, 1], errors)
         if bounds.at_least > tolerable:
             return ("retune",)
         return ("keep" if bounds.at_most <= tolerable and not edge else "inconclusive",)
 
-    def losses(drawn: StudyAnalysis) -> np.ndarray | None:
-        pair = drawn.transfer_regret_draws(variant)
+    def losses(batch: StudyAnalysis) -> Array | None:
+        pair = batch.transfer_regret_draws(variant)
         return None if pair is None else np.column_stack(pair)
 
     dense, pruned = analysis.landscapes[analysis.dense], analysis.landscapes[variant]
@@ -158,35 +138,31 @@ def answer(shift: Interval) -> Answer:
 
 def _axes(analysis: StudyAnalysis, variant: str, threshold: float) -> dict[str, AxisVerdict]:
     pair = [analysis.landscapes[name] for name in (analysis.dense, variant)]
-    ends = [landscape.at_end(landscape.roi(threshold)) for landscape in pair]
-    axes, interpolated = pair[0].axes, shift_draws(analysis, variant, threshold)[1]
+    ends = {net.variant: net.at_end(net.roi(threshold)) for net in pair}
+    interpolated = shift_draws(analysis, variant, threshold)[1]
 
-    def of_shift(drawn: np.ndarray, errors: float = ERRORS) -> tuple[Answer, ...]:
+    def of_shifts(drawn: Array, errors: float = ERRORS) -> tuple[Answer, ...]:
         return tuple(answer(interval(shift, errors)) for shift in drawn.T)
 
-    def shifts_of(drawn: StudyAnalysis) -> np.ndarray | None:
-        shifts = shift_draws(drawn, variant, threshold)[0]
-        return None if shifts is None else shifts[:, : len(axes)]
-
-    drawn = _settled(analysis, shifts_of, of_shift)
+    drawn = _settled(analysis, lambda batch: shift_draws(batch, variant, threshold)[0], of_shifts)
     if drawn is None:
-        drawn = np.full((1, len(axes)), np.nan)
+        drawn = np.full((1, 2), np.nan)
     return {
         axis: AxisVerdict(
-            answer=of_shift(shift[:, None])[0],
-            shift=interval(shift),
-            at_end=tuple(net.variant for net, end in zip(pair, ends, strict=True) if axis in end),
+            answer=of_shifts(drawn)[k],
+            shift=interval(drawn[:, k]),
+            at_end=tuple(name for name, axes in ends.items() if axis in axes),
             interpolated=interpolated,
         )
-        for axis, shift in zip(axes, drawn.T, strict=True)
+        for k, axis in enumerate(pair[0].axes)
     }
 
 
 def _settled(
     analysis: StudyAnalysis,
-    draw: Callable[[StudyAnalysis], np.ndarray | None],
-    answers: Callable[[np.ndarray, float], tuple[Answer, ...]],
-) -> np.ndarray | None:
+    draw: Callable[[StudyAnalysis], Array | None],
+    answers: Callable[[Array, float], tuple[Answer, ...]],
+) -> Array | None:
     """Draws that settle their answers: `BATCHES` times as many near a limit."""
     drawn = draw(analysis)
     if drawn is None or answers(drawn, ERRORS) == answers(drawn, -ERRORS):
@@ -195,19 +171,55 @@ def _settled(
     return np.concatenate([drawn, *(batch for batch in more if batch is not None)])
 
 
-class Pooled(NamedTuple):
-    """Verdict on several networks together.
+def shift_draws(
+    analysis: StudyAnalysis, variant: str, threshold: float
+) -> tuple[Array | None, bool]:
+    """Shift of the good region's centre in each draw, and whether surfaces were interpolated.
 
-    Attributes
-    ----------
-    networks : int
-        Pruned networks with an interval of their shift.
-    axes : dict of str to Interval
-        Mean shift of networks like these, in decades (`hpstudy.analysis.pooling.pooled`).
-    answers : dict of str to str
-        By axis, as `answer` decides.
-    loss : Loss
-        Mean of the losses at the dense networks' measured optima; NaN where all are unknown.
+    The settings of a coarse grid may be too few for a region, and the centre of a region among
+    random settings is partly theirs. Both surfaces are then interpolated to a lattice over the
+    range that both networks were tried in.
+
+    The shifts are of shape (n_draws, 2), in decades along the axes; None where too few draws have
+    an ellipse, and where the region of either network is so large (`GRID`) that its centre is the
+    grid's.
+    """
+    largest = GRID ** (len(analysis.landscapes[variant].axes) / 2)
+    scattered = any(map(is_scattered, analysis.landscapes.values()))
+    for lattice in (True,) if scattered else (False, True):
+        if (pair := analysis.pair(variant, lattice)) is None or not pair.both.any():
+            return None, False
+        if max(region.mean() for region in pair.rois(threshold)) > largest:
+            break
+        drawn = centre_shifts(pair, threshold)
+        if np.isfinite(drawn[:, 0]).mean() >= FITTED:
+            return drawn, pair.interpolated
+    return None, False
+
+
+def trainings(analysis: StudyAnalysis, variant: str) -> dict[str, dict[float, int | None]]:
+    """Fewest trainings that bring the expected regret to each of `TARGETS`.
+
+    "random" and "local" (fields of `study_analysis.Regret`) -> target -> trainings, None where no
+    number does; empty without a regret.
+    """
+    regret = analysis.regret(variant)
+    if regret is None:
+        return {"random": {}, "local": {}}
+    return {
+        search: {target: smallest_k(curve.estimate, target) for target in TARGETS}
+        for search, curve in regret._asdict().items()
+    }
+
+
+# --- several networks -----------------------------------------------------------------------------
+
+
+class Pooled(NamedTuple):
+    """Verdict on the pruned networks with an interval of their shift, together.
+
+    `axes` are mean shifts in decades, and `loss` the mean of the losses at the dense networks'
+    measured optima; NaN where all are unknown.
     """
 
     networks: int
@@ -217,21 +229,13 @@ class Pooled(NamedTuple):
 
 
 def pooled_verdict(studies: Iterable[tuple[StudyAnalysis, float]]) -> Pooled | None:
-    """Pool the pruned networks of studies over the same axes.
+    """Pool the pruned networks of studies over the same axes, each with its threshold.
 
-    Parameters
-    ----------
-    studies : iterable of (StudyAnalysis, float)
-        Each with the threshold of its good regions.
-
-    Returns
-    -------
-    Pooled or None
-        None where fewer than two networks have intervals.
+    None where fewer than two networks have intervals.
     """
     studies = list(studies)
-    groups: list[np.ndarray] = []
-    gaps: list[np.ndarray] = []
+    groups: list[Array] = []
+    gaps: list[Array] = []
     for analysis, threshold in studies:
         drawn = [shift_draws(analysis, name, threshold)[0] for name in analysis.pruned]
         if known := [shift for shift in drawn if shift is not None]:
@@ -250,51 +254,3 @@ def pooled_verdict(studies: Iterable[tuple[StudyAnalysis, float]]) -> Pooled | N
     axes = next(iter(studies[0][0].landscapes.values())).axes
     means = {axis: pooled(group[:, k] for group in groups) for k, axis in enumerate(axes)}
     return Pooled(count, means, {axis: answer(mean) for axis, mean in means.items()}, mean_loss)
-
-
-def trainings(analysis: StudyAnalysis, variant: str) -> dict[str, dict[float, int | None]]:
-    """Fewest trainings that bring the expected regret to each of `TARGETS`.
-
-    Returns
-    -------
-    dict
-        "random" and "local" (fields of `study_analysis.Regret`) -> target -> trainings, None where
-        no number does; empty without a regret.
-    """
-    regret = analysis.regret(variant)
-    if regret is None:
-        return {"random": {}, "local": {}}
-    return {
-        search: {target: smallest_k(curve.estimate, target) for target in TARGETS}
-        for search, curve in regret._asdict().items()
-    }
-
-
-def shift_draws(
-    analysis: StudyAnalysis, variant: str, threshold: float
-) -> tuple[np.ndarray | None, bool]:
-    """Shift of the good region's centre in each draw.
-
-    The settings of a coarse grid may be too few for a region, and the centre of a region among
-    random settings is partly theirs. Both surfaces are then interpolated to a lattice over the
-    range that both networks were tried in.
-
-    Returns
-    -------
-    drawn : ndarray of shape (n_draws, 2), or None
-        In decades along the axes; None where it is unknown (`AxisVerdict.shift`).
-    interpolated : bool
-        Whether surfaces were interpolated.
-    """
-    largest = GRID ** (len(analysis.landscapes[variant].axes) / 2)
-    scattered = any(map(is_scattered, analysis.landscapes.values()))
-    for lattice in (True,) if scattered else (False, True):
-        if (pair := analysis.pair(variant, lattice)) is None or not pair.both.any():
-            return None, False
-        drawn = centre_shifts(pair, threshold)
-        inside = [roi(draws[:, pair.both], threshold) for draws in (pair.dense, pair.other)]
-        if max(region.mean() for region in inside) > largest:
-            break
-        if np.isfinite(drawn[:, 0]).mean() >= FITTED:
-            return drawn, pair.interpolated
-    return None, False

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sweeps import facts
+from sweeps import notes
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.run_tables import read_runs
@@ -82,8 +82,7 @@ def test_names_of_optuna_need_the_goal_alone(write):
     assert "--goal maximize" in refusal(write(OPTUNA))
     read = read_runs(write(OPTUNA), goal="maximize")
     assert read.table["value"].fillna(-1).tolist() == [91.0, 93.0, 92.0, -1, 88.0]
-    renamed = facts(read)["read"]["columns"]
-    assert renamed["lr"] == ["params_lr"] and renamed["variant"] == ["user_attrs_variant"]
+    assert "lr: params_lr; " in notes(read) and "variant: user_attrs_variant" in notes(read)
 
 
 def test_settings_of_optuna_that_differ_in_the_last_digits_are_replicates_of_one_point(write):
@@ -104,7 +103,7 @@ def test_pruned_trial_was_stopped_early_and_its_last_report_is_no_result(write):
 
 def test_trials_without_an_end_or_a_setting_are_left_out_and_counted(write):
     # Two failed, one of them before it had parameters; one still runs, one waits.
-    assert facts(optuna(write))["left out"]["counts"] == {"failed": 2, "not ended": 2}
+    assert "Runs left out: failed: 2; not ended: 2." in optuna(write).notes
 
 
 def test_trials_that_all_still_run_are_no_table(write):
@@ -134,7 +133,7 @@ def test_runs_of_weights_and_biases_are_runs(write):
     # What crashed or failed says nothing, even if a value was logged; nor does what runs.
     assert table["val/top1"].tolist() == [91.25, 93.0]
     assert read.dense == "dense"
-    assert facts(read)["left out"]["counts"] == {"failed": 2, "not ended": 1}
+    assert "Runs left out: failed: 2; not ended: 1." in read.notes
 
 
 def test_files_without_names_of_networks_are_a_network_each_and_the_first_is_dense(write):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sweeps
-from sweeps import facts, grid
+from sweeps import grid, notes
 
 from hpstudy.analysis.run_tables import read_runs
 from hpstudy.errors import HpstudyError
@@ -40,8 +40,7 @@ def test_rows_per_epoch_are_one_run_with_its_last_row_or_its_best(save, ids, ord
         table = table.sort_values(["lr", "weight_decay", "seed", "epoch"])
     last = read_runs(save(table))
     assert len(last.table) == 18 and last.table["acc"].max() == 90
-    epochs = facts(last)["epochs"]
-    assert (epochs["rows"], epochs["runs"], epochs["taken"]) == (90, 18, "last")
+    assert "90 rows are epochs (epoch) of 18 runs" in notes(last) and "The last row" in notes(last)
     assert read_runs(save(table), epoch="best").table["acc"].max() == 91
 
 
@@ -77,14 +76,14 @@ def test_half_trained_runs_are_left_out_and_counted_unless_all_are_wanted(save):
     table = grid(seed=[0, 1]).assign(epoch=30)
     table.loc[[0, 7], "epoch"] = (3, 29)
     read = read_runs(save(table))
-    assert len(read.table) == 16 and sum(facts(read)["left out"]["counts"].values()) == 2
+    assert len(read.table) == 16 and "keeps them): 2." in notes(read)
     assert len(read_runs(save(table), any_length=True).table) == 18
 
 
 def test_variants_of_other_lengths_are_noted(save):
     dense, pruned = grid().assign(epoch=30), grid().assign(epoch=3)
     read = read_runs([save(dense, "dense.csv"), save(pruned, "pruned.csv")])
-    assert facts(read)["lengths"] == {"longest": {"dense": 30, "pruned": 3}}
+    assert "dense: 30; pruned: 3" in notes(read)
 
 
 def test_repeats_that_stopped_by_themselves_are_not_rows_of_one_run(save):
@@ -99,4 +98,4 @@ def test_failed_run_with_a_row_per_epoch_is_counted_once(save):
     table = curves().assign(trial_id=list(range(9)) * 5, status="TERMINATED")
     table.loc[table["trial_id"] == 2, "status"] = "ERROR"
     read = read_runs(save(table))
-    assert len(read.table) == 8 and facts(read)["left out"]["counts"] == {"failed": 1}
+    assert len(read.table) == 8 and "Runs left out: failed: 1." in read.notes

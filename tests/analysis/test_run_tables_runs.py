@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sweeps
-from sweeps import facts, grid
+from sweeps import grid, notes
 
 from hpstudy.analysis.run_tables import read_runs
 from hpstudy.analysis.run_tables.cells import to_state
@@ -82,7 +82,7 @@ def test_optimizer_drawn_at_random_with_the_settings_is_no_noise(save):
             "user_attrs_acc": drawn.uniform(80, 90, 40),
         }
     )
-    assert facts(read_runs(save(table)))["noise"] == {"columns": ["params_dropout"]}
+    assert "count as noise: params_dropout." in notes(read_runs(save(table)))
     words = refusal(save(table.assign(params_optimizer=["sgd", "adam"] * 20)))
     assert "--where params_optimizer=sgd" in words
 
@@ -125,7 +125,7 @@ def test_record_of_a_run_is_no_hyperparameter(save, column):
 def test_what_numbers_repeats_is_the_seed(save, column):
     read = read_runs(save(grid(**{column: [3, 4, 5]})))
     assert sorted(read.table["seed"].unique()) == [3, 4, 5]
-    assert facts(read)["read"]["columns"]["seed"] == [column]
+    assert f"Columns of other names: seed: {column}." in notes(read)
 
 
 def test_runs_without_seeds_share_none_over_settings(save):
@@ -136,7 +136,7 @@ def test_runs_without_seeds_share_none_over_settings(save):
 def test_models_of_one_table_are_its_variants(save):
     read = read_runs(save(grid(model=["r20", "r56"])), dense="r56")
     assert set(read.table["variant"]) == {"r20", "r56"} and read.dense == "r56"
-    assert facts(read)["read"]["columns"] == {"variant": ["model"]}
+    assert "Columns of other names: variant: model." in notes(read)
     assert "--dense" in refusal(save(grid(model=["r20", "r56"])))
 
 
@@ -175,7 +175,7 @@ def test_run_that_failed_or_runs_says_nothing_of_its_setting(save, state, column
     read = read_runs(save(table))
     assert len(read.table) == 17 and best(read) == (0.03, 1e-4)
     assert "diverged" not in read.table
-    assert list(facts(read)["left out"]["counts"].values()) == [1]
+    assert f"{'failed' if state == 'FAIL' else 'not ended'}: 1." in notes(read)
 
 
 def test_run_that_ended_without_a_finite_metric_diverged(save):
@@ -208,14 +208,14 @@ def test_parents_of_nested_runs_are_left_out_and_counted(save):
     for parent in (blank, mean):
         read = read_runs(save(pd.concat([children, parent])))
         assert len(read.table) == 27 and "diverged" not in read.table
-        assert facts(read)["left out"]["counts"] == {"parents of nested runs": 9}
+        assert "Runs left out: parents of nested runs: 9." in read.notes
 
 
 def test_run_without_a_setting_and_a_value_is_left_out(save):
     table = pd.concat([grid().assign(run_id="a"), pd.DataFrame({"run_id": ["b"]})])
     read = read_runs(save(table))
     assert len(read.table) == 9
-    assert facts(read)["left out"]["counts"] == {"with neither a setting nor a value": 1}
+    assert "with neither a setting nor a value: 1." in notes(read)
 
 
 # --- which way is better --------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def test_fractions_are_recognised_file_by_file(save):
     paths = [save(grid(), "dense.csv"), save(fractions, "pruned.csv")]
     read = read_runs(paths)
     assert read.table.groupby("variant")["acc"].max().tolist() == [90.0, 90.0]
-    assert facts(read)["metric"]["fractions"] == [str(paths[1])]
+    assert f"Fractions are taken times 100, in {paths[1]}." in notes(read)
     assert "leave out --percent" in refusal(paths, percent=True)
 
 
@@ -283,8 +283,7 @@ def test_few_fractions_among_percentages_are_refused(save):
 @pytest.mark.parametrize("runs", ["5", "seeds"])
 def test_means_come_with_their_deviations_and_counts(save, runs):
     table = grid().assign(acc=grid()["acc"] / 100, acc_std=0.005, seeds=5)
-    means = facts(read_runs(save(table)))["means"]
-    assert (means["column"], means["count"]) == ("acc_std", "seeds")
+    assert "add --std acc_std --runs seeds." in notes(read_runs(save(table)))
     read = read_runs(save(table), std="acc_std", runs=runs)
     assert read.table["std"].tolist() == [0.5] * 9 and read.table["runs"].tolist() == [5] * 9
 

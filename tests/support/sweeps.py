@@ -62,9 +62,9 @@ def analysed(*tables, **options):
     return StudyAnalysis(landscapes(table, dense=table["variant"].iloc[0], **options))
 
 
-def facts(runs):
-    """Kind of each note on how tables were read -> its facts."""
-    return {note.kind: note.facts for note in runs.notes}
+def notes(runs):
+    """All that is noted on how tables were read."""
+    return " ".join(runs.notes)
 
 
 def read(table, dense="unpruned", metric="top1", goal="maximize", percent=True):

@@ -39,10 +39,7 @@ _TYPOGRAPHY = {**dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f")), ord("\u221
 def parse(
     cells: pd.Series, name: str, convert: Callable[[str], object], remedy: str = ""
 ) -> pd.Series:
-    """Values of a column's cells, or a refusal of those that `convert` (a `to_` function) refuses.
-
-    `name` is the column in the refusal, and `remedy` its end.
-    """
+    """Values of a column's cells, or a refusal, which ends with `remedy`, of the bad ones."""
     values: dict[str, object] = {}
     faults: dict[str, str] = {}
     for cell in pd.unique(cells):
@@ -116,14 +113,16 @@ def _plain(cell: str) -> str:
     return cell.translate(_TYPOGRAPHY).removesuffix("%").strip()
 
 
+def _require(holds: bool, reason: str) -> None:
+    if not holds:
+        raise ValueError(reason)
+
+
 def to_variant(cell: str) -> str:
     """Name of a network."""
-    if not cell:
-        raise ValueError("but every run needs the name of its network")
-    if not cell.isprintable():
-        raise ValueError("but a name holds no characters that are not printed")
-    if len(cell) > MOST_LETTERS:
-        raise ValueError(f"but a name has at most {MOST_LETTERS} letters")
+    _require(cell != "", "but every run needs the name of its network")
+    _require(cell.isprintable(), "but a name holds no characters that are not printed")
+    _require(len(cell) <= MOST_LETTERS, f"but a name has at most {MOST_LETTERS} letters")
     return cell
 
 
@@ -132,24 +131,20 @@ def to_setting(cell: str, commas: bool = False, zero: bool = False) -> float:
     value = to_number(cell, commas)
     if zero and value == 0:
         return 0.0
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"but must be {'0, or ' if zero else ''}positive and finite")
-    if not SMALLEST <= value <= LARGEST:
-        raise ValueError(f"but must lie within {SMALLEST:g} and {LARGEST:g}")
+    kinds = "0, or positive and finite" if zero else "positive and finite"
+    _require(math.isfinite(value) and value > 0, f"but must be {kinds}")
+    _require(SMALLEST <= value <= LARGEST, f"but must lie within {SMALLEST:g} and {LARGEST:g}")
     return value
 
 
 def to_integer(cell: str, least: float = -math.inf) -> int:
     """Integer of at most 64 bits, also where it is written as a float."""
     value = to_number(cell)
-    if not value.is_integer():
-        raise ValueError("but must be an integer")
+    _require(value.is_integer(), "but must be an integer")
     # A float does not hold all digits of a large integer.
     exact = int(cell) if cell.removeprefix("-").isdecimal() else int(value)
-    if not -(2**63) <= exact < 2**63:
-        raise ValueError("but must have at most 64 bits")
-    if exact < least:
-        raise ValueError(f"but must be {least:g} or more")
+    _require(-(2**63) <= exact < 2**63, "but must have at most 64 bits")
+    _require(exact >= least, f"but must be {least:g} or more")
     return exact
 
 
@@ -163,24 +158,22 @@ def to_accuracy(cell: str, commas: bool = False) -> float:
     value = to_metric(cell, commas)
     if not math.isfinite(value):
         return math.nan
-    if not 0 <= value <= 100:
-        raise ValueError("but must be a percentage from 0 to 100")
+    _require(0 <= value <= 100, "but must be a percentage from 0 to 100")
     return value
 
 
 def to_spread(cell: str, commas: bool = False) -> float:
     """Standard deviation; NaN where there is none, as of a single run."""
     value = to_metric(cell, commas)
-    if value < 0 or math.isinf(value):
-        raise ValueError("but must be 0 or more and finite")
+    _require(math.isnan(value) or 0 <= value < math.inf, "but must be 0 or more and finite")
     return value
 
 
 def to_truth(cell: str) -> bool:
     """True or false."""
-    if cell.lower() not in ("true", "1", "1.0", "false", "0", "0.0"):
-        raise ValueError("but must be True, False, 1 or 0")
-    return cell.lower() in ("true", "1", "1.0")
+    true = cell.lower() in ("true", "1", "1.0")
+    _require(true or cell.lower() in ("false", "0", "0.0"), "but must be True, False, 1 or 0")
+    return true
 
 
 def to_state(cell: str) -> str:
@@ -188,9 +181,7 @@ def to_state(cell: str) -> str:
     # Optuna's enum, as str() writes it; SLURM's "CANCELLED by 1000" and "CANCELLED+".
     words = cell.lower().removeprefix("trialstate.").removeprefix("runstatus.").split()
     word = (words[0] if words else "").rstrip("+").replace("-", "_")
-    if word not in STATES:
-        raise ValueError(
-            "but must be a state of Optuna, W&B, Ray, MLflow, Keras Tuner or SLURM, such as "
-            "complete, failed, pruned or running"
-        )
+    tools = "Optuna, W&B, Ray, MLflow, Keras Tuner or SLURM"
+    words_of_tools = "complete, failed, pruned or running"
+    _require(word in STATES, f"but must be a state of {tools}, such as {words_of_tools}")
     return STATES[word]

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hpstudy.analysis.run_tables.mlflow import read_mlflow
-from hpstudy.analysis.run_tables.sources import read_optuna, read_ray
+from hpstudy.analysis.run_tables.trackers import read_mlflow, read_optuna, read_ray
 from hpstudy.analysis.run_tables.wandb import read_wandb
 from hpstudy.config.validation import read_bytes
 from hpstudy.errors import HpstudyError, one_line
@@ -22,43 +21,29 @@ _INTEGER = re.compile(r"[+-]?\d+(e[+-]?\d+)?", re.IGNORECASE)
 def read_cells(path: Path) -> tuple[pd.DataFrame, str, dict[str, int]]:
     """Cells of a file with a header, separated by commas, semicolons or tabs.
 
-    Returns
-    -------
-    cells : DataFrame of str
-        One row per line that is not empty, labelled "line 2 of runs.csv". Of columns with one name
-        the first is kept.
-    separator : str
-    repeated : dict of str to int
-        Number of columns by name, where there are several.
-
-    Raises
-    ------
-    HpstudyError
-        If the file is missing, unreadable, empty, or no such table.
+    A row is a line that is not empty, labelled "line 2 of runs.csv". Also the separator, and the
+    number of columns by name where there are several, of which the first is kept.
     """
     text = _text(path)
-    tables: dict[str, tuple[list[list[str]], list[int]]] = {}
+    tables: dict[str, dict[int, list[str]]] = {}
     faults = []
     for separator in SEPARATORS:
         try:
-            tables[separator] = _rows(path, text, separator)
+            if rows := _rows(path, text, separator):
+                tables[separator] = rows
         except HpstudyError as error:
             faults.append(error)
     if not tables:
-        raise faults[0]
-    if not any(rows for rows, _ in tables.values()):
-        raise HpstudyError(f"{path} is empty: it has no text.")
-    widths = {separator: [len(row) for row in rows] for separator, (rows, _) in tables.items()}
+        raise faults[0] if faults else HpstudyError(f"{path} is empty: it has no text.")
+    widths = {separator: [*map(len, rows.values())] for separator, rows in tables.items()}
     even = [separator for separator, n in widths.items() if n[0] > 1 and min(n) == max(n)]
     separator = even[0] if even else max(widths, key=lambda separator: widths[separator][0])
-    rows, lines = tables[separator]
-    _check_widths(path, separator, rows, lines)
-    header = rows[0]
+    rows = tables[separator]
+    _check_widths(path, separator, rows)
+    header, *values = rows.values()
+    lines = [f"line {line} of {path}" for line in rows]
     cells = pd.DataFrame(
-        rows[1:],
-        index=pd.Index([f"line {line} of {path}" for line in lines[1:]], dtype=object),
-        columns=pd.Index(header, dtype=object),
-        dtype=object,
+        values, index=lines[1:], columns=pd.Index(header, dtype=object), dtype=object
     )
     repeated = {name: header.count(name) for name in set(header) if header.count(name) > 1}
     return cells.loc[:, ~cells.columns.duplicated()] if repeated else cells, separator, repeated
@@ -84,18 +69,16 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def _rows(path: Path, text: str, separator: str) -> tuple[list[list[str]], list[int]]:
-    """Cells of the lines that are not empty, and the line on which each row ends."""
-    rows, lines = [], []
+def _rows(path: Path, text: str, separator: str) -> dict[int, list[str]]:
+    """Cells of the lines that are not empty, by the line on which each row ends."""
     # Lines end as in a file: splitlines() would also split at what csv takes for text.
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
-    )
+    file = io.StringIO(text, newline="")
+    reader = csv.reader(file, delimiter=separator, strict=True, skipinitialspace=True)
+    rows: dict[int, list[str]] = {}
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                rows.append([cell.strip() for cell in row])
-                lines.append(reader.line_num)
+                rows[reader.line_num] = [cell.strip() for cell in row]
     except csv.Error as error:
         reason = str(error)
         if "unexpected end" in reason:
@@ -105,71 +88,65 @@ def _rows(path: Path, text: str, separator: str) -> tuple[list[list[str]], list[
         raise HpstudyError(
             f"{path} is not a CSV file: {reason} (line {max(reader.line_num, 1):,})."
         ) from None
-    return rows, lines
+    return rows
 
 
-def _check_widths(path: Path, separator: str, rows: list[list[str]], lines: list[int]) -> None:
+def _check_widths(path: Path, separator: str, rows: dict[int, list[str]]) -> None:
     """Refuse tables of too many columns or no lines, and lines of another length."""
-    width = len(rows[0])
+    header, *others = rows.values()
+    width = len(header)
     if width > MOST_COLUMNS:
         raise HpstudyError(
             f"{path} has {width:,} columns; a table of runs has at most {MOST_COLUMNS:,}."
         )
-    odd = [number for number, row in enumerate(rows) if len(row) != width]
-    if odd:
-        problem = (
-            f"{path} is not a CSV file: the header has {width} cells, line {lines[odd[0]]} has "
-            f"{len(rows[odd[0]])}"
-        )
-        longer = [row for row in rows[1:] if len(row) > width]
-        whole = all(_INTEGER.fullmatch(cell) for row in longer for cell in row if cell)
-        if separator == "," and longer and whole:
-            raise HpstudyError(
-                f"{problem} ({len(odd)} such lines), and no number has a point. Decimal points "
-                "seem to have become commas: export the table again, with points in the numbers "
-                "or with semicolons between the cells."
-            )
-        raise HpstudyError(
-            f"{problem} (lines of another length than the header: {len(odd)}); put a cell that "
-            f"holds {SEPARATORS[separator]} in double quotes, and complete what was cut short."
-        )
-    if len(rows) < 2:
+    if not others:
         raise HpstudyError(f"{path} is empty: it has a header only.")
+    odd = {line: row for line, row in rows.items() if len(row) != width}
+    if not odd:
+        return
+    line, row = next(iter(odd.items()))
+    problem = f"{path} is not a CSV file: the header has {width} cells, line {line} has {len(row)}"
+    longer = [row for row in odd.values() if len(row) > width]
+    whole = all(_INTEGER.fullmatch(cell) for row in longer for cell in row if cell)
+    if separator == "," and longer and whole:
+        raise HpstudyError(
+            f"{problem} ({len(odd)} such lines), and no number has a point. Decimal points seem to "
+            "have become commas: export the table again, with points in the numbers or with "
+            "semicolons between the cells."
+        )
+    raise HpstudyError(
+        f"{problem} (lines of another length than the header: {len(odd)}); put a cell that holds "
+        f"{SEPARATORS[separator]} in double quotes, and complete what was cut short."
+    )
 
 
 # --- where tracking tools keep sweeps -------------------------------------------------------------
 
-PLACES = {
-    "optuna": "sqlite:///study.db#study",
-    "ray": "~/ray_results/experiment",
-    "mlflow": "mlruns#experiment",
-    "wandb": "wandb",
+_READERS: dict[str, tuple[Callable[[str, str], pd.DataFrame], str]] = {
+    "optuna": (read_optuna, "sqlite:///study.db#study"),
+    "ray": (read_ray, "~/ray_results/experiment"),
+    "mlflow": (read_mlflow, "mlruns#experiment"),
+    "wandb": (read_wandb, "wandb"),
 }
-"""Tool -> an example of where it keeps a sweep."""
+"""Tool -> its reader, and an example of where it keeps a sweep."""
 
 
 def is_source(text: str) -> bool:
     """Whether `text` names a sweep where its tool keeps it, such as "ray:RESULTS_FOLDER"."""
     tool, colon, _ = text.partition(":")
-    return bool(colon) and tool in PLACES
+    return bool(colon) and tool in _READERS
 
 
 def read_source(text: str) -> pd.DataFrame:
     """Table of text, named and written as the tool's own CSV export.
 
-    Parameters
-    ----------
-    text : str
-        "optuna:STORAGE#study" (URL of a storage, or path of an SQLite or journal file),
-        "ray:FOLDER" (an experiment's results), "mlflow:PATH#experiment" (`mlruns` folder or SQLite
-        file) or "wandb:FOLDER" (the `wandb` folder). The part behind # may be left out where there
-        is one study, or one experiment with runs.
+    `text` is "optuna:STORAGE#study" (URL of a storage, or path of an SQLite or journal file),
+    "ray:FOLDER" (an experiment's results), "mlflow:PATH#experiment" (`mlruns` folder or SQLite
+    file) or "wandb:FOLDER" (the `wandb` folder). The part behind # may be left out where there is
+    one study, or one experiment with runs.
 
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        dtype object, "" for blank, "nan" and "inf" for what was logged so. A row is a run; of Ray
-        an iteration of a trial. Its index names it, as in "trial 3 of study 'dense'".
+    Blank cells are "", and "nan" and "inf" what was logged so. A row is a run; of Ray an iteration
+    of a trial. The index names it, as in "trial 3 of study 'dense'".
 
     Raises
     ------
@@ -177,15 +154,10 @@ def read_source(text: str) -> pd.DataFrame:
         If there is no such place, study or experiment, it has no runs, or a file is damaged.
     """
     tool, _, place = text.partition(":")
+    read, example = _READERS[tool]
     if not place:
-        raise HpstudyError(f"{text} names no place; type for example '{text}{PLACES[tool]}'.")
-    readers: dict[str, Callable[[str, str], pd.DataFrame]] = {
-        "optuna": read_optuna,
-        "ray": read_ray,
-        "mlflow": read_mlflow,
-        "wandb": read_wandb,
-    }
+        raise HpstudyError(f"{text} names no place; type for example '{text}{example}'.")
     try:
-        return readers[tool](text, place)
+        return read(text, place)
     except (OSError, UnicodeError) as error:
         raise HpstudyError(f"{text} cannot be read ({one_line(error)}).") from None

@@ -5,6 +5,11 @@ from collections.abc import Iterable
 
 from hpstudy.errors import nearest
 
+ACCURACIES = ("top1", "top5", "best_top1")
+TRUTHS = ("diverged", "stopped")
+COLUMNS = ("variant", "seed", *ACCURACIES, *TRUTHS, "state", "run", "epoch")
+"""What the columns of a table may say of a run, besides its setting."""
+
 ALIASES = {
     name: tuple(aliases.split())
     for name, aliases in {
@@ -99,10 +104,9 @@ def named(columns: list[str], names: Iterable[str]) -> list[str]:
 def kind(column: str) -> str:
     """What the name of a metric says: "accuracy" (more is better), "loss", "open" or "other"."""
     parts = set(bare(column).split("_"))
-    if WORDS["loss"] & parts or any(word.endswith(("loss", "error", "err")) for word in parts):
-        return "loss"
-    if WORDS["accuracy"] & parts or any(word.endswith(("acc", "accuracy")) for word in parts):
-        return "accuracy"
+    for meaning, ends in (("loss", ("loss", "error", "err")), ("accuracy", ("acc", "accuracy"))):
+        if WORDS[meaning] & parts or any(word.endswith(ends) for word in parts):
+            return meaning
     return "open" if WORDS["open"] & parts else "other"
 
 
@@ -131,13 +135,8 @@ def is_record(column: str, numeric: bool) -> bool:
 
 def metric_columns(columns: list[str], goal: str | None) -> list[str]:
     """Columns that may be the metric by their names, for a goal or for none."""
-    usable = [
-        column
-        for column in columns
-        if origin(column) != "config"
-        and not says(column, "spread")
-        and not says(column, "no metric")
-    ]
+    no_metric = WORDS["spread"] | WORDS["no metric"]
+    usable = [c for c in columns if origin(c) != "config" and not no_metric & set(words(c))]
     # The best epoch's value is chosen by looking at it; the last one's is preferred.
     last = [column for column in usable if not {"best", "max", "min"} & set(words(column))]
     kinds = [("loss", "open")] if goal == "minimize" else [("accuracy", "open"), ("loss",)]

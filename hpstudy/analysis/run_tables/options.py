@@ -2,16 +2,17 @@
 
 import csv
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from hpstudy.analysis.landscape import check_axes
-from hpstudy.config.grid import AXES
-from hpstudy.errors import HpstudyError, listed, unknown
+import pandas as pd
 
-ACCURACIES = ("top1", "top5", "best_top1")
-TRUTHS = ("diverged", "stopped")
-COLUMNS = ("variant", "seed", *ACCURACIES, *TRUTHS, "state", "run", "epoch")
-"""What the columns of a table may say of a run, besides its setting."""
+from hpstudy.analysis.landscape import check_axes
+from hpstudy.analysis.run_tables.cells import to_number
+from hpstudy.analysis.run_tables.columns import Source
+from hpstudy.analysis.run_tables.names import COLUMNS
+from hpstudy.config.grid import AXES
+from hpstudy.errors import HpstudyError, did_you_mean, listed, unknown
 
 
 def parse_axes(text: str) -> tuple[str, ...]:
@@ -28,20 +29,10 @@ def parse_axes(text: str) -> tuple[str, ...]:
 
 
 def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str]:
-    """Names of columns from text such as "lr=params_lr,top1=value" or "dense.csv:top1=acc".
+    """Our names, after a file and a colon where given -> the tables' names of columns.
 
-    Parameters
-    ----------
-    text : str
-        Pairs of our name and the table's, separated by commas; a pair with a comma stands in double
-        quotes. A file and a colon before a pair limit it to that file.
-    axes : sequence of str, optional
-        Names of the axes, which belong to ours; lr and weight_decay if not given.
-
-    Returns
-    -------
-    dict of str to str
-        Our name, after a file and a colon where given -> the table's.
+    `text` is such as "lr=params_lr,top1=value" or "dense.csv:top1=acc"; a pair with a comma stands
+    in double quotes. The `axes`, lr and weight_decay by default, belong to our names.
 
     Raises
     ------
@@ -52,9 +43,8 @@ def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str
     # A shell leaves the line breaks of a long option in it.
     line = " ".join(text.splitlines())
     for pair in next(csv.reader([line], skipinitialspace=True)) or [""]:
-        ours, theirs = _pair(
-            pair, "--columns takes pairs such as lr=params_lr, separated by commas"
-        )
+        usage = "--columns takes pairs such as lr=params_lr, separated by commas"
+        ours, theirs = _pair(pair, usage)
         name = ours.rpartition(":")[2]
         if name not in (valid := (*(axes or AXES), *COLUMNS)):
             raise unknown("column name in --columns", name, valid)
@@ -64,55 +54,74 @@ def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str
     return columns
 
 
-def columns_of(columns: dict[str, str], table: str) -> dict[str, str]:
-    """Names of the columns of one table: those of all tables, and its own before them."""
-    own: dict[str, str] = {}
-    for scope in ("", *calls(table)):
-        for ours, theirs in columns.items():
-            if ours.rpartition(":")[0] == scope:
-                own[ours.rpartition(":")[2]] = theirs
-    for ours, theirs in own.items():
-        if list(own.values()).count(theirs) > 1:
-            both = [name for name, column in own.items() if column == theirs]
+def use_named(sources: list[Source], columns: dict[str, str]) -> None:
+    """Use the columns that the user names: of each table its own before those of all tables."""
+    scopes = [(*ours.rpartition(":")[::2], column) for ours, column in columns.items()]
+    # A table is called as it was given, by its file's name, or by that without its ending.
+    calls = [("", x.label, Path(x.label).name, Path(x.label).stem) for x in sources]
+    for scope, _, _ in scopes:
+        if not any(scope in names for names in calls):
+            raise unknown("file in --columns", scope, [source.label for source in sources])
+    for source, names in zip(sources, calls, strict=True):
+        own = {ours: column for call in names for scope, ours, column in scopes if scope == call}
+        for ours, column in own.items():
+            if len(both := [name for name, other in own.items() if other == column]) > 1:
+                raise HpstudyError(
+                    f"--columns names {column} for {' and '.join(both)}; a column is one thing. "
+                    f"For a sweep of one hyperparameter add --axes {ours}."
+                )
+            if column not in source.cells:
+                raise source.has_no(column, ours, ours)
+            source.use(ours, column)
+        source.named = own
+
+
+def resolved(
+    option: str, names: str | Iterable[str], sources: list[Source]
+) -> dict[Source, list[str]]:
+    """Columns that an option names, of each table that has any of them."""
+    texts = [names] if isinstance(names, str) else names
+    columns: dict[Source, list[str]] = {}
+    for name in [word.strip() for text in texts for word in text.split(",") if word.strip()]:
+        own = {source: column for source in sources if (column := source.column(name))}
+        if not own:
+            valid = list(dict.fromkeys(column for source in sources for column in source.cells))
             raise HpstudyError(
-                f"--columns names {theirs} for {' and '.join(both)}; a column is one thing. For "
-                f"a sweep of one hyperparameter add --axes {ours}."
+                f"{option} names the column {name!r}{did_you_mean(name, valid)}, which "
+                f"{listed(source.label for source in sources)} lacks; there: {listed(valid)}."
             )
-    return own
+        for source, column in own.items():
+            columns.setdefault(source, []).append(column)
+    return columns
 
 
-def check_scopes(columns: dict[str, str], tables: list[str]) -> None:
-    """Refuse names of columns for a file that is not among the tables."""
-    for ours in columns:
-        scope = ours.rpartition(":")[0]
-        if scope and not any(scope in calls(table) for table in tables):
-            raise unknown("file in --columns", scope, tables)
-
-
-def calls(table: str) -> tuple[str, ...]:
-    """Names of a table: as it was given, its file's name, that without its ending."""
-    return table, Path(table).name, Path(table).stem
-
-
-def parse_where(pairs: str | Iterable[str]) -> dict[str, list[str]]:
-    """Column -> the values of the rows that are kept, from texts such as "optimizer=sgd"."""
+def keep_rows(sources: list[Source], pairs: str | Iterable[str]) -> list[str]:
+    """Leave out rows of other values than those of pairs such as "optimizer=sgd"; the columns."""
     where: dict[str, list[str]] = {}
     for pair in [pairs] if isinstance(pairs, str) else pairs:
-        column, value = _pair(pair, "--where takes a pair such as optimizer=sgd", blank=True)
-        where.setdefault(column, []).append(value)
-    return where
-
-
-def split_names(names: str | Iterable[str]) -> list[str]:
-    """Names of columns, from one text with commas or from several texts."""
-    texts = [names] if isinstance(names, str) else names
-    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
-
-
-def one_of(option: str, value: str | None, valid: tuple[str, ...]) -> None:
-    """Refuse a value that an option does not have."""
-    if value is not None and value not in valid:
-        raise HpstudyError(f"{option} takes {listed(valid)}; not {value!r}.")
+        name, value = _pair(pair, "--where takes a pair such as optimizer=sgd", blank=True)
+        where.setdefault(name, []).append(value)
+    for name, values in where.items():
+        for source, (column,) in resolved("--where", [name], sources).items():
+            text = source.cells[column]
+            same = pd.Series(False, index=text.index)
+            for value in values:
+                rows = text == value
+                with suppress(ValueError):
+                    rows |= pd.to_numeric(text, errors="coerce") == to_number(value)
+                if not rows.any():
+                    raise HpstudyError(
+                        f"no row of {source.label} has {name}={value}; values there: "
+                        f"{listed(text[text != ''].unique())}."
+                    )
+                same |= rows
+            source.cells = source.cells[same]
+            if not same.all():
+                source.notes.append(
+                    f"{source.label}: {same.sum():,} of {len(same):,} rows are taken, those with "
+                    f"{name}={' or '.join(values)}."
+                )
+    return list(where)
 
 
 def _pair(text: str, usage: str, blank: bool = False) -> tuple[str, str]:

@@ -1,109 +1,60 @@
 """Which rows of a table are runs that count, of which network, and their values."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from hpstudy.analysis.run_tables import cells, names
 from hpstudy.analysis.run_tables.columns import Source
-from hpstudy.analysis.run_tables.names import ALIASES
-from hpstudy.analysis.run_tables.notes import Note, note
-from hpstudy.analysis.run_tables.options import ACCURACIES, TRUTHS
-from hpstudy.errors import HpstudyError, did_you_mean, listed
+from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
+from hpstudy.errors import HpstudyError
+
+# Steps are counted by what is logged, so that equally long runs differ by a few of them.
+_STEPS_EQUAL = 0.9
 
 
-def keep_rows(sources: list[Source], where: dict[str, list[str]]) -> list[Note]:
-    """Leave out rows of other values than `parse_where` found."""
-    notes = []
-    for name, values in where.items():
-        for label, (column,) in resolved("--where", [name], sources).items():
-            (source,) = [source for source in sources if source.label == label]
-            text = source.cells[column]
-            same = pd.Series(False, index=text.index)
-            for value in values:
-                rows = _equal(text, value)
-                if not rows.any():
-                    there = listed(dict.fromkeys(text[text != ""]))
-                    raise HpstudyError(
-                        f"no row of {label} has {name}={value}; values there: {there}."
-                    )
-                same |= rows
-            source.cells = source.cells[same]
-            if not same.all():
-                facts = {"rows": int(same.sum()), "all": len(same), "column": name}
-                notes.append(note("taken", table=label, values=" or ".join(values), **facts))
-    return notes
-
-
-def _equal(text: pd.Series, value: str) -> pd.Series:
-    try:
-        number = cells.to_number(value)
-    except ValueError:
-        return text == value
-    return (text == value) | (pd.to_numeric(text, errors="coerce") == number)
-
-
-def resolved(option: str, wanted: Iterable[str], sources: list[Source]) -> dict[str, list[str]]:
-    """Columns that an option names, by the label of each table that has any of them."""
-    found: dict[str, list[str]] = {}
-    for name in wanted:
-        columns = {source.label: source.column(name) for source in sources}
-        if not any(columns.values()):
-            there = list(dict.fromkeys(column for source in sources for column in source.columns))
-            raise HpstudyError(
-                f"{option} names the column {name!r}{did_you_mean(name, there)}, which "
-                f"{listed(columns)} lacks; there: {listed(there)}."
-            )
-        for label, column in columns.items():
-            if column:
-                found.setdefault(label, []).append(column)
-    return found
-
-
-def name_variants(
-    sources: list[Source], by: dict[str, list[str]]
-) -> tuple[list[pd.Series], list[str]]:
+def name_variants(sources: list[Source]) -> tuple[list[pd.Series], list[str]]:
     """Network of each row of each table, and the columns that say it.
 
-    A column of that name says it, or columns that the user names (`by`), or those of models where
-    they vary; otherwise all rows of a table are of one network.
+    A column of that name says it, or columns that the user names, or those of models where they
+    vary; otherwise all rows of a table are of one network.
     """
     models = _models(sources)
-    labels, files, columns_used = [], [], []
+    labels, files, used = [], [], []
     for source in sources:
-        named = by.get(source.label, [])
-        columns, label = list(named), None
-        if "variant" in source.uses and source.uses["variant"] not in named:
-            label = source.texts("variant")
-            if source.uses["variant"] != "variant":
-                columns_used.append(source.uses["variant"])
-        elif not columns and models:
-            columns = [models[source.label]]
-        columns_used += columns
-        if label is None and (not columns or (named and len(sources) > 1)):
+        named, parts = list(source.variant_by), []
+        if source.uses.get("variant") not in (None, *named):
+            parts.append(source.texts("variant"))
+            used.append(source.uses["variant"])
+        elif not named and models:
+            source.variant_by = [models[source]]
+        if not parts and (not source.variant_by or (named and len(sources) > 1)):
             files.append(source.name)
-            label = pd.Series(source.name, index=source.cells.index, dtype=object)
-        for column in columns:
+            parts.append(pd.Series(source.name, index=source.cells.index, dtype=object))
+        for column in source.variant_by:
             text = source.cells[column]
-            if pd.to_numeric(text, errors="coerce").notna().any():
-                text = f"{names.bare(column)}=" + text
-            label = text if label is None else label + "/" + text
+            number = pd.to_numeric(text, errors="coerce").notna().any()
+            parts.append(f"{names.bare(column)}=" + text if number else text)
+        used += source.variant_by
+        label, *more = parts
+        for part in more:
+            label = label + "/" + part
         labels.append(label)
-        source.used = [*source.used, *columns]
     for name in files:
         if files.count(name) > 1:
             raise HpstudyError(
                 f"two files named {name!r} have no column variant, so that both would be the "
                 "network of that name; rename one."
             )
-    return labels, list(dict.fromkeys(columns_used))
+    return labels, [column for column in dict.fromkeys(used) if column != "variant"]
 
 
-def _models(sources: list[Source]) -> dict[str, str]:
+def _models(sources: list[Source]) -> dict[Source, str]:
     """Column of each table that names its models, where these columns tell all networks apart."""
-    columns: dict[str, str] = {}
+    columns: dict[Source, str] = {}
     taken: set[str] = set()
     for source in sources:
         usual = names.named(source.spare, ALIASES["network"])
@@ -112,21 +63,17 @@ def _models(sources: list[Source]) -> dict[str, str]:
         if "variant" in source.uses or "" in models or models & taken:
             return {}
         taken |= models
-        columns[source.label] = varying[0]
+        columns[source] = varying[0]
     return columns
 
 
-def typed_rows(
-    source: Source, variant: pd.Series, axes: tuple[str, ...], left: Counter[str]
-) -> pd.DataFrame:
-    """Rows of runs that ended, with their values; the others are counted in `left`.
+def read_values(source: Source, variant: pd.Series, axes: tuple[str, ...]) -> Counter[str]:
+    """Set `runs` to the values of runs that ended; the others are counted.
 
-    Returns
-    -------
-    DataFrame
-        variant, the axes, metric (as written: NaN for a blank, perhaps infinite), diverged,
-        stopped, and where there are any epoch, std, runs and further accuracies.
+    The columns are variant, the axes, metric (NaN for a blank, perhaps infinite), diverged,
+    stopped, and where there are any epoch, std, runs and further accuracies.
     """
+    left: Counter[str] = Counter()
     rows = source.cells.assign(_variant=variant)
     nested = _nested(source)
     left["parents of nested runs"] += int(nested.sum())
@@ -136,8 +83,11 @@ def typed_rows(
         column = source.uses["state"]
         remedy = f"or choose the rows that count by --where {column}=VALUE"
         state = cells.parse(rows[column], column, cells.to_state, remedy)
-    left["failed"] += _runs(source, rows[state == "failed"])
-    left["not ended"] += _runs(source, rows[state == "unfinished"])
+    # A table of epochs has many rows of a run.
+    ids = source.having(ALIASES["run id"]) if "epoch" in source.uses else []
+    for word, reason in (("failed", "failed"), ("unfinished", "not ended")):
+        lost = rows[state == word]
+        left[reason] += lost[ids[0]].nunique() if ids else len(lost)
     blank = rows[[source.uses[axis] for axis in axes]].map(cells.is_blank)
     early = state == "stopped"
     nowhere = early & blank.any(axis=1)
@@ -149,72 +99,176 @@ def typed_rows(
     rows = rows[state.isin(["ended", "stopped"]) & ~nowhere & ~empty]
     if rows.empty:
         raise HpstudyError(f"no run of {source.label} has ended.")
-    return _values(source, rows, early[rows.index], axes)
-
-
-def _runs(source: Source, rows: pd.DataFrame) -> int:
-    """Number of runs, of which a table of epochs has many rows each."""
-    ids = names.named(source.columns, ALIASES["run id"]) if "epoch" in source.uses else []
-    return rows[ids[0]].nunique() if ids else len(rows)
+    source.runs = _typed(source, rows, early[rows.index], axes)
+    return left
 
 
 def _nested(source: Source) -> pd.Series:
     """Which rows are parents of others, or children, where the parents have the metric."""
-    none = pd.Series(False, index=source.cells.index)
-    parents = names.named(source.columns, ALIASES["parent"])
-    ids = names.named(source.columns, ("run_id",))
+    parents, ids = source.having(ALIASES["parent"]), source.having(["run_id"])
     if not parents or not ids:
-        return none
+        return pd.Series(False, index=source.cells.index)
     child = source.cells[parents[0]] != ""
     parent = source.cells[ids[0]].isin(set(source.cells.loc[child, parents[0]]))
     valued = ~source.texts("metric").map(cells.is_blank)
     return child if (valued & parent).any() and not (valued & child).any() else parent
 
 
-def _values(
+def _typed(
     source: Source, rows: pd.DataFrame, early: pd.Series, axes: tuple[str, ...]
 ) -> pd.DataFrame:
     """Typed cells of runs, of which some were stopped `early`."""
-    numeric = [name for name in (*axes, "metric", "std", *ACCURACIES) if name in source.uses]
-    texts = rows[list(dict.fromkeys(source.uses[name] for name in numeric))]
-    commas = cells.decimal_commas(texts.to_numpy().ravel(), source.separator)
-
-    def read(ours: str, convert: Callable[[str], object]) -> pd.Series:
-        column, option = source.uses[ours], f"--columns {ours}"
-        text = rows[column]
-        name = ours if column == ours else f"{ours} ({column})"
-        if ours in ("metric", "std", "runs"):
-            option = f"--{ours}"
-        if ours == "metric":
-            name, text = column, text.where(~early, "")
-        return cells.parse(text, name, convert, cells.correct_by(option))
-
-    variant = cells.parse(
-        rows["_variant"], "variant", cells.to_variant, cells.correct_by("--columns variant")
-    )
-    table = pd.DataFrame({"variant": variant})
-    for axis in axes:
+    used = dict(source.uses)
+    numeric = [used[name] for name in (*axes, "metric", "std", *ACCURACIES) if name in used]
+    texts = rows[list(dict.fromkeys(numeric))].to_numpy().ravel()
+    commas = cells.decimal_commas(texts, source.separator)
+    converters: dict[str, Callable[[str], object]] = {
         # Only the learning rate cannot be switched off.
-        zero = names.bare(axis) not in ALIASES["lr"]
-        table[axis] = read(axis, partial(cells.to_setting, commas=commas, zero=zero))
-    table["metric"] = read("metric", partial(cells.to_metric, commas=commas))
-    for name in (*ACCURACIES, "std"):
-        if name in source.uses and source.uses[name] != source.uses["metric"]:
-            convert = cells.to_spread if name == "std" else cells.to_accuracy
-            table[name] = read(name, partial(convert, commas=commas))
-    if "runs" in source.uses:
-        table["runs"] = read("runs", partial(cells.to_integer, least=1))
-        if names.says(source.uses["std"], "standard error"):
-            table["std"] *= table["runs"] ** 0.5
-    for name in TRUTHS:
-        table[name] = read(name, cells.to_truth) if name in source.uses else False
-    table["stopped"] |= early
-    if "epoch" in source.uses:
+        axis: partial(cells.to_setting, commas=commas, zero=names.bare(axis) not in ALIASES["lr"])
+        for axis in axes
+    }
+    converters["metric"] = partial(cells.to_metric, commas=commas)
+    converters |= dict.fromkeys(ACCURACIES, partial(cells.to_accuracy, commas=commas))
+    converters["std"] = partial(cells.to_spread, commas=commas)
+    converters.setdefault("runs", partial(cells.to_integer, least=1))
+    converters |= dict.fromkeys(TRUTHS, cells.to_truth)
+    converters.setdefault("epoch", cells.to_metric)
+    remedy = cells.correct_by("--columns variant")
+    table = pd.DataFrame(
+        {"variant": cells.parse(rows["_variant"], "variant", cells.to_variant, remedy)}
+    )
+    for ours, convert in converters.items():
+        column = used.get(ours)
+        if column is None or (ours in ACCURACIES and column == used["metric"]):
+            continue
+        text = rows[column].where(~early, "") if ours == "metric" else rows[column]
+        option = f"--{ours}" if ours in ("metric", "std", "runs") else f"--columns {ours}"
+        name = column if ours in ("metric", column) else f"{ours} ({column})"
         try:
-            table["epoch"] = read("epoch", cells.to_metric)
+            table[ours] = cells.parse(text, name, convert, cells.correct_by(option))
         except HpstudyError:
-            if "epoch" in source.named:
+            if ours != "epoch" or ours in (*axes, *source.named):
                 raise
             # No count, whatever its name says.
             del source.uses["epoch"]
+    if "runs" in used and names.says(used["std"], "standard error"):
+        table["std"] *= table["runs"] ** 0.5
+    for name in TRUTHS:
+        if name not in table:
+            table[name] = False
+    table["stopped"] |= early
     return table
+
+
+# --- rows per epoch -------------------------------------------------------------------------------
+
+
+def keep_one_epoch(source: Source, axes: tuple[str, ...], epoch: str, goal: str) -> None:
+    """Keep the "last" or "best" `epoch` of each run, with the last epoch that it reached.
+
+    A table whose rows are runs stays as it is.
+    """
+    runs = source.runs
+    ids, by = _ids(source, axes) if "epoch" in runs else (None, "")
+    if ids is None:
+        return
+    logged = source.texts("metric")[runs.index] != ""
+    ordered = runs.assign(_id=ids, _logged=logged).sort_values("epoch", kind="stable")
+    # Where most runs have a value at an epoch, a run without one there has lost it.
+    usual = ordered.groupby("epoch")["_logged"].transform("mean") >= 0.5
+    last = pd.concat([ordered[~usual], ordered[usual]]).groupby("_id").tail(1)
+    if epoch == "best":
+        sign = -1 if goal == "minimize" else 1
+        ended = last.loc[np.isfinite(last["metric"]), "_id"]
+        finite = ordered[ordered["_id"].isin(ended) & np.isfinite(ordered["metric"])]
+        best = (sign * finite["metric"]).groupby(finite["_id"]).idxmax()
+        last = pd.concat([last[~last["_id"].isin(ended)], ordered.loc[best]])
+    reached = ordered.groupby("_id")["epoch"].max()
+    last = last.assign(epoch=last["_id"].map(reached))
+    kept = last.loc[runs.index[runs.index.isin(last.index)]]
+    source.notes.append(
+        f"{source.label}: {len(runs):,} rows are epochs ({source.uses['epoch']}) of {len(kept):,} "
+        f"runs (by {by}). The {epoch} row of each run is taken."
+    )
+    source.runs = kept.drop(columns=["_id", "_logged"])
+
+
+def _ids(source: Source, axes: tuple[str, ...]) -> tuple[pd.Series | None, str]:
+    """Run of each row, and the columns that say it; None where each row is a run."""
+    runs, epochs = source.runs, source.runs["epoch"]
+    rows = source.cells.loc[runs.index]
+    if epochs.nunique() < 2:
+        return None, ""
+    keys = [runs[axis] for axis in axes]
+    if "variant" in source.uses:
+        keys.append(rows[source.uses["variant"]])
+    settings = runs.groupby([key.to_numpy() for key in keys]).ngroup()
+    free = [column for column in rows if column not in source.uses.values()]
+    given = source.uses.get("run")
+    for column in [given] if given else names.named(free, ALIASES["trial"]):
+        ids = rows[column]
+        if (ids == "").any() or (settings.groupby(ids).nunique() > 1).any():
+            continue
+        if ids.nunique() == len(ids):
+            return None, ""
+        certain = given or names.bare(column) in ALIASES["run id"]
+        if _rises(ids, epochs) and (certain or _starts(ids, epochs)):
+            return ids, column
+    of = [column for column in free if 1 < rows[column].nunique() < len(rows)]
+    of = [column for column in of if column in source.seeds or not _changes(rows[column])]
+    keys += [rows[column] for column in of]
+    groups = runs.groupby([key.to_numpy() for key in keys]).ngroup()
+    # Repeats of one setting follow each other.
+    begins = epochs.groupby(groups).diff().le(0)
+    ids = groups.astype(str) + " " + begins.groupby(groups).cumsum().astype(str)
+    if ids.nunique() < len(ids) and _rises(ids, epochs) and _starts(ids, epochs):
+        return ids, ", ".join(["the setting", *of])
+    return None, ""
+
+
+def _changes(column: pd.Series) -> bool:
+    """Whether a column changes within a run."""
+    values = pd.to_numeric(column, errors="coerce")
+    many = bool(values.notna().all()) and values.nunique() > len(values) / 2
+    return many or names.is_record(str(column.name), bool(values.notna().any()))
+
+
+def _rises(ids: pd.Series, epochs: pd.Series) -> bool:
+    """Whether nearly all rows of a run are of different epochs."""
+    pairs = pd.DataFrame({"id": ids, "epoch": epochs}).drop_duplicates()
+    return bool(len(pairs) > max(0.9 * len(ids), ids.nunique()))
+
+
+def _starts(ids: pd.Series, epochs: pd.Series) -> bool:
+    """Whether runs start at their first epoch, as repeats of different lengths do not."""
+    steps = epochs.sort_values(kind="stable").groupby(ids).diff()
+    step = max(1.0, float(steps[steps > 0].median()))
+    return bool((epochs.groupby(ids).min() <= step).mean() >= 0.9)
+
+
+def drop_short(source: Source, any_length: bool) -> int:
+    """Drop runs that ended before the longest of their variant, though nothing stopped them."""
+    runs = source.runs
+    if "epoch" not in runs:
+        return 0
+    column = source.uses["epoch"]
+    whole = np.isfinite(runs["metric"]) & ~runs["diverged"] & ~runs["stopped"]
+    reached = runs["epoch"].where(whole)
+    longest = reached.groupby(runs["variant"]).transform("max")
+    equal = _STEPS_EQUAL if {"step", "steps"} & set(names.words(column)) else 1.0
+    short = whole & (reached < equal * longest)
+    if not short.any():
+        return 0
+    first, last = float(reached.min()), float(reached.max())
+    if any_length:
+        lengths = f"({column} {first:g} to {last:g})"
+        source.notes.append(f"{source.label}: runs of all lengths are taken {lengths}.")
+        return 0
+    if short.sum() > whole.sum() / 2:
+        raise HpstudyError(
+            f"most runs of {source.label} are shorter than the longest ({column} {first:g} to "
+            f"{last:g}; {short.sum():,} of {whole.sum():,} are shorter): compare those of one "
+            f"length by --where {column}={last:g}, or take all as they ended by --any-length."
+        )
+    source.runs = runs[~short]
+    return int(short.sum())

@@ -8,8 +8,7 @@ from hpstudy.analysis.landscape import unify_settings
 from hpstudy.analysis.run_tables import names
 from hpstudy.analysis.run_tables.cells import also, correct_by, parse, to_integer
 from hpstudy.analysis.run_tables.columns import Source
-from hpstudy.analysis.run_tables.names import ALIASES
-from hpstudy.analysis.run_tables.options import TRUTHS
+from hpstudy.analysis.run_tables.names import ALIASES, TRUTHS
 from hpstudy.errors import HpstudyError, listed, shown
 
 # A column without a telling name that has more values than this is no list of choices.
@@ -23,49 +22,28 @@ def settings_of(table: pd.DataFrame, axes: tuple[str, ...]) -> pd.Series:
     return table.groupby([key.to_numpy() for key in keys]).ngroup()
 
 
-def check_means(table: pd.DataFrame, axes: tuple[str, ...]) -> None:
-    """Refuse a second mean of a setting."""
-    again = settings_of(table, axes).duplicated()
-    if again.any():
-        raise HpstudyError(
-            f"{again.idxmax()} is another row of a setting that has one; with --std a row is the "
-            "mean of all runs of its setting."
-        )
-
-
 def join_runs(
-    sources: list[Source],
-    rows: list[pd.DataFrame],
-    axes: tuple[str, ...],
-    averaged: dict[str, list[str]],
+    sources: list[Source], axes: tuple[str, ...]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Runs of all tables in one, with a seed each.
+    """Runs of all tables in one, with a seed each; diverged and stopped where a run says so.
 
-    Returns
-    -------
-    table : DataFrame
-        With seed; diverged and stopped where a table or a run says so.
-    seeded_by : list of str
-        Columns that say the seed.
-    loose : list of str
-        Hyperparameters other than the axes that vary from setting to setting.
+    Also the columns that say the seed, and those of hyperparameters other than the axes that vary
+    from setting to setting.
     """
-    table = pd.concat(rows)
+    table = pd.concat([source.runs for source in sources])
+    rows = [source.cells.loc[source.runs.index] for source in sources]
     pairs = list(zip(sources, rows, strict=True))
-    spare = pd.concat([source.cells.loc[runs.index, source.spare] for source, runs in pairs])
-    repeats = pd.concat([source.cells.loc[runs.index, source.seeds] for source, runs in pairs])
-    loose = _check_settings(table, spare.fillna(""), axes, repeats.fillna(""))
+    spare = pd.concat([cells[source.spare] for source, cells in pairs]).fillna("")
+    repeats = pd.concat([cells[source.seeds] for source, cells in pairs]).fillna("")
+    loose = _check_settings(table, spare, axes, repeats)
     table["seed"] = -1
     seeded_by, unseeded = [], []
-    for source, runs in pairs:
-        columns = _seed_columns(source, runs, axes, averaged.get(source.label, []))
-        if columns:
-            table.loc[runs.index, "seed"] = _seeds(
-                source.cells.loc[runs.index], columns, averaged.get(source.label, [])
-            )
+    for source in sources:
+        if columns := _seed_columns(source, axes):
+            table.loc[source.runs.index, "seed"] = _seeds(source, columns)
             seeded_by += columns
         else:
-            unseeded += list(runs.index)
+            unseeded += list(source.runs.index)
     # Each of its own, so that no two settings seem to share one.
     first = max(table["seed"].max() + 1, 0)
     table.loc[unseeded, "seed"] = range(first, first + len(unseeded))
@@ -79,24 +57,22 @@ def join_runs(
 # --- seeds ----------------------------------------------------------------------------------------
 
 
-def _seed_columns(
-    source: Source, runs: pd.DataFrame, axes: tuple[str, ...], averaged: list[str]
-) -> list[str]:
+def _seed_columns(source: Source, axes: tuple[str, ...]) -> list[str]:
     """Columns that tell the runs of each setting apart; none where none says it."""
+    runs, averaged = source.runs, source.averaged
     cells, settings = source.cells.loc[runs.index], settings_of(runs, axes)
     usable = []
     for column in source.seeds:
-        text = cells[column]
         # A number of its own for every run is the run's name.
-        own = text.nunique() == len(text) > settings.nunique() > 1
+        own = cells[column].nunique() == len(cells) > settings.nunique() > 1
         named = own and names.bare(column) in ALIASES["trial"]
         certain = column in ("seed", source.named.get("seed"))
-        if certain or ((text != "").all() and not named):
+        if certain or ((cells[column] != "").all() and not named):
             usable.append(column)
     if not usable and not averaged:
         # A run that was written twice is known by its id.
-        for column in names.named(source.columns, ("run_id", "trial_id", "uuid")):
-            _check_repeats(runs, cells[[column]].assign(metric=runs["metric"]), axes, [column])
+        for column in source.having(("run_id", "trial_id", "uuid")):
+            _check_repeats(runs, cells[[column]].assign(metric=runs["metric"]), axes)
         return []
     tries = [[column, *averaged] for column in usable]
     if len(tries) != 1:
@@ -108,25 +84,21 @@ def _seed_columns(
     return []
 
 
-def _seeds(cells: pd.DataFrame, columns: list[str], averaged: list[str]) -> pd.Series:
+def _seeds(source: Source, columns: list[str]) -> pd.Series:
     """Seed of each run, an integer."""
+    cells = source.cells.loc[source.runs.index]
     if len(columns) > 1:
         return cells.groupby(columns).ngroup()
     (column,) = columns
     text = cells[column]
     words = pd.to_numeric(text, errors="coerce").isna().all() and column != "seed"
-    if column in averaged or words:
+    if column in source.averaged or words:
         return pd.Series(pd.factorize(text, sort=True)[0], index=text.index)
     name = "seed" if column == "seed" else f"seed ({column})"
     return parse(text, name, to_integer, correct_by("--columns seed"))
 
 
-def _check_repeats(
-    table: pd.DataFrame,
-    keys: pd.DataFrame,
-    axes: tuple[str, ...],
-    shown_keys: list[str] | None = None,
-) -> None:
+def _check_repeats(table: pd.DataFrame, keys: pd.DataFrame, axes: tuple[str, ...]) -> None:
     """Refuse runs of one variant and setting with the same `keys`, perhaps in two tables."""
     whole = keys.assign(_setting=settings_of(table, axes))
     again = whole.duplicated()
@@ -136,7 +108,7 @@ def _check_repeats(
     runs = whole.groupby(list(whole.columns), dropna=False).ngroup()
     first = runs.index[runs == runs[line]][0]
     place = "".join(f", {axis} {table.loc[line, axis]:g}" for axis in axes)
-    seed = "".join(f", {key} {keys.loc[line, key]}" for key in shown_keys or keys)
+    seed = "".join(f", {key} {keys.loc[line, key]}" for key in keys)
     raise HpstudyError(
         f"{line} repeats {first}: variant {table.loc[line, 'variant']!r}{place}{seed}"
         f"{also(int(again.sum()))}; delete what was written twice, or name the column that tells "
@@ -156,22 +128,21 @@ def _check_settings(
     loose = []
     for column in cells:
         given = cells.loc[cells[column] != "", column]
-        if given.nunique() < 2:
-            continue
         numbers = pd.to_numeric(given, errors="coerce")
         numeric = bool(numbers.notna().all())
+        if given.nunique() < 2 or names.is_record(column, numeric):
+            continue
         # 0.9 and 0.90 are one value.
         given = numbers if numeric else given
         place = settings[given.index]
         within = given.groupby(place).nunique().gt(1)
-        if names.is_record(column, numeric):
-            continue
         if within.any():
-            if _is_choice(column, given, numeric, place, seeds):
+            if _is_choice(column, given, numeric, place, seeds.loc[given.index]):
                 choices[column] = given[place.map(within)]
-        elif names.says_config(column):
-            by_variant = given.groupby(table.loc[given.index, "variant"]).nunique()
-            if by_variant.max() < 2 or _tied(given, table, axes):
+        elif names.says_config(column) and _most(given, table.loc[given.index, "variant"]) > 1:
+            at = [unify_settings(table.loc[given.index, axis]) for axis in axes]
+            # As a batch size that grows with the learning rate.
+            if any(_most(given, x) == 1 and x.nunique() <= len(x) / 2 for x in at):
                 continue
             if given.nunique() <= min(_MOST_CHOICES, len(given) / 2):
                 choices[column] = given
@@ -182,12 +153,16 @@ def _check_settings(
     return loose
 
 
+def _most(values: pd.Series, by: pd.Series) -> int:
+    """Greatest number of different values that go with one value of another column."""
+    return int(values.groupby(by).nunique().max())
+
+
 def _is_choice(
     column: str, given: pd.Series, numeric: bool, settings: pd.Series, seeds: pd.DataFrame
 ) -> bool:
     """Whether a column that varies within a setting is something that was chosen."""
-    number = given.nunique()
-    config = names.says_config(column)
+    number, config = given.nunique(), names.says_config(column)
     few = config and number <= _MOST_CHOICES
     if not numeric and number > 0.9 * len(given) and not few:
         return False
@@ -195,26 +170,11 @@ def _is_choice(
         return True
     if given.astype(str).str.match(_DATE).all():
         return False
-    if any(_one_to_one(given, seeds.loc[given.index, seed]) for seed in seeds):
+    if any(_most(given, seeds[seed]) == _most(seeds[seed], given) == 1 for seed in seeds):
         return False
-    per_setting = given.groupby(settings).nunique().max()
-    repeated = per_setting < number or settings.groupby(given).nunique().max() > 1
+    repeated = _most(given, settings) < number or _most(settings, given) > 1
     most = max(_MOST_CHOICES, settings.value_counts().max()) if numeric else number
     return bool(repeated and number <= min(most, len(given) / 2))
-
-
-def _one_to_one(given: pd.Series, seeds: pd.Series) -> bool:
-    pairs = pd.DataFrame({"value": given, "seed": seeds}).drop_duplicates()
-    return bool(len(pairs) == pairs["value"].nunique() == pairs["seed"].nunique())
-
-
-def _tied(given: pd.Series, table: pd.DataFrame, axes: tuple[str, ...]) -> bool:
-    """Whether a column goes with an axis, as a batch size that grows with the learning rate."""
-    for axis in axes:
-        at = unify_settings(table.loc[given.index, axis])
-        if at.nunique() <= len(at) / 2 and given.groupby(at).nunique().max() == 1:
-            return True
-    return False
 
 
 def _differing(
@@ -228,30 +188,26 @@ def _differing(
     first, given = next(iter(choices.items()))
     line = given.index[0]
     unequal = given[given != given.iloc[0]]
-    same_setting = unequal[settings[unequal.index] == settings[line]]
-    other = (same_setting if len(same_setting) else unequal).index[0]
+    same = unequal[settings[unequal.index] == settings[line]]
+    other = (same if len(same) else unequal).index[0]
     place = ", ".join(f"{axis} {table.loc[line, axis]:g}" for axis in axes)
-    values = {
-        column: list(dict.fromkeys(cells.loc[given.index, column]))
-        for column, given in choices.items()
-    }
-    some = "; ".join(f"{column}: {listed(_few(values[column]))}" for column in choices)
-    where = " ".join(f"--where {_quoted(f'{name}={all_[0]}')}" for name, all_ in values.items())
+    some, where = [], []
+    for column, lines in choices.items():
+        values = cells.loc[lines.index, column].unique().tolist()
+        few = values if len(values) <= 6 else [*values[:6], f"and {len(values) - 6} more"]
+        some.append(f"{column}: {listed(few)}")
+        where.append(f"--where {_quoted(f'{column}={values[0]}')}")
     columns = _quoted(",".join(choices))
     axis = ""
     if len(axes) == len(choices) == 1 and pd.api.types.is_numeric_dtype(given):
         axis = f"make it an axis (--axes {_quoted(f'{axes[0]},{first}')}), "
     return HpstudyError(
-        f"runs differ in more than their seed: {f'at {place} ' if len(same_setting) else ''}"
+        f"runs differ in more than their seed: {f'at {place} ' if len(same) else ''}"
         f"{first} is {shown(cells.loc[line, first])} on {line} and "
-        f"{shown(cells.loc[other, first])} on {other} ({len(given):,} such lines; {some}). Take "
-        f"one value ({where}), {axis}make variants of them (--variant-by {columns}), or average "
-        f"over them as over seeds (--average-over {columns})."
+        f"{shown(cells.loc[other, first])} on {other} ({len(given):,} such lines; "
+        f"{'; '.join(some)}). Take one value ({' '.join(where)}), {axis}make variants of them "
+        f"(--variant-by {columns}), or average over them as over seeds (--average-over {columns})."
     )
-
-
-def _few(values: list[str]) -> list[str]:
-    return values if len(values) <= 6 else [*values[:6], f"and {len(values) - 6} more"]
 
 
 def _quoted(text: str) -> str:

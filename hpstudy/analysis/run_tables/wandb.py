@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpstudy.analysis.run_tables.sources import as_text, existing, flat
+from hpstudy.analysis.run_tables.trackers import Row, as_text, existing, flat, nothing
 from hpstudy.errors import HpstudyError
 
 _HEADER, _BLOCK, _PIECE = b":W&B\xe1\xbe\x00", 32768, struct.Struct("<IHB")
@@ -32,17 +32,16 @@ _Message = dict[int, list[Any]]
 def read_wandb(text: str, place: str) -> pd.DataFrame:
     """Runs of a `wandb` folder, with the columns of W&B's own CSV export.
 
-    ID, Name, State (finished, failed, or crashed for a run whose end was not recorded), Group, Job
-    Type, Tags and Sweep where given, then the config and the summary; a dot joins nested names. A
-    name of the summary that the config has too becomes "summary.NAME".
+    A run whose end was not recorded is "crashed". A dot joins nested names, and a name of the
+    summary that the config has too becomes "summary.NAME".
     """
     folder = existing(text, place)
     folders = [path for path in folder.glob("*run-*") if path.is_dir()]
     if not folders:
-        hint = f"; type 'wandb:{folder / 'wandb'}'" if (folder / "wandb").is_dir() else ""
-        raise HpstudyError(f"{text}: there is no folder offline-run-* or run-* in it{hint}.")
+        problem = "there is no folder offline-run-* or run-* in it"
+        raise nothing(text, problem, [folder / "wandb"])
     # Name -> columns, config, summary.
-    runs: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {}
+    runs: dict[str, tuple[Row, Row, Row]] = {}
     # A run that was resumed is in several folders, whose names start with when they were made.
     for path in sorted(folders, key=lambda path: path.name.removeprefix("offline-")):
         files = list(path.glob("run-*.wandb"))
@@ -55,44 +54,36 @@ def read_wandb(text: str, place: str) -> pd.DataFrame:
     fixed = {"ID", "State", *_COLUMNS}
     taken = fixed.union(*(flat(config, ".") for _, config, _ in runs.values()))
     rows = []
-    for name, (columns, config, summary) in runs.items():
+    for name, (columns, *logged) in runs.items():
         row = {"ID": name} | columns
-        for key, value in flat(config, ".").items():
-            row[f"config.{key}" if key in fixed else key] = value
-        for key, value in flat(summary, ".").items():
-            row[f"summary.{key}" if key in taken else key] = value
+        for kind, values, others in zip(("config", "summary"), logged, (fixed, taken), strict=True):
+            for key, value in flat(values, ".").items():
+                row[f"{kind}.{key}" if key in others else key] = value
         rows.append((f"run {name}", row))
     return as_text(rows)
 
 
-def _read(
-    path: Path, columns: dict[str, Any], config: dict[str, Any], summary: dict[str, Any]
-) -> None:
+def _read(path: Path, columns: Row, config: Row, summary: Row) -> None:
     # The record of its end is missing where the process was killed.
     columns["State"] = "crashed"
     for record in _records(path):
-        for content in record.get(_CONFIG, ()):
-            _update(config, _message(content))
-        for content in record.get(_SUMMARY, ()):
-            _update(summary, _message(content))
-        for content in record.get(_RUN, ()):
-            run = _message(content)
-            for change in run.get(_RUN_CONFIG, ()):
-                _update(config, _message(change))
-            for change in run.get(_RUN_SUMMARY, ()):
-                _update(summary, _message(change))
+        _update(config, record, _CONFIG)
+        _update(summary, record, _SUMMARY)
+        for run in _messages(record, _RUN):
+            _update(config, run, _RUN_CONFIG)
+            _update(summary, run, _RUN_SUMMARY)
             for name, number in _COLUMNS.items():
                 if number in run:
                     columns[name] = ", ".join(word.decode() for word in run[number])
-        for content in record.get(_EXIT, ()):
-            failed = any(_message(content).get(_EXIT_CODE, ()))
-            columns["State"] = "failed" if failed else "finished"
+        for end in _messages(record, _EXIT):
+            columns["State"] = "failed" if any(end.get(_EXIT_CODE, ())) else "finished"
 
 
-def _update(values: dict[str, Any], change: _Message) -> None:
-    for number in (_UPDATE, _REMOVE):
-        for content in change.get(number, ()):
-            item = _message(content)
+def _update(values: Row, record: _Message, field: int) -> None:
+    """Apply the changes of values in a field of a record."""
+    for change in _messages(record, field):
+        changes = [(item, kind) for kind in (_UPDATE, _REMOVE) for item in _messages(change, kind)]
+        for item, kind in changes:
             keys = item.get(_NESTED_KEY) or item.get(_KEY, [b""])
             *parents, name = (key.decode() for key in keys)
             if "_wandb" in (name, *parents):
@@ -102,7 +93,7 @@ def _update(values: dict[str, Any], change: _Message) -> None:
                 if not isinstance(inner.get(parent), dict):
                     inner[parent] = {}
                 inner = inner[parent]
-            if number == _REMOVE:
+            if kind == _REMOVE:
                 inner.pop(name, None)
             else:
                 inner[name] = json.loads(item[_VALUE][0])
@@ -134,6 +125,11 @@ def _records(path: Path) -> Iterator[_Message]:
         if kind in (_WHOLE, _LAST):
             yield _message(record)
         place += _PIECE.size + length
+
+
+def _messages(message: _Message, field: int) -> list[_Message]:
+    """Messages in a field of another."""
+    return [_message(content) for content in message.get(field, ())]
 
 
 def _message(content: bytes) -> _Message:
