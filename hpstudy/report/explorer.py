@@ -20,7 +20,7 @@ from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import count, unknown
 from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
-from hpstudy.plots.pair import PANELS, Pair, move, pair_data, plot_pair
+from hpstudy.plots.difference import PANELS, Pair, move, pair_data, plot_pair
 from hpstudy.report.explorer_tables import (
     Source,
     network_table,

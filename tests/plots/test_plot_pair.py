@@ -9,7 +9,7 @@ import synthetic
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
-from hpstudy.plots.pair import move, pair_data, plot_pair
+from hpstudy.plots.difference import move, pair_data, plot_pair
 
 
 @pytest.fixture(scope="module")
