@@ -89,7 +89,7 @@ class DifferencePanel:
                 suffix, ellipse, f"ellipse-{number}", _traces.DASHES[number]
             )
         for number, best in enumerate(best_at):
-            look = {"marker": MARKS[number], "legendgroup": f"best-{number}"}
+            look: Props = {"marker": MARKS[number], "legendgroup": f"best-{number}"}
             traces.append(_traces.scatter(plane, suffix, best, **look))
         return traces
 
@@ -212,12 +212,10 @@ def pair_data(
     """
     both = {"left": left, "right": right}
     # Scale and plane stay while the threshold moves.
-    data, limit = (
-        landscape.landscapes_data(both, (), landscape.TOP, relative),
-        difference_limit(both, landscape.TOP),
-    )
-    difference = DifferencePanel(left, right, data.plane, limit, threshold, multiple)
-    return Pair(replace(data, roi=(threshold,), multiple=multiple), difference, dict(chosen or {}))
+    data = landscape.landscapes_data(both, (), landscape.TOP, relative)
+    limit = difference_limit(both, landscape.TOP)
+    panel = DifferencePanel(left, right, data.plane, limit, threshold, multiple)
+    return Pair(replace(data, roi=(threshold,), multiple=multiple), panel, dict(chosen or {}))
 
 
 def plot_pair(pair: Pair, columns: int = PANELS) -> go.Figure:
@@ -229,10 +227,9 @@ def plot_pair(pair: Pair, columns: int = PANELS) -> go.Figure:
     data, plane = pair.data, pair.difference.plane
     left, right = (short_title(panel.landscape.variant) for panel in data.panels)
     shape = "ellipses" if plane.up else "regions"
-    difference_title = _layout.panel_title(
-        f"{right} − {left}", f"{shape}: left solid, right dashed"
-    )
-    titles = [*(landscape.best_title(panel) for panel in data.panels), difference_title]
+    titles = [landscape.best_title(panel) for panel in data.panels]
+    small = f"{shape}: left solid, right dashed"
+    titles.append(_layout.panel_title(f"{right} − {left}", small))
     figure = _layout.panel_figure(titles, 240, 84, 108, columns)
     for number in range(1, PANELS):
         _layout.set_plane(figure, number, data.plane)

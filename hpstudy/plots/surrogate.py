@@ -127,7 +127,7 @@ def plot_surrogate(analysis: StudyAnalysis, threshold: float) -> go.Figure:
             panel.deviation, suffix, "coloraxis2", {"showlines": False}, {}
         )
         # Over one axis the places of settings stand where the deviation is 0.
-        look = {"marker": PLACE, "text": texts, "legendgroup": "points"}
+        look: Props = {"marker": PLACE, "text": texts, "legendgroup": "points"}
         place = _traces.scatter(deviations, suffix, points.assign(value=0.0), **look)
         figure.add_traces([ground, place])
     figure.add_trace(
@@ -194,11 +194,12 @@ def plot_roi_probability(analysis: StudyAnalysis, threshold: float) -> go.Figure
 
 def _probability_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Props]:
     points, plane = panel.measured, data.plane
-    texts, colour = _traces.point_texts(points, panel.landscape), INK
+    texts: list[str] = _traces.point_texts(points, panel.landscape)
+    colour: Any = INK
     if points["probability"].notna().all():
         pairs = zip(texts, points["probability"], strict=True)
         texts = [f"{text}<br>probability {probability:.2f}" for text, probability in pairs]
-        colour: Any = _traces.rounded(points["probability"], 3)
+        colour = _traces.rounded(points["probability"], 3)
     marker = {**PROBABILITY, "color": colour, "coloraxis": "coloraxis", **plane.symbols(points)}
     return [
         _traces.scatter(
