@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from hpstudy.analysis.intervals import Interval, Loss
-from hpstudy.report.formats import (
+from hpstudy.report.notebook import (
     cell_text,
     html_table,
     interval_text,

@@ -21,9 +21,9 @@ from pypdf import PdfReader
 
 from hpstudy.analysis.intervals import Interval
 from hpstudy.report.build import print_book
-from hpstudy.report.formats import html_table
+from hpstudy.report.notebook import html_table
 from hpstudy.report.notebook import figure_bundle
-from hpstudy.report.pdf import print_pdf
+from hpstudy.report.build import print_pdf
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 A4 = (596, 842)  # points
