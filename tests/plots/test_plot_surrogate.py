@@ -10,9 +10,13 @@ import synthetic
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError
-from hpstudy.plots.regret import plot_regret
-from hpstudy.plots.roi_probability import plot_roi_probability, roi_probability_data
-from hpstudy.plots.surrogate import plot_surrogate, surrogate_data
+from hpstudy.plots.risk import plot_regret
+from hpstudy.plots.surrogate import (
+    plot_roi_probability,
+    plot_surrogate,
+    roi_probability_data,
+    surrogate_data,
+)
 
 LRS, WEIGHT_DECAYS = np.geomspace(1e-3, 1, 6), np.geomspace(1e-5, 1e-2, 6)
 

@@ -20,10 +20,8 @@ from browser import NAMES, chromium, served
 from pypdf import PdfReader
 
 from hpstudy.analysis.intervals import Interval
-from hpstudy.report.build import print_book
-from hpstudy.report.notebook import html_table
-from hpstudy.report.notebook import figure_bundle
-from hpstudy.report.build import print_pdf
+from hpstudy.report.build import print_book, print_pdf
+from hpstudy.report.notebook import figure_bundle, html_table
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 A4 = (596, 842)  # points
