@@ -1,7 +1,7 @@
 """Traces of landscapes, each a dict that Plotly reads, and what lies between their settings."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,6 @@ STOPPED = {"symbol": "line-ew", "size": 8, "line": {"width": 2, "color": INK}}
 LINE = {"mode": "lines", "line": {"width": 1.5, "color": INK}}
 # Parts into which the settings of an axis divide a surface, if they are few enough.
 CELLS = 24
-
-Outline = tuple[np.ndarray, np.ndarray]
-"""Settings up and across, along a line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +115,7 @@ def colour_range(
 
 def outline(
     landscape: Landscape, threshold: float, multiple: float = 2.0, zero: float = 0.0
-) -> Outline:
+) -> tuple[np.ndarray, np.ndarray]:
     """Ellipse of a region of interest as settings up and across; nothing below five points.
 
     It reaches `multiple` standard deviations. Over one axis it is a line at the level where the
@@ -198,7 +195,7 @@ def landscape_traces(
 
 
 def outline_traces(
-    suffix: str, line: Outline, group: str, dash: str, inner: str = "black"
+    suffix: str, line: tuple[np.ndarray, np.ndarray], group: str, dash: str, inner: str = "black"
 ) -> list[Props]:
     """Closed line as a broad one under a narrow one, to stand out from dark and light colours."""
     up, across = line
@@ -235,9 +232,8 @@ def failure_traces(plane: Plane, suffix: str, panel: Any, level: str = "value") 
     ]
 
 
-def failure_entries(panels: Iterable[Any]) -> list[Props]:
+def failure_entries(panels: Sequence[Any]) -> list[Props]:
     """Entries of the legend for `failure_traces`, visible where any panel has such a setting."""
-    panels = list(panels)
     diverged = any(len(panel.diverged) for panel in panels)
     stopped = any(len(panel.stopped) for panel in panels)
     return [

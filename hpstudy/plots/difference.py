@@ -125,14 +125,8 @@ def plot_differences(landscapes: dict[str, Landscape], threshold: float) -> go.F
     """Difference maps side by side, on one diverging colour scale.
 
     Purple is where a setting is better for the pruned network than for the dense one, each against
-    its own best.
-
-    Parameters
-    ----------
-    landscapes : dict of str to Landscape
-        Landscapes of one metric, the dense network's first.
-    threshold : float
-        Threshold of the regions of interest whose ellipses are drawn, in the metric's unit.
+    its own best. Landscapes are of one metric, the dense network's first; ellipses are those of the
+    regions of interest within `threshold`, in the metric's unit.
 
     Raises
     ------
@@ -195,20 +189,11 @@ def pair_data(
     relative: bool = False,
     chosen: dict[str, float] | None = None,
 ) -> Pair:
-    """Two landscapes and their difference.
+    """Two landscapes of one metric over the same axes, and their difference.
 
-    Parameters
-    ----------
-    left, right : Landscape
-        Landscapes of one metric over the same axes; they may be the same.
-    threshold : float
-        Threshold of both regions of interest, in the metric's unit.
-    multiple : float, default 2.0
-        Standard deviations from an ellipse's centre to its outline.
-    relative : bool, default False
-        Whether to colour the landscapes by the distance from their own best.
-    chosen : dict of str to float, optional
-        Axis -> value of a setting to mark.
+    The threshold of both regions is in the metric's unit, and their ellipses reach `multiple`
+    standard deviations. Relative landscapes are coloured by the distance from their own best. The
+    `chosen` setting (axis -> value) is marked.
     """
     both = {"left": left, "right": right}
     # Scale and plane stay while the threshold moves.

@@ -241,12 +241,7 @@ def legend_entries(data: LandscapesData) -> list[Props]:
 def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go.Figure:
     """Settings that were trained, each with its level; a cross where a run diverged.
 
-    Parameters
-    ----------
-    landscape : Landscape
-        Usually the dense network's.
-    prior : dict of str to float, optional
-        Axis -> value that the grid was laid around; outlined.
+    The `prior` (axis -> value), around which the grid was laid, is outlined.
 
     Raises
     ------

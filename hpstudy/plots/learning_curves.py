@@ -20,16 +20,9 @@ LINES = (("top1", "", "solid"), ("train_loss", "2", "solid"), ("loss", "2", "das
 def learning_curves_data(
     table: pd.DataFrame, variants: Iterable[str], at: dict[str, float]
 ) -> pd.DataFrame:
-    """Learning curves of some networks at one setting.
+    """Learning curves of some networks, in their order, at one setting (axis -> value).
 
-    Parameters
-    ----------
-    table : DataFrame
-        Runs, with the column `curve`: JSON with a list for each of train_loss, loss and top1.
-    variants : iterable of str
-        Networks, in the order in which they come back.
-    at : dict of str to float
-        Column of a hyperparameter -> value.
+    The table of runs has the column `curve`: JSON with a list for each of train_loss, loss, top1.
 
     Returns
     -------

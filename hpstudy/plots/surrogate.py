@@ -9,13 +9,13 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.surrogate import FEWEST, Surrogate
+from hpstudy.analysis.surrogate import FEWEST
 from hpstudy.errors import HpstudyError
 from hpstudy.plots import _layout, _traces
-from hpstudy.plots._layout import INK, Props
+from hpstudy.plots._layout import INK, Plane, Props
 from hpstudy.plots._traces import Surface
 from hpstudy.plots.labels import metric_of, roi_title, variant_title
-from hpstudy.plots.landscape import LandscapePanel, LandscapesData, landscapes_data
+from hpstudy.plots.landscape import LandscapePanel, landscapes_data
 
 # Share of the measured settings that the scale of means spans.
 TOP = 0.5
@@ -51,36 +51,31 @@ def surrogate_data(analysis: StudyAnalysis) -> list[SurrogatePanel]:
     panels = []
     for surrogate in analysis.surrogates.values():
         landscape = surrogate.landscape
-        if landscape.points.loc[surrogate.used, list(landscape.axes)].nunique().min() > 1:
-            panels.append(_panel(surrogate))
+        known = landscape.points.loc[surrogate.used, list(landscape.axes)]
+        if known.nunique().min() < 2:
+            continue
+        settings = [np.geomspace(known[axis].min(), known[axis].max(), CELLS) for axis in known]
+        grid = np.meshgrid(*settings, indexing="ij")
+        # A single axis has the second place 1 throughout, whose logarithm is 0.
+        places = [*(axis.ravel() for axis in grid), np.ones(grid[0].size)][:2]
+        mean, deviation = (values.reshape(grid[0].shape) for values in surrogate.predict(*places))
+        best = landscape.sign * float(mean.max())
+        points = landscape.levels.dropna(subset="value")
+        up, across = settings if len(settings) == 2 else (np.empty(0), settings[0])
+        panel = SurrogatePanel(
+            landscape=landscape,
+            mean=_traces.Surface(up, across, landscape.sign * mean - best + 0.0),
+            deviation=_traces.Surface(up, across, deviation),
+            best=best,
+            points=points.assign(distance=points["value"] - best),
+        )
+        panels.append(panel)
     if not panels:
         raise HpstudyError(
             f"no network has a surface to draw: that takes values at {FEWEST} points or more, at "
             "two or more values of each axis, without 0."
         )
     return panels
-
-
-def _panel(surrogate: Surrogate) -> SurrogatePanel:
-    landscape = surrogate.landscape
-    sign, known = landscape.sign, landscape.points[surrogate.used]
-    settings = [
-        np.geomspace(known[axis].min(), known[axis].max(), CELLS) for axis in landscape.axes
-    ]
-    grid = np.meshgrid(*settings, indexing="ij")
-    # A single axis has the second place 1 throughout, whose logarithm is 0.
-    first, second = [*(axis.ravel() for axis in grid), np.ones(grid[0].size)][:2]
-    mean, deviation = (values.reshape(grid[0].shape) for values in surrogate.predict(first, second))
-    best = sign * float(mean.max())
-    points = landscape.levels.dropna(subset="value")
-    up, across = settings if len(settings) == 2 else (np.empty(0), settings[0])
-    return SurrogatePanel(
-        landscape=landscape,
-        mean=Surface(up, across, sign * mean - best + 0.0),
-        deviation=Surface(up, across, deviation),
-        best=best,
-        points=points.assign(distance=points["value"] - best),
-    )
 
 
 def plot_surrogate(analysis: StudyAnalysis, threshold: float) -> go.Figure:
@@ -147,22 +142,6 @@ def plot_surrogate(analysis: StudyAnalysis, threshold: float) -> go.Figure:
     return figure
 
 
-def roi_probability_data(analysis: StudyAnalysis, threshold: float) -> LandscapesData:
-    """Landscapes of all networks, with two more columns of each panel's points.
-
-    `probability` (in [0, 1]; NaN where a network has no draws) of belonging to the region, and
-    `member`: whether a setting was measured in it.
-    """
-    data = landscapes_data(analysis.landscapes, (threshold,))
-    panels = []
-    for panel in data.panels:
-        probability = analysis.roi_probability(panel.landscape.variant, threshold)
-        member = panel.landscape.in_roi(threshold)
-        points = panel.points.assign(probability=probability, member=member)
-        panels.append(replace(panel, points=points))
-    return replace(data, panels=tuple(panels))
-
-
 def plot_roi_probability(analysis: StudyAnalysis, threshold: float) -> go.Figure:
     """Probability of every measured setting to belong to its network's region of interest.
 
@@ -174,37 +153,40 @@ def plot_roi_probability(analysis: StudyAnalysis, threshold: float) -> go.Figure
     HpstudyError
         If the threshold is negative or not finite.
     """
-    data, region = roi_probability_data(analysis, threshold), roi_title(threshold)
-    titles = []
+    data, region = landscapes_data(analysis.landscapes, (threshold,)), roi_title(threshold)
+    panels, titles = [], []
     for panel in data.panels:
-        expected = panel.measured["probability"].sum(skipna=False)
-        counts = f"{panel.points['member'].sum()} measured"
+        variant, member = panel.landscape.variant, panel.landscape.in_roi(threshold)
+        probability = analysis.roi_probability(variant, threshold)
+        points = panel.points.assign(probability=probability, member=member)
+        panels.append(replace(panel, points=points))
+        expected = panels[-1].measured["probability"].sum(skipna=False)
+        counts = f"{member.sum()} measured"
         counts += "" if np.isnan(expected) else f", {expected:.1f} expected"
-        titles.append(_layout.panel_title(variant_title(panel.landscape.variant), counts))
+        titles.append(_layout.panel_title(variant_title(variant), counts))
     figure = _layout.panel_figure(titles, 200, 82, 104)
-    for number, panel in enumerate(data.panels, start=1):
+    for number, panel in enumerate(panels, start=1):
         suffix = _layout.set_plane(figure, number, data.plane)
-        figure.add_traces(_probability_traces(panel, data, suffix))
-    member = _traces.legend_entry(f"measured in the {region}", "members", marker=MEMBER)
-    figure.add_traces([member, *_traces.failure_entries(data.panels)])
+        figure.add_traces(_probability_traces(panel, data.plane, suffix))
+    entry = _traces.legend_entry(f"measured in the {region}", "members", marker=MEMBER)
+    figure.add_traces([entry, *_traces.failure_entries(panels)])
     title = f"probability of belonging to the {region}"
     figure.update_layout(coloraxis=_layout.colour_axis(_traces.VIRIDIS, 0, 1, title, shown=True))
     return figure
 
 
-def _probability_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Props]:
-    points, plane = panel.measured, data.plane
-    texts: list[str] = _traces.point_texts(points, panel.landscape)
+def _probability_traces(panel: LandscapePanel, plane: Plane, suffix: str) -> list[Props]:
+    points = panel.measured
+    texts = _traces.point_texts(points, panel.landscape)
     colour: Any = INK
     if points["probability"].notna().all():
         pairs = zip(texts, points["probability"], strict=True)
         texts = [f"{text}<br>probability {probability:.2f}" for text, probability in pairs]
         colour = _traces.rounded(points["probability"], 3)
     marker = {**PROBABILITY, "color": colour, "coloraxis": "coloraxis", **plane.symbols(points)}
+    members: Props = {"marker": MEMBER, "legendgroup": "members"}
     return [
-        _traces.scatter(
-            plane, suffix, points[points["member"]], marker=MEMBER, legendgroup="members"
-        ),
+        _traces.scatter(plane, suffix, points[points["member"]], **members),
         _traces.scatter(plane, suffix, points, marker=marker, text=texts),
         *_traces.failure_traces(plane, suffix, panel),
     ]

@@ -220,15 +220,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return PANELS if width >= WIDE else 2 if width >= MIDDLE else 1
 
     def _pair(self) -> Pair:
-        landscapes = self.shown()
-        return pair_data(
-            landscapes["left"],
-            landscapes["right"],
-            self.threshold.value,
-            self.multiple.value,
-            self.relative.value,
-            dict(zip(self.axes.value, self.point.value, strict=False)),
-        )
+        left, right = self.shown().values()
+        look = self.threshold.value, self.multiple.value, self.relative.value
+        chosen = dict(zip(self.axes.value, self.point.value, strict=False))
+        return pair_data(left, right, *look, chosen)
 
     def _move(self) -> None:
         with self.figure.batch_update():
@@ -268,7 +263,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _save(self) -> None:
         left, right = self.shown().values()
-        networks = f"{self.study.value} {left.variant} {right.variant} {left.metric}"
-        name = f"{networks} {roi_title(self.threshold.value)}.csv"
+        region = roi_title(self.threshold.value)
+        name = f"{self.study.value} {left.variant} {right.variant} {left.metric} {region}.csv"
         table = view_table(left, right, self.threshold.value)
         self.page.save(name, "text/csv", table.to_csv(index=False))

@@ -126,20 +126,10 @@ def hyperparameters(table: pd.DataFrame) -> list[str]:
 def network_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd.DataFrame:
     """Numbers of two networks, one column each.
 
-    Parameters
-    ----------
-    analysis : StudyAnalysis
-        Of the landscapes "left" and "right".
-    threshold : float
-        Threshold of the regions of interest, in the metric's unit.
-    multiple : float
-        Standard deviations from an ellipse's centre to its outline.
-
-    Returns
-    -------
-    DataFrame
-        Text by quantity; a dash where there is no number. The risk is that of keeping the left
-        network's region of interest (equation 3.5). Numbers without noise have 95 % intervals.
+    The analysis is that of the landscapes "left" and "right"; the threshold is in the metric's
+    unit, and `multiple` are the standard deviations that an ellipse reaches. The risk is that of
+    keeping the left network's region of interest (equation 3.5). Numbers without noise have 95 %
+    intervals.
     """
     columns = {
         side: pd.Series(_network(analysis, side, threshold, multiple), dtype=object)

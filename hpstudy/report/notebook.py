@@ -104,13 +104,7 @@ def if_enough_runs() -> Iterator[None]:
 
 
 def figure_bundle(figure: go.Figure, name: str) -> dict[str, Any]:
-    """Figure as JupyterLab draws it and as the book's own script does, without another host.
-
-    Returns
-    -------
-    dict
-        Mime type -> content; the text is `name`, for readers that draw nothing.
-    """
+    """Figure by mime type, for JupyterLab, the book's own script, and readers that draw nothing."""
     text = figure.to_json()
     # "</script>" inside a string would end the element that carries the figure, and "<!--<script>"
     # would keep it from ending.
@@ -178,16 +172,10 @@ def cell_text(value: Any, digits: int = 2) -> str:
 def html_table(frame: pd.DataFrame, name: str = "Table", digits: int = 2) -> str:
     """HTML table in a box that the keyboard reaches and scrolls sideways.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Its index heads the rows, if it has a name; a study or network that is alone is left out.
-        Columns may have two levels, such as ("Thesis", "length"). Learning rates, weight decays
-        and numbers of the thesis keep their own digits.
-    name : str, default "Table"
-        Read out by a screen reader.
-    digits : int, default 2
-        Decimals of all other numbers that are not whole.
+    The index heads the rows, if it has a name; a study or network that is alone is left out.
+    Columns may have two levels, such as ("Thesis", "length"). Learning rates, weight decays and
+    numbers of the thesis keep their own digits, all others that are not whole have `digits`
+    decimals. A screen reader reads out the `name`.
     """
     for level in ("study", "network"):
         if level in frame.index.names and frame.index.nlevels > 1:
