@@ -22,8 +22,8 @@ LEFT, RIGHT = 58, 8
 # Share of its length that an axis of levels leaves free at both ends.
 MARGIN = 0.06
 TICKS = {"tickfont": {"size": 10.5}, "ticks": "outside", "ticklen": 4, "tickcolor": INK}
-FRAME = {"showline": True, "mirror": True, "linecolor": INK, "linewidth": 1, "zeroline": False}
-GRID = {"showgrid": False, "gridcolor": "rgba(127,127,127,0.25)"}
+FRAME = {"showline": True, "mirror": True, "linecolor": INK, "linewidth": 1}
+GRID = {"showgrid": False, "gridcolor": "rgba(127,127,127,0.25)", "zeroline": False}
 AXIS = {**TICKS, **FRAME, **GRID}
 # The legend stands above all panels, a colour bar below them.
 ABOVE = {"yref": "container", "y": 1.0, "yanchor": "top", "x": 0.0, "xanchor": "left"}

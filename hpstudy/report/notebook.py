@@ -137,28 +137,23 @@ def number_text(value: float, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
 
 
-def interval_text(value: tuple[float, float, float], digits: int = 2) -> str:
-    """Estimate and 95 % interval: "0.17 (0.00 to 0.86)"."""
+def interval_text(value: Interval | Loss, digits: int = 2) -> str:
+    """Estimate and 95 % interval, "0.17 (0.00 to 0.86)", or one-sided bounds of a loss.
+
+    "0.21 (≤ 0.98)", or "0.76 (≥ 0.31, ≤ 1.27)" where the lower bound is positive.
+    """
     if not math.isfinite(value[0]):
         return MISSING
     estimate, low, high = (number_text(number, digits) for number in value)
+    if isinstance(value, Loss):
+        return f"{estimate} (≥ {low}, ≤ {high})" if value[1] > 0 else f"{estimate} (≤ {high})"
     # A line may break before the bracket, but not within it.
     return f"{estimate} ({low}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high})"
 
 
-def loss_text(value: tuple[float, float, float], digits: int = 2) -> str:
-    """Loss and its one-sided 95 % bounds: "0.21 (≤ 0.98)", "0.76 (≥ 0.31, ≤ 1.27)"."""
-    if not math.isfinite(value[0]):
-        return MISSING
-    estimate, least, most = (number_text(number, digits) for number in value)
-    return f"{estimate} (≥ {least}, ≤ {most})" if value[1] > 0 else f"{estimate} (≤ {most})"
-
-
 def cell_text(value: Any, digits: int = 2) -> str:
     """One cell of a table: intervals and losses with their ends, counts with commas."""
-    if isinstance(value, Loss):
-        return loss_text(value, digits)
-    if isinstance(value, Interval):
+    if isinstance(value, Interval | Loss):
         return interval_text(value, digits)
     if value is None or value is pd.NA:
         return MISSING

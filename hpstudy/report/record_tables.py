@@ -23,8 +23,9 @@ def provenance_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Params and record of each study: a row a key, a column a study."""
     columns = {}
     for study in studies:
-        facts = pd.json_normalize(study.record["study"] | study.record["record"]).iloc[0].dropna()
-        columns[study.name] = facts.map(_text).to_dict()
+        parts = {name: study.record[name] for name in ("study", "record")}
+        facts = pd.json_normalize(parts).iloc[0].dropna()
+        columns[study.name] = {key.partition(".")[2]: _text(facts[key]) for key in facts.index}
     return pd.DataFrame(columns, dtype=object).rename_axis("key")
 
 
