@@ -28,7 +28,7 @@ AXIS = {**TICKS, **FRAME, **GRID}
 # The legend stands above all panels, a colour bar below them.
 ABOVE = {"yref": "container", "y": 1.0, "yanchor": "top", "x": 0.0, "xanchor": "left"}
 LEGEND = {"orientation": "h", **ABOVE, "font": {"size": 11}, "itemsizing": "trace"}
-BELOW = {"yref": "container", "y": 0.0, "yanchor": "bottom", "ypad": 2, "x": 0.5, "len": 0.7}
+BELOW = {"yref": "container", "y": 0.0, "ypad": 2, "yanchor": "bottom", "x": 0.5, "len": 0.7}
 COLOUR_BAR = {"orientation": "h", **BELOW, "thickness": 12, "outlinewidth": 0}
 
 
