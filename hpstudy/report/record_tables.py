@@ -178,18 +178,17 @@ def _programme(programme: list[dict[str, Any]]) -> pd.DataFrame:
         for model, study in entry["studies"].items():
             for variant, cost in study["variants"].items():
                 operations = OPERATIONS * PASSES * cost["macs"] * study["images"]
-                rows.append(
-                    {
-                        "machine": f"{device}, {entry['workers']} workers",
-                        "network": MODEL_TITLES[model],
-                        "variant": short_title(variant),
-                        "dense": variant == DENSE,
-                        "arithmetic": study["arithmetic"],
-                        "runs": cost["runs"],
-                        "workers": entry["workers"],
-                        "seconds": cost["seconds_per_run"] / entry["workers"],
-                        "H100, arithmetic alone (s)": operations / H100,
-                        "thesis (hours)": published[model],
-                    }
-                )
+                row = {
+                    "machine": f"{device}, {entry['workers']} workers",
+                    "network": MODEL_TITLES[model],
+                    "variant": short_title(variant),
+                    "dense": variant == DENSE,
+                    "arithmetic": study["arithmetic"],
+                    "runs": cost["runs"],
+                    "workers": entry["workers"],
+                    "seconds": cost["seconds_per_run"] / entry["workers"],
+                    "H100, arithmetic alone (s)": operations / H100,
+                    "thesis (hours)": published[model],
+                }
+                rows.append(row)
     return pd.DataFrame(rows)

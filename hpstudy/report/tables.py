@@ -48,21 +48,20 @@ def studies_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     rows = []
     for study in studies:
         data, recipe = study.record["study"]["data"], study.record["study"]["recipe"]
-        rows.append(
-            {
-                "study": study.name,
-                "network": study.title,
-                "images": DATA_TITLES.get(data["name"], data["name"]),
-                "size": f"{data['image_size']}×{data['image_size']}",
-                "trained on": int(data["train"]),
-                "tested on": int(data["test"]),
-                "epochs": int(recipe["epochs"]),
-                "settings": max(_settings(study)),
-                "runs": len(study.table),
-                "runs missing": sum(study.missing.values()),
-                "smaller than the thesis's": study.scaled_down,
-            }
-        )
+        row = {
+            "study": study.name,
+            "network": study.title,
+            "images": DATA_TITLES.get(data["name"], data["name"]),
+            "size": f"{data['image_size']}×{data['image_size']}",
+            "trained on": int(data["train"]),
+            "tested on": int(data["test"]),
+            "epochs": int(recipe["epochs"]),
+            "settings": max(_settings(study)),
+            "runs": len(study.table),
+            "runs missing": sum(study.missing.values()),
+            "smaller than the thesis's": study.scaled_down,
+        }
+        rows.append(row)
     return indexed(rows, ["study"])
 
 

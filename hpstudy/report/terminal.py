@@ -154,10 +154,11 @@ def format_text(result: dict[str, Any]) -> str:
 
 def _table(rows: Sequence[dict[str, str]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in rows[0]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
         table.add_column(name, overflow="fold", no_wrap=name != "network")
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(row.get(name, "") for name in names))
     return table
 
 
@@ -181,7 +182,7 @@ def _verdicts(result: dict[str, Any], metric: Metric) -> list[dict[str, str]]:
         }
         rows.append(row)
     if pooled := result["pooled"]:
-        row = dict.fromkeys(rows[0], "") | {"network": f"all {pooled['networks']} pruned"}
+        row = {"network": f"all {pooled['networks']} pruned"}
         for axis, shift in pooled["shift"].items():
             row[axis_title(axis)] = f"{pooled['verdict'][axis].upper()}\n{_factor(shift)}"
         rows.append(row)
@@ -221,9 +222,7 @@ def _regions(landscapes: dict[str, Any]) -> list[dict[str, str]]:
                 for axis, place in ellipse["centre"].items():
                     row[f"centre\nlog10 {axis}"] = _lines(between.get(axis), value=place)
             rows.append(row)
-    # The first row names all columns.
-    names = dict.fromkeys(name for row in rows for name in row)
-    return [dict.fromkeys(names, "") | row for row in rows]
+    return rows
 
 
 def _risks(risks: dict[str, Any]) -> list[dict[str, str]]:

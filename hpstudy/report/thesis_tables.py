@@ -138,20 +138,17 @@ def pruned_accuracy_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     Studies and the thesis give the best of a grid, others a mean at one setting. "Points lost" is
     an `Interval` of the noise-free landscapes for studies, a number for others.
     """
+    best = thesis.best_accuracies().set_index(["model", "variant"])["top1"]
     rows = []
     for study in studies:
         analysis = study.analysis()
         dense, *pruned = analysis.landscapes.values()
         for landscape in pruned:
-            lost = analysis.accuracy_drop(landscape.variant)
-            rows.append(
-                (study.name, study.model, landscape.variant, dense.best, landscape.best, lost)
-            )
-    best = thesis.best_accuracies().set_index(["model", "variant"])["top1"]
-    for (model, name), top1 in best.items():
-        if name != DENSE:
-            dense_top1 = best[model, DENSE]
-            rows.append(("thesis", model, name, dense_top1, top1, dense_top1 - top1))
+            source, lost = (study.name, study.model), analysis.accuracy_drop(landscape.variant)
+            rows.append((*source, landscape.variant, dense.best, landscape.best, lost))
+    for (model, name), top1 in best.drop(DENSE, level="variant").items():
+        dense_top1 = best[model, DENSE]
+        rows.append(("thesis", model, name, dense_top1, top1, dense_top1 - top1))
     named = [
         (f"{source}, {short_title(name)}", model, parse_variant(name)[1], *numbers)
         for source, model, name, *numbers in rows
