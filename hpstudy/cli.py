@@ -217,8 +217,7 @@ def book(
     ] = False,
 ) -> None:
     """Execute the report notebooks on all tables; build the book."""
-    from hpstudy.report.build import print_book
-    from hpstudy.report.pdf import find_chromium
+    from hpstudy.report.build import find_chromium, print_book
 
     if pdf:
         find_chromium()

@@ -1,4 +1,4 @@
-"""Figures: `plot_<noun>` returns a Plotly figure of what `<noun>_data` prepares.
+"""Figures: `plot_<noun>` returns a Plotly figure.
 
 No function shows, writes or prints anything, or changes a global state.
 """
@@ -8,13 +8,13 @@ from typing import Any
 
 _FIGURES = {
     "plot_differences": "difference",
-    "plot_grid": "grid",
+    "plot_grid": "landscape",
     "plot_landscapes": "landscape",
     "plot_learning_curves": "learning_curves",
-    "plot_pair": "pair",
-    "plot_regret": "regret",
+    "plot_pair": "difference",
+    "plot_regret": "risk",
     "plot_risk": "risk",
-    "plot_roi_probability": "roi_probability",
+    "plot_roi_probability": "surrogate",
     "plot_surrogate": "surrogate",
 }
 __all__ = list(_FIGURES)

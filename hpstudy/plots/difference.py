@@ -1,182 +1,118 @@
-"""Difference maps: one network's landscape minus another's, each from its own best."""
+"""Difference maps of two networks, each from its own best, and the explorer's figure with one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.shift import Difference, difference
+from hpstudy.analysis.landscape import Landscape, common_points
+from hpstudy.analysis.shift import difference
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._axes import Plane, Props, plane_of
-from hpstudy.plots._layout import colour_axis, panel_figure, panel_title, set_plane
-from hpstudy.plots._surface import Outline, Surface, colour_range, interpolated, outline
-from hpstudy.plots._traces import (
-    DASHES,
-    POINT,
-    best_marker,
-    landscape_traces,
-    outline_traces,
-    scatter,
-)
-from hpstudy.plots.labels import Metric, axis_title, metric_of, setting_text, variant_title
+from hpstudy.plots import _layout, _traces, landscape
+from hpstudy.plots._layout import Plane, Props
+from hpstudy.plots.labels import Metric, metric_of, short_title, variant_title
+from hpstudy.plots.landscape import LandscapesData
 
 # ColorBrewer's orange to purple, for the colour-blind: orange where the first network is ahead.
 COLOURS = "PuOr"
 # The scale is as strong as that of the better half of all settings in a landscape.
 TOP = 0.5
-MARKS = best_marker("star", 13), best_marker("star-diamond", 13)
-DARK_POINT = {**POINT, "line": {"width": 1, "color": "rgba(0,0,0,0.55)"}}
+MARKS = _traces.best_marker("star", 13), _traces.best_marker("star-diamond", 13)
+DARK_POINT = {**_traces.POINT, "line": {"width": 1, "color": "rgba(0,0,0,0.55)"}}
+PANELS = 3
+CHOSEN = {"symbol": "circle-open", "size": 17, "color": "#e6007e", "line": {"width": 3}}
+MOVING = ("roi-0", "ellipse-0", "ellipse-1", "chosen")
+"""Groups of traces that a threshold, a multiple or a chosen setting changes."""
 
 
 @dataclass(frozen=True, eq=False)
 class DifferencePanel:
-    """Difference of two landscapes.
+    """Difference of two landscapes, drawn on their plane in colours from `-limit` to `limit`.
 
-    Attributes
-    ----------
-    data : Difference
-        Measured settings that both networks have.
-    metric : Metric
-    points : DataFrame
-        `data.points` with `dense`, `other` and `difference` in the metric's own unit.
-    surface : Surface
-        Differences between the settings.
-    outlines : tuple of (up, across)
-        Ellipse of each network's region of interest.
-    best_at : tuple of DataFrame
-        A row with the axes of each network's best setting; NaN without a value.
+    `threshold` is that of the regions of interest, in the metric's unit as the limit; their
+    ellipses reach `multiple` standard deviations.
     """
 
-    data: Difference
-    metric: Metric
-    points: pd.DataFrame
-    surface: Surface
-    outlines: tuple[Outline, ...]
-    best_at: tuple[pd.DataFrame, ...]
+    dense: Landscape
+    other: Landscape
+    landscape_plane: Plane
+    limit: float
+    threshold: float
+    multiple: float = 2.0
 
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """Settings of both (`hpstudy.analysis.shift.Difference`), in the metric's own unit."""
+        points = difference(self.dense, self.other).points
+        columns = ["dense", "other", "difference"]
+        return points.assign(**{name: self.dense.sign * points[name] for name in columns})
 
-def difference_panel(
-    dense: Landscape, other: Landscape, threshold: float, multiple: float = 2.0
-) -> DifferencePanel:
-    """Difference of two landscapes over the same axes, with the ellipses of both regions."""
-    data = difference(dense, other)
-    points = data.points.copy()
-    points[["dense", "other", "difference"]] *= dense.sign
-    both = dense, other
-    return DifferencePanel(
-        data=data,
-        metric=metric_of(dense),
-        points=points,
-        surface=interpolated(points, dense.axes, "difference"),
-        outlines=tuple(outline(landscape, threshold, multiple) for landscape in both),
-        best_at=tuple(pd.DataFrame([landscape.best_at]) for landscape in both),
-    )
+    @property
+    def plane(self) -> Plane:
+        """Plane of the panel; over one axis the difference goes up."""
+        if self.landscape_plane.up:
+            return self.landscape_plane
+        ends = -self.limit, self.limit
+        return replace(self.landscape_plane, title="difference", ends=ends)
 
+    def colour_axis(self, **bar: Any) -> Props:
+        """Colour axis of the panel; purple is where the other network is ahead."""
+        metric = metric_of(self.dense)
+        title = "difference, points" if metric.percent else f"difference, {metric.title}"
+        look = {"shown": self.plane.up is not None, "reverse": metric.sign < 0, "nticks": 7, **bar}
+        return _layout.colour_axis(COLOURS, -self.limit, self.limit, title, **look)
 
-def differences_data(
-    landscapes: dict[str, Landscape], threshold: float
-) -> tuple[DifferencePanel, ...]:
-    """Difference of every pruned network from the dense one, if they have a setting in common."""
-    dense, *others = landscapes.values()
-    panels = tuple(difference_panel(dense, other, threshold) for other in others)
-    panels = tuple(panel for panel in panels if panel.data.n)
-    if not panels:
-        raise HpstudyError("no pruned network has a setting in common with the unpruned one.")
-    return panels
+    def traces(self, suffix: str, coloraxis: str = "coloraxis") -> list[Props]:
+        """Traces of the panel: ground, points, two lines for each of two ellipses, two optima."""
+        networks, plane = (self.dense, self.other), self.plane
+        surface = _traces.interpolated(self.points, self.dense.axes, "difference")
+        outlines = [_traces.outline(network, self.threshold, self.multiple) for network in networks]
+        best_at = [pd.DataFrame([network.best_at]) for network in networks]
+        if plane.up is None:
+            surface = replace(surface, values=plane.clipped(surface.values))
+            # Levels are not differences: marks of both networks lie at the end of the axis.
+            for number, height in enumerate((-0.86 * self.limit, -0.74 * self.limit)):
+                across = outlines[number][1]
+                outlines[number] = np.full(len(across), height), across
+                best_at[number]["value"] = height
+        contours = {"start": -self.limit, "end": self.limit, "size": self.limit / 4}
+        line = {"width": 0.7, "color": "rgba(0,0,0,0.2)"}
+        points = self.points, "difference", self._texts()
+        traces = _traces.landscape_traces(
+            plane, suffix, surface, *points, contours, line, DARK_POINT, coloraxis
+        )
+        for number, ellipse in enumerate(outlines):
+            traces += _traces.outline_traces(
+                suffix, ellipse, f"ellipse-{number}", _traces.DASHES[number]
+            )
+        for number, best in enumerate(best_at):
+            look: Props = {"marker": MARKS[number], "legendgroup": f"best-{number}"}
+            traces.append(_traces.scatter(plane, suffix, best, **look))
+        return traces
+
+    def _texts(self) -> list[str]:
+        """Hover label of each setting, with all of its fields."""
+        metric, texts = metric_of(self.dense), []
+        unit = " points" if metric.percent else ""
+        dense, other = variant_title(self.dense.variant), variant_title(self.other.variant)
+        for point in self.points.to_dict("records"):
+            lines = [
+                *_traces.setting_lines(point, self.dense.axes),
+                f"{other}: {signed(point['other'], metric)} from its best",
+                f"{dense}: {signed(point['dense'], metric)} from its best",
+                f"difference {signed(point['difference'], metric)}{unit}",
+            ]
+            texts.append("<br>".join(lines))
+        return texts
 
 
 def difference_limit(landscapes: dict[str, Landscape], top: float, threshold: float = 0.0) -> float:
     """End of the colour scale: a difference weighs as much as the same step in a landscape."""
-    low, high = colour_range(landscapes, top, relative=True, roi=(threshold,))
+    low, high = _traces.colour_range(landscapes, top, relative=True, roi=(threshold,))
     return high - low
-
-
-def difference_plane(plane: Plane, limit: float) -> Plane:
-    """Plane of differences from `-limit` to `limit` of landscapes drawn on another plane."""
-    return plane if plane.up else replace(plane, title="difference", ends=(-limit, limit))
-
-
-def plot_differences(landscapes: dict[str, Landscape], threshold: float) -> go.Figure:
-    """Difference maps side by side, on one diverging colour scale.
-
-    Purple is where a setting is better for the pruned network than for the dense one, each against
-    its own best.
-
-    Parameters
-    ----------
-    landscapes : dict of str to Landscape
-        Landscapes of one metric, the dense network's first.
-    threshold : float
-        Threshold of the regions of interest whose ellipses are drawn, in the metric's unit.
-
-    Raises
-    ------
-    HpstudyError
-        If no pruned network has a setting in common with the dense one.
-    """
-    panels = differences_data(landscapes, threshold)
-    limit = difference_limit(landscapes, TOP, threshold)
-    settings = (landscape.points for landscape in landscapes.values())
-    plane = difference_plane(plane_of(settings, panels[0].data.axes), limit)
-    small = f"{'ellipses' if plane.up else 'regions'}: unpruned solid, pruned dashed"
-    titles = [panel_title(variant_title(panel.data.other), small) for panel in panels]
-    figure = panel_figure(titles, 200, 46, 104)
-    for number, panel in enumerate(panels, start=1):
-        suffix = set_plane(figure, number, plane)
-        figure.add_traces(difference_traces(panel, plane, limit, suffix))
-    figure.update_layout(coloraxis=difference_axis(limit, plane, panels[0].metric))
-    return figure
-
-
-def difference_traces(
-    panel: DifferencePanel, plane: Plane, limit: float, suffix: str, coloraxis: str = "coloraxis"
-) -> list[Props]:
-    """Traces of one panel: ground, points, two lines for each of two ellipses, two optima."""
-    surface, outlines, best_at = panel.surface, panel.outlines, panel.best_at
-    if plane.up is None:
-        # Levels are not differences: marks of both networks lie at the end of the axis.
-        heights = [plane.ends[0] * share for share in (0.86, 0.74)]
-        surface = replace(surface, values=plane.clipped(surface.values))
-        places = list(zip(outlines, best_at, heights, strict=True))
-        outlines = tuple((np.full(len(x), height), x) for (_, x), _, height in places)
-        best_at = tuple(best.assign(value=height) for _, best, height in places)
-    traces = landscape_traces(
-        plane,
-        suffix,
-        surface,
-        panel.points,
-        "difference",
-        _texts(panel),
-        {"start": -limit, "end": limit, "size": limit / 4},
-        {"width": 0.7, "color": "rgba(0,0,0,0.2)"},
-        DARK_POINT,
-        coloraxis,
-    )
-    for number, line in enumerate(outlines):
-        traces += outline_traces(suffix, line, f"ellipse-{number}", DASHES[number])
-    for number, best in enumerate(best_at):
-        group = f"best-{number}"
-        traces.append(scatter(plane, suffix, best, marker=MARKS[number], legendgroup=group))
-    return traces
-
-
-def _texts(panel: DifferencePanel) -> list[str]:
-    """Hover label of each setting, with all of its fields."""
-    data, metric = panel.data, panel.metric
-    unit = " points" if metric.percent else ""
-    texts = []
-    for point in panel.points.to_dict("records"):
-        lines = [f"{axis_title(axis)} {setting_text(point[axis])}" for axis in data.axes]
-        lines += [
-            f"{variant_title(data.other)}: {signed(point['other'], metric)} from its best",
-            f"{variant_title(data.dense)}: {signed(point['dense'], metric)} from its best",
-            f"difference {signed(point['difference'], metric)}{unit}",
-        ]
-        texts.append("<br>".join(lines))
-    return texts
 
 
 def signed(value: float, metric: Metric) -> str:
@@ -185,8 +121,124 @@ def signed(value: float, metric: Metric) -> str:
     return f"+{text}" if value > 0 and float(text) else text
 
 
-def difference_axis(limit: float, plane: Plane, metric: Metric, **bar: Any) -> Props:
-    """Colour axis from `-limit` to `limit`; purple is where the other network is ahead."""
-    title = "difference, points" if metric.percent else f"difference, {metric.title}"
-    shown, reverse = plane.up is not None, metric.sign < 0
-    return colour_axis(COLOURS, -limit, limit, title, shown, reverse, **{"nticks": 7, **bar})
+def plot_differences(landscapes: dict[str, Landscape], threshold: float) -> go.Figure:
+    """Difference maps side by side, on one diverging colour scale.
+
+    Purple is where a setting is better for the pruned network than for the dense one, each against
+    its own best. Landscapes are of one metric, the dense network's first; ellipses are those of the
+    regions of interest within `threshold`, in the metric's unit.
+
+    Raises
+    ------
+    HpstudyError
+        If no pruned network has a setting in common with the dense one.
+    """
+    dense, *others = landscapes.values()
+    others = [other for other in others if len(common_points(dense, other)[0])]
+    if not others:
+        raise HpstudyError("no pruned network has a setting in common with the unpruned one.")
+    limit = difference_limit(landscapes, TOP, threshold)
+    plane = _layout.plane_of((network.points for network in landscapes.values()), dense.axes)
+    panels = [DifferencePanel(dense, other, plane, limit, threshold) for other in others]
+    small = f"{'ellipses' if plane.up else 'regions'}: unpruned solid, pruned dashed"
+    titles = [_layout.panel_title(variant_title(panel.other.variant), small) for panel in panels]
+    figure = _layout.panel_figure(titles, 200, 46, 104)
+    for number, panel in enumerate(panels, start=1):
+        figure.add_traces(panel.traces(_layout.set_plane(figure, number, panel.plane)))
+    figure.update_layout(coloraxis=panels[0].colour_axis())
+    return figure
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two landscapes, their difference (right minus left), and perhaps a setting to mark."""
+
+    data: LandscapesData
+    difference: DifferencePanel
+    chosen: dict[str, float] = field(default_factory=dict)
+
+    def traces(self) -> list[Props]:
+        """Traces of all three panels and of the legend."""
+        traces: list[Props] = []
+        for number, panel in enumerate(self.data.panels, start=1):
+            suffix = _layout.axis_suffix(number)
+            traces += landscape.panel_traces(panel, self.data, suffix)
+            traces.append(self._mark(self.data.plane, panel.points, "colour", suffix))
+        suffix, difference = _layout.axis_suffix(PANELS), self.difference
+        traces += difference.traces(suffix, "coloraxis2")
+        traces.append(self._mark(difference.plane, difference.points, "difference", suffix))
+        return traces + landscape.legend_entries(self.data)
+
+    def _mark(self, plane: Plane, points: pd.DataFrame, level: str, suffix: str) -> Props:
+        """Ring around the chosen setting in one panel, if there is one."""
+        if not self.chosen:
+            chosen = points.head(0)
+        elif plane.up is None:
+            axis = plane.across.name
+            chosen = points[np.isclose(points[axis], self.chosen[axis], rtol=1e-9)]
+        else:
+            chosen = pd.DataFrame([self.chosen])
+        return _traces.scatter(plane, suffix, chosen, level, marker=CHOSEN, legendgroup="chosen")
+
+
+def pair_data(
+    left: Landscape,
+    right: Landscape,
+    threshold: float,
+    multiple: float = 2.0,
+    relative: bool = False,
+    chosen: dict[str, float] | None = None,
+) -> Pair:
+    """Two landscapes of one metric over the same axes, and their difference.
+
+    The threshold of both regions is in the metric's unit, and their ellipses reach `multiple`
+    standard deviations. Relative landscapes are coloured by the distance from their own best. The
+    `chosen` setting (axis -> value) is marked.
+    """
+    both = {"left": left, "right": right}
+    # Scale and plane stay while the threshold moves.
+    data = landscape.landscapes_data(both, (), landscape.TOP, relative)
+    limit = difference_limit(both, landscape.TOP)
+    panel = DifferencePanel(left, right, data.plane, limit, threshold, multiple)
+    return Pair(replace(data, roi=(threshold,), multiple=multiple), panel, dict(chosen or {}))
+
+
+def plot_pair(pair: Pair, columns: int = PANELS) -> go.Figure:
+    """Two landscapes and their difference, in 3, 2 or 1 columns.
+
+    The traces are always the same in the same order; a zoom in one panel is a zoom in all. Traces
+    with hover labels can be clicked.
+    """
+    data, plane = pair.data, pair.difference.plane
+    left, right = (short_title(panel.landscape.variant) for panel in data.panels)
+    shape = "ellipses" if plane.up else "regions"
+    titles = [landscape.best_title(panel) for panel in data.panels]
+    small = f"{shape}: left solid, right dashed"
+    titles.append(_layout.panel_title(f"{right} − {left}", small))
+    figure = _layout.panel_figure(titles, 240, 84, 108, columns)
+    for number in range(1, PANELS):
+        _layout.set_plane(figure, number, data.plane)
+    _layout.set_plane(figure, PANELS, plane, linked="xy" if plane.up else "x")
+    figure.add_traces(pair.traces())
+    title = data.title.replace("the panel's own best", "the own best")
+    if data.metric.percent:
+        title = "points from the own best" if data.relative else "accuracy, %"
+    # Both colour bars stand side by side, however the panels do.
+    bar, other = {"x": 0.23, "len": 0.42, "nticks": 4}, {"x": 0.77, "len": 0.42, "nticks": 4}
+    if columns == PANELS:
+        bar, other = {"x": 1 / 3, "len": 0.5}, {"x": 5 / 6, "len": 0.32}
+    figure.update_layout(
+        coloraxis=data.colour_axis(title, **bar), coloraxis2=pair.difference.colour_axis(**other)
+    )
+    return figure
+
+
+def move(figure: go.Figure, pair: Pair) -> None:
+    """Move ellipses and mark of a figure that `plot_pair` drew of the same two landscapes."""
+    for trace, moved in zip(figure.data, pair.traces(), strict=True):
+        if trace.legendgroup not in MOVING:
+            continue
+        if trace.showlegend:
+            trace.name = moved["name"]
+        else:
+            trace.update(x=moved["x"], y=moved["y"])

@@ -12,9 +12,8 @@ from hpstudy.analysis.regions import fit_ellipses, roi
 from hpstudy.analysis.risk import risk_draws
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._axes import axis_of
-from hpstudy.plots._surface import colour_range
-from hpstudy.plots._traces import rounded
+from hpstudy.plots._layout import axis_of
+from hpstudy.plots._traces import colour_range, rounded
 from hpstudy.plots.labels import axis_title, setting_text, variant_colours, variant_title
 from hpstudy.storage.tables import METRIC_TITLES
 
@@ -31,23 +30,17 @@ MOST_TICKS = (6, 4)
 
 
 def interactive_data(results: StudyResults) -> dict[str, Any]:
-    """Everything of a study that a reader can ask its page for.
-
-    Parameters
-    ----------
-    results : StudyResults
-        Published study.
+    """Everything of a study that a reader can ask its page for, ready for JSON; None for NaN.
 
     Returns
     -------
     dict
-        Ready for JSON; None for NaN. "thresholds" in percentage points, and "start", the index of
-        the first one to show; "axes", the one drawn upwards first: title, values (a text for each
-        grid point), and log10 of places (one a grid point), levels, range and ticks with labels;
-        "metrics", name -> title and the ends of two colour scales; "networks", the dense one first:
-        title, colour, seeds (runs at each grid point), shares diverged and stopped, metrics
-        (`_metric`), and runs, arrays with one entry a run, among them point (index of the grid
-        point) and curves.
+        "thresholds" in percentage points, and "start", the index of the first one to show; "axes",
+        the one drawn upwards first: title, values (a text for each grid point), and log10 of places
+        (one a grid point), levels, range and ticks with labels; "metrics", name -> title and the
+        ends of two colour scales; "networks", the dense one first: title, colour, seeds (runs at
+        each grid point), shares diverged and stopped, metrics (`_metric`), and runs, arrays with
+        one entry a run, among them point (index of the grid point) and curves.
 
     Raises
     ------
@@ -117,13 +110,10 @@ def _network(
     results: StudyResults,
 ) -> dict[str, Any]:
     """One network on the grid points of the study."""
-    axes = list(grid.columns)
-    metrics, points = {}, grid
+    axes, metrics, points = list(grid.columns), {}, grid
     for metric, networks in landscapes.items():
-        dense, points = (
-            grid.merge(network.points, "left", axes)
-            for network in (next(iter(networks.values())), networks[name])
-        )
+        dense = grid.merge(next(iter(networks.values())).points, "left", axes)
+        points = grid.merge(networks[name].points, "left", axes)
         metrics[metric] = _metric(dense["value"], points, axes)
     return {
         "name": name,
@@ -168,10 +158,10 @@ def _metric(dense: pd.Series, points: pd.DataFrame, axes: list[str]) -> dict[str
 
 def _runs(variant: str, grid: pd.DataFrame, results: StudyResults) -> dict[str, Any]:
     """Runs of one network as arrays, in the order of the grid's points and then of the seeds."""
-    index = {key: place for place, key in enumerate(_keys(grid))}
-    table = results.table[results.table["variant"].astype(str) == variant]
-    table = table.assign(point=[index[key] for key in _keys(table[list(grid.columns)])])
-    table = table.sort_values(["point", "seed"])
+    keys, points = grid.apply(setting_keys), results.table[list(grid)].apply(setting_keys)
+    index = pd.MultiIndex.from_frame(keys).get_indexer(pd.MultiIndex.from_frame(points))
+    table = results.table.assign(point=index)
+    table = table[table["variant"].astype(str) == variant].sort_values(["point", "seed"])
     # A table of an older version, or of one's own, may lack some of them.
     table = table.reindex(columns=["point", *results.metrics, *FIELDS, "curve"])
     curves = [json.loads(text) if isinstance(text, str) else {} for text in table["curve"]]
@@ -183,10 +173,6 @@ def _runs(variant: str, grid: pd.DataFrame, results: StudyResults) -> dict[str, 
             for name in CURVES
         },
     }
-
-
-def _keys(points: pd.DataFrame) -> list[tuple[str, ...]]:
-    return list(zip(*(setting_keys(points[axis]) for axis in points), strict=True))
 
 
 def _numbers(values: Any, digits: int = DIGITS) -> list[float | int | None]:

@@ -55,16 +55,9 @@ def setting_text(value: float) -> str:
 
 @dataclass(frozen=True)
 class Metric:
-    """Metric of one or more landscapes, which writes its levels.
+    """Metric, a column of a table, which writes its levels; `sign` is -1 where less is better.
 
-    Attributes
-    ----------
-    name : str
-        Column of the table.
-    sign : int, default 1
-        -1 where less is better.
-    percent : bool, default True
-        Whether it is an accuracy in percent. Other metrics are written without a unit.
+    Accuracies are in `percent`; other metrics are written without a unit.
     """
 
     name: str

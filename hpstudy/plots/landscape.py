@@ -1,4 +1,4 @@
-"""Figures 4.1 to 4.3 of the thesis: landscapes of a network's variants."""
+"""Figures 4.1 to 4.4 of the thesis: landscapes of a network's variants, and the grid."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,56 +10,30 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._axes import Plane, Props, plane_of
-from hpstudy.plots._layout import INK, colour_axis, panel_figure, panel_title, set_plane
-from hpstudy.plots._surface import Outline, Surface, colour_range, interpolated, outline
-from hpstudy.plots._traces import (
-    DASHES,
-    POINT,
-    VIRIDIS,
-    axes_of,
-    best_marker,
-    failure_entries,
-    failure_traces,
-    landscape_traces,
-    legend_entry,
-    outline_traces,
-    point_texts,
-    rounded,
-    scatter,
-)
+from hpstudy.plots import _layout, _traces
+from hpstudy.plots._layout import INK, Plane, Props
 from hpstudy.plots.labels import Metric, metric_of, roi_title, variant_title
 
 TOP = 0.15
 """Share of all settings that the colour scale spans (captions of Figures 4.1 and 4.2)."""
 SINGLE = {"size": 4, "color": INK, "opacity": 0.6}
 BAND = {"fill": "toself", "fillcolor": "rgba(127,127,127,0.18)", "mode": "none"}
+CELL, PRIOR_CELL = "#d9e4f0", "#86a9cf"
 # Marks of the best setting, within the grid and on its edge.
-BEST = {False: best_marker(), True: best_marker("star-square", colour="#ff9e1b")}
+BEST = {False: _traces.best_marker(), True: _traces.best_marker("star-square", colour="#ff9e1b")}
 
 
 @dataclass(frozen=True, eq=False)
 class LandscapePanel:
     """One landscape; levels are in the metric's own unit.
 
-    Attributes
-    ----------
-    landscape : Landscape
-    points : DataFrame
-        `Landscape.levels` with the column `colour`: a level's place on the colour scale.
-    surface : Surface
-        Places on the colour scale between the settings.
-    singles : DataFrame
-        Single runs over one axis: the axis and `colour`. Empty over two.
-    outlines : dict of float to (up, across)
-        Threshold -> ellipse of its region (`outline`).
+    `points` are `Landscape.levels`, and `singles` the single runs over one axis (over two there are
+    none); their column `colour` is a level's place on the colour scale.
     """
 
     landscape: Landscape
     points: pd.DataFrame
-    surface: Surface
     singles: pd.DataFrame
-    outlines: dict[float, Outline]
 
     @property
     def measured(self) -> pd.DataFrame:
@@ -86,21 +60,11 @@ class LandscapePanel:
 
 @dataclass(frozen=True, eq=False)
 class LandscapesData:
-    """Landscapes that share one colour scale and their axes.
+    """Landscapes that share one colour scale from `low` to `high` under `title`, and their axes.
 
-    Attributes
-    ----------
-    panels : tuple of LandscapePanel
-    metric : Metric
-    roi : tuple of float
-        Increasing thresholds of the regions of interest, in the metric's unit.
-    relative : bool
-        Whether colours are distances from each landscape's own best.
-    low, high : float
-        Ends of the colour scale; a worse level has the colour of the worse end.
-    plane : Plane
-    title : str
-        Title of the colour scale, with its unit.
+    `roi` are increasing thresholds of regions of interest, in the metric's unit, whose ellipses
+    reach `multiple` standard deviations. With `relative`, colours are distances from each
+    landscape's own best.
     """
 
     panels: tuple[LandscapePanel, ...]
@@ -111,11 +75,14 @@ class LandscapesData:
     high: float
     plane: Plane
     title: str
+    multiple: float = 2.0
 
     def colour_axis(self, title: str, **bar: Any) -> Props:
         """Colour axis of all panels; over one axis places show what colours would."""
         two, less_is_better = self.plane.up is not None, self.metric.sign < 0
-        return colour_axis(VIRIDIS, self.low, self.high, title, two, less_is_better, **bar)
+        return _layout.colour_axis(
+            _traces.VIRIDIS, self.low, self.high, title, two, less_is_better, **bar
+        )
 
 
 def landscapes_data(
@@ -125,36 +92,27 @@ def landscapes_data(
     relative: bool = False,
 ) -> LandscapesData:
     """Data of `plot_landscapes`."""
-    shown = list(landscapes.values())
-    metrics = {landscape.metric for landscape in shown}
-    axes = {landscape.axes for landscape in shown}
-    if len(metrics) != 1:
-        raise HpstudyError(f"one figure shows landscapes of one metric, not of {len(metrics)}.")
-    if len(axes) != 1:
-        raise HpstudyError(
-            f"one figure shows landscapes over the same axes, not {len(axes)} pairs."
-        )
-    metric, roi = metric_of(shown[0]), tuple(sorted(roi))
-    low, high = colour_range(landscapes, top, relative, roi)
-    panels = tuple(_panel(landscape, roi, relative) for landscape in shown)
+    shown, roi = list(landscapes.values()), tuple(sorted(set(roi)))
+    metrics = len({landscape.metric for landscape in shown})
+    axes = len({landscape.axes for landscape in shown})
+    if metrics != 1:
+        raise HpstudyError(f"one figure shows landscapes of one metric, not of {metrics}.")
+    if axes != 1:
+        raise HpstudyError(f"one figure shows landscapes over the same axes, not {axes} pairs.")
+    metric = metric_of(shown[0])
+    low, high = _traces.colour_range(landscapes, top, relative, roi)
+    panels = tuple(_panel(landscape, relative) for landscape in shown)
     # A single run may be better than any mean.
     runs = pd.concat([metric.sign * panel.singles["colour"] for panel in panels])
     worst, best, reach = (metric.sign * end + 0.0 for end in (low, high, max([high, *runs])))
     settings = (landscape.points for landscape in shown)
     title = metric.from_best("the panel's own best") if relative else metric.headed
-    return LandscapesData(
-        panels=panels,
-        metric=metric,
-        roi=roi,
-        relative=relative,
-        low=min(worst, best),
-        high=max(worst, best),
-        plane=plane_of(settings, shown[0].axes, title, (worst, reach)),
-        title=title,
-    )
+    plane = _layout.plane_of(settings, shown[0].axes, title, (worst, reach))
+    ends = min(worst, best), max(worst, best)
+    return LandscapesData(panels, metric, roi, relative, *ends, plane, title)
 
 
-def _panel(landscape: Landscape, roi: tuple[float, ...], relative: bool) -> LandscapePanel:
+def _panel(landscape: Landscape, relative: bool) -> LandscapePanel:
     axes, sign, zero = landscape.axes, landscape.sign, landscape.best if relative else 0.0
     # 0.0 makes a zero of a negative zero.
     points = landscape.levels.assign(colour=sign * (landscape.points["value"] - zero) + 0.0)
@@ -163,13 +121,7 @@ def _panel(landscape: Landscape, roi: tuple[float, ...], relative: bool) -> Land
         runs = landscape.singles[landscape.singles["point"].duplicated(keep=False)]
         colours = sign * (runs["value"].to_numpy(float) - zero) + 0.0
         singles = points.loc[runs["point"], list(axes)].assign(colour=colours)
-    return LandscapePanel(
-        landscape=landscape,
-        points=points,
-        surface=interpolated(points, axes, "colour"),
-        singles=singles,
-        outlines={threshold: outline(landscape, threshold, zero=zero) for threshold in roi},
-    )
+    return LandscapePanel(landscape, points, singles)
 
 
 def plot_landscapes(
@@ -204,9 +156,9 @@ def plot_landscapes(
     Thesis, section 3.3.1; Figures 4.1, 4.2 and 4.3.
     """
     data = landscapes_data(landscapes, roi, top, relative)
-    figure = panel_figure([best_title(panel) for panel in data.panels], 200, 82, 104)
+    figure = _layout.panel_figure([best_title(panel) for panel in data.panels], 200, 82, 104)
     for number, panel in enumerate(data.panels, start=1):
-        figure.add_traces(panel_traces(panel, data, set_plane(figure, number, data.plane)))
+        figure.add_traces(panel_traces(panel, data, _layout.set_plane(figure, number, data.plane)))
     figure.add_traces(legend_entries(data))
     figure.update_layout(coloraxis=data.colour_axis(data.title))
     return figure
@@ -216,7 +168,7 @@ def best_title(panel: LandscapePanel) -> str:
     """Title of a panel: the network and its best level."""
     landscape = panel.landscape
     best = metric_of(landscape).level(landscape.sign * landscape.best)
-    return panel_title(variant_title(landscape.variant), f"best {best}")
+    return _layout.panel_title(variant_title(landscape.variant), f"best {best}")
 
 
 def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Props]:
@@ -224,32 +176,29 @@ def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> li
 
     Over one axis a band for each region and the single runs lie below them.
     """
-    plane, landscape, surface = data.plane, panel.landscape, panel.surface
+    plane, landscape, measured = data.plane, panel.landscape, panel.measured
+    surface = _traces.interpolated(panel.points, landscape.axes, "colour")
     traces: list[Props] = []
     if plane.up is None:
         surface = replace(surface, values=plane.clipped(surface.values))
         traces = [_band(panel, data, number, suffix) for number in range(len(data.roi))]
-        singles = panel.singles
-        traces.append(
-            scatter(plane, suffix, singles, "colour", marker=SINGLE, legendgroup="single")
-        )
-    traces += landscape_traces(
-        plane,
-        suffix,
-        surface,
-        panel.measured,
-        "colour",
-        point_texts(panel.measured, landscape),
-        {"start": data.low, "end": data.high, "size": (data.high - data.low) / 7},
-        {"width": 0.7, "color": "rgba(255,255,255,0.55)"},
+        look = {"marker": SINGLE, "legendgroup": "single"}
+        traces.append(_traces.scatter(plane, suffix, panel.singles, "colour", **look))
+    contours = {"start": data.low, "end": data.high, "size": (data.high - data.low) / 7}
+    line = {"width": 0.7, "color": "rgba(255,255,255,0.55)"}
+    texts = _traces.point_texts(measured, landscape)
+    traces += _traces.landscape_traces(
+        plane, suffix, surface, measured, "colour", texts, contours, line
     )
-    traces += failure_traces(plane, suffix, panel, "colour")
-    for number, (line, dash) in enumerate(zip(panel.outlines.values(), DASHES, strict=False)):
+    traces += _traces.failure_traces(plane, suffix, panel, "colour")
+    zero = landscape.best if data.relative else 0.0
+    for number, (threshold, dash) in enumerate(zip(data.roi, _traces.DASHES, strict=False)):
+        ellipse = _traces.outline(landscape, threshold, data.multiple, zero)
         inner = "white" if number else "black"
-        traces += outline_traces(suffix, line, f"roi-{number}", dash, inner)
+        traces += _traces.outline_traces(suffix, ellipse, f"roi-{number}", dash, inner)
     best, marker = panel.best_at, BEST[landscape.on_edge]
-    look = {"marker": marker, "text": point_texts(best, landscape), "legendgroup": "best"}
-    traces.append(scatter(plane, suffix, best, "colour", **look))
+    look = {"marker": marker, "text": _traces.point_texts(best, landscape), "legendgroup": "best"}
+    traces.append(_traces.scatter(plane, suffix, best, "colour", **look))
     return traces
 
 
@@ -258,25 +207,76 @@ def _band(panel: LandscapePanel, data: LandscapesData, number: int, suffix: str)
     low, high = data.plane.across.ends
     best = panel.best_at["colour"].to_numpy(float)[:, None]
     down = data.metric.sign * np.array([0.0, 0.0, 1.0, 1.0]) * data.roi[number]
-    place = {"x": rounded([low, high, high, low] * len(best)), "y": rounded(np.ravel(best - down))}
+    place = {
+        "x": _traces.rounded([low, high, high, low] * len(best)),
+        "y": _traces.rounded(np.ravel(best - down)),
+    }
     look = {"hoverinfo": "skip", "legendgroup": f"roi-{number}", **BAND}
-    return {"type": "scatter", **place, **look, **axes_of(suffix)}
+    return {"type": "scatter", **place, **look, **_traces.axes_of(suffix)}
 
 
 def legend_entries(data: LandscapesData) -> list[Props]:
     """Entries of the legend; those of marks that no panel has are not visible."""
-    entries = [legend_entry("measured", "points", marker={**POINT, "size": 8, "color": INK})]
+    entries = [
+        _traces.legend_entry(
+            "measured", "points", marker={**_traces.POINT, "size": 8, "color": INK}
+        )
+    ]
     if data.plane.up is None:
         several = any(len(panel.singles) for panel in data.panels)
-        entries.append(legend_entry("single runs", "single", several, marker=SINGLE))
+        entries.append(_traces.legend_entry("single runs", "single", several, marker=SINGLE))
     shape = "ellipse" if data.plane.up else "two deviations"
-    for number, (threshold, dash) in enumerate(zip(data.roi, DASHES, strict=False)):
+    for number, (threshold, dash) in enumerate(zip(data.roi, _traces.DASHES, strict=False)):
         line = {"width": 2.2, "color": INK, "dash": dash}
         name = f"{roi_title(threshold)} {shape}"
-        entries.append(legend_entry(name, f"roi-{number}", mode="lines", line=line))
+        entries.append(_traces.legend_entry(name, f"roi-{number}", mode="lines", line=line))
     edges = [panel.landscape.on_edge for panel in data.panels]
     entries += [
-        legend_entry("best", "best", not all(edges), marker=BEST[False]),
-        legend_entry("best, on the grid's edge", "best", any(edges), marker=BEST[True]),
+        _traces.legend_entry("best", "best", not all(edges), marker=BEST[False]),
+        _traces.legend_entry("best, on the grid's edge", "best", any(edges), marker=BEST[True]),
     ]
-    return entries + failure_entries(data.panels)
+    return entries + _traces.failure_entries(data.panels)
+
+
+def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go.Figure:
+    """Settings that were trained, each with its level; a cross where a run diverged.
+
+    The `prior` (axis -> value), around which the grid was laid, is outlined.
+
+    Raises
+    ------
+    HpstudyError
+        Without any setting.
+
+    References
+    ----------
+    Thesis, Figure 4.4.
+    """
+    points, axes, percent = landscape.levels, landscape.axes, metric_of(landscape).percent
+    if points.empty:
+        raise HpstudyError(f"the grid of {landscape.variant!r} has no points to draw.")
+    texts = []
+    for level, diverged in zip(points["value"], points["diverged"], strict=True):
+        text = "–" if math.isnan(level) else f"{level:.1f}" if percent else f"{level:.3g}"
+        texts.append(f"{text} ×" if diverged > 0 else text)
+    centre = [(prior or {}).get(axis, math.nan) for axis in axes]
+    at_prior = np.isclose(points[list(axes)], centre, rtol=1e-8, atol=0).all(axis=1)
+    plane = _layout.plane_of([points], axes, ends=(-1.0, 1.0))
+    rows = points[plane.up.name].nunique() if plane.up else 1
+    figure = _layout.panel_figure([""], max(180, 42 * rows), 12, 46, columns=1)
+    suffix = _layout.set_plane(figure, 1, plane, most=8)
+    marker = {
+        "symbol": "square",
+        "size": 34,
+        "color": np.where(at_prior, PRIOR_CELL, CELL).tolist(),
+        "opacity": 1,
+        "line": {"width": (2 * at_prior).tolist(), "color": "black"},
+    }
+    look: Props = {"mode": "markers+text", "textfont": {"size": 10.5, "color": "black"}}
+    look |= {"text": texts, "hovertext": _traces.point_texts(points, landscape)}
+    figure.add_trace(
+        _traces.scatter(plane, suffix, points.assign(value=0.0), marker=marker, **look)
+    )
+    if plane.up is None:
+        figure.update_layout(yaxis={"showgrid": False, "showticklabels": False, "ticks": ""})
+    return figure

@@ -20,16 +20,9 @@ LINES = (("top1", "", "solid"), ("train_loss", "2", "solid"), ("loss", "2", "das
 def learning_curves_data(
     table: pd.DataFrame, variants: Iterable[str], at: dict[str, float]
 ) -> pd.DataFrame:
-    """Learning curves of some networks at one setting.
+    """Learning curves of some networks, in their order, at one setting (axis -> value).
 
-    Parameters
-    ----------
-    table : DataFrame
-        Runs, with the column `curve`: JSON with a list for each of train_loss, loss and top1.
-    variants : iterable of str
-        Networks, in the order in which they come back.
-    at : dict of str to float
-        Column of a hyperparameter -> value.
+    The table of runs has the column `curve`: JSON with a list for each of train_loss, loss, top1.
 
     Returns
     -------
@@ -41,26 +34,21 @@ def learning_curves_data(
     for axis, value in at.items():
         runs = runs[setting_keys(runs[axis]) == setting_key(value)]
     colours = variant_colours(table["variant"])
-    frames = [pd.DataFrame(columns=["variant", "colour", "seed", "epoch", *SERIES])]
+    curves = pd.DataFrame(columns=["variant", "colour", "seed", "epoch", *SERIES])
+    frames = []
     for variant in dict.fromkeys(variants):
         for run in runs[runs["variant"] == variant].sort_values("seed").to_dict("records"):
             curve = json.loads(run["curve"])
-            series = {name: pd.Series(curve.get(name), dtype=float) for name in SERIES}
-            frame = pd.DataFrame(series).assign(variant=variant, colour=colours[variant])
-            frame = frame.assign(seed=run["seed"], epoch=range(1, len(frame) + 1))
-            frames.append(frame[frames[0].columns])
-    return pd.concat(frames[1:] or frames, ignore_index=True)
+            frame = pd.DataFrame({name: pd.Series(curve.get(name), dtype=float) for name in SERIES})
+            frame = frame.assign(variant=variant, colour=colours[variant], seed=run["seed"])
+            frames.append(frame.assign(epoch=range(1, len(frame) + 1)))
+    return pd.concat(frames, ignore_index=True)[list(curves)] if frames else curves
 
 
 def plot_learning_curves(curves: pd.DataFrame, columns: int = 2) -> go.Figure:
-    """Accuracy and losses over the epochs, one line a run.
+    """Accuracy and losses over the epochs, one line a run, in 1 or 2 columns of panels.
 
-    Parameters
-    ----------
-    curves : DataFrame
-        Result of `learning_curves_data`.
-    columns : int, default 2
-        Panels side by side.
+    `curves` is what `learning_curves_data` returns.
     """
     titles = ["<b>top-1 accuracy</b>, %", "<b>loss</b>: training solid, test dashed"]
     figure = panel_figure(titles, 190, 62, 46, columns, width=280)

@@ -1,77 +1,162 @@
-"""Figure 4.5 of the thesis: the risk of keeping the dense network's settings."""
+"""Risk of keeping the dense network's settings (Figure 4.5 of the thesis), and regret curves."""
 
-import pandas as pd
+from typing import Any
+
 import plotly.graph_objects as go
 
+from hpstudy.analysis.risk import smallest_k
 from hpstudy.analysis.risk import Risk
+from hpstudy.analysis.study_analysis import Curve, StudyAnalysis
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._layout import panel_figure, set_axes
-from hpstudy.plots._traces import axes_of, rounded
+from hpstudy.plots._layout import INK, Props, panel_figure, set_axes
+from hpstudy.plots._traces import axes_of, legend_entry, rounded
 from hpstudy.plots.labels import short_title, variant_colours, variant_title
 
 POINT = {"size": 5, "color": "white", "line": {"width": 1, "color": "black"}}
-
-
-def risk_data(risks: dict[str, Risk]) -> pd.DataFrame:
-    """Risks at all settings of the dense network's region of interest, the dense network's first.
-
-    Returns
-    -------
-    DataFrame
-        variant; risk in percentage points; relative, the same as a fraction of the network's best.
-    """
-    if not risks:
-        raise HpstudyError("there is no risk to draw.")
-    frames = [
-        risk.points[["risk", "relative"]].assign(variant=name) for name, risk in risks.items()
-    ]
-    return pd.concat(frames, ignore_index=True)
+TARGETS = (0.1, 0.25, 0.5)
+"""Regrets that are small enough, in percentage points."""
+FLAT = 0.05
+"""Regret from which nothing is left to see."""
+# Title, line, fill, dash and symbol: distinct without colour, and in no network's colour.
+SEARCHES = {
+    "random": ("random choice", "#b8860b", "rgba(184,134,11,0.20)", "dash", "square"),
+    "local": ("local search", "#8e5fc4", "rgba(142,95,196,0.20)", "solid", "circle"),
+}
+TARGET: Props = {"mode": "lines", "line": {"width": 1.3, "color": INK, "dash": "dot"}}
 
 
 def plot_risk(risks: dict[str, Risk]) -> go.Figure:
     """Box plots of the risk of keeping the dense network's settings, absolute and relative.
 
     A box spans the quartiles around the median, its whiskers reach the last point within 1.5 times
-    that range, and every point is drawn.
+    that range, and every point is drawn. Risks are those of `hpstudy.analysis.risk.risks`.
 
-    Parameters
-    ----------
-    risks : dict of str to Risk
-        The dense network first (`hpstudy.analysis.risk.risks`).
+    Raises
+    ------
+    HpstudyError
+        Without any risk.
 
     References
     ----------
     Thesis, section 3.3.2 and Figure 4.5.
     """
-    points, colours = risk_data(risks), variant_colours(risks)
+    if not risks:
+        raise HpstudyError("there is no risk to draw.")
+    colours = variant_colours(risks)
     titles = ["<b>Risk</b>, percentage points", "<b>Relative risk</b>, share of the own best"]
     figure = panel_figure(titles, 260, 34, 56, columns=2, width=280)
-    across = {
-        "tickvals": list(range(len(risks))),
-        # "Uniform" above "60 %".
-        "ticktext": [
-            short_title(name).replace(", ", "<br>").replace("Non-", "Non-<br>") for name in risks
-        ],
-        "range": [-0.6, len(risks) - 0.4],
-        "tickangle": 0,
-    }
+    # "Uniform" above "60 %".
+    labels = [short_title(name).replace(", ", "<br>").replace("Non-", "Non-<br>") for name in risks]
+    across = {"tickvals": list(range(len(risks))), "ticktext": labels}
+    across |= {"range": [-0.6, len(risks) - 0.4], "tickangle": 0}
     up = {"rangemode": "tozero", "showgrid": True}
     for number, column, digits in ((1, "risk", ".2f"), (2, "relative", ".4f")):
         suffix = set_axes(figure, number, across, up, linked="")
-        for place, name in enumerate(risks):
-            values, title = points.loc[points["variant"] == name, column], variant_title(name)
-            figure.add_trace(
-                go.Box(
-                    y=rounded(values, 6),
-                    x=[place] * len(values),
-                    name=title,
-                    boxpoints="all",
-                    jitter=0.5,
-                    pointpos=0,
-                    marker=POINT,
-                    line={"width": 1.5, "color": colours[name]},
-                    hovertemplate=f"%{{y:{digits}}}<extra>{title}</extra>",
-                    **axes_of(suffix),
-                )
+        for place, (name, risk) in enumerate(risks.items()):
+            title = variant_title(name)
+            figure.add_box(
+                y=rounded(risk.points[column], 6),
+                x=[place] * len(risk.points),
+                name=title,
+                boxpoints="all",
+                jitter=0.5,
+                pointpos=0,
+                marker=POINT,
+                line={"width": 1.5, "color": colours[name]},
+                hovertemplate=f"%{{y:{digits}}}<extra>{title}</extra>",
+                **axes_of(suffix),
             )
     return figure
+
+
+def regret_data(analysis: StudyAnalysis) -> dict[str, dict[str, Curve]]:
+    """Curves "random" and "local" of all pruned networks that have a regret, by variant."""
+    regrets = {name: analysis.regret(name) for name in analysis.pruned}
+    curves = {
+        name: {"random": regret.random, "local": regret.local}
+        for name, regret in regrets.items()
+        if regret
+    }
+    if not curves:
+        names = ", ".join(analysis.pruned) or "there is no pruned one"
+        raise HpstudyError(f"no network has a regret to draw: {names}.")
+    return curves
+
+
+def plot_regret(analysis: StudyAnalysis) -> go.Figure:
+    """Expected regret after k further trainings, one panel a pruned network.
+
+    Means over the draws with bands of 95 % of them, in percentage points; marks at the smallest k
+    that reaches a target.
+
+    Raises
+    ------
+    HpstudyError
+        If no network has a regret.
+    """
+    panels = regret_data(analysis)
+    curves = [curve for panel in panels.values() for curve in panel.values()]
+    # One step where all curves begin flat.
+    last = max(1, *(_first(curve, FLAT) for curve in curves))
+    highest = max(float(curve.high.max()) for curve in curves)
+    titles = [f"<b>{variant_title(name)}</b>" for name in panels]
+    figure = panel_figure(titles, 220, 58, 48, columns=2, width=240)
+    margin, top = 0.02 * last, 1.04 * max(highest, 1.2 * max(TARGETS))
+    ends = [-margin, last + margin]
+    across = {"range": ends, "tickformat": "d", "nticks": min(8, last + 2)}
+    up = {"range": [0, top], "nticks": 7, "showgrid": True}
+    axes = "further trainings k", "expected regret, points"
+    for number, panel in enumerate(panels.values(), start=1):
+        suffix = set_axes(figure, number, across, up, axes)
+        figure.add_traces(_regret_traces(panel, last, suffix))
+    figure.add_traces([legend_entry(SEARCHES[name][0], name, **_line(name)) for name in SEARCHES])
+    targets = ", ".join(f"{target:g}" for target in TARGETS)
+    figure.add_trace(legend_entry(f"{targets} points", "targets", **TARGET))
+    return figure
+
+
+def _first(curve: Curve, target: float) -> int:
+    """Smallest k whose regret is at most a target."""
+    # Each curve ends at 0, so that it gets there.
+    return smallest_k(curve.estimate, target) or 0
+
+
+def _regret_traces(curves: dict[str, Curve], last: int, suffix: str) -> list[Props]:
+    """Traces of one panel: three targets, two bands, two curves, two rows of marks."""
+
+    def trace(group: str, x: list[int], y: Any, **look: Any) -> Props:
+        place = {"x": x, "y": rounded(y, 4), "hoverinfo": "text" if "text" in look else "skip"}
+        return {"type": "scatter", "legendgroup": group, **place, **look, **axes_of(suffix)}
+
+    targets = [trace("targets", [0, last], [target] * 2, **TARGET) for target in TARGETS]
+    bands, lines, marks = [], [], []
+    for search, curve in curves.items():
+        _, colour, fill, _, symbol = SEARCHES[search]
+        ks = list(range(min(last + 1, len(curve.estimate))))
+        look = {"mode": "lines", "line": {"width": 0}, "fill": "toself", "fillcolor": fill}
+        ends = [*curve.high[ks], *curve.low[ks][::-1]]
+        bands.append(trace(search, ks + ks[::-1], ends, **look))
+        texts = [_hover(search, k, curve) for k in ks]
+        lines.append(trace(search, ks, curve.estimate[ks], text=texts, **_line(search)))
+        # Of targets reached at one k the smallest lies on top, and is the one that is read.
+        reached = {target: _first(curve, target) for target in sorted(TARGETS, reverse=True)}
+        at = list(reached.values())
+        edge = {"width": 1, "color": "white"}
+        look = {"mode": "markers"}
+        look["marker"] = {"symbol": symbol, "size": 8, "color": colour, "line": edge}
+        look["text"] = [
+            f"{_hover(search, k, curve)}<br>first at most {target:g}"
+            for target, k in reached.items()
+        ]
+        marks.append(trace(search, at, curve.estimate[at], **look))
+    return [*targets, *bands, *lines, *marks]
+
+
+def _line(search: str) -> Props:
+    _, colour, _, dash, _ = SEARCHES[search]
+    return {"mode": "lines", "line": {"width": 2, "color": colour, "dash": dash}}
+
+
+def _hover(search: str, k: int, curve: Curve) -> str:
+    regret = f"{curve.estimate[k]:.2f} points ({curve.low[k]:.2f} to {curve.high[k]:.2f})"
+    return f"{SEARCHES[search][0]}, k = {k}<br>regret {regret}"

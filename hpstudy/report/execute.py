@@ -20,7 +20,6 @@ WORKERS = 2
 # Another process may take a port that was free when the kernel was given it. The kernel then ends
 # before it has executed anything, and is started again.
 STARTS = 3
-PARAMETERS = "parameters"
 NOT_STARTED = "Kernel died before replying to kernel_info"
 
 
@@ -50,11 +49,19 @@ def execute(pages: list[Page], folder: Path, root: Path) -> list[Path]:
     Raises
     ------
     HpstudyError
-        For a parameter that a notebook does not have, before any is executed, or for a cell that
-        fails.
+        For a notebook or a parameter that does not exist, before any is executed, or for a cell
+        that fails.
     """
+    # Papermill would only warn of a parameter that a notebook lacks.
+    from papermill import inspect_notebook
+
     for page in pages:
-        _check_parameters(page)
+        if not page.source.is_file():
+            raise HpstudyError(f"the notebook {page.source} is missing.")
+        known = inspect_notebook(str(page.source))
+        for name in page.parameters:
+            if name not in known:
+                raise unknown(f"parameter of {page.source.name}", name, known)
     targets = [folder / f"{number}.ipynb" for number in range(len(pages))]
     # Threads only wait: papermill changes the directory of its process, so each has its own.
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -64,18 +71,6 @@ def execute(pages: list[Page], folder: Path, root: Path) -> list[Path]:
             pool.shutdown(cancel_futures=True)
             raise
     return targets
-
-
-def _check_parameters(page: Page) -> None:
-    """Refuse parameters that the notebook lacks, of which papermill would only warn."""
-    from papermill import inspect_notebook
-
-    if not page.source.is_file():
-        raise HpstudyError(f"the notebook {page.source} is missing.")
-    known = inspect_notebook(str(page.source))
-    for name in page.parameters:
-        if name not in known:
-            raise unknown(f"parameter of {page.source.name}", name, known)
 
 
 def _execute_page(page: Page, target: Path, root: Path) -> None:
@@ -104,15 +99,15 @@ def _settle(notebook: dict[str, Any], title: str) -> None:
     """Make an executed copy the same on every machine, and readable as a page."""
     cells = notebook["cells"]
     tagged = [cell["metadata"].get("tags", []) for cell in cells]
-    shared = [
-        tag for tag in next(tags for tags in tagged if PARAMETERS in tags) if tag != PARAMETERS
-    ]
+    # The cell that papermill adds is hidden as the one of the parameters is.
+    shared = next(list(tags) for tags in tagged if "parameters" in tags)
+    shared.remove("parameters")
     notebook["metadata"] = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     for number, (cell, tags) in enumerate(zip(cells, tagged, strict=True), start=1):
-        if f"injected-{PARAMETERS}" in tags:
+        if "injected-parameters" in tags:
             tags = [*tags, *shared]
         cell["metadata"] = {"tags": tags} if tags else {}
         # Papermill draws the ids of the cells that it adds.

@@ -18,9 +18,9 @@ from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.run_tables import RunTable
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import count, unknown
+from hpstudy.plots.difference import PANELS, Pair, move, pair_data, plot_pair
 from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
-from hpstudy.plots.pair import PANELS, Pair, move, pair_data, plot_pair
 from hpstudy.report.explorer_tables import (
     Source,
     network_table,
@@ -28,7 +28,7 @@ from hpstudy.report.explorer_tables import (
     read_sources,
     view_table,
 )
-from hpstudy.report.formats import html_table
+from hpstudy.report.notebook import html_table
 from hpstudy.storage.tables import METRIC_TITLES
 
 # Pixels from which three panels, and two, stand side by side.
@@ -64,6 +64,11 @@ def file_name(text: str) -> str:
 class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Two networks side by side, and their difference, under sliders.
 
+    The widgets are attributes: choices (`axes` are one or two hyperparameters, the first of two up;
+    `point` is the setting whose learning curves are shown, as values of the axes, and is chosen by
+    a click too), sliders (`threshold` in the metric's unit, `multiple` in standard deviations), and
+    figures (`curves` is None until a point is chosen).
+
     Parameters
     ----------
     sources : iterable of str, Path or RunTable
@@ -71,26 +76,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         name; and tables of the user, as `hpstudy.read_runs` returns them.
     study : str, default ""
         Study to begin with; blank for the first.
-
-    Attributes
-    ----------
-    study, left, right, metric, axes : ipywidgets.Dropdown
-        What is shown; `axes` are one or two hyperparameters, the first of two up.
-    threshold : ipywidgets.FloatSlider
-        Threshold of the regions of interest, in the metric's unit.
-    multiple : ipywidgets.FloatSlider
-        Standard deviations from an ellipse's centre to its outline.
-    relative : ipywidgets.Checkbox
-        Whether each network is coloured by the distance from its own best.
-    point : ipywidgets.Dropdown
-        Setting whose learning curves are shown, as values of `axes`; the empty tuple for none. A
-        click on a point chooses it too.
-    figure, curves : plotly.graph_objects.FigureWidget
-        Figures that follow the choices; `curves` is None until a point is chosen.
-    caption, numbers : ipywidgets.HTML
-        Text and tables below the figure.
-    csv : ipywidgets.Button
-        Has the browser save the data of the view.
 
     Raises
     ------
@@ -122,7 +107,17 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._filling = False
         self._change_study()
         self._watch()
-        super().__init__(self._rows())
+        figure = widgets.Box([self.figure], layout=WHOLE)
+        figure.add_class("hpstudy-pair")
+        rows = (
+            (self.study, self.left, self.right),
+            (self.metric, self.axes),
+            (self.threshold, self.multiple, self.relative),
+            (self.caption, self.csv),
+        )
+        *choices, caption = (widgets.HBox(row, layout=WRAPPING) for row in rows)
+        below = caption, self.numbers, self.point, self._curves_box, self.page
+        super().__init__([*choices, figure, *below])
 
     @property
     def source(self) -> Source:
@@ -134,41 +129,26 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         landscapes = self.source.landscapes(self.metric.value, self.axes.value)
         return {"left": landscapes[self.left.value], "right": landscapes[self.right.value]}
 
-    def _rows(self) -> list[widgets.Widget]:
-        figure = widgets.Box([self.figure], layout=WHOLE)
-        figure.add_class("hpstudy-pair")
-        choices = (
-            (self.study, self.left, self.right),
-            (self.metric, self.axes),
-            (self.threshold, self.multiple, self.relative),
-        )
-        return [
-            *(widgets.HBox(row, layout=WRAPPING) for row in choices),
-            figure,
-            widgets.HBox([self.caption, self.csv], layout=WRAPPING),
-            *(self.numbers, self.point, self._curves_box, self.page),
-        ]
-
     def _watch(self) -> None:
-        def follow(choice: widgets.Widget, act: Callable[[], None], name: str = "value") -> None:
-            # New options set several values; one drawing at the end is enough.
-            choice.observe(lambda _: None if self._filling else act(), names=name)
+        def follow(choice: widgets.Widget, *acts: Callable[[], None], name: str = "value") -> None:
+            def change(_: object) -> None:
+                # New options set several values; one drawing at the end is enough.
+                for act in () if self._filling else acts:
+                    act()
+
+            choice.observe(change, names=name)
 
         follow(self.study, self._change_study)
         for choice in (self.left, self.right, self.metric, self.axes):
             follow(choice, self._change_networks)
         follow(self.relative, self._draw)
         for slider in (self.threshold, self.multiple):
-            follow(slider, self._move)
-        follow(self.point, self._choose_point)
-        follow(self.page, self._draw, "width")
+            follow(slider, self._move, self._describe)
+        follow(self.point, self._move, self._draw_curves)
+        follow(self.page, self._draw, name="width")
         self.csv.on_click(lambda _: self._save())
 
     def _change_study(self) -> None:
-        self._offer()
-        self._change_networks()
-
-    def _offer(self) -> None:
         """Fill the choices with what the study has; keep a choice that it has too."""
         source = self.source
         names = list(dict.fromkeys(source.table["variant"].astype(str)))
@@ -189,7 +169,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.threshold.step = self.threshold.min = largest / 50
             self.threshold.readout_format = ".1f" if largest >= 1 else ".3g"
             self.threshold.value = first
-        self._filling = False
+        self._change_networks()
 
     def _fill(self, choice: widgets.Dropdown, options: list[tuple[str, Any]], first: Any) -> None:
         value = choice.value if choice.value in [value for _, value in options] else first
@@ -240,20 +220,14 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return PANELS if width >= WIDE else 2 if width >= MIDDLE else 1
 
     def _pair(self) -> Pair:
-        landscapes = self.shown()
-        return pair_data(
-            landscapes["left"],
-            landscapes["right"],
-            self.threshold.value,
-            self.multiple.value,
-            self.relative.value,
-            dict(zip(self.axes.value, self.point.value, strict=False)),
-        )
+        left, right = self.shown().values()
+        look = self.threshold.value, self.multiple.value, self.relative.value
+        chosen = dict(zip(self.axes.value, self.point.value, strict=False))
+        return pair_data(left, right, *look, chosen)
 
     def _move(self) -> None:
         with self.figure.batch_update():
             move(self.figure, self._pair())
-        self._describe()
 
     def _describe(self) -> None:
         view = self._analysis, self.threshold.value, self.multiple.value
@@ -270,11 +244,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
                 at &= np.isclose(plane.y(settings), y, rtol=1e-8, atol=0.0)
             if at.any():
                 self.point.value = tuple(settings[at].iloc[0])
-
-    def _choose_point(self) -> None:
-        with self.figure.batch_update():
-            move(self.figure, self._pair())
-        self._draw_curves()
 
     def _draw_curves(self) -> None:
         self._curves_box.children = ()
@@ -294,7 +263,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _save(self) -> None:
         left, right = self.shown().values()
-        networks = f"{self.study.value} {left.variant} {right.variant} {left.metric}"
-        name = f"{networks} {roi_title(self.threshold.value)}.csv"
+        region = roi_title(self.threshold.value)
+        name = f"{self.study.value} {left.variant} {right.variant} {left.metric} {region}.csv"
         table = view_table(left, right, self.threshold.value)
         self.page.save(name, "text/csv", table.to_csv(index=False))

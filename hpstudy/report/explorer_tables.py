@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
-from hpstudy.report.formats import number_text
+from hpstudy.report.notebook import number_text
 from hpstudy.storage.tables import TABLE_COLUMNS
 
 LARGEST_THRESHOLD, USUAL_THRESHOLD = 5.0, 0.5
@@ -30,22 +31,9 @@ LARGEST_THRESHOLD, USUAL_THRESHOLD = 5.0, 0.5
 class Source:
     """Runs to explore: a published study, or a table of the user.
 
-    Attributes
-    ----------
-    label : str
-        Network, data and length of training, or the number of rows.
-    table : DataFrame
-        One row per run, with the column `curve`.
-    dense : str
-        Variant of the dense network.
-    axes, metrics : tuple of str
-        Columns that can be shown.
-    goal : str
-        "maximize" or "minimize".
-    ceiling : float or None
-        Best possible value of the metric.
-    thresholds : tuple of float or None
-        First and largest threshold, in the metric's unit; None where they follow from the values.
+    `axes` and `metrics` are columns that can be shown, `ceiling` is the metric's best possible
+    value, and `thresholds` are the first and the largest one, in the metric's unit; None where they
+    follow from the values.
     """
 
     label: str
@@ -62,9 +50,8 @@ class Source:
         """Landscapes of the networks by variant, the dense one first; made once."""
         key = (metric, *axes)
         if key not in self._landscapes:
-            self._landscapes[key] = landscapes(
-                self.table, metric, self.dense, axes, self.goal, self.ceiling
-            )
+            made = landscapes(self.table, metric, self.dense, axes, self.goal, self.ceiling)
+            self._landscapes[key] = made
         return self._landscapes[key]
 
     def threshold_range(self) -> tuple[float, float]:
@@ -119,18 +106,10 @@ def read_sources(sources: Iterable[str | Path | RunTable]) -> dict[str, Source]:
 
 
 def hyperparameters(table: pd.DataFrame) -> list[str]:
-    """Columns of a published table that can be an axis.
+    """Columns of a published table that can be an axis; refuses a table without any.
 
-    Returns
-    -------
-    list of str
-        Learning rate, weight decay, and columns that this package does not write itself; of finite
-        numbers that are at least 0, with two or more different ones.
-
-    Raises
-    ------
-    HpstudyError
-        If there is none.
+    Learning rate, weight decay, and columns that this package does not write itself; of finite
+    numbers that are at least 0, with two or more different ones.
     """
     names = [name for name in table if name in AXES or name not in TABLE_COLUMNS]
     numeric = table[names].select_dtypes("number")
@@ -147,57 +126,51 @@ def hyperparameters(table: pd.DataFrame) -> list[str]:
 def network_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd.DataFrame:
     """Numbers of two networks, one column each.
 
-    Parameters
-    ----------
-    analysis : StudyAnalysis
-        Of the landscapes "left" and "right".
-    threshold : float
-        Threshold of the regions of interest, in the metric's unit.
-    multiple : float
-        Standard deviations from an ellipse's centre to its outline.
-
-    Returns
-    -------
-    DataFrame
-        Text by quantity; a dash where there is no number. The risk is that of keeping the left
-        network's region of interest (equation 3.5). Numbers without noise have 95 % intervals.
+    The analysis is that of the landscapes "left" and "right"; the threshold is in the metric's
+    unit, and `multiple` are the standard deviations that an ellipse reaches. The risk is that of
+    keeping the left network's region of interest (equation 3.5). Numbers without noise have 95 %
+    intervals.
     """
-    left = analysis.landscapes["left"]
-    metric, region = metric_of(left), roi_title(threshold)
-    columns = []
-    for side, landscape in analysis.landscapes.items():
-        points, ellipse = landscape.points, landscape.ellipse(threshold, multiple)
-        lost, shape = risk(left, landscape, threshold), analysis.shape(side, threshold)
-        cells = {
-            "points": len(points),
-            "runs at a point": f"{points['seeds'].min()} to {points['seeds'].max()}",
-            "median SD over runs": metric.text(points["std"].median()),
-            "best": metric.level(landscape.sign * landscape.best),
-        }
-        for axis, value in landscape.best_at.items():
-            cells[f"its {axis_title(axis)}"] = setting_text(value) if math.isfinite(value) else "–"
-        cells[f"points in the {region}"] = len(landscape.roi(threshold))
-        cells["ellipse, length in decades"] = ellipse.length if ellipse else math.nan
-        if len(landscape.axes) == 2:
-            cells["ellipse, width in decades"] = ellipse.width if ellipse else math.nan
-        for number, axis in enumerate(landscape.axes):
-            centre = setting_text(10 ** ellipse.centre[number]) if ellipse else "–"
-            cells[f"its centre, {axis_title(axis)}"] = centre
-        best = analysis.best(side).corrected.scaled(metric.sign)
-        cells |= {
-            "mean risk at the left network's region": f"{metric.text(lost.mean)} (n = {lost.n})",
-            "without noise: best": metric.interval(best),
-            "without noise: points in the region": shape.n,
-            "without noise: ellipse length": shape.length.scaled(multiple / 2),
-            "without noise: mean risk": metric.interval(analysis.risk(side, threshold).mean),
-        }
-        columns.append(pd.Series(cells, dtype=object))
+    columns = {
+        side: pd.Series(_network(analysis, side, threshold, multiple), dtype=object)
+        for side in analysis.landscapes
+    }
+    table = pd.DataFrame(columns).rename_axis("quantity")
     # Both networks may be the same.
-    table = pd.concat(columns, axis="columns").rename_axis("quantity")
-    return table.set_axis(
-        [variant_title(landscape.variant) for landscape in analysis.landscapes.values()],
-        axis="columns",
-    )
+    titles = [variant_title(landscape.variant) for landscape in analysis.landscapes.values()]
+    return table.set_axis(titles, axis="columns")
+
+
+def _network(
+    analysis: StudyAnalysis, side: str, threshold: float, multiple: float
+) -> dict[str, Any]:
+    landscape = analysis.landscapes[side]
+    points, metric, region = landscape.points, metric_of(landscape), roi_title(threshold)
+    ellipse, shape = landscape.ellipse(threshold, multiple), analysis.shape(side, threshold)
+    lost = risk(analysis.landscapes["left"], landscape, threshold)
+    cells = {
+        "points": len(points),
+        "runs at a point": f"{points['seeds'].min()} to {points['seeds'].max()}",
+        "median SD over runs": metric.text(points["std"].median()),
+        "best": metric.level(landscape.sign * landscape.best),
+    }
+    for axis, value in landscape.best_at.items():
+        cells[f"its {axis_title(axis)}"] = setting_text(value) if math.isfinite(value) else "–"
+    cells[f"points in the {region}"] = len(landscape.roi(threshold))
+    cells["ellipse, length in decades"] = ellipse.length if ellipse else math.nan
+    if len(landscape.axes) == 2:
+        cells["ellipse, width in decades"] = ellipse.width if ellipse else math.nan
+    for number, axis in enumerate(landscape.axes):
+        centre = setting_text(10 ** ellipse.centre[number]) if ellipse else "–"
+        cells[f"its centre, {axis_title(axis)}"] = centre
+    best = analysis.best(side).corrected.scaled(metric.sign)
+    return cells | {
+        "mean risk at the left network's region": f"{metric.text(lost.mean)} (n = {lost.n})",
+        "without noise: best": metric.interval(best),
+        "without noise: points in the region": shape.n,
+        "without noise: ellipse length": shape.length.scaled(multiple / 2),
+        "without noise: mean risk": metric.interval(analysis.risk(side, threshold).mean),
+    }
 
 
 def pair_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd.DataFrame:
@@ -223,12 +196,7 @@ def pair_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd
 def view_table(left: Landscape, right: Landscape, threshold: float) -> pd.DataFrame:
     """Data of the explorer's view, to be saved as CSV.
 
-    Parameters
-    ----------
-    left, right : Landscape
-        Landscapes over the same axes.
-    threshold : float
-        Threshold of the regions of interest, in the metric's unit.
+    `threshold` is that of the regions of interest, in the metric's unit.
 
     Returns
     -------
@@ -240,15 +208,12 @@ def view_table(left: Landscape, right: Landscape, threshold: float) -> pd.DataFr
     """
     frames = []
     for side, landscape in (("left", left), ("right", right)):
-        frame = landscape.levels.reset_index(drop=True)
-        for place, (name, value) in enumerate(
-            [("side", side), ("variant", landscape.variant), ("metric", landscape.metric)]
-        ):
-            frame.insert(place, name, value)
+        keys = {"side": side, "variant": landscape.variant, "metric": landscape.metric}
+        frame = pd.DataFrame(keys, index=landscape.points.index).join(landscape.levels)
         frame["from_best"] = landscape.sign * (landscape.points["value"] - landscape.best) + 0.0
         frame["in_region"] = landscape.in_roi(threshold)
         frame["difference"] = math.nan
-        frames.append(frame)
+        frames.append(frame.reset_index(drop=True))
     _, rows = common_points(left, right)
     compared = difference(left, right).points["difference"].to_numpy()
     frames[1].loc[rows, "difference"] = left.sign * compared + 0.0

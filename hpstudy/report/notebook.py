@@ -1,20 +1,30 @@
-"""What the report notebooks call: load studies, show figures and tables, glue numbers."""
+"""What the report notebooks call: load studies, show figures and tables, write numbers."""
 
 import json
+import math
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from pandas.io.formats.style import Styler
 
+from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.study_results import StudyResults, read_results, read_study
 from hpstudy.errors import HpstudyError
-from hpstudy.report.formats import html_table
+from hpstudy.plots.labels import setting_text
 from hpstudy.storage.tables import read_json
 from hpstudy.workspace import find_root
+
+MISSING = "–"
+LONGEST_LINE = 34
+"""Characters of a table's cell from which its lines may break."""
 
 
 def load_studies(folders: Iterable[str]) -> list[StudyResults]:
@@ -62,14 +72,11 @@ def show(
     content : Figure, DataFrame, str or mapping
         A mapping shows several, each below its title, with one caption. A string is HTML.
     caption : str
-        Text that the notebook's author wrote. Its first sentence names the content to a screen
-        reader.
+        Its first sentence names the content to a screen reader.
     digits : int, default 2
-        Decimals of a table (`hpstudy.report.formats.html_table`).
+        Decimals of a table (`html_table`).
     """
     parts = content if isinstance(content, Mapping) else {"": content}
-    if not parts:
-        return
     name = re.split(r"(?<=[.!?])\s", caption, maxsplit=1)[0]
     above = any(isinstance(part, pd.DataFrame) for part in parts.values())
     if above:
@@ -80,11 +87,10 @@ def show(
         spoken = f"{title}: {name}" if title else name
         if isinstance(part, go.Figure):
             _display(figure_bundle(part, spoken))
-        elif isinstance(part, pd.DataFrame):
-            _display({"text/html": html_table(part, spoken, digits), "text/plain": spoken})
         else:
-            _display({"text/html": part, "text/plain": spoken})
-    if caption and not above:
+            html = part if isinstance(part, str) else html_table(part, spoken, digits)
+            _display({"text/html": html, "text/plain": spoken})
+    if caption and parts and not above:
         _paragraph(escape(caption))
 
 
@@ -98,13 +104,7 @@ def if_enough_runs() -> Iterator[None]:
 
 
 def figure_bundle(figure: go.Figure, name: str) -> dict[str, Any]:
-    """Figure as JupyterLab draws it and as the book's own script does, without another host.
-
-    Returns
-    -------
-    dict
-        Mime type -> content; the text is `name`, for readers that draw nothing.
-    """
+    """Figure by mime type, for JupyterLab, the book's own script, and readers that draw nothing."""
     text = figure.to_json()
     # "</script>" inside a string would end the element that carries the figure, and "<!--<script>"
     # would keep it from ending.
@@ -128,3 +128,91 @@ def _display(bundle: dict[str, Any]) -> None:
     from IPython.display import display
 
     display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython is not annotated.
+
+
+def number_text(value: float, digits: int = 2) -> str:
+    """Number with a true minus sign and no negative zero; a dash for NaN."""
+    if not math.isfinite(value):
+        return MISSING
+    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
+
+
+def interval_text(value: Interval | Loss, digits: int = 2) -> str:
+    """Estimate and 95 % interval, "0.17 (0.00 to 0.86)", or one-sided bounds of a loss.
+
+    "0.21 (≤ 0.98)", or "0.76 (≥ 0.31, ≤ 1.27)" where the lower bound is positive.
+    """
+    if not math.isfinite(value[0]):
+        return MISSING
+    estimate, low, high = (number_text(number, digits) for number in value)
+    if isinstance(value, Loss):
+        return f"{estimate} (≥ {low}, ≤ {high})" if value[1] > 0 else f"{estimate} (≤ {high})"
+    # A line may break before the bracket, but not within it.
+    return f"{estimate} ({low}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high})"
+
+
+def cell_text(value: Any, digits: int = 2) -> str:
+    """One cell of a table: intervals and losses with their ends, counts with commas."""
+    if isinstance(value, Interval | Loss):
+        return interval_text(value, digits)
+    if value is None or value is pd.NA:
+        return MISSING
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return f"{value:,}"
+    return number_text(float(value), digits) if isinstance(value, Real) else str(value)
+
+
+def html_table(frame: pd.DataFrame, name: str = "Table", digits: int = 2) -> str:
+    """HTML table in a box that the keyboard reaches and scrolls sideways.
+
+    The index heads the rows, if it has a name; a study or network that is alone is left out.
+    Columns may have two levels, such as ("Thesis", "length"). Learning rates, weight decays and
+    numbers of the thesis keep their own digits, all others that are not whole have `digits`
+    decimals. A screen reader reads out the `name`.
+    """
+    for level in ("study", "network"):
+        if level in frame.index.names and frame.index.nlevels > 1:
+            if frame.index.get_level_values(level).nunique() == 1:
+                frame = frame.reset_index(level, drop=True)
+    # A counter makes the rows unique, which classes of cells need.
+    bare = frame.index.names == [None]
+    frame = frame.set_index(pd.RangeIndex(len(frame)), append=True)
+    texts, classes = frame.astype(object), frame.astype(object)
+    for position, column in enumerate(frame.columns):
+        cells = frame.iloc[:, position]
+        texts.isetitem(position, [_text(column, cell, digits) for cell in cells])
+        classes.isetitem(position, [_class(cell) for cell in cells])
+    style = Styler(texts, cell_ids=False).format(escape="html")
+    if frame.columns.is_unique:
+        style.set_td_classes(classes)
+    style.format_index(_label, escape="html").format_index(escape="html", axis="columns")
+    style.hide(axis="index", names=True)
+    style.hide(axis="index", level=None if bare else frame.index.nlevels - 1)
+    # Pandas gives every table an id and an empty style sheet.
+    table = re.sub(r"^.*?<table[^>]*>", "<table>", style.to_html(), count=1, flags=re.DOTALL)
+    table = re.sub(r'<th (?=class="(col|row)_heading)', r'<th scope="\1" ', table)
+    box = f'<div class="hpstudy-table" tabindex="0" role="region" aria-label="{escape(name)}">'
+    return f"{box}\n{table}</div>"
+
+
+def _text(column: Any, value: Any, digits: int) -> str:
+    names = column if isinstance(column, tuple) else (column,)
+    if isinstance(value, float) and math.isfinite(value):
+        if names[0] == "Thesis":
+            return f"{value:.4g}".replace("-", "−")
+        if names[-1] in ("learning rate", "weight decay"):
+            return setting_text(value)
+    return cell_text(value, digits)
+
+
+def _class(value: Any) -> str:
+    if not isinstance(value, str):
+        return "number"
+    return "words" if len(value) > LONGEST_LINE else ""
+
+
+def _label(value: Any) -> str:
+    """Label of a row, in lines of at most `LONGEST_LINE` characters."""
+    return "\n".join(textwrap.wrap(str(value), LONGEST_LINE, break_long_words=False))

@@ -85,29 +85,25 @@ def ranking_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     from hpstudy.networks.pruning import choose_channels
 
     rows = []
-    for study in studies:
-        ranking, size = study.record.get("ranking"), study.record["study"]["data"]["image_size"]
+    for study in [study for study in studies if study.record.get("ranking")]:
+        scores, size = (
+            study.record["ranking"]["scores"],
+            study.record["study"]["data"]["image_size"],
+        )
         for variant, made in study.record["certificates"].items():
-            if ranking is None or made["method"] != "nonuniform":
+            if made["method"] != "nonuniform":
                 continue
             cost = PrunableNetwork(study.model, made["classes"], size).cost
             for criterion in reversed(CRITERIA):
-                pruning = ranking["scores"], "nonuniform", made["target"], criterion
                 try:
-                    kept = choose_channels(cost, *pruning)
+                    kept = choose_channels(cost, scores, "nonuniform", made["target"], criterion)
                 except HpstudyError:
                     # The ranking does not reach the share of FLOPs.
                     kept = {}
                 widths = [len(channels) for channels in kept.values()]
-                rows.append(
-                    {
-                        "study": study.name,
-                        "variant": short_title(variant),
-                        "criterion": criterion,
-                        "channels": ", ".join(map(str, widths)),
-                        "layers with one": widths.count(1),
-                    }
-                )
+                keys = {"study": study.name, "variant": short_title(variant)}
+                channels = {"criterion": criterion, "channels": ", ".join(map(str, widths))}
+                rows.append({**keys, **channels, "layers with one": widths.count(1)})
     return indexed(rows, [*KEYS, "criterion"])
 
 
@@ -136,10 +132,7 @@ def study_cost_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
 def grid_point_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
     """Hours of one training by the thesis's recipe, on a whole machine and for the thesis.
 
-    Parameters
-    ----------
-    programme : list of dict
-        Measurement "programme" (`benchmarks/programme.py`), one entry a machine.
+    `programme` is the measurement of that name (`benchmarks/programme.py`), one entry a machine.
     """
     costs = _programme(programme).set_index(["machine", "network", "variant"])
     published = costs["thesis (hours)"].where(costs["dense"])
@@ -150,7 +143,7 @@ def grid_point_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
 def programme_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
     """Days of all of the thesis's runs, on one machine and on several that share the runs.
 
-    The thesis's days are its runs by its hours of one. Parameters as for `grid_point_cost_table`.
+    The thesis's days are its runs by its hours of one.
     """
     costs = _programme(programme)
     costs["work"] = costs["runs"] * costs["seconds"]
@@ -185,18 +178,17 @@ def _programme(programme: list[dict[str, Any]]) -> pd.DataFrame:
         for model, study in entry["studies"].items():
             for variant, cost in study["variants"].items():
                 operations = OPERATIONS * PASSES * cost["macs"] * study["images"]
-                rows.append(
-                    {
-                        "machine": f"{device}, {entry['workers']} workers",
-                        "network": MODEL_TITLES[model],
-                        "variant": short_title(variant),
-                        "dense": variant == DENSE,
-                        "arithmetic": study["arithmetic"],
-                        "runs": cost["runs"],
-                        "workers": entry["workers"],
-                        "seconds": cost["seconds_per_run"] / entry["workers"],
-                        "H100, arithmetic alone (s)": operations / H100,
-                        "thesis (hours)": published[model],
-                    }
-                )
+                row = {
+                    "machine": f"{device}, {entry['workers']} workers",
+                    "network": MODEL_TITLES[model],
+                    "variant": short_title(variant),
+                    "dense": variant == DENSE,
+                    "arithmetic": study["arithmetic"],
+                    "runs": cost["runs"],
+                    "workers": entry["workers"],
+                    "seconds": cost["seconds_per_run"] / entry["workers"],
+                    "H100, arithmetic alone (s)": operations / H100,
+                    "thesis (hours)": published[model],
+                }
+                rows.append(row)
     return pd.DataFrame(rows)

@@ -1,8 +1,7 @@
-"""Sphinx extension: pages of the book ask no other host for anything.
+"""Sphinx extension: pages of the book load Plotly from a copy, and ask no other host for anything.
 
-Pages with a figure load Plotly's script from a copy of the installed package; MathJax comes from
-`sphinx-mathjax-offline`. Scripts that other extensions would load from elsewhere serve features
-that a static page cannot use, and are left out.
+Scripts that other extensions would load from elsewhere serve features that a static page cannot
+use, and are left out.
 """
 
 import shutil

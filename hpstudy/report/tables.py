@@ -18,7 +18,7 @@ from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
 from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings, verdict
 from hpstudy.config.grid import AXES
 from hpstudy.plots.labels import axis_title, roi_title, short_title
-from hpstudy.report.formats import interval_text
+from hpstudy.report.notebook import interval_text
 
 KEYS = ["study", "variant"]
 
@@ -39,14 +39,8 @@ WARNINGS = {
 def decisive(studies: Iterable[StudyResults], settings: int = 40) -> list[StudyResults]:
     """Finished studies with replicates and enough settings of each network; all if none is."""
     studies = list(studies)
-    large = [
-        study
-        for study in studies
-        if study.replicated
-        and not study.missing
-        and min(len(one.points) for one in study.landscapes().values()) >= settings
-    ]
-    return large or studies
+    finished = [study for study in studies if study.replicated and not study.missing]
+    return [study for study in finished if min(_settings(study)) >= settings] or studies
 
 
 def studies_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -54,35 +48,29 @@ def studies_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     rows = []
     for study in studies:
         data, recipe = study.record["study"]["data"], study.record["study"]["recipe"]
-        rows.append(
-            {
-                "study": study.name,
-                "network": study.title,
-                "images": DATA_TITLES.get(data["name"], data["name"]),
-                "size": f"{data['image_size']}×{data['image_size']}",
-                "trained on": int(data["train"]),
-                "tested on": int(data["test"]),
-                "epochs": int(recipe["epochs"]),
-                "settings": max(len(one.points) for one in study.landscapes().values()),
-                "runs": len(study.table),
-                "runs missing": sum(study.missing.values()),
-                "smaller than the thesis's": study.scaled_down,
-            }
-        )
+        row = {
+            "study": study.name,
+            "network": study.title,
+            "images": DATA_TITLES.get(data["name"], data["name"]),
+            "size": f"{data['image_size']}×{data['image_size']}",
+            "trained on": int(data["train"]),
+            "tested on": int(data["test"]),
+            "epochs": int(recipe["epochs"]),
+            "settings": max(_settings(study)),
+            "runs": len(study.table),
+            "runs missing": sum(study.missing.values()),
+            "smaller than the thesis's": study.scaled_down,
+        }
+        rows.append(row)
     return indexed(rows, ["study"])
 
 
 def verdict_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Verdicts of each pruned network, then pooled by study and over all studies.
 
-    The good settings are those of the widest region of interest that a study names.
-
-    Returns
-    -------
-    DataFrame
-        A verdict ends in "*" where the good settings of either network reach the end of the grid,
-        and in "~" where it is read off surfaces between the settings. Pooled rows have no verdict
-        on both, and hold means.
+    The good settings are those of the widest region of interest that a study names. A verdict ends
+    in "*" where the good settings of either network reach the end of the grid, and in "~" where it
+    is read off surfaces between the settings. Pooled rows have no verdict on both, and hold means.
     """
     studies, rows, pools = list(studies), [], []
     for study in studies:
@@ -102,17 +90,15 @@ def verdict_counts(table: pd.DataFrame) -> pd.DataFrame:
     """Number of networks of a `verdict_table` with each verdict."""
     own = table.loc[table["both"].notna(), ["learning rate", "weight decay", "both"]]
     plain = own.apply(lambda column: column.str.rstrip("*~"))
-    counts = {name: plain[name].value_counts() for name in plain}
-    order = ["keep", "retune", "inconclusive"]
-    return pd.DataFrame(counts).T.reindex(columns=order).fillna(0).astype(int)
+    counts = plain.apply(pd.Series.value_counts).T
+    return counts.reindex(columns=["keep", "retune", "inconclusive"]).fillna(0).astype(int)
 
 
 def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1") -> pd.DataFrame:
-    """Loss at the dense network's best setting, and the trainings that bring it down.
+    """Loss at the dense network's best setting, and the further trainings that bring it down.
 
-    The numbers of trainings come in addition to the one at that setting: settings drawn at random,
-    or by a local search from there, until the expected loss is at most 0.5, 0.25 and 0.1 points.
-    None where no number of trainings does that on the grid.
+    Settings are drawn at random, or by a local search from there, until the expected loss is at
+    most 0.5, 0.25 and 0.1 points; None where no number of trainings does that on the grid.
     """
     rows = []
     for study, analysis, name in _networks(studies, pruned=True, metric=metric):
@@ -136,17 +122,15 @@ def region_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for study, analysis, name in _networks(studies):
         for threshold in reversed(study.thresholds):
             shape = analysis.shape(name, threshold)
-            rows.append(
-                {
-                    **_keys(study, name, threshold),
-                    "settings": interval_text(shape.n, digits=0),
-                    "length": shape.length,
-                    "width": shape.width,
-                    "log₁₀ weight decay": shape.second,
-                    "log₁₀ learning rate": shape.first,
-                    "slope b of the band": shape.band.b,
-                }
-            )
+            row = _keys(study, name, threshold) | {
+                "settings": interval_text(shape.n, digits=0),
+                "length": shape.length,
+                "width": shape.width,
+                "log₁₀ weight decay": shape.second,
+                "log₁₀ learning rate": shape.first,
+                "slope b of the band": shape.band.b,
+            }
+            rows.append(row)
     return indexed(rows, [*KEYS, "region"])
 
 
@@ -158,11 +142,8 @@ def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     rows = []
     for study, analysis, name in _networks(studies, pruned=True):
         for threshold in reversed(study.thresholds):
-            if (shift := analysis.shift(name, threshold)) is None:
-                continue
-            rows.append(
-                {
-                    **_keys(study, name, threshold),
+            if shift := analysis.shift(name, threshold):
+                row = _keys(study, name, threshold) | {
                     "common settings": shift.n,
                     "Spearman": shift.spearman_interval,
                     "Kendall": shift.kendall,
@@ -173,7 +154,7 @@ def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
                     "p of the shift": shift.centre.p,
                     "overlap of ellipses": shift.ellipse_overlap,
                 }
-            )
+                rows.append(row)
     return indexed(rows, [*KEYS, "region"])
 
 
@@ -182,20 +163,13 @@ def grid_table(study: StudyResults) -> pd.DataFrame:
     rows = []
     for name, landscape in study.landscapes().items():
         points = landscape.points
-        diverged = float((points["diverged"] * points["seeds"]).sum())
-        regions = {roi_title(x): len(landscape.roi(x)) for x in study.thresholds}
-        rows.append(
-            {
-                "variant": short_title(name),
-                "settings": len(points),
-                "runs": landscape.runs,
-                "missing": study.missing.get(name, 0),
-                "diverged": round(diverged),
-                **regions,
-                "best on edge": landscape.on_edge,
-                "warnings": len(grid_warnings(landscape, study.thresholds)),
-            }
-        )
+        row = {"variant": short_title(name), "settings": len(points), "runs": landscape.runs}
+        row["missing"] = study.missing.get(name, 0)
+        row["diverged"] = round(float((points["diverged"] * points["seeds"]).sum()))
+        row |= {roi_title(x): len(landscape.roi(x)) for x in study.thresholds}
+        row["best on edge"] = landscape.on_edge
+        row["warnings"] = len(grid_warnings(landscape, study.thresholds))
+        rows.append(row)
     return indexed(rows, ["variant"])
 
 
@@ -254,6 +228,11 @@ def _pooled_row(
 def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> dict[str, Any]:
     keys: dict[str, Any] = {"study": study.name, "variant": short_title(variant)}
     return keys if threshold is None else keys | {"region": roi_title(threshold)}
+
+
+def _settings(study: StudyResults) -> list[int]:
+    """Number of settings of each network."""
+    return [len(landscape.points) for landscape in study.landscapes().values()]
 
 
 def _networks(

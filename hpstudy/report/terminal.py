@@ -150,10 +150,11 @@ def format_text(result: dict[str, Any]) -> str:
 
 def _table(rows: Sequence[dict[str, str]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in rows[0]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
         table.add_column(name, overflow="fold", no_wrap=name != "network")
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(row.get(name, "") for name in names))
     return table
 
 
@@ -161,28 +162,23 @@ def _verdicts(result: dict[str, Any], metric: Metric) -> list[dict[str, str]]:
     """Verdicts, shifts as factors, and losses: of each pruned network, and of all together."""
     rows = []
     for name, advice in result["advice"].items():
+        verdict, second = advice["verdict"], advice["second_best_loss"]
+        kept, good = advice["good_settings_kept"]
         row = {"network": name}
         for axis, shift in advice["shift"].items():
-            marks = "*" if advice["at_grid_end"][axis] else ""
-            marks += "~" if shift and advice["shift_interpolated"] else ""
-            row[axis_title(axis)] = f"{advice['verdict'][axis].upper()}{marks}\n{_factor(shift)}"
-        marks = "^" if advice["best_at_grid_end"] else ""
-        marks += "~" if advice["interpolated"] else ""
-        loss, second = advice["loss"], advice["second_best_loss"]
-        kept, good = advice["good_settings_kept"]
-        row["both kept"] = f"{advice['verdict']['both'].upper()}{marks}\n"
-        if loss:
-            row["both kept"] += metric.text(loss[0])
-            row["both kept"] += f" (≥ {metric.text(loss[1])}, " if loss[1] > 0 else " ("
-            row["both kept"] += f"≤ {metric.text(loss[2])})"
-        else:
-            row["both kept"] += "train it there"
-        row["measured\nloss"] = _or_blank(advice["measured"], metric.text)
-        row["2nd best\nloses"] = f"≤ {metric.text(second[2])}" if second else ""
-        row["settings\nstill good"] = f"{kept} of {good}" if good else ""
+            between = shift and advice["shift_interpolated"]
+            marks = _marks({"*": advice["at_grid_end"][axis], "~": between})
+            row[axis_title(axis)] = f"{verdict[axis].upper()}{marks}\n{_factor(shift)}"
+        marks = _marks({"^": advice["best_at_grid_end"], "~": advice["interpolated"]})
+        row |= {
+            "both kept": f"{verdict['both'].upper()}{marks}\n{_loss(advice['loss'], metric)}",
+            "measured\nloss": _or_blank(advice["measured"], metric.text),
+            "2nd best\nloses": f"≤ {metric.text(second[2])}" if second else "",
+            "settings\nstill good": f"{kept} of {good}" if good else "",
+        }
         rows.append(row)
     if pooled := result["pooled"]:
-        row = dict.fromkeys(rows[0], "") | {"network": f"all {pooled['networks']} pruned"}
+        row = {"network": f"all {pooled['networks']} pruned"}
         for axis, shift in pooled["shift"].items():
             row[axis_title(axis)] = f"{pooled['verdict'][axis].upper()}\n{_factor(shift)}"
         rows.append(row)
@@ -192,25 +188,19 @@ def _verdicts(result: dict[str, Any], metric: Metric) -> list[dict[str, str]]:
 def _landscapes(landscapes: dict[str, Any], metric: Metric) -> list[dict[str, str]]:
     rows = []
     for name, landscape in landscapes.items():
-        noise, best = landscape["noise"], landscape["best"]
-        marks = "^" if landscape["on_edge"] else ""
-        marks += f" ={landscape['ties']}" if landscape["ties"] else ""
-        replicates = "no replicates"
+        noise, replicates = landscape["noise"], "no replicates"
         if noise["replicates_degrees"]:
             replicates = f"{metric.text(noise['replicates_std'])}, {noise['replicates_degrees']} df"
-        rows.append(
-            {
-                "network": name,
-                "best": _or_blank(best, metric.text) + marks,
-                **{
-                    axis: _or_blank(at, "{:.3g}".format)
-                    for axis, at in landscape["best_at"].items()
-                },
-                "without noise": _lines(landscape["best_corrected"], metric.text),
-                "runs": f"{landscape['runs']:,}\nat {count(landscape['points'], 'setting')}",
-                "noise of a run": f"{_or_blank(noise['std'], metric.text)}\n{replicates}",
-            }
-        )
+        marks = _marks({"^": landscape["on_edge"], f" ={landscape['ties']}": landscape["ties"]})
+        row = {"network": name, "best": _or_blank(landscape["best"], metric.text) + marks}
+        for axis, value in landscape["best_at"].items():
+            row[axis] = _or_blank(value, "{:.3g}".format)
+        row |= {
+            "without noise": _lines(landscape["best_corrected"], metric.text),
+            "runs": f"{landscape['runs']:,}\nat {count(landscape['points'], 'setting')}",
+            "noise of a run": f"{_or_blank(noise['std'], metric.text)}\n{replicates}",
+        }
+        rows.append(row)
     return rows
 
 
@@ -231,47 +221,45 @@ def _regions(landscapes: dict[str, Any]) -> list[dict[str, str]]:
                 for axis, place in ellipse["centre"].items():
                     row[f"centre\nlog10 {axis}"] = _lines(between.get(axis), value=place)
             rows.append(row)
-    # The first row names all columns.
-    names = dict.fromkeys(name for row in rows for name in row)
-    return [dict.fromkeys(names, "") | row for row in rows]
+    return rows
 
 
 def _risks(risks: dict[str, Any]) -> list[dict[str, str]]:
     whole = next(iter(risks.values()))["n"]
     rows = []
     for name, risk in risks.items():
-        row = {"network": name, "settings": f"{risk['n']} of {whole}", "mean": "", "relative": ""}
-        if risk["mean"] is not None:
-            row["mean"] = f"{risk['mean']:.3f} ± {risk['std']:.3f}"
-        if risk["relative_mean"] is not None:
-            row["relative"] = f"{risk['relative_mean']:.4f} ± {risk['relative_std']:.4f}"
+        mean, relative = risk["mean"], risk["relative_mean"]
         without = _lines(risk["intervals"]["mean"]).replace("\n", " (")
+        row = {"network": name, "settings": f"{risk['n']} of {whole}"}
+        row["mean"] = "" if mean is None else f"{mean:.3f} ± {risk['std']:.3f}"
+        row["relative"] = "" if relative is None else f"{relative:.4f} ± {risk['relative_std']:.4f}"
         rows.append(row | {"mean without noise": f"{without})" if without else ""})
     return rows
 
 
 def _shifts(movement: dict[str, Any]) -> list[dict[str, str]]:
-    rows = []
-    for name, thresholds in movement.items():
-        for threshold, shift in thresholds.items():
-            if shift is None:
-                continue
-            noise = shift["jaccard_by_noise"] if shift["jaccard"] is not None else None
-            rows.append(
-                {
-                    "network": name,
-                    "ROI": threshold,
-                    "overlap": _or_blank(shift["jaccard"]),
-                    "by noise": _lines(noise),
-                    "p of\noverlap": _or_blank(shift["jaccard_p"], _p),
-                    "centre moved,\ndecades": _lines(shift["shift_interval"]),
-                    "p of\nmove": _or_blank(shift["shift_p"], _p),
-                    "Spearman": _or_blank(shift["spearman"]),
-                    "Kendall": _or_blank(shift["kendall"]),
-                    "settings": str(shift["n"]),
-                }
-            )
-    return rows
+    return [
+        {
+            "network": name,
+            "ROI": threshold,
+            "overlap": _or_blank(shift["jaccard"]),
+            "by noise": _lines(None if shift["jaccard"] is None else shift["jaccard_by_noise"]),
+            "p of\noverlap": _or_blank(shift["jaccard_p"], _p),
+            "centre moved,\ndecades": _lines(shift["shift_interval"]),
+            "p of\nmove": _or_blank(shift["shift_p"], _p),
+            "Spearman": _or_blank(shift["spearman"]),
+            "Kendall": _or_blank(shift["kendall"]),
+            "settings": str(shift["n"]),
+        }
+        for name, thresholds in movement.items()
+        for threshold, shift in thresholds.items()
+        if shift
+    ]
+
+
+def _marks(marks: dict[str, Any]) -> str:
+    """Marks that apply."""
+    return "".join(mark for mark, applies in marks.items() if applies)
 
 
 def _factor(shift: Sequence[float] | None) -> str:
@@ -279,6 +267,13 @@ def _factor(shift: Sequence[float] | None) -> str:
         return "no interval"
     estimate, low, high = (f"{10**value:.2g}" for value in shift)
     return f"{estimate} ({low} to {high})"
+
+
+def _loss(loss: Sequence[float] | None, metric: Metric) -> str:
+    if not loss:
+        return "train it there"
+    estimate, low, high = map(metric.text, loss)
+    return f"{estimate} (≥ {low}, ≤ {high})" if loss[1] > 0 else f"{estimate} (≤ {high})"
 
 
 def _two_digits(value: float) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from hpstudy.analysis import thesis_data as thesis
 from hpstudy.analysis.landscape import Landscape, setting_keys
+from hpstudy.analysis.regions import Ellipse
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.config.grid import AXES, setting_key
 from hpstudy.config.study import DENSE, parse_variant
@@ -26,16 +27,13 @@ AUTHORS = {"wang2023": "Wang et al. (2023)", "liu2019": "Liu et al. (2019)"}
 _SETTING = {axis: axis_title(axis) for axis in AXES}
 _CENTRE = {"weight_decay": "log₁₀ weight decay", "lr": "log₁₀ learning rate"}
 _ACCURACY = {"top1": "top-1 (%)"}
+NO_ELLIPSE = Ellipse(math.nan, math.nan, (math.nan, math.nan), math.nan)
 
 
 def size_table(studies: Iterable[StudyResults], networks: dict[str, Any]) -> pd.DataFrame:
     """Table 3.2: size of each dense network, at the thesis's image size and at each study's.
 
-    Parameters
-    ----------
-    studies : iterable of StudyResults
-    networks : dict
-        Measurement "networks": sizes at the thesis's image size, by model.
+    `networks` is the measurement of that name: sizes at the thesis's image size, by model.
     """
     sizes = [("at the thesis's image size", model, size) for model, size in networks.items()]
     for study in studies:
@@ -66,20 +64,12 @@ def prior_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for study in studies:
         prior = study.record["study"]["prior"]
         points = study.landscapes()[DENSE].points
-        points = points.set_index([setting_keys(points[axis]) for axis in AXES])
-        place = tuple(setting_key(prior[axis]) for axis in AXES)
-        top1, seeds = (
-            points.loc[place, ["value", "seeds"]] if place in points.index else (math.nan, 0)
-        )
-        rows.append(
-            {
-                "study": study.name,
-                "model": study.model,
-                **{title: prior[axis] for axis, title in _SETTING.items()},
-                "top-1 (%)": top1,
-                "seeds": int(seeds),
-            }
-        )
+        for axis in AXES:
+            points = points[setting_keys(points[axis]) == setting_key(prior[axis])]
+        row: dict[str, Any] = {"study": study.name, "model": study.model}
+        row |= {title: prior[axis] for axis, title in _SETTING.items()}
+        row |= {"top-1 (%)": points["value"].sum(min_count=1), "seeds": int(points["seeds"].sum())}
+        rows.append(row)
     published = thesis.table_3_4().drop(columns="top5")
     return _beside(rows, published.rename(columns=_SETTING | _ACCURACY), ["model"])
 
@@ -113,15 +103,11 @@ def ellipse_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     rows = []
     for study, row, landscape in _networks(studies):
         for threshold in sorted({*study.thresholds, *THESIS_ROI}, reverse=True):
-            ellipse = landscape.ellipse(threshold)
-            first, second = ellipse.centre if ellipse else (math.nan, math.nan)
-            rows.append(
-                row
-                | {"roi": threshold, "settings": len(landscape.roi(threshold))}
-                | {"length": ellipse.length if ellipse else math.nan}
-                | {"width": ellipse.width if ellipse else math.nan}
-                | {_CENTRE["weight_decay"]: second, _CENTRE["lr"]: first}
-            )
+            ellipse = landscape.ellipse(threshold) or NO_ELLIPSE
+            region = {"roi": threshold, "settings": len(landscape.roi(threshold))}
+            region |= {"length": ellipse.length, "width": ellipse.width}
+            first, second = ellipse.centre
+            rows.append(row | region | {_CENTRE["weight_decay"]: second, _CENTRE["lr"]: first})
     published = thesis.table_4_1().rename(columns=_CENTRE)
     return _beside(rows, published, ["model", "variant", "roi"])
 
@@ -135,13 +121,11 @@ def risk_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for study, row, landscape in _networks(studies):
         for threshold in sorted({study.risk_threshold, THESIS_RISK}, reverse=True):
             risk = study.risks(threshold)[landscape.variant]
-            rows.append(
-                row
-                | {"roi": threshold, "settings": risk.n, "mean": risk.mean, "SD": risk.std}
-                | {"mean (% of best)": 100 * risk.relative_mean}
-                | {"SD (% of best)": 100 * risk.relative_std}
-                | {"mean without noise": study.analysis().risk(landscape.variant, threshold).mean}
-            )
+            region = {"roi": threshold, "settings": risk.n, "mean": risk.mean, "SD": risk.std}
+            region["mean (% of best)"] = 100 * risk.relative_mean
+            region["SD (% of best)"] = 100 * risk.relative_std
+            noiseless = study.analysis().risk(landscape.variant, threshold).mean
+            rows.append(row | region | {"mean without noise": noiseless})
     published = thesis.table_4_2().assign(roi=THESIS_RISK)
     published[["relative_mean", "relative_std"]] *= 100
     headings = {"relative_mean": "mean (% of best)", "relative_std": "SD (% of best)", "std": "SD"}
@@ -154,20 +138,17 @@ def pruned_accuracy_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     Studies and the thesis give the best of a grid, others a mean at one setting. "Points lost" is
     an `Interval` of the noise-free landscapes for studies, a number for others.
     """
+    best = thesis.best_accuracies().set_index(["model", "variant"])["top1"]
     rows = []
     for study in studies:
         analysis = study.analysis()
         dense, *pruned = analysis.landscapes.values()
         for landscape in pruned:
-            lost = analysis.accuracy_drop(landscape.variant)
-            rows.append(
-                (study.name, study.model, landscape.variant, dense.best, landscape.best, lost)
-            )
-    best = thesis.best_accuracies().set_index(["model", "variant"])["top1"]
-    for (model, name), top1 in best.items():
-        if name != DENSE:
-            dense_top1 = best[model, DENSE]
-            rows.append(("thesis", model, name, dense_top1, top1, dense_top1 - top1))
+            source, lost = (study.name, study.model), analysis.accuracy_drop(landscape.variant)
+            rows.append((*source, landscape.variant, dense.best, landscape.best, lost))
+    for (model, name), top1 in best.drop(DENSE, level="variant").items():
+        dense_top1 = best[model, DENSE]
+        rows.append(("thesis", model, name, dense_top1, top1, dense_top1 - top1))
     named = [
         (f"{source}, {short_title(name)}", model, parse_variant(name)[1], *numbers)
         for source, model, name, *numbers in rows

@@ -13,9 +13,8 @@ from hpstudy.analysis.risk import risks
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
 from hpstudy.plots import plot_grid, plot_landscapes, plot_risk
-from hpstudy.plots.grid import grid_data
+from hpstudy.plots._traces import outline
 from hpstudy.plots.landscape import landscapes_data
-from hpstudy.plots.risk import risk_data
 
 LRS, WEIGHT_DECAYS = [0.01, 0.1, 1.0], [1e-4, 1e-3, 1e-2]
 
@@ -65,8 +64,8 @@ def figure(study):
 def test_single_learning_rate_has_points_but_no_surface():
     every = dense([[70.0, 71.0]], [0.1], [1e-4, 1e-3])
     (panel,) = landscapes_data(every).panels
-    assert np.isnan(panel.surface.values).all() and len(panel.measured) == 2
-    assert plot_landscapes(every).data
+    surface = np.array(plot_landscapes(every).data[0].z, float)
+    assert np.isnan(surface).all() and len(panel.measured) == 2
 
 
 def test_colour_scale_spans_the_top_fifteen_percent_of_all_variants_together():
@@ -114,13 +113,15 @@ def test_points_stopped_early_are_not_drawn_as_diverged():
 
 def test_ellipse_is_drawn_from_five_points_on():
     flat = [[80.0, 80.0], [80.0, 80.0]]
-    (few,) = landscapes_data(dense(flat, [0.01, 0.1], [1e-4, 1e-3])).panels
-    assert all(len(up) == len(across) == 0 for up, across in few.outlines.values())
-    (more,) = landscapes_data(dense([*flat, [80.0, 70.0]], LRS, [1e-4, 1e-3])).panels
-    lr, weight_decay = more.outlines[0.5]
+    few = plot_landscapes(dense(flat, [0.01, 0.1], [1e-4, 1e-3]))
+    assert drawn(few, "points") and not drawn(few, "roi-0")
+    more = plot_landscapes(dense([*flat, [80.0, 70.0]], LRS, [1e-4, 1e-3]))
+    broad, narrow = drawn(more, "roi-0")
+    assert (broad.x, broad.y) == (narrow.x, narrow.y)
+    lr, weight_decay = np.array(narrow.y), np.array(narrow.x)
     # The centre is the mean of the five points in log10.
-    assert np.log10(lr[:-1]).mean() == pytest.approx((-2 - 2 - 1 - 1 + 0) / 5)
-    assert np.log10(weight_decay[:-1]).mean() == pytest.approx((-4 - 3 - 4 - 3 - 4) / 5)
+    assert np.log10(lr[:-1]).mean() == pytest.approx((-2 - 2 - 1 - 1 + 0) / 5, abs=1e-3)
+    assert np.log10(weight_decay[:-1]).mean() == pytest.approx((-4 - 3 - 4 - 3 - 4) / 5, abs=1e-3)
 
 
 def test_nothing_to_draw_is_refused():
@@ -261,7 +262,7 @@ def test_over_one_axis_levels_go_up_with_regions_as_bands_and_single_runs():
     assert "learning rate" in titles and "val_loss" in titles
     assert figure.layout.xaxis.type == "log" and figure.layout.yaxis.type is None
     # The region of 3.0 holds all five: 2 deviations of the decades -3 to 1 are 2 sqrt(2.5).
-    level, ends = landscapes_data(one, (3.0,)).panels[0].outlines[3.0]
+    level, ends = outline(one["unpruned"], 3.0)
     assert list(level) == pytest.approx([3.505] * 2)
     assert np.log10(ends) == pytest.approx([-1 - 2 * math.sqrt(2.5), -1 + 2 * math.sqrt(2.5)])
     texts = ["3", "0.605", "0.505", "0.555", "0.705"]
@@ -275,10 +276,8 @@ def test_grid_shows_values_crosses_and_the_prior():
     prior = {"lr": 0.01, "weight_decay": 1e-3}
     failed = {(0.1, 1e-4), (0.1, 1e-3)}
     one = dense([[70.04, 72.0], [math.nan, 10.0]], [0.01, 0.1], [1e-4, 1e-3], diverged=failed)
-    cells = grid_data(one["unpruned"], prior)
-    assert cells["text"].tolist() == ["70.0", "72.0", "– ×", "10.0 ×"]
-    assert cells["prior"].tolist() == [False, True, False, False]
     figure = plot_grid(one["unpruned"], prior)
+    assert list(figure.data[0].text) == ["70.0", "72.0", "– ×", "10.0 ×"]
     assert list(figure.data[0].marker.line.width) == [0, 2, 0, 0]
     assert set(plot_grid(one["unpruned"]).data[0].marker.line.width) == {0}
 
@@ -288,11 +287,10 @@ def test_boxes_hold_the_risk_of_every_point_of_the_dense_region():
     rows = runs("unpruned", [[90.0, 89.0, 89.5]], [0.1], WEIGHT_DECAYS)
     rows += runs("uniform-0.6", [[78.0, 80.0, 76.0]], [0.1], WEIGHT_DECAYS)
     every = risks(landscapes(pd.DataFrame(rows)))
-    data = risk_data(every)
-    assert data["variant"].tolist() == ["unpruned"] * 2 + ["uniform-0.6"] * 2
-    assert data["risk"].tolist() == pytest.approx([0.0, 0.5, 2.0, 4.0])
-    assert data["relative"].tolist()[2:] == pytest.approx([0.025, 0.05])
     boxes = plot_risk(every).data
+    assert [box.name for box in boxes] == ["Unpruned", "Uniform, 60 % FLOPs"] * 2
+    assert [*boxes[0].y, *boxes[1].y] == pytest.approx([0.0, 0.5, 2.0, 4.0])
+    assert boxes[3].y == pytest.approx((0.025, 0.05))
     assert [box.xaxis for box in boxes] == ["x", "x", "x2", "x2"]
     colours = [box.line.color for box in boxes]
     assert colours[:2] == colours[2:] and len(set(colours)) == 2

@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 
 from hpstudy import plots
-from hpstudy.plots._axes import axis_of, log_ticks
-from hpstudy.plots._layout import panel_figure
+from hpstudy.plots._layout import axis_of, log_ticks, panel_figure
 from hpstudy.plots.labels import Metric, roi_title, variant_colours, variant_title
 
 

@@ -8,8 +8,8 @@ import synthetic
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.study_results import StudyResults
+from hpstudy.plots.difference import move, pair_data, plot_pair
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
-from hpstudy.plots.pair import move, pair_data, plot_pair
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def test_third_panel_has_a_scale_of_its_own_as_wide_as_that_of_the_landscapes(pa
 
 def test_pair_of_one_network_differs_nowhere(pair):
     same = pair_data(pair[0], pair[0], 1.0)
-    assert (same.difference.data.points["difference"] == 0).all()
-    assert math.isfinite(same.limit)
+    assert (same.difference.points["difference"] == 0).all()
+    assert math.isfinite(same.difference.limit)
 
 
 @pytest.mark.parametrize("axes", [("lr", "weight_decay"), ("lr",)])

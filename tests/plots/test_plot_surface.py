@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.plots._surface import interpolated
+from hpstudy.plots._traces import interpolated
 
 LRS, WEIGHT_DECAYS = [0.01, 0.1, 1.0], [1e-4, 1e-3, 1e-2]
 

@@ -10,9 +10,8 @@ import synthetic
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError
-from hpstudy.plots.regret import plot_regret
-from hpstudy.plots.roi_probability import plot_roi_probability, roi_probability_data
-from hpstudy.plots.surrogate import plot_surrogate, surrogate_data
+from hpstudy.plots.risk import plot_regret
+from hpstudy.plots.surrogate import plot_roi_probability, plot_surrogate, surrogate_data
 
 LRS, WEIGHT_DECAYS = np.geomspace(1e-3, 1, 6), np.geomspace(1e-5, 1e-2, 6)
 
@@ -171,20 +170,13 @@ def by_hand():
     )
 
 
-def test_probability_is_the_share_of_draws_that_have_a_point_in_their_region():
-    (panel,) = roi_probability_data(by_hand(), 0.5).panels
-    assert panel.measured["probability"].tolist() == [0.75, 1.0, 0.5]
-    assert panel.measured["member"].tolist() == [True, True, False]
-    # The fourth point has no value, and so no colour: a run without one diverged.
-    assert panel.diverged[["lr", "weight_decay"]].values.tolist() == [[0.1, 1e-3]]
-
-
-def test_measured_members_have_a_ring_and_every_point_its_probability():
+def test_measured_members_have_a_ring_and_every_point_its_share_of_the_draws():
     figure = plot_roi_probability(by_hand(), 0.5)
     ring, points, crosses, dashes = traces(figure, "scatter")
     assert list(zip(ring.x, ring.y, strict=True)) == [(1e-4, 0.01), (1e-3, 0.01)]
     assert list(points.marker.color) == [0.75, 1.0, 0.5]
     assert "learning rate 0.1" in points.text[2] and "probability 0.50" in points.text[2]
+    # The fourth point has no value, and so no colour: a run without one diverged.
     assert list(crosses.x) == [1e-3] and not dashes.x
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (0, 1)
     assert "2 measured, 2.2 expected" in figure.layout.annotations[0].text

@@ -16,7 +16,7 @@ from hpstudy.report.explorer_tables import (
     pair_table,
     view_table,
 )
-from hpstudy.report.formats import html_table
+from hpstudy.report.notebook import html_table
 
 
 @pytest.fixture(scope="module")

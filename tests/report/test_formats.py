@@ -6,11 +6,10 @@ import pandas as pd
 import pytest
 
 from hpstudy.analysis.intervals import Interval, Loss
-from hpstudy.report.formats import (
+from hpstudy.report.notebook import (
     cell_text,
     html_table,
     interval_text,
-    loss_text,
     number_text,
 )
 
@@ -36,7 +35,8 @@ def test_cell_has_the_format_of_its_type(value, text):
 
 def test_unknown_interval_and_loss_are_a_dash():
     unknown = [math.nan] * 3
-    assert interval_text(unknown) == loss_text(unknown) == number_text(math.nan) == "–"
+    texts = interval_text(Interval(*unknown)), interval_text(Loss(*unknown)), number_text(math.nan)
+    assert texts == ("–",) * 3
 
 
 def test_thesis_and_settings_keep_their_own_digits():

@@ -19,11 +19,8 @@ import yaml
 from browser import NAMES, chromium, served
 from pypdf import PdfReader
 
-from hpstudy.analysis.intervals import Interval
-from hpstudy.report.build import print_book
-from hpstudy.report.formats import html_table
-from hpstudy.report.notebook import figure_bundle
-from hpstudy.report.pdf import print_pdf
+from hpstudy.report.build import print_book, print_pdf
+from hpstudy.report.notebook import figure_bundle, html_table
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 A4 = (596, 842)  # points
@@ -283,8 +280,3 @@ def test_table_is_a_named_region_whose_heads_have_scopes():
     assert (box["role"], box["aria-label"], box["tabindex"]) == ("region", "Table 4.2", "0")
     scopes = [attributes.get("scope") for tag, attributes in elements if tag == "th"]
     assert [scope for scope in scopes if scope] == ["col"] * 4 + ["row"] * 2
-
-
-def test_line_of_an_interval_breaks_before_the_bracket_alone():
-    frame = pd.DataFrame({"shift": [Interval(0.17, 0.0, 0.86)]})
-    assert ">0.17 (0.00\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}0.86)<" in html_table(frame)

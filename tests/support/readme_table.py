@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from hpstudy.analysis.study_results import MODEL_TITLES, read_results
-from hpstudy.report.formats import cell_text
+from hpstudy.report.notebook import cell_text
 from hpstudy.report.tables import decisive, verdict_counts, verdict_table
 
 ROOT = Path(__file__).resolve().parents[2]
