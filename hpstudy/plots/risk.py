@@ -4,9 +4,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpstudy.analysis.risk import smallest_k
-from hpstudy.analysis.risk import Risk
-from hpstudy.analysis.study_analysis import Curve, StudyAnalysis
+from hpstudy.analysis.risk import Curve, Risk, smallest_k
+from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError
 from hpstudy.plots._layout import INK, Props, panel_figure, set_axes
 from hpstudy.plots._traces import axes_of, legend_entry, rounded
