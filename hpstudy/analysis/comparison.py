@@ -157,7 +157,7 @@ def _region(analysis: StudyAnalysis, name: str, threshold: float) -> dict[str, A
     return {
         "count": len(landscape.roi(threshold)),
         "ellipse": ellipse
-        and vars(ellipse) | {"centre": dict(zip(axes, ellipse.centre, strict=False))},
+        and ellipse._asdict() | {"centre": dict(zip(axes, ellipse.centre, strict=False))},
         "intervals": {
             "count": shape.n,
             "length": shape.length,

@@ -85,6 +85,8 @@ def read_runs(
         Our name -> the tables' where they differ (`options.parse_columns`).
     axes : tuple of str, or str, optional
         One or two hyperparameters; by default lr and weight_decay, or the one that varies.
+    metric, goal : str, optional
+        Column of the metric, and "maximize" or "minimize"; by default what its name says.
     percent : bool, default False
         Whether the metric is a fraction, to be multiplied by 100.
     where : str or iterable of str
