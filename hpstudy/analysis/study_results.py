@@ -55,6 +55,13 @@ class StudyResults:
         return MODEL_TITLES.get(self.model, self.model)
 
     @property
+    def heading(self) -> str:
+        """Network and data, as a page is headed: "ResNet-20 on CIFAR-10 (16×16)"."""
+        data = self.record["study"]["data"]
+        name, size = DATA_TITLES.get(data["name"], data["name"]), data["image_size"]
+        return f"{self.title} on {name} ({size}×{size})"
+
+    @property
     def label(self) -> str:
         """Network, data and length of training."""
         data, epochs = self.record["study"]["data"], self.record["study"]["recipe"]["epochs"]
