@@ -12,10 +12,14 @@ install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hpstudy needs Python 3.11 or newer; name one with make PYTHON=...")'
+	@echo "1 of 2: making $(VENV) with $$($(PYTHON) --version)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test]'
+	@echo "2 of 2: installing hpstudy and its packages into $(VENV), two minutes or more"
+	$(BIN)/python -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test]'
 	@touch $@
+	@echo "installed; next: make study (five minutes on two cores), or source $(BIN)/activate"
 
+# The first landscape is drawn within a minute; the page of each study is named at the end.
 study: install
 	$(BIN)/hpstudy run $(QUICK)
 

@@ -164,7 +164,7 @@ def simulate(gpus: int, runs: int, seconds: float, submit: float) -> dict:
         cluster = Cluster(gpus, seconds, submit, {"weights_sha256": "0" * 64, "scores": scores})
         prices = dict.fromkeys(plan.study.variants, seconds)
         with leasing(plan.store.path) as leases, progress_bar("", 1) as bar:
-            recorded = sum(Scheduler(plan, cluster, leases, bar, prices).run())
+            recorded = sum(map(len, Scheduler(plan, cluster, leases, bar, prices).run()))
         assert recorded == len(plan.store.recorded()) and not plan.missing()
     return {
         "gpus": gpus,

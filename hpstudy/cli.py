@@ -77,6 +77,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train the missing runs of studies; publish tables and book."""
+    from hpstudy.report.landscape_text import draw
     from hpstudy.sweep.run import sweep
 
     plans = [workspace.open_plan(path, pruning, data_root, executor) for path in params]
@@ -86,20 +87,27 @@ def run(
         if retry_failed:
             plan.retry_failed()
         publish = partial(workspace.publish_results, plan, command, workers)
-        trained = sweep(plan, workers, publish, address)
+        trained = sweep(plan, workers, publish, address, partial(draw, plan))
+        if trained:
+            draw(plan)
         table = publish()
         counts = plan.counts().sum()
         study = {"study": plan.study.name, "trained": trained, "runs": int(counts["total"])}
         study |= {name: int(counts[name]) for name in ("missing", "failed")}
         studies.append(study | {"table": str(table)})
-        parts = [f"{count(trained, 'run')} trained", f"{study['missing']} missing"]
-        if study["failed"]:
-            parts.append(f"{study['failed']} failed")
-        logger.info(f"{plan.study.name}: {', '.join(parts)}, table {table}")
+        logger.info(f"{plan.study.name}: {study['missing']} missing, table {table}")
     index = None
     if book and workspace.in_clone():
-        index = str(hpstudy.build_book())
-        logger.info(f"book: {index}")
+        names = [plan.study.name for plan in plans]
+        pages = hpstudy.build_book(studies=names).parent
+        index = str(pages / "index.html")
+        for name in names:
+            logger.info(f"{name}: page {pages / 'studies' / name}.html")
+        logger.info(
+            f"book: {index}\n"
+            "next: open the pages in a browser; `hpstudy book` counts these runs on all other "
+            "pages too; `hpstudy cost params/small/resnet20.yaml` prices a larger study"
+        )
     elif book:
         logger.info("no book: this folder is not in a clone of hpstudy")
     if as_json:
@@ -217,7 +225,8 @@ def book(
     ] = False,
 ) -> None:
     """Execute the report notebooks on all tables; build the book."""
-    from hpstudy.report.build import find_chromium, print_book
+    from hpstudy.report.build import print_book
+    from hpstudy.report.pdf import find_chromium
 
     if pdf:
         find_chromium()

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from pydantic import Field, ValidationError
 from tqdm import tqdm
 
 from hpstudy.config.study import EXECUTORS, LOCAL, Study
-from hpstudy.config.validation import Frozen, one_sentence
+from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.storage.schema import read_study_record
 from hpstudy.storage.store import Store, restore
@@ -77,12 +78,12 @@ def results_folder() -> Path:
 
 
 def open_plan(
-    params: str | Path,
+    params: str | Path | Study,
     pruning: str = "all",
     data_root: str | Path | None = None,
     executor: str | None = None,
 ) -> "Plan":
-    """Plan of the study in a params file, against the user's store.
+    """Plan of a study, or of the one in a params file, against the user's store.
 
     Runs that the user's table of the study has and the store lacks are restored to the store.
     `executor`, if given, replaces that of the params file.
@@ -95,7 +96,7 @@ def open_plan(
     from hpstudy.sweep.plan import Plan
     from hpstudy.sweep.run import whole_plan
 
-    study = Study.load(params)
+    study = params if isinstance(params, Study) else Study.load(params)
     if executor is not None:
         if executor not in EXECUTORS:
             raise unknown("executor", executor, EXECUTORS)
@@ -161,7 +162,7 @@ def publish_results(plan: "Plan", command: str, workers: int | None) -> Path:
 
 
 class SweepParameters(Frozen, strict=True):
-    """Parameters of `notebooks/sweep.ipynb`; an empty text or 0 stands for the default."""
+    """Parameters of `notebooks/sweep.ipynb` beside a study's own; an empty one is the default."""
 
     model: str
     profile: str
@@ -169,34 +170,60 @@ class SweepParameters(Frozen, strict=True):
     params: str
     data_root: str
     workers: Annotated[int, Field(ge=0)]
+    results: list[str]
 
 
 @dataclass(frozen=True)
 class NotebookSweep:
-    """Sweep of a notebook: plan, number of workers (None for all), and its command."""
+    """Study of a sweep notebook: its name, the folders of its table, and the pruning to show.
 
-    plan: "Plan"
-    workers: int | None
-    command: str
+    Without a `plan` the table is as it was published, and nothing is trained.
+    """
 
-    def publish(self) -> Path:
-        """Publish the runs that are recorded by now (`publish_results`)."""
-        return publish_results(self.plan, self.command, self.workers)
+    name: str
+    folders: list[str]
+    pruning: str
+    plan: "Plan | None" = None
+    workers: int | None = None
+
+    @property
+    def command(self) -> str:
+        """Command that executes the notebook."""
+        found = next(
+            (path for path in params_files() if read_mapping(path).get("name") == self.name), None
+        )
+        params = found.relative_to(find_root()).as_posix() if found else "PARAMS.yaml"
+        words = ["papermill", "notebooks/sweep.ipynb", f"runs/{self.name}.ipynb", "-f", params]
+        if self.pruning != "all":
+            words[2] = f"runs/{self.name}-{self.pruning}.ipynb"
+            words += ["-p", "pruning", self.pruning]
+        return shlex.join(words)
+
+    def train(self) -> None:
+        """Train what is missing, record each run at once, and publish the table."""
+        if self.plan is not None:
+            from hpstudy.sweep.run import sweep
+
+            publish = partial(publish_results, self.plan, self.command, self.workers)
+            sweep(self.plan, self.workers, publish)
+            publish()
 
 
 def open_notebook(namespace: Mapping[str, Any]) -> NotebookSweep:
     """Open the study that the parameters of `notebooks/sweep.ipynb` name.
 
-    papermill only warns of a parameter that a notebook does not have, and sets a variable of that
-    name: such a variable in `namespace`, that of the notebook, is refused here.
+    These are a study's own keys (`papermill -f PARAMS.yaml`), the path of a params file, or its
+    profile and model. papermill only warns of a parameter that a notebook does not have, and sets a
+    variable of that name: such a variable in `namespace`, that of the notebook, is refused here.
 
     Raises
     ------
     HpstudyError
-        For an unknown parameter, a value of a wrong type, or an unknown model, profile or
-        pruning; names the nearest valid one.
+        Outside a clone, where the notebook could show nothing; for an unknown parameter, a value of
+        a wrong type, or an unknown model, profile or pruning; names the nearest valid one.
     """
     show_messages()
+    root = find_root()
     values = {
         name: value
         for name, value in namespace.items()
@@ -204,17 +231,26 @@ def open_notebook(namespace: Mapping[str, Any]) -> NotebookSweep:
         and name not in ("In", "Out")
         and isinstance(value, str | int | float | list | dict | None)
     }
+    own = {key: values[key] for key in Study.model_fields if values.get(key) is not None}
+    rest = {key: values[key] for key in values if key not in Study.model_fields or key == "model"}
     try:
-        given = SweepParameters.model_validate(values)
+        given = SweepParameters.model_validate(rest)
+        whole = not given.results and own.keys() - {"model"}
+        study = Study.model_validate(own) if whole else None
     except ValidationError as error:
-        raise HpstudyError(f"parameters: {one_sentence(error, SweepParameters)}") from None
+        kind = SweepParameters if error.title == SweepParameters.__name__ else Study
+        raise HpstudyError(f"parameters: {one_sentence(error, kind)}") from None
+    if given.results:
+        return NotebookSweep(str(own.get("name")), given.results, given.pruning)
     path = given.params or params_file(given.profile, given.model)
-    plan = open_plan(path, given.pruning, given.data_root or None)
-    words = ["papermill", "notebooks/sweep.ipynb"]
-    for name, value in given:
-        if value:
-            words += ["-p", name, str(value)]
-    return NotebookSweep(plan, given.workers or None, shlex.join(words))
+    plan = open_plan(study or path, given.pruning, given.data_root or None)
+    folders = [results_folder().relative_to(root).as_posix()]
+    return NotebookSweep(plan.study.name, folders, given.pruning, plan, given.workers or None)
+
+
+def params_files() -> list[Path]:
+    """Params files of the clone."""
+    return sorted((find_root() / "params").glob("*/*.yaml"))
 
 
 def params_file(profile: str, model: str) -> Path:

@@ -1,7 +1,6 @@
 """Execute notebooks with papermill: checked parameters, own processes, equal copies anywhere."""
 
 import json
-import logging
 import os
 import re
 import subprocess
@@ -9,18 +8,15 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
+
+from tqdm import tqdm
 
 from hpstudy.errors import HpstudyError, unknown
 
-logger = logging.getLogger(__name__)
-
 # Kernels at work at once; each is a process that reads a table and draws, on one core.
 WORKERS = 2
-# Another process may take a port that was free when the kernel was given it. The kernel then ends
-# before it has executed anything, and is started again.
-STARTS = 3
-NOT_STARTED = "Kernel died before replying to kernel_info"
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class Page:
 
 
 def execute(pages: list[Page], folder: Path, root: Path) -> list[Path]:
-    """Execute notebooks in `root`, two at a time, each in a process of its own.
+    """Execute notebooks in `root`, two at a time, with a bar of those that are left.
 
     Returns
     -------
@@ -55,49 +51,49 @@ def execute(pages: list[Page], folder: Path, root: Path) -> list[Path]:
     # Papermill would only warn of a parameter that a notebook lacks.
     from papermill import inspect_notebook
 
+    known = {source: inspect_notebook(str(source)) for source in {page.source for page in pages}}
     for page in pages:
-        if not page.source.is_file():
-            raise HpstudyError(f"the notebook {page.source} is missing.")
-        known = inspect_notebook(str(page.source))
         for name in page.parameters:
-            if name not in known:
-                raise unknown(f"parameter of {page.source.name}", name, known)
+            if name not in known[page.source]:
+                raise unknown(f"parameter of {page.source.name}", name, known[page.source])
     targets = [folder / f"{number}.ipynb" for number in range(len(pages))]
-    # Threads only wait: papermill changes the directory of its process, so each has its own.
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            list(pool.map(_execute_page, pages, targets, [root] * len(pages)))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    waiting = SimpleQueue[tuple[Page, Path]]()
+    for work in zip(pages, targets, strict=True):
+        waiting.put(work)
+    # Threads only wait for the processes, in which papermill changes the directory.
+    with progress_bar("pages", len(pages)) as bar, ThreadPoolExecutor(WORKERS) as pool:
+        workers = [pool.submit(_execute_waiting, waiting, root, bar) for _ in range(WORKERS)]
+        for worker in workers:
+            worker.result()
     return targets
 
 
-def _execute_page(page: Page, target: Path, root: Path) -> None:
-    logger.info(f"executing {page.target}")
-    command = [sys.executable, "-m", "papermill", str(page.source), str(target)]
-    command += ["--cwd", str(root), "--no-progress-bar", "--kernel", "python3"]
-    command += ["--parameters_yaml", json.dumps(page.parameters)]
-    for _ in range(STARTS):
-        done = run_process(command, root)
-        if not done.returncode or NOT_STARTED not in done.stderr:
-            break
-        logger.warning(f"the kernel of {page.target} did not start")
-    if done.returncode:
-        reason = plain_lines(done.stderr)[-1:]
-        raise HpstudyError(
-            f"the notebook {page.source.name} fails for {page.target}: {''.join(reason)}"
-        )
-    notebook = json.loads(target.read_text(encoding="utf-8"))
-    _settle(notebook, page.title)
-    text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
-    # Unindented, a number of a figure still has its own line. No string of JSON spans lines.
-    target.write_text(re.sub(r"(?m)^ +", "", text) + "\n", encoding="utf-8")
+def _execute_waiting(waiting: "SimpleQueue[tuple[Page, Path]]", root: Path, bar: tqdm) -> None:
+    """Execute waiting pages one after the other, in a process that keeps its kernel."""
+    command = [sys.executable, "-m", "hpstudy.report.papermill_worker"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipes["stderr"] = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=root, env=environment(), text=True, **pipes) as worker:
+        while not waiting.empty():
+            page, target = waiting.get()
+            task = {"source": str(page.source), "target": str(target)}
+            print(json.dumps(task | {"parameters": page.parameters}), file=worker.stdin, flush=True)
+            answer = worker.stdout.readline() if worker.stdout else ""
+            reason = json.loads(answer) if answer else "its process ended"
+            if reason:
+                while not waiting.empty():
+                    waiting.get()
+                name = page.source.name
+                raise HpstudyError(f"the notebook {name} fails for {page.target}: {reason}")
+            _settle(target, page.title)
+            bar.update()
 
 
-def _settle(notebook: dict[str, Any], title: str) -> None:
+def _settle(path: Path, title: str) -> None:
     """Make an executed copy the same on every machine, and readable as a page."""
-    cells = notebook["cells"]
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    # The first cell clears the kernel.
+    cells = notebook["cells"] = notebook["cells"][1:]
     tagged = [cell["metadata"].get("tags", []) for cell in cells]
     # The cell that papermill adds is hidden as the one of the parameters is.
     shared = next(list(tags) for tags in tagged if "parameters" in tags)
@@ -112,15 +108,21 @@ def _settle(notebook: dict[str, Any], title: str) -> None:
         cell["metadata"] = {"tags": tags} if tags else {}
         # Papermill draws the ids of the cells that it adds.
         cell["id"] = f"cell-{number}"
+        for counted in [cell, *cell.get("outputs", [])]:
+            if "execution_count" in counted:
+                counted["execution_count"] -= 1
     if title:
         head = next(cell for cell in cells if cell["cell_type"] == "markdown")
         head["source"][0] = re.sub(r"^# .*", f"# {title}", head["source"][0])
+    text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
+    # Unindented, a number of a figure still has its own line. No string of JSON spans lines.
+    path.write_text(re.sub(r"(?m)^ +", "", text) + "\n", encoding="utf-8")
 
 
-def run_process(command: list[str], root: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in `root`; its output is text. It finds this package, installed or not."""
+def environment() -> dict[str, str]:
+    """Environment of a process that finds this package, installed or not."""
     package = str(Path(__file__).parents[2])
-    env = {
+    return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH")))),
         # The kernel of this environment, whatever kernels the user has installed besides.
@@ -130,7 +132,13 @@ def run_process(command: list[str], root: Path) -> subprocess.CompletedProcess[s
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "OMP_NUM_THREADS": "1",
     }
-    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
+
+
+def progress_bar(name: str, steps: int) -> tqdm:
+    """Progress in steps with the time left; a few lines where standard error is no terminal."""
+    form = "{desc} {n}/{total}|{bar:20}| {elapsed}, {remaining} left"
+    interval = 0.1 if sys.stderr.isatty() else 30
+    return tqdm(desc=name, total=steps, bar_format=form, mininterval=interval)
 
 
 def plain_lines(text: str) -> list[str]:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hpstudy.config.grid import AXES
+from hpstudy.config.grid import AXES, BASE
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.database import leasing
 from hpstudy.storage.tables import write_table
 from hpstudy.sweep.executors import Executor, open_executor
-from hpstudy.sweep.growth import assess
+from hpstudy.sweep.growth import assess, points_of
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.pricing import choose_precision, format_hours, price_on
 from hpstudy.sweep.scheduler import Scheduler
@@ -31,14 +31,15 @@ def sweep(
     workers: int | None = None,
     publish: Callable[[], object] | None = None,
     address: str | None = None,
+    draw: Callable[[], object] | None = None,
 ) -> int:
     """Train and record every missing run of a study; returns the number of runs trained.
 
     A kill loses the runs in progress only, and of long ones the last minutes: the same call trains
     what is then missing. Sweeps that share a store share its runs. A run that fails twice is
     recorded as failed, and is no longer missing (`Plan.retry_failed`). `publish` is called about
-    once a minute while runs are recorded, and at the end; `workers` and `address` are those of
-    `hpstudy.sweep.executors.open_executor`.
+    once a minute while runs are recorded, and at the end, and `draw` once the dense network's grid
+    has ended; `workers` and `address` are those of `hpstudy.sweep.executors.open_executor`.
 
     Raises
     ------
@@ -50,10 +51,15 @@ def sweep(
         logger.info("%s: nothing to train%s", plan.study.name, _failures(plan))
         return 0
     with open_executor(plan, workers, address) as executor:
-        return run_on(executor, plan, publish or (lambda: None))
+        return run_on(executor, plan, publish or (lambda: None), draw or (lambda: None))
 
 
-def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int:
+def run_on(
+    executor: Executor,
+    plan: Plan,
+    publish: Callable[[], object],
+    draw: Callable[[], object] = lambda: None,
+) -> int:
     """Train every missing run on an executor (see `sweep`)."""
     name, priced = plan.study.name, price_on(executor, plan)
     choose_precision(plan, executor, priced)
@@ -64,11 +70,16 @@ def run_on(executor: Executor, plan: Plan, publish: Callable[[], object]) -> int
     seconds = {variant: entry["seconds_per_run"] for variant, entry in entries.items()}
     total = sum(entry["missing"] * entry["seconds_per_run"] for entry in entries.values())
     trained, due = 0, time.monotonic() + PUBLISH_SECONDS
+    points, seeds = points_of(plan.study, BASE), plan.study.seeds
+    grid = {run_id for seed in seeds for run_id in plan.run_ids(DENSE, points, seed)}
+    grid -= plan.store.recorded()
     try:
         with progress_bar(name, total) as bar, leasing(plan.store.path) as leases:
-            for number in Scheduler(plan, executor, leases, bar, seconds).run():
-                trained += number
-                if number and (began := time.monotonic()) > due:
+            for recorded in Scheduler(plan, executor, leases, bar, seconds).run():
+                trained += len(recorded)
+                if grid and not (grid := grid.difference(recorded)):
+                    draw()
+                if recorded and (began := time.monotonic()) > due:
                     try:
                         publish()
                     except HpstudyError as error:

@@ -94,8 +94,8 @@ class Scheduler:
         self._finished, self._total = 0, 0
         self._next_look, self._shares = 0.0, False
 
-    def run(self) -> Iterator[int]:
-        """Train until nothing is missing; yields the number of runs just recorded.
+    def run(self) -> Iterator[list[str]]:
+        """Train until nothing is missing; yields the ids of the runs just recorded.
 
         Raises HpstudyError if the executor or the store fails; recorded runs stay.
         """
@@ -159,7 +159,7 @@ class Scheduler:
             self._shares = True
             logger.info("another sweep trains some of the runs in %s", self.plan.store.path)
 
-    def _settle(self, ended: list[Ended]) -> int:
+    def _settle(self, ended: list[Ended]) -> list[str]:
         """Record outcomes, and queue again what failed for the first time."""
         done = [(job.spec, end) for job, end in ended if isinstance(end, RunOutcome)]
         if done:
@@ -182,7 +182,7 @@ class Scheduler:
         self.bar.set_description(f"{self.plan.study.name} {runs}", refresh=False)
         if ranked:
             self._look()
-        return len(done)
+        return [job.run_id for job, end in ended if isinstance(end, RunOutcome)]
 
     def _is_tried_again(self, job: Job, failure: Failure) -> bool:
         """Whether a failed run gets another attempt; otherwise the failure is recorded."""

@@ -19,8 +19,9 @@ import yaml
 from browser import NAMES, chromium, served
 from pypdf import PdfReader
 
-from hpstudy.report.build import print_book, print_pdf
+from hpstudy.report.build import print_book
 from hpstudy.report.notebook import figure_bundle, html_table
+from hpstudy.report.pdf import print_pdf
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 A4 = (596, 842)  # points

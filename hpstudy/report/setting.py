@@ -1,0 +1,82 @@
+"""What the page of a sweep shows besides figures: the answer, what to do, the price, the region."""
+
+import pandas as pd
+
+from hpstudy.analysis.study_results import StudyResults
+from hpstudy.analysis.verdict import VerdictGroup, trainings, verdict
+from hpstudy.config.study import DENSE
+from hpstudy.errors import HpstudyError, unknown
+from hpstudy.plots.labels import axis_title, setting_text, short_title
+from hpstudy.report.tables import indexed
+from hpstudy.report.verdicts import TEMPLATES, verdict_html
+
+
+def networks(runs: StudyResults, pruning: str) -> list[str]:
+    """Networks to show: the dense one, and those of a pruning, or of "all"."""
+    names = list(runs.landscapes())
+    if pruning == "all":
+        return names
+    if pruning not in names:
+        raise unknown("pruning", pruning, ["all", *names])
+    return list(dict.fromkeys([DENSE, pruning]))
+
+
+def answer_html(runs: StudyResults, pruning: str = "all") -> str:
+    """Verdicts on the pruned networks that are shown, and what follows from each in words."""
+    verdicts, rows = [], []
+    dense = runs.landscapes()[DENSE]
+    for name in _pruned(runs, pruning):
+        result = verdict(runs.analysis(), name, max(runs.thresholds))
+        counts = trainings(runs.analysis(), name)["local"].items()
+        known = [(number, target) for target, number in counts if number is not None]
+        row = {"title": short_title(name), "verdict": result, "trainings": known[:1]}
+        row["axes"] = {
+            axis_title(axis): (of, setting_text(dense.best_at[axis]), 10**of.shift.estimate)
+            for axis, of in result.axes.items()
+        }
+        verdicts.append(result)
+        rows.append(row)
+    table = verdict_html([VerdictGroup(runs.heading, verdicts)], detailed=True)
+    return table + TEMPLATES.get_template("advice.html").render(rows=rows)
+
+
+def price_table(runs: StudyResults, pruning: str = "all") -> pd.DataFrame:
+    """Runs, recorded time, FLOPs and parameters of each network that is shown."""
+    rows = []
+    for name in networks(runs, pruning):
+        own = runs.table[runs.table["variant"] == name]
+        unit = "a core" if (own["device"] == "cpu").all() else "a GPU"
+        row = {"network": short_title(name), "settings": len(runs.landscapes()[name].points)}
+        row |= {"runs": len(own), "seconds a run": float(own["seconds"].median())}
+        row |= {f"hours of {unit}": float(own["seconds"].sum() / 3600)}
+        row |= {"million MACs": float(own["macs"].iloc[0] / 1e6)}
+        rows.append(row | {"parameters": int(own["params"].iloc[0])})
+    return indexed(rows, ["network"])
+
+
+def good_region_table(runs: StudyResults, pruning: str = "all") -> pd.DataFrame:
+    """Good settings of the networks that are shown, without the noise of single runs.
+
+    Columns are networks; rows the number of settings, the ellipse in decades, and its centre.
+    """
+    columns = {}
+    for name in networks(runs, pruning):
+        shape = runs.analysis().shape(name, max(runs.thresholds))
+        columns[short_title(name)] = {
+            "good settings": shape.n,
+            "ellipse, length (decades)": shape.length,
+            "ellipse, width (decades)": shape.width,
+            "centre, log₁₀ learning rate": shape.first,
+            "centre, log₁₀ weight decay": shape.second,
+        }
+    rows = [
+        {"good region": title} | {name: column[title] for name, column in columns.items()}
+        for title in next(iter(columns.values()))
+    ]
+    return indexed(rows, ["good region"])
+
+
+def _pruned(runs: StudyResults, pruning: str) -> list[str]:
+    if not (names := [name for name in networks(runs, pruning) if name != DENSE]):
+        raise HpstudyError("there is no pruned network to compare the dense one with.")
+    return names
