@@ -1,6 +1,6 @@
-"""Run a sweep of Ray Tune into a folder, and keep Ray's own data frame of it.
+"""Run a sweep of Ray Tune into a folder, and write Ray's data frame of it.
 
-A process of its own: once Ray has been used in one, it starts no cluster there any more.
+A separate process, since Ray starts only one cluster in a process.
 """
 
 import math
