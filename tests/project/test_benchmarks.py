@@ -14,7 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+import torch
 from PIL import Image
+
+from hpstudy.training.run import calibrate
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 WAYS = ["default loop", "float32, eager", "float32", "tf32", "bfloat16", "bfloat16-compiled"]
@@ -117,13 +120,11 @@ def test_step_is_timed_in_every_way(gpu, monkeypatch):
 
 def test_networks_at_once_are_compared_with_one(gpu, monkeypatch):
     def open_pool(count):
-        pool = SimpleNamespace(calibrate=lambda *options: [calibrate(*options)] * count)
+        cpu = torch.device("cpu")
+        pool = SimpleNamespace(calibrate=lambda *given: [calibrate(cpu, *given)] * count)
         return nullcontext(pool)
 
-    from hpstudy.training.run import calibrate
-
-    gpu_module = importlib.import_module("gpu")
-    monkeypatch.setattr(gpu_module, "open_pool", open_pool)
+    monkeypatch.setattr("gpu.open_pool", open_pool)
     rows = gpu("many", "--variants", "uniform-0.2", "--arithmetic", "float32")
     assert [(row["way"], row["K"]) for row in rows] == [
         ("processes, time-sliced", "1"),
@@ -192,11 +193,6 @@ def test_resnet50_and_decoding_are_timed(gpu, tmp_path):
         # Cells have three digits.
         assert 0.98 * hours[0] <= median(row["h on ImageNet"]) <= 1.02 * hours[1]
     assert [row["epochs"] for row in rows] == ["90", "90", "90", "90", "1", "90"]
-
-
-def test_folder_without_images_is_refused(gpu, tmp_path):
-    with pytest.raises(SystemExit, match="holds no image"):
-        gpu("resnet50", "--images", str(tmp_path))
 
 
 def test_every_convolution_is_timed_in_both_precisions(benchmark):

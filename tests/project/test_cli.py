@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import nullcontext
 from importlib.metadata import entry_points
 
 import pandas as pd
@@ -14,13 +14,14 @@ import pytest
 import tiny
 import torch
 from badinput import run_command
-from recorded import STUDY
-from simulated import Simulated, prepare
+from recorded import STUDY, ended
+from simulated import Simulated
 
 import hpstudy
 from hpstudy.config.study import Study
 from hpstudy.networks.pruning_report import PruningReport
 from hpstudy.storage.store import Store
+from hpstudy.training.state import RunOutcome
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ def test_installed_command_refuses_in_one_line_without_a_traceback(tmp_path):
         text=True,
         cwd=tmp_path,
         env={**os.environ, "COLUMNS": "20"},
-        timeout=60,
+        timeout=120,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1 and "did you mean 'resnet56'?" in done.stderr
@@ -97,7 +98,7 @@ def test_sigterm_stops_a_command_as_ctrl_c_does():
     process = subprocess.Popen([sys.executable, "-c", LONG_COMMAND, "long"], **pipes)
     assert process.stdout.readline() == "started\n"
     process.terminate()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "finished runs are recorded" in errors and "Traceback" not in errors
 
@@ -115,17 +116,27 @@ def test_every_command_has_help(command):
 # --- cost and run ---------------------------------------------------------------------------------
 
 
+class ValidResults(Simulated):
+    """An executor without training whose results can be restored."""
+
+    def __init__(self, plan):
+        super().__init__()
+        self.plan = plan
+
+    def wait(self, seconds):
+        jobs, self.running = self.running, []
+        return [(job, RunOutcome(ended(self.plan, job.spec), None, None)) for job in jobs]
+
+
 @pytest.fixture
 def without_training(monkeypatch):
-    """`hpstudy run` and `hpstudy cost` on an executor whose accuracies are made up."""
+    """`hpstudy run` and `hpstudy cost` train nothing."""
 
-    @contextmanager
-    def open_simulated(plan, *options, **more):
-        prepare(plan)
-        yield Simulated()
+    def open_executor(plan, *options, **more):
+        return nullcontext(ValidResults(plan))
 
-    for module in ("run", "pricing"):
-        monkeypatch.setattr(f"hpstudy.sweep.{module}.open_executor", open_simulated)
+    monkeypatch.setattr("hpstudy.sweep.run.open_executor", open_executor)
+    monkeypatch.setattr("hpstudy.sweep.pricing.open_executor", open_executor)
 
 
 def test_cost_prices_each_variant_and_trains_nothing(recorded_study, without_training, tmp_path):
@@ -183,8 +194,8 @@ def test_all_params_files_are_checked_before_training_begins(tmp_path, monkeypat
 
 
 def test_one_run_has_a_singular_noun(without_training, tmp_path):
-    changes = {"grid.lr": [0.01], "variants": [], "model": "resnet20"}
-    tiny.write_study(tmp_path / "tiny.yaml", changes)
+    changes = {"grid.lr": [0.01], "grid.weight_decay": [0.01], "variants": []}
+    tiny.write_study(tmp_path / "tiny.yaml", STUDY | changes)
     table, store = tmp_path / "runs/book/results/tiny.csv", tmp_path / "runs/store.sqlite"
     commands = [run_command("run", "tiny.yaml", "--no-book")]
     store.unlink()
@@ -229,8 +240,8 @@ def test_same_command_gives_the_same_pruning_report():
     first = run_command(*arguments, "--image-size", "8")
     torch.rand(5)
     assert run_command(*arguments, "--image-size", "8") == first
-    raw = run_command(*arguments, "--image-size", "8", "--criterion", "l1")
-    assert json.loads(raw[1])["kept"] != json.loads(first[1])["kept"]
+    l1 = run_command(*arguments, "--image-size", "8", "--criterion", "l1")
+    assert json.loads(l1[1])["kept"] != json.loads(first[1])["kept"]
 
 
 # --- compare --------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_page_on_dependencies_names_each_with_its_pin_and_its_licence():
         name: PINS[name] for name in entries
     }
     assert page.count("*At worst:*") == len(entries)
-    installed = {normalised(one.metadata["Name"]): one.version for one in metadata.distributions()}
+    installed = {normalised(package.name): package.version for package in metadata.distributions()}
     pinned = [name for name in entries if installed.get(name) == PINS[name]]
     assert {name: entries[name][1] for name in pinned} == {name: licence(name) for name in pinned}
 

@@ -73,7 +73,8 @@ def test_visitor_reaches_no_object_but_widgets(guest):
 
 def widget_data(messages):
     """Data of the messages on widgets."""
-    return [one["content"]["data"] for one in messages if visitor.kind(one) == "comm_msg"]
+    widget_messages = [message for message in messages if visitor.kind(message) == "comm_msg"]
+    return [message["content"]["data"] for message in widget_messages]
 
 
 def widget_states(guest):

@@ -31,7 +31,7 @@ def main(folder):
         param_space={"lr": tune.grid_search([0.1, 0.3, 10]), "sgd": {"decay": 1e-4}},
         run_config=tune.RunConfig("sweep", storage_path=str(folder), verbose=0),
     ).fit()
-    frames = [one.metrics_dataframe for one in results]
+    frames = [result.metrics_dataframe for result in results]
     pd.concat(frames, ignore_index=True).to_pickle(folder / "frame.pickle")
     ray.shutdown()
 

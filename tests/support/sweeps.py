@@ -43,7 +43,7 @@ def parabola(logs, centre=0.0, loss=3.0, top=90.0):
 
 
 def sweep(variant, logs, truth, sigma, generator, seeds=1, shared=0.0):
-    """Runs of one network: noise of deviation `sigma`, and `shared` of an effect of each seed."""
+    """Runs of one network: noise of deviation `sigma`, and of deviation `shared` per seed."""
     rows = []
     for seed in range(seeds):
         values = truth + shared * generator.standard_normal()
