@@ -177,7 +177,10 @@ def test_accuracy_at_the_prior_is_written_with_its_recipe(gpu, tmp_path):
 
 
 @pytest.mark.slow
-def test_resnet50_and_decoding_are_timed(gpu, tmp_path):
+def test_training_evaluation_and_decoding_are_timed_at_the_size_of_imagenet(
+    gpu, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("imagenet.cores", lambda: 1)
     Image.effect_noise((50, 40), 50).save(tmp_path / "image.jpeg")
     rows = gpu("resnet50", "--images", str(tmp_path))
     names = [row["ResNet-50"].rpartition(",")[0] for row in rows]
