@@ -51,10 +51,10 @@ def test_plan_is_opened_against_the_users_store(clone):
     assert isinstance(plan, Plan) and plan.study == tiny.study()
     assert plan.store.path == clone / "runs" / "store.sqlite" and plan.store.path.exists()
     assert plan.data_root == Path("sets")
-    table = publish_results(plan, "hpstudy run user_table.yaml", 2)
+    table = publish_results(plan, "hpstudy run own.yaml", 2)
     assert table == clone / "runs" / "book" / "results" / "tiny.csv"
     record = json.loads(table.with_suffix(".json").read_text())["record"]
-    assert (record["command"], record["workers"]) == ("hpstudy run user_table.yaml", 2)
+    assert (record["command"], record["workers"]) == ("hpstudy run own.yaml", 2)
 
 
 def test_parameters_are_those_of_the_sweep_notebook():

@@ -103,6 +103,8 @@ def all_cases() -> list[Case]:
     from badcommands import COMMANDS, PAPERMILL
     from badfiles import DATA, STORES, WEIGHTS
     from badparams import PARAMS
-    from badtables import PUBLISHED, TABLES
+    from badresults import PUBLISHED
+    from badtables import TABLES
+    from badyaml import FILES
 
-    return [*PARAMS, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED, *DATA, *WEIGHTS, *STORES]
+    return [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED, *DATA, *WEIGHTS, *STORES]
