@@ -220,13 +220,13 @@ def test_one_run_has_a_singular_noun(without_training, tmp_path):
 
 def test_pruning_report_rebuilds_the_network(tmp_path):
     path = tmp_path / "report.json"
-    arguments = ("prune", "resnet56", *PRUNE, "--image-size", "8", "--classes", "3")
+    arguments = ("prune", "resnet20", *PRUNE, "--image-size", "8", "--classes", "3")
     status, output, _ = run_command(*arguments, "--json", "--output", path)
     report = json.loads(output)
     assert status == 0 and json.loads(path.read_text()) == report
     assert Study.model_fields.keys() >= {"model", "criterion"} <= report.keys()
-    assert (report["model"], report["classes"], report["image_size"]) == ("resnet56", 3, 8)
-    assert report["achieved"] == pytest.approx(0.6, abs=1e-3)
+    assert (report["model"], report["classes"], report["image_size"]) == ("resnet20", 3, 8)
+    assert report["achieved"] == pytest.approx(0.6, abs=5e-3)
     small = PruningReport(**report).rebuild()
     assert sum(weights.numel() for weights in small.parameters()) == report["params"]
     assert small(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
@@ -236,7 +236,7 @@ def test_pruning_report_rebuilds_the_network(tmp_path):
 
 
 def test_same_command_gives_the_same_pruning_report():
-    arguments = ("prune", "resnet56", "--flops-ratio", "0.2", "--method", "nonuniform", "--json")
+    arguments = ("prune", "resnet20", "--flops-ratio", "0.2", "--method", "nonuniform", "--json")
     first = run_command(*arguments, "--image-size", "8")
     torch.rand(5)
     assert run_command(*arguments, "--image-size", "8") == first

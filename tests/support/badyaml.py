@@ -67,8 +67,8 @@ FILES = [
         "line 29 of study.yaml is not valid YAML: the key 'seeds' comes twice.",
     ),
     text(
-        "ten thousand brackets",
-        "a: " + "[" * 10_000,
+        "two thousand brackets",
+        "a: " + "[" * 2_000,
         "study.yaml is not valid YAML: it is nested too deeply, or a value does not fit its tag.",
     ),
     text(
