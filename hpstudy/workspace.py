@@ -193,10 +193,9 @@ class NotebookSweep:
             (path for path in params_files() if read_mapping(path).get("name") == self.name), None
         )
         params = found.relative_to(find_root()).as_posix() if found else "PARAMS.yaml"
-        words = ["papermill", "notebooks/sweep.ipynb", f"runs/{self.name}.ipynb", "-f", params]
-        if self.pruning != "all":
-            words[2] = f"runs/{self.name}-{self.pruning}.ipynb"
-            words += ["-p", "pruning", self.pruning]
+        part = "" if self.pruning == "all" else f"-{self.pruning}"
+        words = ["papermill", "notebooks/sweep.ipynb", f"runs/{self.name}{part}.ipynb"]
+        words += ["-f", params, *(["-p", "pruning", self.pruning] if part else [])]
         return shlex.join(words)
 
     def train(self) -> None:
@@ -232,18 +231,21 @@ def open_notebook(namespace: Mapping[str, Any]) -> NotebookSweep:
         and isinstance(value, str | int | float | list | dict | None)
     }
     own = {key: values[key] for key in Study.model_fields if values.get(key) is not None}
-    rest = {key: values[key] for key in values if key not in Study.model_fields or key == "model"}
+    given_study = bool(own.keys() - {"model"}) and not values.get("results")
+    fields = SweepParameters.model_fields.keys()
+    rest = {key: values[key] for key in values if key in fields or key not in Study.model_fields}
+    if given_study:
+        own |= {key: rest.pop(key) for key in rest.keys() - fields}
     try:
         given = SweepParameters.model_validate(rest)
-        whole = not given.results and own.keys() - {"model"}
-        study = Study.model_validate(own) if whole else None
+        study = Study.model_validate(own) if given_study else None
     except ValidationError as error:
         kind = SweepParameters if error.title == SweepParameters.__name__ else Study
         raise HpstudyError(f"parameters: {one_sentence(error, kind)}") from None
     if given.results:
         return NotebookSweep(str(own.get("name")), given.results, given.pruning)
-    path = given.params or params_file(given.profile, given.model)
-    plan = open_plan(study or path, given.pruning, given.data_root or None)
+    source = study or given.params or params_file(given.profile, given.model)
+    plan = open_plan(source, given.pruning, given.data_root or None)
     folders = [results_folder().relative_to(root).as_posix()]
     return NotebookSweep(plan.study.name, folders, given.pruning, plan, given.workers or None)
 

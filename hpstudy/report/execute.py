@@ -102,15 +102,18 @@ def _settle(path: Path, title: str) -> None:
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
+    executed = 0
     for number, (cell, tags) in enumerate(zip(cells, tagged, strict=True), start=1):
         if "injected-parameters" in tags:
             tags = [*tags, *shared]
         cell["metadata"] = {"tags": tags} if tags else {}
         # Papermill draws the ids of the cells that it adds.
         cell["id"] = f"cell-{number}"
+        # The kernel counts on from the page before.
+        executed += cell["cell_type"] == "code"
         for counted in [cell, *cell.get("outputs", [])]:
-            if "execution_count" in counted:
-                counted["execution_count"] -= 1
+            if counted.get("execution_count"):
+                counted["execution_count"] = executed
     if title:
         head = next(cell for cell in cells if cell["cell_type"] == "markdown")
         head["source"][0] = re.sub(r"^# .*", f"# {title}", head["source"][0])

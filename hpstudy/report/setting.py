@@ -1,12 +1,18 @@
 """What the page of a sweep shows besides figures: the answer, what to do, the price, the region."""
 
-import pandas as pd
+import math
 
+import pandas as pd
+import plotly.graph_objects as go
+
+from hpstudy.analysis.intervals import Interval
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.verdict import VerdictGroup, trainings, verdict
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, unknown
+from hpstudy.plots import plot_cells
 from hpstudy.plots.labels import axis_title, setting_text, short_title
+from hpstudy.report.notebook import MISSING, interval_text
 from hpstudy.report.tables import indexed
 from hpstudy.report.verdicts import TEMPLATES, verdict_html
 
@@ -28,7 +34,7 @@ def answer_html(runs: StudyResults, pruning: str = "all") -> str:
     for name in _pruned(runs, pruning):
         result = verdict(runs.analysis(), name, max(runs.thresholds))
         counts = trainings(runs.analysis(), name)["local"].items()
-        known = [(number, target) for target, number in counts if number is not None]
+        known = [(number, target) for target, number in counts if number]
         row = {"title": short_title(name), "verdict": result, "trainings": known[:1]}
         row["axes"] = {
             axis_title(axis): (of, setting_text(dense.best_at[axis]), 10**of.shift.estimate)
@@ -54,6 +60,15 @@ def price_table(runs: StudyResults, pruning: str = "all") -> pd.DataFrame:
     return indexed(rows, ["network"])
 
 
+def landscape_figures(runs: StudyResults, pruning: str = "all") -> dict[str, go.Figure]:
+    """Landscape of each network that is shown, with its levels, by the network's title."""
+    shown, threshold = runs.landscapes(), max(runs.thresholds)
+    return {
+        short_title(name): plot_cells(shown, threshold, [name], numbers=True)
+        for name in networks(runs, pruning)
+    }
+
+
 def good_region_table(runs: StudyResults, pruning: str = "all") -> pd.DataFrame:
     """Good settings of the networks that are shown, without the noise of single runs.
 
@@ -63,17 +78,21 @@ def good_region_table(runs: StudyResults, pruning: str = "all") -> pd.DataFrame:
     for name in networks(runs, pruning):
         shape = runs.analysis().shape(name, max(runs.thresholds))
         columns[short_title(name)] = {
-            "good settings": shape.n,
+            "good settings": interval_text(shape.n, digits=0),
             "ellipse, length (decades)": shape.length,
             "ellipse, width (decades)": shape.width,
-            "centre, log₁₀ learning rate": shape.first,
-            "centre, log₁₀ weight decay": shape.second,
+            "centre, learning rate": _value_text(shape.first),
+            "centre, weight decay": _value_text(shape.second),
         }
-    rows = [
-        {"good region": title} | {name: column[title] for name, column in columns.items()}
-        for title in next(iter(columns.values()))
-    ]
-    return indexed(rows, ["good region"])
+    return pd.DataFrame(columns, dtype=object).rename_axis("good region")
+
+
+def _value_text(decades: Interval) -> str:
+    """Value with its interval, of its decimal logarithm: "0.032 (0.025 to 0.038)"; or a dash."""
+    if not math.isfinite(decades.estimate):
+        return MISSING
+    estimate, low, high = (f"{10**decade:#.2g}".removesuffix(".") for decade in decades)
+    return f"{estimate} ({low} to {high})"
 
 
 def _pruned(runs: StudyResults, pruning: str) -> list[str]:

@@ -207,7 +207,8 @@ def test_one_run_has_a_singular_noun(without_training, tmp_path):
     assert [status for status, *_ in commands] == [0] * 3
     for part in (
         "tiny: 1 run, about",
-        "tiny: 1 run trained, 0 missing",
+        "tiny: 1 run trained",
+        "tiny: 0 missing, table",
         "tiny: 1 run, which the store lacked, restored from",
         "tiny.csv: 1 run restored, 0 known",
     ):

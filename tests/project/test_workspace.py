@@ -4,17 +4,21 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
+import yaml
 from badcommands import PARAMETERS, make_clone
 from badinput import command
 
+from hpstudy.config.study import Study
 from hpstudy.storage.integrity import check_files
 from hpstudy.storage.store import Store
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import publish_study
 from hpstudy.workspace import (
+    NotebookSweep,
     SweepParameters,
     in_clone,
     open_notebook,
@@ -67,6 +71,8 @@ def test_parameters_are_those_of_the_sweep_notebook():
     variables = {}
     exec(source, variables)
     assert {name: variables.get(name) for name in SweepParameters.model_fields} == PARAMETERS
+    known = variables.keys() - {"__builtins__", "__annotations__"}
+    assert known == SweepParameters.model_fields.keys() | Study.model_fields.keys()
 
 
 @pytest.mark.parametrize("profile", ["quick", "thesis"])
@@ -78,14 +84,55 @@ def test_every_params_file_is_found_by_profile_and_model(profile, clone):
 def test_notebook_opens_the_study_of_its_parameters(clone):
     opened = open_notebook(PARAMETERS | {"_private": 1, "In": [], "Out": {}, "Path": Path})
     assert opened.plan.study.name == "quick-resnet56" and opened.workers is None
-    assert opened.command.startswith("papermill notebooks/sweep.ipynb -p model resnet56")
     path = tiny.write_study(clone / "my study.yaml")
     opened = open_notebook(
         PARAMETERS | {"params": str(path), "pruning": "uniform-0.2", "workers": 1}
     )
     assert opened.plan.study == tiny.study() and opened.workers == 1
-    assert "-p pruning uniform-0.2" in opened.command and "-p workers 1" in opened.command
-    assert f"-p params '{path}'" in opened.command
+    assert opened.folders == ["runs/book/results"]
+
+
+def test_notebook_names_the_command_that_executes_it(clone):
+    assert open_notebook(PARAMETERS).command == (
+        "papermill notebooks/sweep.ipynb runs/quick-resnet56.ipynb -f params/quick/resnet56.yaml"
+    )
+    assert NotebookSweep("cpu-resnet20", [], "uniform-0.2").command == (
+        "papermill notebooks/sweep.ipynb runs/cpu-resnet20-uniform-0.2.ipynb "
+        "-f params/cpu/resnet20.yaml -p pruning uniform-0.2"
+    )
+    assert " -f PARAMS.yaml" in NotebookSweep("mine", [], "all").command
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("params/*/*.yaml")), ids=lambda path: path.stem)
+def test_notebook_understands_the_keys_of_a_params_file(path, clone, monkeypatch):
+    """As `papermill notebooks/sweep.ipynb -f PARAMS.yaml` sets them."""
+    monkeypatch.setattr(
+        "hpstudy.workspace.open_plan", lambda study, *_: SimpleNamespace(study=study)
+    )
+    others = dict.fromkeys(Study.model_fields)
+    opened = open_notebook(others | PARAMETERS | yaml.safe_load(path.read_text()))
+    assert opened.plan.study == Study.load(path)
+
+
+def test_misspelt_key_of_a_study_is_refused_with_the_nearest(clone, refused):
+    values = yaml.safe_load((ROOT / "params/quick/resnet56.yaml").read_text())
+    values["recpe"] = values.pop("recipe")
+    said = refused(open_notebook, PARAMETERS | values)
+    assert "'recpe' (did you mean 'recipe'?)" in said
+
+
+def test_notebook_of_a_published_table_has_nothing_to_train(clone):
+    opened = open_notebook(PARAMETERS | {"name": "cpu-resnet20", "results": ["book/results"]})
+    assert (opened.name, opened.folders, opened.plan) == ("cpu-resnet20", ["book/results"], None)
+    opened.train()
+    assert not (clone / "runs").exists()
+
+
+def test_notebook_outside_a_clone_is_refused_before_it_trains(tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    path = tiny.write_study(tmp_path / "tiny.yaml")
+    assert "no clone of hpstudy" in refused(open_notebook, PARAMETERS | {"params": str(path)})
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_diverged_prior_is_refused_as_a_ranking(tmp_path, refused):

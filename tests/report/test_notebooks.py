@@ -9,8 +9,12 @@ from papermill import inspect_notebook
 from synthetic import REPOSITORY
 
 SOURCES = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
-PAGES = sorted([*(REPOSITORY / "book").glob("*.ipynb"), *(REPOSITORY / "book").glob("*/*.ipynb")])
-PARAMETER = re.compile(r'[a-z_]+: [a-z]+ = (".*?"|\[.*?\]|-?\d+(\.\d+)?|True|False)  # \S.*')
+PAGES = sorted(
+    path
+    for pattern in ("*.ipynb", "studies/*.ipynb", "studies/*/*.ipynb")
+    for path in (REPOSITORY / "book").glob(pattern)
+)
+PARAMETER = re.compile(r'[a-z_]+: [a-z]+ = (".*?"|\[.*?\]|-?\d+(\.\d+)?|True|False|None)  # \S.*')
 
 
 def code(book):
@@ -85,6 +89,11 @@ def test_parameters_are_plain_lines_that_papermill_reads(source):
     names = {line.partition(":")[0] for line in lines}
     path = next(path for path in SOURCES if nbformat.read(path, as_version=4) == source)
     assert set(inspect_notebook(str(path))) == names
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.parent.parent.name == "studies"])
+def test_page_of_a_pruned_network_is_small(path):
+    assert path.stat().st_size < 300_000
 
 
 def test_page_is_executed_without_errors(page):

@@ -19,6 +19,7 @@ PARAMETERS = {
     "params": "",
     "data_root": "",
     "workers": 0,
+    "results": [],
 }
 REPOSITORY = Path(__file__).parents[2]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VARIANTS = {
@@ -179,6 +180,15 @@ def clone(folder: Path, models: Iterable[str] = tuple(VARIANTS)) -> Path:
     shutil.copytree(REPOSITORY / "notebooks", folder / "notebooks")
     write(folder / "runs" / "book" / "results", 5, 2, models)
     return folder
+
+
+def pages_of(book: Path) -> list[str]:
+    """Pages that the contents of a book list, in their order."""
+    toc = yaml.safe_load((book / "_toc.yml").read_text())
+    found = [toc["root"]]
+    for chapter in (chapter for part in toc["parts"] for chapter in part["chapters"]):
+        found += [page["file"] for page in (chapter, *chapter.get("sections", []))]
+    return found
 
 
 def environment() -> dict[str, str]:

@@ -239,5 +239,5 @@ def test_run_that_another_sweep_has_recorded_is_not_trained(plan, undisturbed):
     steps = scheduler.run()
     next(steps)
     swept(simulated_plan(plan.store.path, **GRID))
-    assert sum(steps) <= 1
+    assert sum(map(len, steps)) <= 1
     pd.testing.assert_frame_equal(plan.table(), undisturbed)

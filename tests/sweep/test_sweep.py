@@ -6,13 +6,14 @@ import os
 import pandas as pd
 import pytest
 import tiny
+from simulated import Simulated, prepare, simulated_plan
 
 import hpstudy.sweep.run
 from hpstudy.networks.pruning_report import PruningReport
 from hpstudy.storage.store import Store
 from hpstudy.storage.tables import TABLE_COLUMNS
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.run import sweep
+from hpstudy.sweep.run import run_on, sweep
 from hpstudy.training.run import ENVIRONMENT
 
 # Columns of the clock.
@@ -109,6 +110,18 @@ def test_sweep_publishes_while_it_trains(tmp_path, monkeypatch):
     seen = []
     assert sweep(plan, workers=1, publish=lambda: seen.append(len(plan.table()))) == 2
     assert seen == [1, 2, 2]
+
+
+def test_landscape_is_drawn_once_when_the_dense_grid_has_ended(tmp_path):
+    plan = simulated_plan(tmp_path / "store.sqlite", **{"replicates": {"seeds": [1]}})
+    prepare(plan)
+    drawn = []
+    run_on(Simulated(), plan, lambda: None, lambda: drawn.append(plan.table()))
+    (table,) = drawn
+    dense = table[table["variant"] == "unpruned"]
+    assert len(dense) == 81 and set(dense["seed"]) == {0}
+    # Pruned networks are trained coarse to fine beside it.
+    assert 0 < (table["variant"] != "unpruned").sum() < 81
 
 
 @pytest.mark.slow
