@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Container, Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -214,8 +215,9 @@ def _bind(root: Path, stage: Path, strict: bool, builder: str = "html") -> None:
     command += [str(root / "book"), "--config", str(config), "--builder", builder]
     if strict:
         command += ["-W", "--keep-going", "-n"]
-    lines, part = [], {"reading sources": 0, "writing output": 50}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    lines: list[str] = []
+    part = {"reading sources": 0, "writing output": 50}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     process = subprocess.Popen(command, cwd=root, env=environment(), text=True, **pipes)
     with progress_bar("binding", 100) as bar, process:
         for line in process.stdout or ():

@@ -29,9 +29,11 @@ class Kernel:
 
     def execute(self, source: str, target: str, parameters: dict[str, Any]) -> str:
         """Execute a notebook with papermill; returns the reason of a failure, or ""."""
-        notebook = nbformat.read(source, as_version=4)
+        # Jupyter's own packages are not annotated.
+        notebook = nbformat.read(source, as_version=4)  # type: ignore[no-untyped-call]
         # Nothing of the notebook before is left in the kernel.
-        notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+        cell = nbformat.v4.new_code_cell("%reset -f")  # type: ignore[no-untyped-call]
+        notebook.cells.insert(0, cell)
         for start in range(1, STARTS + 1):
             try:
                 papermill.execute_notebook(
