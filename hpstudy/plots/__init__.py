@@ -8,6 +8,7 @@ from typing import Any
 
 _FIGURES = {
     "plot_differences": "difference",
+    "plot_forest": "forest",
     "plot_grid": "landscape",
     "plot_landscapes": "landscape",
     "plot_learning_curves": "learning_curves",
