@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import Any
 
 _FIGURES = {
+    "plot_cells": "cells",
+    "plot_channels": "channels",
     "plot_differences": "difference",
     "plot_forest": "forest",
     "plot_grid": "landscape",

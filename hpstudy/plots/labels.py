@@ -1,5 +1,6 @@
 """Titles of variants, axes, regions and metrics, and the colour of each network."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterable
@@ -12,14 +13,17 @@ from hpstudy.storage.tables import METRIC_TITLES
 
 AXIS_TITLES = {"lr": "learning rate"}
 METHOD_TITLES = {"uniform": "Uniform", "nonuniform": "Non-uniform"}
-# Okabe and Ito's hues, for the colour-blind, on white and on black; the dense network's first.
-COLOURS = ("#3a86c8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#a6761d")
+# Colours of networks on white; the book's script has those on black. Of one method the network with
+# the fewest FLOPs comes first.
+DENSE_COLOUR = "#2b3340"
+METHOD_COLOURS = {"uniform": ("#00806a", "#8c8f1a"), "nonuniform": ("#983a8d", "#c96fbd")}
+OTHER_COLOURS = ("#a6761d", "#56b4e9", "#d55e00", "#3a86c8", "#999999", "#e69f00")
 
 
 def variant_title(name: str) -> str:
     """Title of a variant: "Uniform, 60 % FLOPs" for uniform-0.6; other names stay."""
     if name == DENSE:
-        return "Unpruned"
+        return "Dense"
     match = re.fullmatch(rf"({'|'.join(METHOD_TITLES)})-(0\.[0-9]+)", name)
     if match is None:
         return name
@@ -34,7 +38,15 @@ def short_title(name: str) -> str:
 def variant_colours(variants: Iterable[str]) -> dict[str, str]:
     """Colour of each network of a table, the same in all its figures; the dense one's is first."""
     names = sorted(dict.fromkeys(variants), key=lambda name: name != DENSE)
-    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+    found = {DENSE: DENSE_COLOUR}
+    left = {method: list(colours) for method, colours in METHOD_COLOURS.items()}
+    for name in sorted(names):
+        method = name.partition("-")[0]
+        if name not in found and left.get(method):
+            found[name] = left[method].pop(0)
+    others = [name for name in names if name not in found]
+    found |= zip(others, itertools.cycle(OTHER_COLOURS), strict=False)
+    return {name: found[name] for name in names}
 
 
 def axis_title(axis: str) -> str:
