@@ -3,6 +3,7 @@
   "use strict";
 
   const NARROW_LEGEND = 26;
+  const NARROW = 560;
 
   function read(box) {
     return JSON.parse(box.querySelector('script[type="application/json"]').textContent);
@@ -11,6 +12,9 @@
   /* Fewer panels beside each other where there is less room; axes and titles follow the grid. */
   function fit(layout, width) {
     const meta = layout.meta || {};
+    if (meta.narrow) {
+      return { width, ...structuredClone(width < NARROW ? meta.narrow : meta.wide) };
+    }
     if (!meta.panels) {
       return { width };
     }
@@ -56,10 +60,12 @@
     const figure = read(box);
     const plot = document.createElement("div");
     box.appendChild(plot);
-    await Plotly.newPlot(plot, figure.data, structuredClone(figure.layout), {
-      displaylogo: false,
-      displayModeBar: "hover",
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],
+    const layout = structuredClone(figure.layout);
+    if (matchMedia("(pointer: coarse)").matches) {
+      layout.dragmode = false; // A finger scrolls the page.
+    }
+    await Plotly.newPlot(plot, figure.data, layout, {
+      displayModeBar: false,
     });
     await place(box, plot, figure.layout);
     let width = box.clientWidth;

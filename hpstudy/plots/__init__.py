@@ -10,6 +10,7 @@ _FIGURES = {
     "plot_cells": "cells",
     "plot_channels": "channels",
     "plot_differences": "difference",
+    "plot_forest": "forest",
     "plot_grid": "landscape",
     "plot_landscapes": "landscape",
     "plot_learning_curves": "learning_curves",
