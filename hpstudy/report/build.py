@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 OWN = "runs/book"
 """Folder of the user's results and pages, which git ignores; laid out like `book`."""
-REPORTS = ("index", "advice", "risk", "thesis", "cost", "record", "withstands")
+REPORTS = ("index", "advice", "thesis", "cost", "record", "withstands")
 METHODS = ("method", "machines", "limits", "params")
 WRITTEN = (*METHODS, "api", "architecture", "dependencies", "references")
 SOURCES = ("*.md", "*.bib", "_static")

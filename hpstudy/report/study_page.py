@@ -39,7 +39,13 @@ def study_facts(study: StudyResults) -> list[Fact]:
     return [
         ("Network", study.title, size_text(study, DENSE)),
         ("Images", DATA_TITLES.get(data["name"], data["name"]), f"{data['train']:,} of {size}"),
-        ("Training", count(recipe["epochs"], "epoch"), f"batches of {recipe['batch_size']}"),
+        (
+            "Training",
+            count(recipe["epochs"], "epoch"),
+            "smaller than the thesis's"
+            if study.scaled_down
+            else f"batches of {recipe['batch_size']}",
+        ),
         ("Settings", str(max(len(x.points) for x in landscapes)), "a network"),
         (
             "Runs",

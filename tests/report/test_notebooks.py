@@ -29,7 +29,7 @@ def page(request):
 
 def test_there_are_notebooks():
     names = {path.stem for path in SOURCES}
-    assert names >= {"index", "study", "risk", "thesis", "record", "explore", "sweep"}
+    assert names >= {"index", "study", "advice", "thesis", "record", "explore", "sweep"}
 
 
 def test_source_carries_no_outputs(source):
@@ -73,8 +73,8 @@ def test_lead_of_the_first_page_has_at_most_100_words_and_three_numbers():
 
 
 def test_source_ends_with_the_section_of_the_thesis(source):
-    last = source.cells[-1]
-    assert last.cell_type == "markdown" and "Thesis:" in last.source
+    *_, last = (cell for cell in source.cells if cell.cell_type == "markdown")
+    assert "Thesis:" in last.source
 
 
 def test_parameters_are_plain_lines_that_papermill_reads(source):
