@@ -4,9 +4,32 @@
 
   const NARROW_LEGEND = 26;
   const NARROW = 560;
+  /* Colours of networks, cells and marks on black; a figure has those on white. */
+  const DARK = {
+    "#2b3340": "#e1e5eb",
+    "#00806a": "#3fcaa8",
+    "#8c8f1a": "#d3d65c",
+    "#983a8d": "#e08ed6",
+    "#c96fbd": "#b07aa8",
+    "#0a3d5c": "#f4f6c6",
+    "#1f7f8c": "#8fd6b4",
+    "#74bcb4": "#2f9a95",
+    "#bfdcd4": "#21555f",
+    "#f3f3f1": "#20252b",
+    "#ffce3a": "#ff9d2e",
+    "#222832": "#e6e9ee",
+    "#55606e": "#a9b3c1",
+    "#fdfdfd": "#101418",
+  };
 
   function read(box) {
     return JSON.parse(box.querySelector('script[type="application/json"]').textContent);
+  }
+
+  function themed(figure) {
+    const dark = document.documentElement.dataset.theme === "dark";
+    const text = JSON.stringify(figure);
+    return JSON.parse(dark ? text.replace(/#[0-9a-f]{6}/g, (hex) => DARK[hex] || hex) : text);
   }
 
   /* Fewer panels beside each other where there is less room; axes and titles follow the grid. */
@@ -60,14 +83,15 @@
     const figure = read(box);
     const plot = document.createElement("div");
     box.appendChild(plot);
-    const layout = structuredClone(figure.layout);
-    if (matchMedia("(pointer: coarse)").matches) {
-      layout.dragmode = false; // A finger scrolls the page.
-    }
-    await Plotly.newPlot(plot, figure.data, layout, {
-      displayModeBar: false,
-    });
-    await place(box, plot, figure.layout);
+    const paint = async () => {
+      const { data, layout } = themed(figure);
+      if (matchMedia("(pointer: coarse)").matches) {
+        layout.dragmode = false; // A finger scrolls the page.
+      }
+      await Plotly.newPlot(plot, data, layout, { displayModeBar: false });
+      await place(box, plot, figure.layout);
+    };
+    await paint();
     let width = box.clientWidth;
     new ResizeObserver(() => {
       if (box.clientWidth !== width && box.clientWidth > 0) {
@@ -75,7 +99,7 @@
         place(box, plot, figure.layout);
       }
     }).observe(box);
-    new MutationObserver(() => Plotly.relayout(plot, ink(box))).observe(document.documentElement, {
+    new MutationObserver(paint).observe(document.documentElement, {
       attributes: true,
       attributeFilter: ["data-theme"],
     });

@@ -9,7 +9,7 @@ from typing import Any
 _FIGURES = {
     "plot_cells": "cells",
     "plot_channels": "channels",
-    "plot_differences": "difference",
+    "plot_differences": "cell_maps",
     "plot_forest": "forest",
     "plot_grid": "landscape",
     "plot_landscapes": "landscape",
@@ -18,8 +18,7 @@ _FIGURES = {
     "plot_pooled_regret": "risk",
     "plot_regret": "risk",
     "plot_risk": "risk",
-    "plot_roi_probability": "surrogate",
-    "plot_surrogate": "surrogate",
+    "plot_roi_probability": "cell_maps",
 }
 __all__ = list(_FIGURES)
 

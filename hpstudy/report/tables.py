@@ -97,15 +97,18 @@ def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1")
     """
     rows = []
     for study, analysis, name in _networks(studies, pruned=True, metric=metric):
-        row = _keys(study, name) | {
-            "measured": analysis.measured_transfer_regret(name),
-            "without noise": analysis.transfer_regret(name),
+        row: dict[Any, Any] = _keys(study, name) | {
+            ("loss", "measured"): analysis.measured_transfer_regret(name),
+            ("loss", "without noise"): analysis.transfer_regret(name),
         }
         for search, numbers in trainings(analysis, name).items():
-            title = {"random": "random", "local": "local search"}[search]
-            row |= {f"{title} to {target:g}": numbers.get(target) for target in TARGETS}
+            title = {"random": "random choice until", "local": "local search until"}[search]
+            row |= {(title, f"{target:g}"): numbers.get(target) for target in TARGETS}
         rows.append(row)
-    return indexed(rows, KEYS)
+    table = indexed(rows, KEYS)
+    if rows:
+        table.columns = pd.MultiIndex.from_tuples(list(table.columns))
+    return table
 
 
 def transfer_regret_tables(study: StudyResults) -> dict[str, pd.DataFrame]:
@@ -146,13 +149,10 @@ def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
                 row = _keys(study, name, threshold) | {
                     "common settings": shift.n,
                     "Spearman": shift.spearman_interval,
-                    "Kendall": shift.kendall,
                     "overlap": shift.overlap.measured,
                     "overlap by noise alone": shift.overlap.expected,
-                    "p of the overlap": shift.overlap.p,
                     "shift of the centre": shift.centre.distance,
                     "p of the shift": shift.centre.p,
-                    "overlap of ellipses": shift.ellipse_overlap,
                 }
                 rows.append(row)
     return indexed(rows, [*KEYS, "region"])

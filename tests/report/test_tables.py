@@ -107,8 +107,8 @@ def test_tables_hold_what_the_analysis_found():
         shifts["shift of the centre"].iloc[0] == analysis.shift("uniform-0.6", 1.0).centre.distance
     )
     kept = tables.transfer_regret_table([one]).loc[key]
-    assert kept["without noise"] == analysis.transfer_regret("uniform-0.6")
-    assert kept["local search to 0.5"] > 0
+    assert kept["loss", "without noise"] == analysis.transfer_regret("uniform-0.6")
+    assert kept["local search until", "0.5"] > 0
     noise = thesis_tables.best_table([one])[OWN].iloc[0]
     # Two runs 0.04 apart at each point: all of it is what the seed does to every setting.
     assert noise["SD of replicates"] < 1e-3 and noise["degrees of freedom"] > 20
@@ -119,8 +119,8 @@ def test_tables_hold_what_the_analysis_found():
 def test_other_accuracies_have_a_transfer_regret_of_their_own():
     rows = [row | {"top5": 99 - (90 - row["top1"]) / 10} for row in bands(0.4)]
     one = study(rows=rows)
-    (first,) = tables.transfer_regret_table([one])["measured"]
-    (fifth,) = tables.transfer_regret_table([one], "top5")["measured"]
+    (first,) = tables.transfer_regret_table([one])["loss", "measured"]
+    (fifth,) = tables.transfer_regret_table([one], "top5")["loss", "measured"]
     assert fifth == pytest.approx(first / 10)
 
 
