@@ -16,10 +16,9 @@ from hpstudy.plots.labels import TOP1, Metric, axis_title, factor_text, short_ti
 PITCH, LEFT, RIGHT, TOP, BOTTOM, BELOW = 25, 138, 10, 42, 28, 86
 # Share of the width between panels that stand beside each other.
 GAP = 0.05
-# The book's style sheet draws this white in the page's own colour.
-HOLLOW = "#fefefe"
-COLOURS: dict[Answer, str] = {"keep": "#2f86cf", "retune": "#d0661f", "inconclusive": INK}
-"""Colour of each verdict, legible on white and on black."""
+# Colours on white; the book's script has those on black.
+HOLLOW = "#ffffff"
+COLOURS: dict[Answer, str] = {"keep": "#0f6cb5", "retune": "#c2500a", "inconclusive": "#74777c"}
 BAND: Props = {"fillcolor": "rgba(127,127,127,0.14)", "line": {"width": 0}, "layer": "below"}
 LIMIT: Props = {"line": {"width": 1.2, "color": INK, "dash": "3px,3px"}, "layer": "below"}
 
