@@ -140,7 +140,8 @@ def _form(panels: Sequence[ForestPanel], number: int, heads: dict[int, str], bes
     each, many = number * PITCH, len(panels)
     whole = each if beside else many * each + (many - 1) * BELOW
     form: Props = {"height": whole + TOP + BOTTOM}
-    notes: list[Props] = []
+    titles: list[Props] = []
+    headings: list[Props] = []
     for k, panel in enumerate(panels):
         suffix = axis_suffix(k + 1)
         width = (1 - GAP * (many - 1)) / many
@@ -155,11 +156,11 @@ def _form(panels: Sequence[ForestPanel], number: int, heads: dict[int, str], bes
         place |= {"showarrow": False}
         text = f"<b>{panel.title}</b><br><span style='font-size:11px'>{panel.unit}</span>"
         over = {"yref": f"y{suffix} domain", "y": 1, "yanchor": "bottom", "yshift": 2}
-        notes.append(place | over | {"text": text})
+        titles.append(place | over | {"text": text})
         for row, head in heads.items() if not beside or k == 0 else ():
             title = {"text": f"<b>{head}</b>", "y": row, "yref": f"y{suffix}", "xshift": 4 - LEFT}
-            notes.append(place | title)
-    return form | {"annotations": notes}
+            headings.append(place | title)
+    return form | {"annotations": titles + headings}
 
 
 def _reach(intervals: Sequence[Interval], least: float) -> float:
