@@ -21,7 +21,7 @@ CLASSES = ("#0a3d5c", "#1f7f8c", "#74bcb4", "#bfdcd4", "#f3f3f1")
 LIMITS = np.array([0.5, 1.0, 2.0, 4.0])
 EDGE, STAR = "#222832", "#ffce3a"
 OUTLINE = {"mode": "lines", "hoverinfo": "skip", "line": {"color": EDGE, "width": 2}}
-RINGS = {"#fdfdfd": 5.5, "#222832": 2.0}
+RINGS = {"#ffffff": 5.5, "#222832": 2.0}
 CROSS = {"symbol": "x-thin", "size": 7, "line": {"color": "#55606e", "width": 1.5}}
 
 

@@ -137,7 +137,7 @@ def plot_pooled_regret(studies: Iterable[StudyResults]) -> go.Figure:
         for search, curve in panel.items():
             # A network with fewer settings has all of them trained: nothing is left to lose.
             lines[search].append(np.pad(curve.estimate, (0, longest - len(curve.estimate))))
-            figure.add_trace(_pooled_line(search, curve.estimate, title, width=1, opacity=0.35))
+            figure.add_trace(_pooled_line(search, curve.estimate, title, width=1, opacity=0.55))
     means = {search: np.mean(curves, axis=0) for search, curves in lines.items()}
     for search, mean in means.items():
         title = f"mean of {count(len(panels), 'network')}"

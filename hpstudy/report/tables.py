@@ -17,7 +17,7 @@ from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
 from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings
 from hpstudy.config.grid import AXES
-from hpstudy.plots.labels import axis_title, roi_title, short_title
+from hpstudy.plots.labels import axis_title, factor_text, roi_title, short_title
 from hpstudy.report.notebook import interval_text
 from hpstudy.storage.tables import METRIC_TITLES
 
@@ -69,8 +69,8 @@ def studies_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
 def pooled_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Verdicts on the pruned networks of each study together, then on those of all studies.
 
-    Good settings are those of the widest region of interest of a study. Shifts and losses are means
-    over the networks that have an interval.
+    Good settings are those of the widest region of interest of a study. Shifts, as factors, and losses
+    are means over the networks that have an interval.
     """
     studies = list(studies)
     pools = {study.heading: [(study.analysis(), max(study.thresholds))] for study in studies}
@@ -80,13 +80,17 @@ def pooled_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for heading, pool in pools.items():
         networks = sum(len(analysis.pruned) for analysis, _ in pool)
         result = pooled_verdict(pool)
-        row: dict[str, Any] = {"study": heading}
-        row["networks"] = f"{result.networks if result else 0} of {networks}"
+        known = result.networks if result else 0
+        row: dict[Any, Any] = {
+            "study": heading,
+            ("networks", "with shifts"): f"{known} of {networks}",
+        }
         for axis in AXES:
-            row[axis_title(axis)] = result.answers[axis] if result else None
-            row[f"shift of {axis_title(axis)}"] = result.axes[axis] if result else UNKNOWN
-        rows.append(row | {"loss if kept": result.loss if result else NO_LOSS})
-    return indexed(rows, ["study"])
+            row[axis_title(axis), "verdict"] = result.answers[axis] if result else None
+            shift = result.axes[axis] if result else UNKNOWN
+            row[axis_title(axis), "shift"] = factor_text(shift)
+        rows.append(row | {("loss", "points"): result.loss if result else NO_LOSS})
+    return _grouped(indexed(rows, ["study"]))
 
 
 def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1") -> pd.DataFrame:
@@ -102,13 +106,10 @@ def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1")
             ("loss", "without noise"): analysis.transfer_regret(name),
         }
         for search, numbers in trainings(analysis, name).items():
-            title = {"random": "random choice until", "local": "local search until"}[search]
+            title = {"random": "random choice", "local": "local search"}[search]
             row |= {(title, f"{target:g}"): numbers.get(target) for target in TARGETS}
         rows.append(row)
-    table = indexed(rows, KEYS)
-    if rows:
-        table.columns = pd.MultiIndex.from_tuples(list(table.columns))
-    return table
+    return _grouped(indexed(rows, KEYS))
 
 
 def transfer_regret_tables(study: StudyResults) -> dict[str, pd.DataFrame]:
@@ -194,9 +195,16 @@ def indexed(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else keys, dtype=object).set_index(keys)
 
 
+def _grouped(table: pd.DataFrame) -> pd.DataFrame:
+    """Table whose columns, pairs of names, have two levels."""
+    if len(table.columns):
+        table.columns = pd.MultiIndex.from_tuples(list(table.columns))
+    return table
+
+
 def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> dict[str, Any]:
     keys: dict[str, Any] = {"study": study.heading, "variant": short_title(variant)}
-    return keys if threshold is None else keys | {"region": roi_title(threshold)}
+    return keys if threshold is None else keys | {"region": f"within {threshold:g} points"}
 
 
 def _settings(study: StudyResults) -> list[int]:
