@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hpstudy.analysis.intervals import Interval
+from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.config.study import DENSE
 from hpstudy.storage.tables import METRIC_TITLES
@@ -65,6 +65,14 @@ def setting_text(value: float) -> str:
     return f"{value:.3g}"
 
 
+def factor_text(shift: Interval) -> str:
+    """Shift in decades as a factor with its interval: "×0.89 (0.71 to 1.1)"; or a dash."""
+    if not math.isfinite(shift.estimate):
+        return "–"
+    estimate, low, high = (f"{10**decades:#.2g}".removesuffix(".") for decades in shift)
+    return f"×{estimate} ({low} to {high})"
+
+
 @dataclass(frozen=True)
 class Metric:
     """Metric, a column of a table, which writes its levels; `sign` is -1 where less is better.
@@ -105,6 +113,16 @@ class Metric:
         """Estimate and interval of a level or a distance: "0.17 (0.00 to 0.86)"; or a dash."""
         estimate, low, high = (self.text(level) for level in value)
         return f"{estimate} ({low} to {high})" if math.isfinite(value.estimate) else "–"
+
+    def loss(self, value: Loss) -> str:
+        """Loss with its bounds: "0.21 (≤ 0.99)", "0.76 (≥ 0.31, ≤ 1.27)"; or a dash."""
+        estimate, low, high = (self.text(level) for level in value)
+        if not math.isfinite(value.estimate):
+            return "–"
+        return f"{estimate} (≥ {low}, ≤ {high})" if value.at_least > 0 else f"{estimate} (≤ {high})"
+
+
+TOP1 = Metric("top1")
 
 
 def metric_of(landscape: Landscape) -> Metric:

@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 
 OWN = "runs/book"
 """Folder of the user's results and pages, which git ignores; laid out like `book`."""
-REPORTS = ("index", "advice", "risk", "thesis", "cost", "record", "withstands")
+REPORTS = ("index", "advice", "thesis", "cost", "record", "withstands")
 PARTS = {
     "Studies": (),
     "Your network": ("advice", "tables", "own-study", "start", "params", "machines"),
-    "Beside the thesis": ("thesis", "risk"),
+    "Beside the thesis": ("thesis",),
     "Method and limits": ("method", "limits", "references"),
     "Appendix": ("cost", "record", "withstands", "dependencies", "architecture", "api"),
 }
