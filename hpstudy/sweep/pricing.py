@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 # Finished runs whose median replaces a calibration.
 _ENOUGH = 3
 # Seconds of calibration, for training and again for evaluation.
-_SECONDS = 1.0
+_SECONDS = 0.5
 # Hours per network and worker from which a trial pays: compiling takes a minute for each.
 TRIAL_HOURS = 0.5
 # A smaller gain is within the noise of the trial.

@@ -61,7 +61,9 @@ def run_on(
     draw: Callable[[], object] = lambda: None,
 ) -> int:
     """Train every missing run on an executor (see `sweep`)."""
-    name, priced = plan.study.name, price_on(executor, plan)
+    name = plan.study.name
+    logger.info("%s: a few steps of each network are timed", name)
+    priced = price_on(executor, plan)
     choose_precision(plan, executor, priced)
     entries, workers = priced["variants"], count(priced["workers"], "worker")
     runs = count(sum(entry["missing"] for entry in entries.values()), "run")

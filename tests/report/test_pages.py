@@ -54,9 +54,9 @@ def test_a_study_that_has_run_has_its_own_pages_executed_and_those_that_are_not_
     whole, own = executed
     assert {"index", STUDY, f"{STUDY}/uniform-0.6", "studies/synthetic-mobilenetv2"} <= set(whole)
     assert own == [page for page in whole if page == STUDY or page.startswith(f"{STUDY}/")]
-    (clone / "runs" / "book" / "risk.ipynb").unlink()
+    (clone / "runs" / "book" / "cost.ipynb").unlink()
     build_book(clone, studies=[])
-    assert executed[-1] == ["risk"]
+    assert executed[-1] == ["cost"]
 
 
 def test_published_pages_stand_in_for_those_that_are_not_executed(tmp_path, executed):
