@@ -88,7 +88,7 @@ def run(
             plan.retry_failed()
         publish = partial(workspace.publish_results, plan, command, workers)
         trained = sweep(plan, workers, publish, address, partial(draw, plan))
-        if trained:
+        if trained and len(plan.study.variants) > 1:
             draw(plan)
         table = publish()
         counts = plan.counts().sum()

@@ -36,7 +36,7 @@ def draw(plan: "Plan") -> None:
     console = Console(file=text, force_terminal=sys.stderr.isatty(), width=width, highlight=False)
     console.print(
         f"{plan.study.name}: top-1 accuracy (%) over learning rate (up) and weight decay\n"
-        f"* best, + at most {threshold:g} points below, - not trained yet or diverged"
+        f"* best, + within {threshold:g} of the best, - not trained yet or diverged"
     )
     console.print(Columns([landscape_table(own, threshold) for own in shown.values()], padding=2))
     tqdm.write(text.getvalue().rstrip(), sys.stderr)

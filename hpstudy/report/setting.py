@@ -62,11 +62,13 @@ def price_table(runs: StudyResults, pruning: str = "all") -> pd.DataFrame:
 
 def landscape_figures(runs: StudyResults, pruning: str = "all") -> dict[str, go.Figure]:
     """Landscape of each network that is shown, with its levels, by the network's title."""
-    shown, threshold = runs.landscapes(), max(runs.thresholds)
-    return {
-        short_title(name): plot_cells(shown, threshold, [name], numbers=True)
-        for name in networks(runs, pruning)
-    }
+    shown, threshold, figures = runs.landscapes(), max(runs.thresholds), {}
+    for name in networks(runs, pruning):
+        figure = plot_cells(shown, threshold, [name], numbers=True)
+        # The page has the title above the figure.
+        figure.for_each_annotation(lambda note: note.update(text=note.text.rpartition("<br>")[2]))
+        figures[short_title(name)] = figure
+    return figures
 
 
 def good_region_table(runs: StudyResults, pruning: str = "all") -> pd.DataFrame:
@@ -79,8 +81,8 @@ def good_region_table(runs: StudyResults, pruning: str = "all") -> pd.DataFrame:
         shape = runs.analysis().shape(name, max(runs.thresholds))
         columns[short_title(name)] = {
             "good settings": interval_text(shape.n, digits=0),
-            "ellipse, length (decades)": shape.length,
-            "ellipse, width (decades)": shape.width,
+            "ellipse, length (decades)": interval_text(shape.length),
+            "ellipse, width (decades)": interval_text(shape.width),
             "centre, learning rate": _value_text(shape.first),
             "centre, weight decay": _value_text(shape.second),
         }

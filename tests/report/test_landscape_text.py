@@ -26,7 +26,7 @@ def test_best_and_good_settings_are_marked_and_missing_ones_are_dashes(capsys):
     said = capsys.readouterr().err
     lines = [" ".join(line.split()) for line in said.splitlines()]
     assert lines[0].startswith("mine: top-1 accuracy")
-    assert "at most 2 points below" in said
+    assert "+ within 2 of the best" in said
     assert "Dense Uniform, 20 %" in lines
     # Larger learning rates are higher up.
     assert lines[-2:] == ["0.2 87.9 - 0.1 70.0* 60.0", "0.1 90.0* 88.0+"]
