@@ -56,7 +56,7 @@ def test_usage_error_names_the_option_and_has_status_2(arguments, fragment):
 def test_installed_command_refuses_in_one_line_without_a_traceback(tmp_path):
     code = "from hpstudy.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "prune", "resnt56", *PRUNE],
+        [sys.executable, "-c", code, "compare", "gone.csv"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -64,7 +64,7 @@ def test_installed_command_refuses_in_one_line_without_a_traceback(tmp_path):
         timeout=120,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1 and "did you mean 'resnet56'?" in done.stderr
+    assert done.stderr.count("\n") == 1 and "there is no file 'gone.csv'" in done.stderr
     (script,) = entry_points(group="console_scripts", name="hpstudy")
     assert script.value == "hpstudy.cli:main"
 

@@ -190,7 +190,8 @@ def only_local(notes):
 @pytest.mark.slow
 def test_commands_and_workers_use_no_network(tmp_path):
     notes, script = tmp_path / "notes", tmp_path / "commands.py"
-    tiny.write_study(tmp_path / "tiny.yaml", {"grid.lr": [0.01]})
+    changes = {"model": "resnet20", "grid.lr": [0.01], "variants": []}
+    tiny.write_study(tmp_path / "tiny.yaml", changes)
     table = synthetic.table("synthetic", "resnet56", 5, 1)
     table[table["variant"].isin(["unpruned", "uniform-0.6"])].to_csv(tmp_path / "runs.csv")
     lines = (
