@@ -17,6 +17,7 @@ from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
 from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings
 from hpstudy.config.grid import AXES
+from hpstudy.errors import count
 from hpstudy.plots.labels import axis_title, factor_text, roi_title, short_title
 from hpstudy.report.notebook import interval_text
 from hpstudy.storage.tables import METRIC_TITLES
@@ -69,8 +70,8 @@ def studies_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
 def pooled_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Verdicts on the pruned networks of each study together, then on those of all studies.
 
-    Good settings are those of the widest region of interest of a study. Shifts, as factors, and losses
-    are means over the networks that have an interval.
+    Good settings are those of the widest region of interest of a study. Shifts, as factors, and
+    losses are means over the networks that have an interval.
     """
     studies = list(studies)
     pools = {study.heading: [(study.analysis(), max(study.thresholds))] for study in studies}
@@ -180,7 +181,7 @@ def warning_table(study: StudyResults) -> pd.DataFrame:
         {
             "variant": short_title(name),
             "warning": WARNINGS[warning.kind],
-            "region within": warning.numbers.get("threshold"),
+            "region within": _points(warning.numbers.get("threshold")),
             "settings to add": len(warning.cells),
         }
         for name, landscape in study.landscapes().items()
@@ -204,7 +205,16 @@ def _grouped(table: pd.DataFrame) -> pd.DataFrame:
 
 def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> dict[str, Any]:
     keys: dict[str, Any] = {"study": study.heading, "variant": short_title(variant)}
-    return keys if threshold is None else keys | {"region": f"within {threshold:g} points"}
+    return keys if threshold is None else keys | {"region": f"within {_points(threshold)}"}
+
+
+def _points(threshold: float | None) -> str | None:
+    """Threshold of a region with its unit: "2 points"."""
+    if threshold is None:
+        return None
+    return (
+        count(int(threshold), "point") if threshold == int(threshold) else f"{threshold:g} points"
+    )
 
 
 def _settings(study: StudyResults) -> list[int]:

@@ -108,7 +108,7 @@ def test_tables_hold_what_the_analysis_found():
     assert (
         regions.index.get_level_values("region").tolist()
         == [
-            "within 1 points",
+            "within 1 point",
             "within 0.5 points",
         ]
         * 2
