@@ -10,6 +10,7 @@ from hpstudy.config.study import DENSE
 from hpstudy.errors import count
 from hpstudy.plots.cells import plot_cells
 from hpstudy.plots.labels import short_title
+from hpstudy.report.notebook import number_text
 from hpstudy.storage.tables import METRIC_TITLES
 
 STYLE = "display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr))"
@@ -66,15 +67,18 @@ def other_accuracies(study: StudyResults) -> dict[str, go.Figure]:
 
 
 def settings_html(study: StudyResults) -> str:
-    """List of a study's networks, each with a link to the page of its sweep."""
+    """Table of a study's networks, each with a link to the page of its sweep."""
+    heads = ("network", "runs", "parameters", "best top-1 (%)")
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     rows = []
     for name, landscape in study.landscapes().items():
-        best = landscape.sign * landscape.best
         link = f'<a href="{escape(study.name)}/{escape(name)}.html">{escape(short_title(name))}</a>'
-        cells = [link, count(landscape.runs, "run"), size_text(study, name), f"best {best:.1f} %"]
-        rows.append("".join(f"<td>{cell}</td>" for cell in cells))
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<div class="hpstudy-table hpstudy-settings"><table><tbody>{body}</tbody></table></div>'
+        size = size_text(study, name).removesuffix(" parameters")
+        numbers = (landscape.runs, size, number_text(landscape.best, 1))
+        cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
+        rows.append(f'<tr><th scope="row">{link}</th>{cells}</tr>')
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="hpstudy-table hpstudy-settings">{table}</div>'
 
 
 def size_text(study: StudyResults, variant: str) -> str:

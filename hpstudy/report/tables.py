@@ -6,6 +6,7 @@ names the row; its columns are headed as the book shows them. Cells hold numbers
 shifts and diameters decades.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
 from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings
 from hpstudy.config.grid import AXES
-from hpstudy.plots.labels import axis_title, factor_text, roi_title, short_title
+from hpstudy.plots.labels import axis_title, factor_text, short_title
 from hpstudy.report.notebook import interval_text
 from hpstudy.storage.tables import METRIC_TITLES
 
@@ -69,8 +70,8 @@ def studies_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
 def pooled_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Verdicts on the pruned networks of each study together, then on those of all studies.
 
-    Good settings are those of the widest region of interest of a study. Shifts, as factors, and losses
-    are means over the networks that have an interval.
+    Good settings are those of the widest region of interest of a study. Shifts, as factors, and
+    losses are means over the networks that have an interval.
     """
     studies = list(studies)
     pools = {study.heading: [(study.analysis(), max(study.thresholds))] for study in studies}
@@ -159,6 +160,22 @@ def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return indexed(rows, [*KEYS, "region"])
 
 
+def noise_table(study: StudyResults) -> pd.DataFrame:
+    """Best accuracy of each network as measured and without noise, and the noise of one run."""
+    analysis, rows = study.analysis(), []
+    for name, landscape in analysis.landscapes.items():
+        surrogate = analysis.surrogates.get(name)
+        row = {
+            "variant": short_title(name),
+            "best (%)": landscape.best,
+            "without noise (%)": analysis.best(name).corrected,
+            "SD of a run": surrogate.noise if surrogate else math.nan,
+            "SD of replicates": surrogate.replicates[0] if surrogate else math.nan,
+        }
+        rows.append(row)
+    return indexed(rows, ["variant"])
+
+
 def grid_table(study: StudyResults) -> pd.DataFrame:
     """Number of settings, of runs and of warnings of each network's grid."""
     rows = []
@@ -167,7 +184,7 @@ def grid_table(study: StudyResults) -> pd.DataFrame:
         row = {"variant": short_title(name), "settings": len(points), "runs": landscape.runs}
         row["missing"] = study.missing.get(name, 0)
         row["diverged"] = round(float((points["diverged"] * points["seeds"]).sum()))
-        row |= {roi_title(x): len(landscape.roi(x)) for x in study.thresholds}
+        row |= {f"within {_points(x)}": len(landscape.roi(x)) for x in study.thresholds}
         row["best on edge"] = landscape.on_edge
         row["warnings"] = len(grid_warnings(landscape, study.thresholds))
         rows.append(row)
@@ -180,7 +197,7 @@ def warning_table(study: StudyResults) -> pd.DataFrame:
         {
             "variant": short_title(name),
             "warning": WARNINGS[warning.kind],
-            "region within": warning.numbers.get("threshold"),
+            "region within": _points(warning.numbers.get("threshold")),
             "settings to add": len(warning.cells),
         }
         for name, landscape in study.landscapes().items()
@@ -204,7 +221,14 @@ def _grouped(table: pd.DataFrame) -> pd.DataFrame:
 
 def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> dict[str, Any]:
     keys: dict[str, Any] = {"study": study.heading, "variant": short_title(variant)}
-    return keys if threshold is None else keys | {"region": f"within {threshold:g} points"}
+    return keys if threshold is None else keys | {"region": f"within {_points(threshold)}"}
+
+
+def _points(threshold: float | None) -> str | None:
+    """Threshold of a region with its unit: "2 points"."""
+    if threshold is None:
+        return None
+    return f"{threshold:g} point" + ("" if threshold == 1 else "s")
 
 
 def _settings(study: StudyResults) -> list[int]:
