@@ -1,6 +1,7 @@
 """What the tests share: a swept study, one network of each kind, and no GPU and no network."""
 
 import os
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -13,11 +14,39 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+# Markers of tests by the dear fixtures that they use.
+MARKERS = {
+    "explorer": "browser",
+    "ray_results": "cluster",
+    "swept": "slow",
+    "mlflow_store": "slow",
+    "wandb_folder": "slow",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """A test that visits the explorer's server is one of a browser."""
+    """Mark tests by their fixtures; make a group of each file, and put the longest groups first.
+
+    A group runs in one worker, with one copy of its fixtures.
+    """
+    work = Counter()
     for item in items:
+        for fixture, marker in MARKERS.items():
+            if fixture in item.fixturenames:
+                item.add_marker(marker)
         if "explorer" in item.fixturenames:
-            item.add_marker("browser")
+            item.add_marker(pytest.mark.xdist_group("explorer"))
+        elif item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        work[group(item)] += sum(
+            item.get_closest_marker(name) is not None for name in ("slow", "browser", "cluster")
+        )
+    items.sort(key=lambda item: -work[group(item)])
+
+
+def group(item):
+    return item.get_closest_marker("xdist_group").args[0]
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +99,10 @@ def swept(tmp_path_factory):
     params = tiny.write_study(folder / "tiny.yaml")
     store = Store.open(folder / "runs" / "store.sqlite")
     plan = Plan.open(tiny.study(), store)
-    trained = sweep(plan, workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        # A price within an order of magnitude is enough here.
+        patch.setattr("hpstudy.sweep.pricing._SECONDS", 0.01)
+        trained = sweep(plan, workers=1)
     return SimpleNamespace(
         folder=folder, params=params, store=store, plan=plan, trained=trained, table=plan.table()
     )

@@ -56,6 +56,7 @@ def test_eight_schools():
     assert found.low == pytest.approx(-2, abs=0.5) and found.high == pytest.approx(18, abs=0.5)
 
 
+@pytest.mark.slow
 def test_it_is_the_integral_over_both_spreads():
     """Against the posterior density written out on a grid of mu, omega and phi."""
     scale, estimates = 0.3, ([0.0, 0.4], [0.5, 0.1, 0.3])

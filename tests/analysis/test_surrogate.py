@@ -212,6 +212,7 @@ def test_noise_is_estimated_from_many_replicates():
     assert all(abs(ratio - 1) < 0.14 for ratio in found)
 
 
+@pytest.mark.slow
 def test_noise_is_estimated_from_single_runs():
     found = [Surrogate(repeated(0.4, 1, seed, points=9)).noise / 0.4 for seed in range(6)]
     assert all(1 / 1.6 < ratio < 1.6 for ratio in found)
@@ -271,6 +272,7 @@ def test_the_surface_goes_through_all_points_whatever_they_measured():
     assert found.used.tolist() == np.isfinite(deep).tolist()
 
 
+@pytest.mark.slow
 def test_300_noisy_random_settings_are_covered():
     # Points that took part only where they measured well held in 60 to 75 %.
     generator, held = np.random.default_rng(5), []
@@ -383,6 +385,7 @@ def expected_maximum(n):
     return quad(lambda x: x * n * norm.pdf(x) * norm.cdf(x) ** (n - 1), -10, 10)[0]
 
 
+@pytest.mark.slow
 def test_bias_of_the_best_of_a_flat_landscape_is_the_expected_maximum():
     assert expected_maximum(81) == pytest.approx(2.43, abs=0.01)
     sigma, logs = 0.5, decades(5)
