@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Versions that were tested together; `make CONSTRAINTS=/dev/null install` takes the newest.
 CONSTRAINTS := constraints.txt
-# Tests of a group, most often a file, run in one worker; the longest groups begin first.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+# A file runs in one worker, and the longest begin first: tests/conftest.py puts them in order.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 QUICK := params/quick/resnet56.yaml params/quick/mobilenetv2.yaml
 
 .PHONY: install study lint test test-fast test-rest book clean

@@ -24,29 +24,43 @@ MARKERS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Mark tests by their fixtures; make a group of each file, and put the longest groups first.
+# Files whose tests run in one worker, because they share a dear fixture.
+TOGETHER = {
+    "test_book.py": "book",
+    "test_printing.py": "book",
+    "test_voila.py": "explorer",
+    "test_security.py": "explorer",
+}
 
-    A group runs in one worker, with one copy of its fixtures.
-    """
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Scheduler of `--dist loadfile`: a file, or files that belong together, is a unit of work."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return unit(super()._split_scope(nodeid))
+
+    return Files(config, log)
+
+
+def unit(path):
+    return TOGETHER.get(str(path).rpartition("/")[2], path)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark tests by their fixtures; files with most slow tests come first."""
     work = Counter()
     for item in items:
         for fixture, marker in MARKERS.items():
             if fixture in item.fixturenames:
                 item.add_marker(marker)
-        if "explorer" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("explorer"))
-        elif item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        work[group(item)] += sum(
-            item.get_closest_marker(name) is not None for name in ("slow", "browser", "cluster")
-        )
-    items.sort(key=lambda item: -work[group(item)])
-
-
-def group(item):
-    return item.get_closest_marker("xdist_group").args[0]
+        marks = {mark.name for mark in item.iter_markers()}
+        work[unit(item.path)] += len(marks & {"slow", "browser", "cluster"})
+    items.sort(key=lambda item: -work[unit(item.path)])
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,7 @@ from hpstudy.analysis.study_results import read_results
 from hpstudy.report.build import build_book, contents
 from hpstudy.report.execute import NOT_STARTED, Page, execute
 
-# The tests of printing share the built book.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("book")]
+pytestmark = pytest.mark.slow
 STUDY = "studies/synthetic-resnet56"
 
 

@@ -20,8 +20,7 @@ from pypdf import PdfReader
 from hpstudy.report.build import print_book, print_pdf
 from hpstudy.report.notebook import figure_bundle, html_table
 
-# The tests of the book share the one that is printed.
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("book")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 A4 = (596, 842)  # points
 MARGIN = 0.7 * 72
 
