@@ -104,6 +104,7 @@ def test_model_is_less_sure_between_distant_points_than_at_them():
     assert deviation.values[between].mean() > deviation.values[at].mean()
 
 
+@pytest.mark.slow
 def test_all_networks_share_one_scale_of_means_and_one_of_deviations(study):
     figure = plot_surrogate(study, 0.5)
     surfaces = traces(figure, "contour")

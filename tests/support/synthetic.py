@@ -4,6 +4,7 @@ Accuracy falls with the distance from a line log10 lr + log10 weight_decay = con
 landscape.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -179,6 +180,15 @@ def clone(folder: Path, models: Iterable[str] = tuple(VARIANTS)) -> Path:
     shutil.copytree(REPOSITORY / "notebooks", folder / "notebooks")
     write(folder / "runs" / "book" / "results", 5, 2, models)
     return folder
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Checksum of every file of a folder that is not built."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "_build" not in path.parts
+    }
 
 
 def environment() -> dict[str, str]:
