@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Versions that were tested together; `make CONSTRAINTS=/dev/null install` takes the newest.
 CONSTRAINTS := constraints.txt
+# A file runs in one worker, and the longest begin first: tests/conftest.py puts them in order.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 QUICK := params/quick/resnet56.yaml params/quick/mobilenetv2.yaml
 
 .PHONY: install study lint test test-fast test-rest book clean
@@ -30,15 +32,15 @@ lint: install
 	$(BIN)/mypy hpstudy
 
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST)
 
 # What an edit breaks, within a minute: no browser, no cluster, nothing slow.
 test-fast: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser and not cluster and not slow"
+	$(PYTEST) -m "not browser and not cluster and not slow"
 
 # What `make test-fast` leaves out.
 test-rest: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "browser or cluster or slow"
+	$(PYTEST) -m "browser or cluster or slow"
 
 book: install
 	$(BIN)/hpstudy book

@@ -1,6 +1,7 @@
 """What the tests share: a swept study, one network of each kind, and no GPU and no network."""
 
 import os
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -13,11 +14,53 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+# Markers of tests by the dear fixtures that they use.
+MARKERS = {
+    "explorer": "browser",
+    "ray_results": "cluster",
+    "swept": "slow",
+    "mlflow_store": "slow",
+    "wandb_folder": "slow",
+}
+
+
+# Files whose tests run in one worker, because they share a dear fixture.
+TOGETHER = {
+    "test_book.py": "book",
+    "test_printing.py": "book",
+    "test_voila.py": "explorer",
+    "test_security.py": "explorer",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Scheduler of `--dist loadfile`: a file, or files that belong together, is a unit of work."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return unit(super()._split_scope(nodeid))
+
+    return Files(config, log)
+
+
+def unit(path):
+    return TOGETHER.get(str(path).rpartition("/")[2], path)
+
+
 def pytest_collection_modifyitems(items):
-    """A test that visits the explorer's server is one of a browser."""
+    """Mark tests by their fixtures; files with most slow tests come first."""
+    work = Counter()
     for item in items:
-        if "explorer" in item.fixturenames:
-            item.add_marker("browser")
+        for fixture, marker in MARKERS.items():
+            if fixture in item.fixturenames:
+                item.add_marker(marker)
+        marks = {mark.name for mark in item.iter_markers()}
+        work[unit(item.path)] += len(marks & {"slow", "browser", "cluster"})
+    items.sort(key=lambda item: -work[unit(item.path)])
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +113,10 @@ def swept(tmp_path_factory):
     params = tiny.write_study(folder / "tiny.yaml")
     store = Store.open(folder / "runs" / "store.sqlite")
     plan = Plan.open(tiny.study(), store)
-    trained = sweep(plan, workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        # A price within an order of magnitude is enough here.
+        patch.setattr("hpstudy.sweep.pricing._SECONDS", 0.01)
+        trained = sweep(plan, workers=1)
     return SimpleNamespace(
         folder=folder, params=params, store=store, plan=plan, trained=trained, table=plan.table()
     )

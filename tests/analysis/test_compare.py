@@ -3,8 +3,6 @@
 import json
 import math
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -58,6 +56,12 @@ def cross_table():
     return pd.DataFrame(rows, columns=HEADER.split(","))
 
 
+@pytest.fixture(scope="module")
+def cross():
+    """Result of the cross."""
+    return compare(read(cross_table()))
+
+
 def only(entry, names):
     """Entry with these keys alone: the format may grow, but what was in it stays."""
     return {name: entry[name] for name in names}
@@ -66,8 +70,8 @@ def only(entry, names):
 RISK = ("n", "mean", "std", "relative_mean", "relative_std")
 
 
-def test_whole_result_by_hand():
-    result = compare(read(cross_table()))
+def test_whole_result_by_hand(cross):
+    result = cross
     dense, thin = result["landscapes"]["unpruned"], result["landscapes"]["thin"]
     assert list(result["landscapes"]) == list(result["risk"]) == ["unpruned", "thin"]
     assert (dense["points"], dense["seeds"], dense["on_edge"]) == (25, 2, False)
@@ -106,11 +110,10 @@ def test_whole_result_by_hand():
     }
 
 
-def test_thresholds_are_keys_as_numbers_and_leave_the_risk_alone():
-    table = cross_table()
-    result = compare(read(table), roi=(0.25, 2))
+def test_thresholds_are_keys_as_numbers_and_leave_the_risk_alone(cross):
+    result = compare(read(cross_table()), roi=(0.25, 2))
     assert list(result["landscapes"]["unpruned"]["roi"]) == ["0.25", "2.0"]
-    assert result["risk"] == compare(read(table))["risk"]
+    assert result["risk"] == cross["risk"]
 
 
 def test_another_network_can_be_the_dense_one():
@@ -120,13 +123,11 @@ def test_another_network_can_be_the_dense_one():
     assert result["risk"]["unpruned"]["mean"] == pytest.approx(10.4)
 
 
-def test_order_of_rows_does_not_change_a_number():
-    table = cross_table()
-    shuffled = table.sample(frac=1, random_state=3)
-    there, here = compare(read(shuffled)), compare(read(table))
-    for name, one in here["landscapes"].items():
-        assert_close(there["landscapes"][name], one)
-    assert_close(there["risk"], here["risk"])
+def test_order_of_rows_does_not_change_a_number(cross):
+    shuffled = compare(read(cross_table().sample(frac=1, random_state=3)))
+    for name, entry in cross["landscapes"].items():
+        assert_close(shuffled["landscapes"][name], entry)
+    assert_close(shuffled["risk"], cross["risk"])
 
 
 @pytest.mark.parametrize("accuracy", [80.0, math.nan, 0.0])
@@ -152,12 +153,12 @@ def test_network_without_any_accuracy_is_reported_as_such():
     assert only(thin["roi"]["1.0"], ("count", "ellipse")) == {"count": 0, "ellipse": None}
 
 
-def test_written_and_read_again_the_result_is_the_same(tmp_path):
+def test_written_and_read_again_the_result_is_the_same(cross, tmp_path):
     table = cross_table()
     path = tmp_path / "cross.csv"
     table.to_csv(path, index=False)
-    again, plain = compare(read_runs(path)), compare(read(table))
-    assert again | {"reading": plain["reading"]} == plain
+    again = compare(read_runs(path))
+    assert again | {"reading": cross["reading"]} == cross
     fractions = table.assign(top1=table["top1"] / 100)
     fractions.to_csv(path, index=False)
     again = compare(read_runs(path, percent=True))
@@ -182,17 +183,24 @@ def moved_table(shift, seeds=2):
     return pd.DataFrame(rows, columns=HEADER.split(","))
 
 
-def test_movement_regret_and_advice_follow_the_truth():
-    result = compare(read(moved_table(0.5)))
-    moved, advice = result["movement"]["thin"]["1.0"], result["advice"]["thin"]
+@pytest.fixture(scope="module")
+def moved():
+    """Result of an optimum half a decade away on both axes."""
+    return compare(read(moved_table(0.5)))
+
+
+@pytest.mark.slow
+def test_movement_regret_and_advice_follow_the_truth(moved):
+    movement, advice = moved["movement"]["thin"]["1.0"], moved["advice"]["thin"]
     # Half a decade on both axes; keeping the settings costs 4 * 0.25 * 2 = 2 points.
-    estimate, low, high = moved["shift_interval"]
-    assert low < 0.5 * math.sqrt(2) < high and moved["shift_p"] < 0.01 and moved["jaccard_p"] < 0.01
+    estimate, low, high = movement["shift_interval"]
+    assert low < 0.5 * math.sqrt(2) < high
+    assert movement["shift_p"] < 0.01 and movement["jaccard_p"] < 0.01
     assert advice["verdict"] == {"lr": "retune", "weight_decay": "retune", "both": "retune"}
     assert advice["loss"][1] < 2.0 < advice["loss"][2]
     for estimate, low, high in advice["shift"].values():
         assert low < 0.5 < high and estimate == pytest.approx(0.5, abs=0.05)
-    curve = result["regret"]["thin"]["random"]["estimate"]
+    curve = moved["regret"]["thin"]["random"]["estimate"]
     assert len(curve) == 81 and curve[0] == pytest.approx(advice["loss"][0], abs=0.1)
     trainings = advice["trainings"]["random"]["0.5"]
     assert curve[trainings] <= 0.5 < curve[trainings - 1]
@@ -201,25 +209,24 @@ def test_movement_regret_and_advice_follow_the_truth():
     assert still["movement"]["thin"]["1.0"]["shift_interval"][1] == 0.0
 
 
-def test_few_lines_of_another_computation_give_the_same_numbers():
+def test_few_lines_of_another_computation_give_the_same_numbers(moved):
     # pandas and numpy alone, from the table itself.
     table = moved_table(0.5)
     means = table.groupby(["variant", "lr", "weight_decay"])["top1"].mean()
     dense, thin = means["unpruned"], means["thin"]
     best = dense.idxmax()
-    result = compare(read(table))
-    assert result["advice"]["thin"]["measured"] == pytest.approx(thin.max() - thin[best])
-    moved = result["movement"]["thin"]["1.0"]
-    assert moved["spearman"] == pytest.approx(dense.corr(thin, method="spearman"))
-    assert moved["kendall"] == pytest.approx(dense.corr(thin, method="kendall"))
+    assert moved["advice"]["thin"]["measured"] == pytest.approx(thin.max() - thin[best])
+    movement = moved["movement"]["thin"]["1.0"]
+    assert movement["spearman"] == pytest.approx(dense.corr(thin, method="spearman"))
+    assert movement["kendall"] == pytest.approx(dense.corr(thin, method="kendall"))
     regions = [set(one.index[one >= one.max() - 1]) for one in (dense, thin)]
     union = len(regions[0] | regions[1])
-    assert moved["jaccard"] == pytest.approx(len(regions[0] & regions[1]) / union)
+    assert movement["jaccard"] == pytest.approx(len(regions[0] & regions[1]) / union)
     square = table[table["variant"] == "thin"].pivot(
         index=["lr", "weight_decay"], columns="seed", values="top1"
     )
     left = square.sub(square.mean(axis=1), axis=0)
-    noise = result["landscapes"]["thin"]["noise"]
+    noise = moved["landscapes"]["thin"]["noise"]
     # One degree a setting, less what the two seeds may share.
     assert 80 <= noise["replicates_degrees"] <= 81
     grown = 10 ** (noise["growth"][0] * np.log10(square.index.get_level_values("lr") / 10**-1.5))
@@ -227,18 +234,20 @@ def test_few_lines_of_another_computation_give_the_same_numbers():
     assert middling == pytest.approx(math.sqrt((left**2).to_numpy().sum() / 81), rel=0.15)
 
 
-def test_any_two_hyperparameters_can_be_compared():
+@pytest.mark.slow
+def test_any_two_hyperparameters_can_be_compared(moved):
     table = moved_table(0.5).rename(columns={"lr": "momentum", "weight_decay": "batch_size"})
     axes = ("momentum", "batch_size")
-    other, usual = compare(read(table)), compare(read(moved_table(0.5)))
+    other = compare(read(table))
     assert other["axes"] == list(other["landscapes"]["thin"]["best_at"]) == list(axes)
-    assert other["advice"]["thin"]["loss"] == usual["advice"]["thin"]["loss"]
+    assert other["advice"]["thin"]["loss"] == moved["advice"]["thin"]["loss"]
     assert list(other["advice"]["thin"]["verdict"]) == [*axes, "both"]
 
 
 # --- metrics that are minimized -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_minimized_metric_equals_its_mirror():
     table = moved_table(0.3)
     errors = table.assign(error=100 - table["top1"]).drop(columns="top1")
@@ -281,7 +290,8 @@ def assert_close(one, other):
         assert one == other
 
 
-def test_losses_have_thresholds_and_levels_in_their_own_unit():
+@pytest.mark.slow
+def test_losses_have_thresholds_and_levels_in_their_own_unit(moved):
     table = moved_table(0.5)
     # From 0.2 upwards, a hundredth of the points lost.
     losses = table.assign(val_loss=0.2 + (80 - table["top1"]) / 100).drop(columns="top1")
@@ -291,8 +301,7 @@ def test_losses_have_thresholds_and_levels_in_their_own_unit():
     assert result["landscapes"]["unpruned"]["best"] == pytest.approx(0.2, abs=0.002)
     _, least, most = result["advice"]["thin"]["loss"]
     assert 0.015 < least < 0.02 < most < 0.025
-    points = compare(read(table))["advice"]["thin"]
-    assert result["advice"]["thin"]["verdict"] == points["verdict"]
+    assert result["advice"]["thin"]["verdict"] == moved["advice"]["thin"]["verdict"]
     with pytest.raises(HpstudyError, match="--roi"):
         compare(runs)
 
@@ -319,6 +328,7 @@ def test_ties_at_the_ceiling_are_counted_and_no_interval_exceeds_it():
 # --- one axis -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sweeps_of_the_learning_rate_alone_have_a_verdict():
     generator, tables = np.random.default_rng(3), []
     for name, centre in (("unpruned", 0.0), ("thin", 0.5)):
@@ -335,22 +345,12 @@ def test_sweeps_of_the_learning_rate_alone_have_a_verdict():
     assert advice["loss"][1] <= lost <= advice["loss"][2]
 
 
-def test_several_networks_are_pooled_and_one_is_not():
+@pytest.mark.slow
+def test_several_networks_are_pooled_and_one_is_not(moved):
     table = moved_table(0.4)
     again = table[table["variant"] == "thin"].assign(variant="thinner")
     pooled = compare(read(pd.concat([table, again])))
     assert pooled["pooled"]["networks"] == 2
     estimate, low, high = pooled["pooled"]["shift"]["lr"]
     assert low < 0.4 < high
-    assert compare(read(table))["pooled"] is None
-
-
-# --- time and imports -----------------------------------------------------------------------------
-
-
-def test_analysis_needs_no_torch():
-    # A page is redrawn on a laptop that has none.
-    modules = "hpstudy.analysis.comparison, hpstudy.analysis.thesis_data"
-    loaded = f"import sys, {modules}; print('torch' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
-    assert said.stdout.strip() == "False", said.stderr
+    assert moved["pooled"] is None

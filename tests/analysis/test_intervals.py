@@ -117,6 +117,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(benchmark):
     assert table.mean(axis=1).min() >= 85
 
 
+@pytest.mark.slow
 def test_resampled_measurements_do_not_cover_the_truth(benchmark, monkeypatch):
     def resampled(self, number=1000, seed=0, also=None):
         values = self.landscape.points["value"].to_numpy()

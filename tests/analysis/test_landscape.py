@@ -188,6 +188,7 @@ accuracies = st.lists(st.floats(0, 100) | st.just(math.nan), min_size=1, max_siz
 thresholds = st.floats(0, 100)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(accuracies, thresholds, thresholds)
 def test_wider_threshold_never_loses_a_point(values, x, y):
@@ -197,6 +198,7 @@ def test_wider_threshold_never_loses_a_point(values, x, y):
     assert set(one.roi(x)["lr"]) <= set(one.roi(y)["lr"])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(accuracies, thresholds)
 def test_region_is_the_definition_of_equation_3_3(values, x):

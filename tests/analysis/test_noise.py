@@ -56,6 +56,7 @@ def test_effects_of_each_ratio_are_the_shrunk_means_of_the_seeds():
         np.testing.assert_allclose(means, effects * 25 * ratio / (1 + 25 * ratio), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_share_of_the_seeds_is_found():
     # 0.6 squared of the variance.
     found = [noise_of(runs(8, 0.6, 0.8, points=4, seed=k)).shared for k in range(12)]

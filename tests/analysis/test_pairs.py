@@ -48,6 +48,7 @@ def test_surfaces_are_interpolated_where_fewer_than_half_of_the_settings_are_sha
     assert sweeps.analysed(one, other).pair("b").interpolated == interpolated
 
 
+@pytest.mark.slow
 def test_pair_of_random_searches_has_distinct_settings_and_covers_the_truth():
     generator, shares = np.random.default_rng(3), []
     for _ in range(4):
@@ -111,6 +112,7 @@ def test_surfaces_over_one_axis_are_drawn_on_a_ladder():
         np.testing.assert_allclose(drawn.mean(axis=0), truth(pair.logs[:, :1]), atol=0.4)
 
 
+@pytest.mark.slow
 def test_loss_and_shift_over_one_axis_cover_the_truth(monkeypatch):
     monkeypatch.setattr(study_analysis, "DRAWS", 2000)
     monkeypatch.setattr(pairs, "DRAWS", 2000)

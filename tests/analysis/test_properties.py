@@ -51,6 +51,7 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(PLACES), anything)
 @MANY
 def test_any_value_at_any_key_is_a_study_or_refused(folder, place, value):
@@ -115,6 +116,7 @@ runs = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(*[cells] * len(COLUMNS)), max_size=4), st.permutations(COLUMNS))
 @MANY
 def test_any_cells_are_a_table_or_refused(folder, rows, header):
@@ -126,6 +128,7 @@ def test_any_cells_are_a_table_or_refused(folder, rows, header):
     assert read is None or len(read.table) <= len(rows)
 
 
+@pytest.mark.slow
 @given(runs, st.randoms(use_true_random=False))
 @FEW
 def test_order_of_the_rows_of_a_table_does_not_matter(folder, rows, chance):
@@ -173,6 +176,7 @@ def test_region_does_not_depend_on_how_good_all_of_it_is(values, threshold, move
     assert one.in_roi(threshold).tolist() == moved.in_roi(threshold).tolist()
 
 
+@pytest.mark.slow
 @given(accuracies, thresholds, st.sampled_from([0.5, 2.0, 4.0]))
 @FEW
 def test_region_scales_with_the_unit_of_its_threshold(values, threshold, unit):
@@ -180,6 +184,7 @@ def test_region_scales_with_the_unit_of_its_threshold(values, threshold, unit):
     assert one.in_roi(threshold).tolist() == scaled.in_roi(threshold * unit).tolist()
 
 
+@pytest.mark.slow
 @given(accuracies, accuracies, thresholds, moves, moves)
 @FEW
 def test_risk_is_relative_to_the_own_best(dense, thin, threshold, up, down):

@@ -116,6 +116,7 @@ def test_negative_threshold_is_refused():
 four = st.lists(st.floats(1, 100), min_size=4, max_size=4)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(four, four, st.floats(0, 5))
 def test_dense_risk_is_at_most_the_threshold_and_no_risk_is_negative(dense, pruned, threshold):
@@ -127,6 +128,7 @@ def test_dense_risk_is_at_most_the_threshold_and_no_risk_is_negative(dense, prun
     assert 0 <= found["pruned"].mean <= max(pruned) - min(pruned) + 1e-9
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(four, four)
 def test_relative_risk_is_the_risk_in_units_of_the_best(dense, pruned):
@@ -135,6 +137,7 @@ def test_relative_risk_is_the_risk_in_units_of_the_best(dense, pruned):
     assert found.relative_std * max(pruned) == pytest.approx(found.std, abs=1e-9)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(four, st.floats(0, 5))
 def test_network_with_the_same_landscape_has_the_same_risk(values, threshold):

@@ -92,6 +92,7 @@ def test_regret_falls_from_the_transfer_regret_to_zero():
     assert curves.local.estimate[6] < curves.random.estimate[6] / 2
 
 
+@pytest.mark.slow
 def test_transfer_regret_without_a_value_at_the_optimum_is_interpolated():
     analysis = analysed(noise=0.05)
     points = analysis.landscapes["uniform-0.6"].points
@@ -144,6 +145,7 @@ def test_loss_with_the_limit_between_its_bounds_is_inconclusive():
     )
 
 
+@pytest.mark.slow
 def test_best_on_the_edge_of_the_grid_is_inconclusive():
     # Both optima lie beyond the corner, the pruned one further: what is lost there is not seen.
     pair = {

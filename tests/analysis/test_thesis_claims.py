@@ -118,6 +118,7 @@ def test_claim_of_one_network_is_asked_of_this_network_only(words, model, others
     assert not any(thesis_claims.asked_of(claim.models, claim.asked, name) for name in others)
 
 
+@pytest.mark.slow
 def test_outlier_is_not_asked_of_a_resnet20_whose_variant_has_its_name():
     same = bowl(along=0.5)
     table = thesis_claims.agreement([study("resnet20", nonuniform_02=same)])
@@ -159,6 +160,7 @@ def test_two_hyperparameters_shift_separately(lr, weight_decay, expected):
     assert [one["uniform-0.6"] for one in found] == list(expected)
 
 
+@pytest.mark.slow
 def test_region_as_large_as_the_grid_has_no_place_of_its_own():
     # Both networks are best far apart, but all settings lie within 20 points of the best.
     wide = study(roi=(0.5, 20.0), uniform_06=bowl(0.75, -0.75))
@@ -174,6 +176,7 @@ def test_settings_of_one_network_only_leave_a_shift_open():
     assert row.lone > 0 and row.verdict == INCONCLUSIVE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "variant", "words", "longer", "same", "shorter"),
     [
@@ -188,6 +191,7 @@ def test_length_of_the_region(model, variant, words, longer, same, shorter):
         assert list(verdicts(study(model, **surfaces), words).values()) == [expected]
 
 
+@pytest.mark.slow
 def test_width_of_the_region():
     # Rows of settings along the band lie a quarter decade over the root of 2 apart: the region of
     # 1 point has one of them, or five.
@@ -197,12 +201,14 @@ def test_width_of_the_region():
         assert verdicts(found, "width changes") == {"uniform-0.6": verdict}
 
 
+@pytest.mark.slow
 def test_mobilenetv2_is_not_asked_whether_its_non_uniform_regions_keep_their_length():
     found = study("mobilenetv2-shallow", uniform_06=bowl(), nonuniform_06=bowl())
     assert set(verdicts(found, "length changes")) == {"uniform-0.6"}
     assert set(verdicts(found, "width changes")) == {"uniform-0.6", "nonuniform-0.6"}
 
 
+@pytest.mark.slow
 def test_shapes_are_alike_where_the_settings_have_one_order():
     other = bowl(0.5, 0.5)
     assert spearmanr(bowl(), other).statistic < 0.85
@@ -210,6 +216,7 @@ def test_shapes_are_alike_where_the_settings_have_one_order():
     assert verdicts(found, "keep their shape") == {"uniform-0.6": AGREES, "uniform-0.2": DIFFERS}
 
 
+@pytest.mark.slow
 def test_families_are_less_alike_than_the_networks_of_one():
     networks = {"unpruned": bowl(), "uniform_06": bowl()}
     one = study("resnet20", "one", **networks)
@@ -224,6 +231,7 @@ def test_families_are_less_alike_than_the_networks_of_one():
     assert row.of == "ResNet-56 (relative) and MobileNetV2 (relative)" and row.verdict == AGREES
 
 
+@pytest.mark.slow
 def test_top5_is_asked_where_a_table_has_it():
     assert verdicts(study("resnet50", uniform_06=bowl()), "top-5") == {}
     # Top-5 accuracies whose order is that of the top-1 accuracies, or of another landscape.
@@ -243,6 +251,7 @@ def test_methods_cost_the_same_accuracy(lower, verdict):
 # --- section 4.2 ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_risk_is_more_after_pruning_and_bounded():
     still = study(uniform_06=bowl())
     moved = study(uniform_06=bowl(0.4, 0.4))
@@ -252,6 +261,7 @@ def test_risk_is_more_after_pruning_and_bounded():
     assert verdicts(moved, "at most twice")["uniform-0.6"] == DIFFERS
 
 
+@pytest.mark.slow
 def test_relative_risk_lies_between_the_thesis_values():
     near = bowl() >= 90 - 0.5
     for other, low, high, verdict in (
@@ -265,6 +275,7 @@ def test_relative_risk_lies_between_the_thesis_values():
         assert found == {"uniform-0.6": verdict}
 
 
+@pytest.mark.slow
 def test_risk_of_mobilenetv2_is_less_after_uniform_pruning():
     words, far = "after uniform than", bowl(0.4, 0.4)
     found = study("mobilenetv2", uniform_06=bowl(), nonuniform_06=far)
@@ -273,6 +284,7 @@ def test_risk_of_mobilenetv2_is_less_after_uniform_pruning():
     assert verdicts(found, words) == {"nonuniform-0.6": DIFFERS}
 
 
+@pytest.mark.slow
 def test_risk_depends_on_neither_the_ratio_nor_the_method():
     far = bowl(0.4, 0.4)
     found = study(uniform_06=bowl(), uniform_02=far, nonuniform_06=far, nonuniform_02=far)
@@ -289,6 +301,7 @@ def test_risk_depends_on_neither_the_ratio_nor_the_method():
 # --- tables ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_the_rows():
     table = thesis_claims.agreement(
         [study(uniform_06=bowl()), study(name="other", uniform_06=bowl(0.5, 0.5))]

@@ -147,6 +147,7 @@ def report_of(network, model, method, ratio, criterion="l1-normalised"):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_report_rebuilds_the_same_network_through_json(method, used):
     network, model = used("mobilenetv2")
@@ -164,6 +165,7 @@ def test_report_rebuilds_the_same_network_through_json(method, used):
     assert weights_hash(fresh) != weights_hash(small)
 
 
+@pytest.mark.slow
 def test_report_holds_the_costs_of_the_network(used):
     network, model = used("resnet56")
     report = report_of(network, model, "nonuniform", 0.2, "l1")
@@ -204,6 +206,7 @@ def test_other_weights_than_the_ranked_ones_are_refused(used, refused):
     assert weights_hash(model)[:16] in words and report.weights_sha256[:16] in words
 
 
+@pytest.mark.slow
 def test_trained_weights_of_a_file_are_ranked(used, tmp_path, refused):
     _, model = used("resnet56")
     path = tmp_path / "trained.pt"

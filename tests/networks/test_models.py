@@ -28,6 +28,7 @@ def counted_flops(model, image_size):
     return counter.get_total_flops()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIZES)
 def test_size_is_the_same_by_torch_by_closed_form_and_as_published(name, network):
     classes, image_size, params, flops = SIZES[name]

@@ -87,6 +87,7 @@ def test_target_is_met_within_a_thousandth_of_the_dense_flops(
     assert all(1 <= len(channels) for channels in kept.values())
 
 
+@pytest.mark.slow
 def test_any_ranking_meets_the_target(dense):
     cost = dense("resnet56")[0].cost
     for seed in range(30):

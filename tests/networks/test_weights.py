@@ -155,6 +155,7 @@ def test_filters_of_a_checkpoint_are_ranked_as_those_of_the_network(what, nets, 
     assert report.ranked in str(report)
 
 
+@pytest.mark.slow
 def test_weights_of_torchvisions_resnet50_fit(tmp_path):
     torch.manual_seed(1)
     net = resnet50(weights=None)

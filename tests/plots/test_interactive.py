@@ -97,6 +97,7 @@ def test_names_from_the_table_do_not_become_markup():
     assert json.loads(text)["networks"][1]["name"] == HOSTILE
 
 
+@pytest.mark.slow
 def test_page_of_a_study_as_large_as_the_thesis_s_stays_small():
     random = np.random.default_rng(3)
     curve = {name: list(100 * random.random(180)) for name in ("train_loss", "loss", "top1")}

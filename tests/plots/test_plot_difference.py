@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sweeps
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.shift import difference
@@ -17,15 +18,10 @@ DENSE = [[76.0, 78.0], [80.0, 79.5], [71.0, 60.0]]
 PRUNED = [[69.5, 70.0], [69.0, None], [66.0, 40.0]]
 
 
-def rows(variant, values, lrs=LRS):
-    return [
-        {"variant": variant, "lr": lr, "weight_decay": weight_decay, "top1": values[i][j]}
-        for i, lr in enumerate(lrs)
-        for j, weight_decay in enumerate(WEIGHT_DECAYS)
-    ]
-
-
-TABLE = pd.DataFrame(rows("unpruned", DENSE) + rows("uniform-0.6", PRUNED))
+TABLE = pd.DataFrame(
+    sweeps.rows("unpruned", DENSE, LRS, WEIGHT_DECAYS)
+    + sweeps.rows("uniform-0.6", PRUNED, LRS, WEIGHT_DECAYS)
+)
 
 
 def panel(dense, other, threshold, multiple=2.0):
@@ -40,7 +36,10 @@ def noisy():
     random = np.random.default_rng(3)
     common, lrs = random.standard_normal((15, 2)), list(np.geomspace(1e-3, 1, 15))
     dense, other = (80 + common + random.standard_normal((15, 2)) for _ in range(2))
-    table = pd.DataFrame(rows("unpruned", dense, lrs) + rows("uniform-0.6", other, lrs))
+    table = pd.DataFrame(
+        sweeps.rows("unpruned", dense, lrs, WEIGHT_DECAYS)
+        + sweeps.rows("uniform-0.6", other, lrs, WEIGHT_DECAYS)
+    )
     return tuple(landscapes(table).values())
 
 

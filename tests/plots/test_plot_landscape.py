@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.io
 import pytest
+import sweeps
 import synthetic
 
 from hpstudy.analysis.landscape import landscapes
@@ -19,25 +20,8 @@ from hpstudy.plots.landscape import landscapes_data
 LRS, WEIGHT_DECAYS = [0.01, 0.1, 1.0], [1e-4, 1e-3, 1e-2]
 
 
-def runs(variant, values, lrs, weight_decays, diverged=()):
-    """Rows of a table; `values` has a row for each lr."""
-    return [
-        {
-            "variant": variant,
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "seed": 0,
-            "top1": values[i][j],
-            "diverged": (lr, weight_decay) in diverged,
-        }
-        for i, lr in enumerate(lrs)
-        for j, weight_decay in enumerate(weight_decays)
-        if values[i][j] is not None
-    ]
-
-
 def dense(values, lrs=LRS, weight_decays=WEIGHT_DECAYS, **more):
-    return landscapes(pd.DataFrame(runs("unpruned", values, lrs, weight_decays, **more)))
+    return landscapes(pd.DataFrame(sweeps.rows("unpruned", values, lrs, weight_decays, **more)))
 
 
 def drawn(figure, group):
@@ -71,15 +55,15 @@ def test_single_learning_rate_has_points_but_no_surface():
 def test_colour_scale_spans_the_top_fifteen_percent_of_all_variants_together():
     # Values 1 to 20 over two networks: the 0.85 quantile lies 0.15 of the way from 17 to 18.
     decays = np.geomspace(1e-4, 1, 10)
-    rows = runs("unpruned", [[float(v) for v in range(1, 11)]], [0.1], decays)
-    rows += runs("uniform-0.6", [[float(v) for v in range(11, 21)]], [0.1], decays)
+    rows = sweeps.rows("unpruned", [[float(v) for v in range(1, 11)]], [0.1], decays)
+    rows += sweeps.rows("uniform-0.6", [[float(v) for v in range(11, 21)]], [0.1], decays)
     data = landscapes_data(landscapes(pd.DataFrame(rows)))
     assert (data.low, data.high) == (pytest.approx(17.15), 20.0)
 
 
 def test_relative_scale_ends_at_zero_for_every_network_whatever_its_accuracy():
-    rows = runs("unpruned", [[90.0, 80.0]], [0.1], [1e-4, 1e-3])
-    rows += runs("uniform-0.2", [[50.0, 45.0]], [0.1], [1e-4, 1e-3])
+    rows = sweeps.rows("unpruned", [[90.0, 80.0]], [0.1], [1e-4, 1e-3])
+    rows += sweeps.rows("uniform-0.2", [[50.0, 45.0]], [0.1], [1e-4, 1e-3])
     data = landscapes_data(landscapes(pd.DataFrame(rows)), relative=True)
     assert data.high == 0
     assert [list(panel.points["colour"]) for panel in data.panels] == [[0, -10], [0, -5]]
@@ -96,7 +80,7 @@ def test_diverged_points_stay_whether_or_not_they_have_a_value():
 
 
 def test_points_stopped_early_are_not_drawn_as_diverged():
-    rows = runs("unpruned", [[70.0, 72.0], [math.nan, math.nan]], [0.01, 0.1], [1e-4, 1e-3])
+    rows = sweeps.rows("unpruned", [[70.0, 72.0], [math.nan, math.nan]], [0.01, 0.1], [1e-4, 1e-3])
     table = pd.DataFrame(rows).assign(stopped=[False, False, True, False])
     every = landscapes(table.drop(columns="diverged"))
     (panel,) = landscapes_data(every).panels
@@ -159,7 +143,9 @@ def test_axes_are_logarithmic_with_real_values_and_shared_by_all_panels(figure):
 
 
 def test_axes_of_other_hyperparameters_bear_their_names():
-    table = pd.DataFrame(runs("unpruned", [[70.0, 71.0], [72.0, 74.0]], [32, 64], [0.8, 0.9]))
+    table = pd.DataFrame(
+        sweeps.rows("unpruned", [[70.0, 71.0], [72.0, 74.0]], [32, 64], [0.8, 0.9])
+    )
     table = table.rename(columns={"lr": "batch_size", "weight_decay": "momentum"})
     one = landscapes(table, axes=("batch_size", "momentum"))
     for figure in (plot_landscapes(one), plot_grid(one["unpruned"])):
@@ -205,7 +191,9 @@ def test_drawing_changes_no_global_state(study):
 
 
 def test_minimized_metrics_are_drawn_in_their_own_unit_and_the_best_is_the_brightest():
-    table = pd.DataFrame(runs("unpruned", [[0.5123, 0.4], [0.3, 0.9]], [0.01, 0.1], [1e-4, 1e-3]))
+    table = pd.DataFrame(
+        sweeps.rows("unpruned", [[0.5123, 0.4], [0.3, 0.9]], [0.01, 0.1], [1e-4, 1e-3])
+    )
     table = table.rename(columns={"top1": "val_loss"})
     one = landscapes(table, "val_loss", goal="minimize")
     figure = plot_landscapes(one, (0.05,))
@@ -284,8 +272,8 @@ def test_grid_shows_values_crosses_and_the_prior():
 
 def test_boxes_hold_the_risk_of_every_point_of_the_dense_region():
     # The dense 0.5-ROI is the first and the third point; the pruned best, 80.0, is at the second.
-    rows = runs("unpruned", [[90.0, 89.0, 89.5]], [0.1], WEIGHT_DECAYS)
-    rows += runs("uniform-0.6", [[78.0, 80.0, 76.0]], [0.1], WEIGHT_DECAYS)
+    rows = sweeps.rows("unpruned", [[90.0, 89.0, 89.5]], [0.1], WEIGHT_DECAYS)
+    rows += sweeps.rows("uniform-0.6", [[78.0, 80.0, 76.0]], [0.1], WEIGHT_DECAYS)
     every = risks(landscapes(pd.DataFrame(rows)))
     boxes = plot_risk(every).data
     assert [box.name for box in boxes] == ["Dense", "Uniform, 60 % FLOPs"] * 2

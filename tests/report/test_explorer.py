@@ -14,6 +14,9 @@ from nbclient import NotebookClient
 from hpstudy.analysis.run_tables import read_runs
 from hpstudy.report.explorer import Explorer, file_name
 
+# Each test makes an explorer of two studies.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -14,8 +14,6 @@ import nbformat
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-import synthetic
-import yaml
 from browser import NAMES, chromium, served
 from pypdf import PdfReader
 
@@ -33,21 +31,10 @@ needs_chromium = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
-    """A clone whose own pages, executed before, are published ones; its PDF, read."""
-    clone = tmp_path_factory.mktemp("clone")
-    for folder in ("book", "runs/book"):
-        built = shutil.ignore_patterns("_build")
-        shutil.copytree(synthetic.REPOSITORY / "book", clone / folder, symlinks=True, ignore=built)
-    shutil.copyfile(synthetic.REPOSITORY / "_config.yml", clone / "_config.yml")
-    (clone / "notebooks").mkdir()
-    (clone / "notebooks" / "sweep.ipynb").touch()
-    # One study is enough to look at.
-    contents = clone / "runs" / "book" / "_toc.yml"
-    toc = yaml.safe_load(contents.read_text())
-    toc["parts"][0]["chapters"] = toc["parts"][0]["chapters"][-1:]
-    contents.write_text(yaml.safe_dump(toc))
-    return SimpleNamespace(clone=clone, pdf=(pdf := print_book(clone)), **vars(read(pdf)))
+def printed(built):
+    """The book of one's own study as a PDF, read."""
+    pdf = print_book(built.clone)
+    return SimpleNamespace(clone=built.clone, pages=built.pages, pdf=pdf, **vars(read(pdf)))
 
 
 def read(pdf: Path) -> SimpleNamespace:
@@ -70,18 +57,18 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
 
 
-def titles(book: Path) -> list[str]:
-    """First heading of every page that the contents of a book list."""
-    found = []
-    for name in synthetic.pages_of(book):
-        path = book / f"{name}.ipynb"
+def titles(book: Path, pages: list[str]) -> list[str]:
+    """First heading of each page of a book."""
+    headings = []
+    for page in pages:
+        path = book / f"{page}.ipynb"
         if path.is_file():
             cells = nbformat.read(path, as_version=4).cells
             text = next(cell.source for cell in cells if cell.cell_type == "markdown")
         else:
-            text = (book / f"{name}.md").read_text()
-        found.append(re.search(r"(?m)^# (.*)", text)[1])
-    return found
+            text = (book / f"{page}.md").read_text()
+        headings.append(re.search(r"(?m)^# (.*)", text)[1])
+    return headings
 
 
 def single(printed) -> Path:
@@ -125,7 +112,7 @@ def test_every_page_of_the_book_begins_a_sheet_and_is_in_the_outline(printed):
     first = {}
     for entry in flat(printed.document.outline):
         first.setdefault(printed.document.get_destination_page_number(entry), entry.title)
-    expected = [squeezed(title) for title in titles(printed.clone / "runs" / "book")]
+    expected = [squeezed(title) for title in titles(printed.clone / "runs" / "book", printed.pages)]
     assert len(expected) > 6
     assert set(expected) <= {squeezed(title) for title in first.values()}
     text = "".join(printed.texts)
@@ -142,7 +129,7 @@ def test_every_figure_is_drawn_on_paper(printed):
     assert len(boxes) >= 5
     for box in boxes:
         layout = json.loads(box)["layout"]
-        named = [one["text"] for one in layout.get("annotations", ()) if one["text"]]
+        named = [note["text"] for note in layout.get("annotations", ()) if note["text"]]
         named = named or [layout["xaxis"]["title"]["text"]]
         assert squeezed(re.sub("<[^>]*>", " ", named[0])) in text
 

@@ -54,6 +54,7 @@ def bands(shift, wide=1.0):
 # --- verdicts and analyses ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_verdicts_are_pooled_by_study_then_over_all_studies():
     far = [
         row | {"variant": "nonuniform-0.6"} for row in bands(0.4) if row["variant"] != "unpruned"
@@ -100,6 +101,7 @@ def test_studies_are_listed_with_their_data_and_missing_runs():
     assert row["smaller than the thesis's"] and row["runs"] == len(one.table)
 
 
+@pytest.mark.slow
 def test_tables_hold_what_the_analysis_found():
     one = study(rows=bands(0.4))
     analysis = one.analysis()
@@ -131,6 +133,7 @@ def test_tables_hold_what_the_analysis_found():
     assert pruned.low > dense.high
 
 
+@pytest.mark.slow
 def test_other_accuracies_have_a_transfer_regret_of_their_own():
     rows = [row | {"top5": 99 - (90 - row["top1"]) / 10} for row in bands(0.4)]
     one = study(rows=rows)

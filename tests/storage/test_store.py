@@ -249,6 +249,7 @@ def writer(path, seed, count):
     )
 
 
+@pytest.mark.slow
 def test_processes_that_make_and_fill_one_store_at_once_lose_nothing(tmp_path):
     path = tmp_path / "runs" / "store.sqlite"
     writers = [writer(path, seed, 25) for seed in range(3)]
@@ -260,6 +261,7 @@ def test_processes_that_make_and_fill_one_store_at_once_lose_nothing(tmp_path):
     assert len(Store.open(path).recorded()) == 75
 
 
+@pytest.mark.slow
 def test_process_killed_while_it_writes_leaves_whole_rows(tmp_path):
     path = tmp_path / "store.sqlite"
     for seed in range(2):

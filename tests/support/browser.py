@@ -18,12 +18,33 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # Unlike a route, which would also switch off the browser's cache.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
+DRAWN = """
+[...document.querySelectorAll('.hpstudy-figure')].every(
+  (box) => box.querySelector('.js-plotly-plot .main-svg .trace, .contourlayer path')
+)
+"""
+SETTLED = """
+async () => {
+  await window.MathJax?.startup?.promise;
+  await document.fonts.ready;
+}
+"""
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format, *args):
         pass
+
+    def do_GET(self):
+        # Browsers ask for an icon that no page names.
+        if self.path == "/favicon.ico":
+            self.send_response(204)
+            self.end_headers()
+        else:
+            super().do_GET()
 
 
 @contextmanager
@@ -54,21 +75,12 @@ def chromium():
             browser.close()
 
 
-def visit(context, address: str, page: str):
-    """Open one page and wait for its figures; returns (page, requests to other hosts, errors)."""
+def watch(tab, address: str):
+    """Lists that fill with a tab's requests to other hosts and its errors."""
     outside: list[str] = []
     errors: list[str] = []
-
-    def block_other_hosts(route):
-        url = route.request.url
-        if url.startswith((address, "data:", "blob:")):
-            route.continue_()
-        else:
-            outside.append(url)
-            route.abort()
-
-    tab = context.new_page()
-    tab.route("**/*", block_other_hosts)
+    own = (address, "data:", "blob:")
+    tab.on("request", lambda request: request.url.startswith(own) or outside.append(request.url))
     tab.on(
         "console", lambda message: errors.append(message.text) if message.type == "error" else None
     )
@@ -76,12 +88,20 @@ def visit(context, address: str, page: str):
     tab.on(
         "response", lambda response: errors.append(response.url) if response.status >= 400 else None
     )
-    tab.goto(address + page)
-    tab.wait_for_load_state("load")
-    every_figure = (
-        "[...document.querySelectorAll('.hpstudy-figure')]"
-        ".every(box => box.querySelector('.js-plotly-plot .main-svg .trace, .contourlayer path'))"
-    )
-    tab.wait_for_function(every_figure, timeout=20_000)
-    tab.wait_for_load_state("networkidle")
+    return outside, errors
+
+
+def show(tab, url: str) -> None:
+    """Open a page in a tab and wait for its figures, formulas and fonts."""
+    tab.goto(url)
+    tab.wait_for_function(DRAWN)
+    tab.evaluate(SETTLED)
+
+
+def visit(context, address: str, page: str):
+    """Open one page in a new tab; returns (tab, requests to other hosts, errors)."""
+    tab = context.new_page()
+    tab.set_default_timeout(60_000)
+    outside, errors = watch(tab, address)
+    show(tab, address + page)
     return tab, outside, errors

@@ -20,6 +20,23 @@ def grid(**more):
     return table.assign(acc=(90 - 2 * distance).round(3))
 
 
+def rows(variant, values, lrs, weight_decays, diverged=()):
+    """Rows of a table, one run a setting; `values` has a row for each lr, and None for no run."""
+    return [
+        {
+            "variant": variant,
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "seed": 0,
+            "top1": values[i][j],
+            "diverged": (lr, weight_decay) in diverged,
+        }
+        for i, lr in enumerate(lrs)
+        for j, weight_decay in enumerate(weight_decays)
+        if values[i][j] is not None
+    ]
+
+
 def save(table, path):
     """Write a table as CSV; its path."""
     table.to_csv(path, index=False)

@@ -4,6 +4,7 @@ Accuracy falls with the distance from a line log10 lr + log10 weight_decay = con
 landscape.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VARIANTS = {
@@ -182,13 +182,13 @@ def clone(folder: Path, models: Iterable[str] = tuple(VARIANTS)) -> Path:
     return folder
 
 
-def pages_of(book: Path) -> list[str]:
-    """Pages that the contents of a book list, in their order."""
-    toc = yaml.safe_load((book / "_toc.yml").read_text())
-    found = [toc["root"]]
-    for chapter in (chapter for part in toc["parts"] for chapter in part["chapters"]):
-        found += [page["file"] for page in (chapter, *chapter.get("sections", []))]
-    return found
+def checksums(folder: Path) -> dict[str, str]:
+    """Checksum of every file of a folder that is not built."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "_build" not in path.parts
+    }
 
 
 def environment() -> dict[str, str]:

@@ -41,6 +41,7 @@ def ended(pool):
     return ends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seed, reason",
     [
@@ -59,6 +60,7 @@ def test_run_that_kills_its_worker_fails_with_the_reason(seed, reason, pool):
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 def test_retry_has_the_only_device_to_itself(pool):
     with pool("cpu", "cpu") as workers:
         assert workers.start(job(faulty.RAISES)) and ended(workers)
@@ -72,6 +74,7 @@ def test_retry_has_the_only_device_to_itself(pool):
         assert workers.start(job(20))
 
 
+@pytest.mark.slow
 def test_retry_goes_to_another_device(pool):
     with pool("a", "b") as workers:
         assert workers.start(job(faulty.RAISES)) and ended(workers)
@@ -80,6 +83,7 @@ def test_retry_goes_to_another_device(pool):
         assert workers.start(job(10)) and (10, "a") in ended(workers)
 
 
+@pytest.mark.slow
 def test_device_that_fails_every_run_gets_no_more(pool, messages):
     with pool("gone", "b") as workers:
         for seed in range(10, 10 * (STRIKES + 1), 10):
@@ -91,6 +95,7 @@ def test_device_that_fails_every_run_gets_no_more(pool, messages):
         assert not workers.start(job(10, retry=True)) or ended(workers) == [(10, "b")]
 
 
+@pytest.mark.slow
 def test_machine_that_fails_every_run_ends_the_sweep(pool, refused):
     with pool("cpu") as workers:
         for _ in range(STRIKES):
@@ -103,6 +108,7 @@ def test_machine_that_fails_every_run_ends_the_sweep(pool, refused):
         )
 
 
+@pytest.mark.slow
 def test_refusal_is_raised_after_other_outcomes(pool, refused):
     with pool("cpu", "cpu") as workers:
         workers.start(job(10)), workers.start(job(faulty.REFUSES))

@@ -230,6 +230,7 @@ def test_run_killed_by_the_system_while_writing_ends_with_the_same_row_and_ranki
     discard(path)
 
 
+@pytest.mark.slow
 def test_stop_reason_is_found_again_after_the_end(tmp_path, kill, capsys):
     path = tmp_path / "kept.pt"
     # Runs at this point end the better, the lower their loss; at this one's they end at ten.

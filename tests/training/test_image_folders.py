@@ -233,6 +233,7 @@ def test_bad_image_folder_is_refused_by_name(how, fragments, flowers, refused):
     assert [fragment for fragment in fragments if fragment not in words] == []
 
 
+@pytest.mark.slow
 def test_images_beyond_the_resident_limit_are_kept_in_a_file(flowers, monkeypatch, tmp_path):
     _, spec = flowers
     # 10 images of 18 x 18 x 3 bytes.

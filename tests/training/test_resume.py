@@ -17,9 +17,12 @@ from hpstudy.storage.store import Store
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.run import sweep
 
+pytestmark = pytest.mark.slow
+
 # Sweeps until the given number of runs is recorded, and is killed then.
 KILLED = """
 import json, multiprocessing, os, signal, sys, tiny
+import hpstudy.sweep.pricing
 from hpstudy.sweep.plan import Plan
 from hpstudy.storage.store import Store
 from hpstudy.sweep.run import sweep
@@ -33,6 +36,7 @@ class Killed(Store):
             os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
+    hpstudy.sweep.pricing._SECONDS = 0.01
     sweep(Plan.open(tiny.study(), Killed.open(sys.argv[1])), workers=1)
 """
 
@@ -67,7 +71,6 @@ def killed(tmp_path_factory):
     return path, json.loads(done.stdout)
 
 
-@pytest.mark.slow
 def test_workers_end_with_the_process_that_started_them(killed):
     _, workers = killed
     assert len(workers) == 1
@@ -77,13 +80,13 @@ def test_workers_end_with_the_process_that_started_them(killed):
     assert not any(map(running, workers))
 
 
-@pytest.mark.slow
-def test_killed_sweep_resumes_and_ends_with_the_same_table(killed, swept):
+def test_killed_sweep_resumes_and_ends_with_the_same_table(killed, swept, monkeypatch):
     path, _ = killed
     plan = Plan.open(tiny.study(), Store.open(path))
     before = plan.table()
     assert len(plan.store.recorded()) == len(before) == 2
     assert before[list(RESULT_COLUMNS)].drop(columns="top5").notna().all(axis=None)
+    monkeypatch.setattr("hpstudy.sweep.pricing._SECONDS", 0.01)
     assert sweep(plan, workers=1) == 2
     after = plan.table()
     kept = after[after["run_id"].isin(before["run_id"])].reset_index(drop=True)
