@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 OWN = "runs/book"
 """Folder of the user's results and pages, which git ignores; laid out like `book`."""
-REPORTS = ("index", "advice", "thesis", "cost", "record", "withstands")
 PARTS = {
     "Studies": (),
     "Your network": ("advice", "tables", "own-study", "start", "params", "machines"),
@@ -34,7 +33,9 @@ PARTS = {
     "Method and limits": ("method", "limits", "references"),
     "Appendix": ("cost", "record", "withstands", "dependencies", "architecture", "api"),
 }
-"""Pages by the captions of the book's contents; the studies have pages of their own."""
+"""Pages by the captions of the book's contents: executed where there is a notebook of that name.
+
+The studies have pages of their own, and the first page is `index`."""
 SOURCES = ("*.md", "*.bib", "_static")
 PAGES = ("*.ipynb", "studies/*.ipynb", "studies/*/*.ipynb")
 
@@ -166,8 +167,10 @@ def _pages(notebooks: Path, studies: dict[str, StudyResults], folders: list[str]
             parameters = {"name": name, "pruning": variant, "results": folders}
             target = _setting_page(name, variant)
             pages.append(Page(notebooks / "sweep.ipynb", target, parameters, title))
-    reports = [Page(notebooks / f"{name}.ipynb", name, {"results": folders}) for name in REPORTS]
-    return pages + reports
+    for name in ("index", *(name for names in PARTS.values() for name in names)):
+        if (source := notebooks / f"{name}.ipynb").is_file():
+            pages.append(Page(source, name, {"results": folders}))
+    return pages
 
 
 def _setting_page(study: str, variant: str) -> str:
