@@ -8,6 +8,22 @@
     return JSON.parse(box.querySelector('script[type="application/json"]').textContent);
   }
 
+  function paired(pairs, columns) {
+    const rows = [];
+    for (let first = 1; first <= pairs; first += columns) {
+      for (const below of [0, pairs]) {
+        rows.push(
+          Array.from({ length: columns }, (_, place) => {
+            const number = first + place + below;
+            const axis = number > 1 ? number : "";
+            return first + place <= pairs ? `x${axis}y${axis}` : "";
+          }),
+        );
+      }
+    }
+    return rows;
+  }
+
   /* Fewer panels beside each other where there is less room; axes and titles follow the grid. */
   function fit(layout, width) {
     const meta = layout.meta || {};
@@ -17,7 +33,9 @@
     const { t, b, l, r } = meta.margin;
     const room = Math.floor((width - r) / (meta.panelWidth + l));
     const columns = Math.max(1, Math.min(meta.columns, room));
-    const rows = Math.ceil(meta.panels / columns);
+    /* Panels in pairs: the second of each stands below the first. */
+    const pairs = meta.pairs ? meta.panels / 2 : 0;
+    const rows = pairs ? 2 * Math.ceil(pairs / columns) : Math.ceil(meta.panels / columns);
     const stacked = meta.panels > 1 && columns === 1;
     const panel = stacked ? Math.max(meta.panelHeight, 0.75 * (width - l - r)) : meta.panelHeight;
     return {
@@ -25,6 +43,7 @@
       height: rows * panel + (rows - 1) * meta.rowGap + t + b,
       "grid.columns": columns,
       "grid.rows": rows,
+      ...(pairs && { "grid.subplots": paired(pairs, columns) }),
       "grid.ygap": meta.rowGap / (panel + meta.rowGap),
       "margin.t": t,
     };
