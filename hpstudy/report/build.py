@@ -20,7 +20,17 @@ logger = logging.getLogger(__name__)
 
 OWN = "runs/book"
 """Folder of the user's results and pages, which git ignores; laid out like `book`."""
-REPORTS = ("index", "advice", "risk", "thesis", "cost", "record", "withstands")
+REPORTS = (
+    "index",
+    "advice",
+    "risk",
+    "literature",
+    "thesis",
+    "background",
+    "cost",
+    "record",
+    "withstands",
+)
 METHODS = ("method", "machines", "limits", "params")
 WRITTEN = (*METHODS, "api", "architecture", "dependencies", "references")
 SOURCES = ("*.md", "*.bib", "_static")

@@ -33,14 +33,15 @@ _ACCURACY = {"top1": "top-1 (%)", "top5": "top-5 (%)"}
 NO_ELLIPSE = Ellipse(math.nan, math.nan, (math.nan, math.nan), math.nan)
 
 
-def counterpart(studies: Iterable[StudyResults], model: str) -> StudyResults:
-    """Study with the most runs of a network of the thesis, or of a shallower one of its family."""
-    of_model = [
-        study for study in studies if thesis.RELATIVES.get(study.model, study.model) == model
-    ]
-    if not of_model:
-        raise HpstudyError(f"no study of {MODEL_TITLES[model]} has been published yet.")
-    return max(of_model, key=lambda study: len(study.table))
+def counterpart(studies: Iterable[StudyResults], *models: str) -> StudyResults:
+    """Study with the most runs of the first network of the thesis, or family, that has any."""
+    families: dict[str, list[StudyResults]] = {}
+    for study in studies:
+        families.setdefault(thesis.RELATIVES.get(study.model, study.model), []).append(study)
+    for model in filter(families.get, models):
+        return max(families[model], key=lambda study: len(study.table))
+    titles = " or ".join(_network_title(model) for model in models)
+    raise HpstudyError(f"no study of {titles} has been published yet.")
 
 
 def initial_grid(study: StudyResults) -> dict[str, tuple[float, ...]]:
@@ -99,11 +100,10 @@ def recipe_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
 
 def confidence_table() -> pd.DataFrame:
     """Table 3.5: share of a Gaussian outside the ellipse, computed and as printed."""
-    table = thesis.table_3_5()
-    own = np.exp(-(table["multiplier"] ** 2) / 2)
+    table = thesis.table_3_5().rename(columns={"multiplier": "standard deviations"})
+    own = np.exp(-(table["standard deviations"] ** 2) / 2)
     columns = {("This book", "outside"): own, ("Thesis", "outside"): table["level"]}
-    index = pd.Index(table["multiplier"], name="standard deviations")
-    return pd.DataFrame(columns).set_index(index)
+    return pd.DataFrame(columns).set_index(table["standard deviations"])
 
 
 def size_table(studies: Iterable[StudyResults], networks: dict[str, Any]) -> pd.DataFrame:
