@@ -61,8 +61,12 @@ def plot_risk(studies: Iterable[StudyResults]) -> go.Figure:
     figure = panel_figure(titles, ROW * len(labels), 34, 40, columns=2, width=250)
     ticks = {"tickvals": list(range(len(labels))), "ticktext": labels, "tickfont": {"size": 10}}
     up = {"range": [len(labels) - 0.4, -0.6], **ticks}
-    across = {"rangemode": "tozero", "showgrid": True, "nticks": 6}
+    # "Non-uniform" is wider than a number.
+    margin = {**figure.layout.meta["margin"], "l": 76}
+    figure.update_layout(margin=margin, meta={**figure.layout.meta, "margin": margin})
     for number, (column, scale) in enumerate((("risk", 1), ("relative", 100)), start=1):
+        most = scale * max(risk.points[column].max() for _, _, risk, _ in boxes)
+        across = {"range": [-0.02 * most, 1.05 * most + 1e-9], "showgrid": True, "nticks": 6}
         suffix = set_axes(figure, number, across, up, linked="")
         for row, text in headings.items():
             place = {"xref": f"x{suffix} domain", "yref": f"y{suffix}", "x": 0.01, "y": row}

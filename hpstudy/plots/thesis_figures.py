@@ -50,7 +50,7 @@ def plot_contours(
     titles = [_title(panel, len(data) > 1) for _, panel in columns] + [""] * len(columns)
     figure = _layout.panel_figure(titles, 160, 82, 104, columns=len(columns), width=90)
     # The book's script keeps the two panels of a network together.
-    figure.update_layout(meta={**figure.layout.meta, "pairs": True})
+    figure.update_layout(meta={**figure.layout.meta, "pairs": True}, grid={"xgap": 0.36})
     for number, (part, panel) in enumerate(columns, start=1):
         scale = f"coloraxis{data.index(part) + 1 if part is not data[0] else ''}"
         upper = _layout.set_plane(figure, number, part.plane)

@@ -17,10 +17,8 @@ from hpstudy.analysis.landscape import Landscape, setting_keys
 from hpstudy.analysis.regions import Ellipse
 from hpstudy.analysis.study_results import DATA_TITLES, MODEL_TITLES, StudyResults
 from hpstudy.config.grid import AXES, setting_key
-from hpstudy.config.study import DENSE, Study, parse_variant
-from hpstudy.errors import HpstudyError
+from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.plots.labels import axis_title, roi_title, setting_text, short_title
-from hpstudy.workspace import find_root
 
 THESIS_ROI = (0.5, 1.0)
 THESIS_RISK = 0.5
@@ -31,26 +29,6 @@ _SETTING = {axis: axis_title(axis) for axis in AXES}
 _CENTRE = {"weight_decay": "log₁₀ weight decay", "lr": "log₁₀ learning rate"}
 _ACCURACY = {"top1": "top-1 (%)", "top5": "top-5 (%)"}
 NO_ELLIPSE = Ellipse(math.nan, math.nan, (math.nan, math.nan), math.nan)
-
-
-def counterpart(studies: Iterable[StudyResults], *models: str) -> StudyResults:
-    """Study with the most runs of the first network of the thesis, or family, that has any."""
-    families: dict[str, list[StudyResults]] = {}
-    for study in studies:
-        families.setdefault(thesis.RELATIVES.get(study.model, study.model), []).append(study)
-    for model in filter(families.get, models):
-        return max(families[model], key=lambda study: len(study.table))
-    titles = " or ".join(_network_title(model) for model in models)
-    raise HpstudyError(f"no study of {titles} has been published yet.")
-
-
-def initial_grid(study: StudyResults) -> dict[str, tuple[float, ...]]:
-    """Grid of a study before it grew, by axis, from its params file; empty without one."""
-    path = find_root() / "params" / f"{study.name.replace('-', '/', 1)}.yaml"
-    if not path.is_file():
-        return {}
-    planned = Study.load(path)
-    return {axis: planned.grid.values(axis, planned.prior) for axis in AXES}
 
 
 def hyperparameter_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
