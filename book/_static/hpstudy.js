@@ -3,39 +3,25 @@
   "use strict";
 
   const NARROW_LEGEND = 26;
+  const NARROW = 560;
 
   function read(box) {
     return JSON.parse(box.querySelector('script[type="application/json"]').textContent);
   }
 
-  function paired(pairs, columns) {
-    const rows = [];
-    for (let first = 1; first <= pairs; first += columns) {
-      for (const below of [0, pairs]) {
-        rows.push(
-          Array.from({ length: columns }, (_, place) => {
-            const number = first + place + below;
-            const axis = number > 1 ? number : "";
-            return first + place <= pairs ? `x${axis}y${axis}` : "";
-          }),
-        );
-      }
-    }
-    return rows;
-  }
-
   /* Fewer panels beside each other where there is less room; axes and titles follow the grid. */
   function fit(layout, width) {
     const meta = layout.meta || {};
+    if (meta.narrow) {
+      return { width, ...structuredClone(width < NARROW ? meta.narrow : meta.wide) };
+    }
     if (!meta.panels) {
       return { width };
     }
     const { t, b, l, r } = meta.margin;
     const room = Math.floor((width - r) / (meta.panelWidth + l));
     const columns = Math.max(1, Math.min(meta.columns, room));
-    /* Panels in pairs: the second of each stands below the first. */
-    const pairs = meta.pairs ? meta.panels / 2 : 0;
-    const rows = pairs ? 2 * Math.ceil(pairs / columns) : Math.ceil(meta.panels / columns);
+    const rows = Math.ceil(meta.panels / columns);
     const stacked = meta.panels > 1 && columns === 1;
     const panel = stacked ? Math.max(meta.panelHeight, 0.75 * (width - l - r)) : meta.panelHeight;
     return {
@@ -43,7 +29,6 @@
       height: rows * panel + (rows - 1) * meta.rowGap + t + b,
       "grid.columns": columns,
       "grid.rows": rows,
-      ...(pairs && { "grid.subplots": paired(pairs, columns) }),
       "grid.ygap": meta.rowGap / (panel + meta.rowGap),
       "margin.t": t,
     };
@@ -75,10 +60,12 @@
     const figure = read(box);
     const plot = document.createElement("div");
     box.appendChild(plot);
-    await Plotly.newPlot(plot, figure.data, structuredClone(figure.layout), {
-      displaylogo: false,
-      displayModeBar: "hover",
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],
+    const layout = structuredClone(figure.layout);
+    if (matchMedia("(pointer: coarse)").matches) {
+      layout.dragmode = false; // A finger scrolls the page.
+    }
+    await Plotly.newPlot(plot, figure.data, layout, {
+      displayModeBar: false,
     });
     await place(box, plot, figure.layout);
     let width = box.clientWidth;

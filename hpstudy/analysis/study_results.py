@@ -13,6 +13,7 @@ from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.risk import Risk, risks
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.config.grid import AXES
+from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.storage.tables import METRIC_TITLES, read_published, read_record
 
@@ -54,6 +55,13 @@ class StudyResults:
         return MODEL_TITLES.get(self.model, self.model)
 
     @property
+    def heading(self) -> str:
+        """Network and data, as a page is headed: "ResNet-20 on CIFAR-10 (16×16)"."""
+        data = self.record["study"]["data"]
+        name, size = DATA_TITLES.get(data["name"], data["name"]), data["image_size"]
+        return f"{self.title} on {name} ({size}×{size})"
+
+    @property
     def label(self) -> str:
         """Network, data and length of training."""
         data, epochs = self.record["study"]["data"], self.record["study"]["recipe"]["epochs"]
@@ -91,6 +99,15 @@ class StudyResults:
     def replicated(self) -> bool:
         """Whether any setting of a network was trained more than once."""
         return bool(self.table.duplicated(["variant", *AXES]).any())
+
+    @property
+    def widths(self) -> dict[str, dict[str, int]]:
+        """Channels of each prunable layer by network; the dense one's first, if recorded."""
+        ranking = self.record.get("ranking") or {"scores": {}}
+        dense = {layer: len(scores) for layer, scores in ranking["scores"].items()}
+        reports = self.record["certificates"].items()
+        pruned = {name: dict(report["widths"]) for name, report in reports}
+        return ({DENSE: dense} if dense else {}) | pruned
 
     @property
     def missing(self) -> dict[str, int]:

@@ -65,6 +65,8 @@ class Verdict:
     kept : tuple of int
         How many of the dense network's good settings are good for this one, and of how many that
         both were trained at; as measured.
+    runs : int
+        Number of the network's own runs.
     """
 
     variant: str
@@ -78,6 +80,7 @@ class Verdict:
     second: Loss
     interpolated: bool
     kept: tuple[int, int]
+    runs: int
 
 
 def verdict(
@@ -120,6 +123,7 @@ def verdict(
         second=analysis.transfer_regret(variant, 1),
         interpolated=analysis.interpolated(variant),
         kept=(int(pruned.in_roi(threshold)[in_pruned][good].sum()), int(good.sum())),
+        runs=pruned.runs,
     )
 
 
@@ -213,6 +217,18 @@ def trainings(analysis: StudyAnalysis, variant: str) -> dict[str, dict[float, in
 
 
 # --- several networks -----------------------------------------------------------------------------
+
+
+class VerdictGroup(NamedTuple):
+    """Verdicts on the pruned networks of one study or table, under its title.
+
+    `note` says how large it is, and `link` is the address of its page.
+    """
+
+    title: str
+    verdicts: list[Verdict]
+    note: str = ""
+    link: str = ""
 
 
 class Pooled(NamedTuple):

@@ -7,10 +7,12 @@ from importlib import import_module
 from typing import Any
 
 _FIGURES = {
+    "plot_cells": "cells",
+    "plot_channels": "channels",
     "plot_contours": "thesis_figures",
     "plot_differences": "difference",
+    "plot_forest": "forest",
     "plot_grid": "landscape",
-    "plot_kept_shares": "thesis_figures",
     "plot_landscapes": "landscape",
     "plot_learning_curves": "learning_curves",
     "plot_pair": "difference",

@@ -1,24 +1,17 @@
-"""Figures 2.9 and 4.1 to 4.3 of the thesis, laid out as there, of this book's studies."""
+"""Figures 4.1 to 4.3 of the thesis, laid out as there: contours above settings."""
 
 from collections.abc import Iterable
 
 import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.study_results import StudyResults
-from hpstudy.config.study import DENSE
-from hpstudy.errors import HpstudyError
 from hpstudy.plots import _layout, _traces
 from hpstudy.plots._layout import INK, Props
-from hpstudy.plots.labels import (
-    metric_of,
-    roi_title,
-    short_title,
-    variant_colours,
-    variant_title,
-)
+from hpstudy.plots.labels import metric_of, roi_title, variant_title
 from hpstudy.plots.landscape import TOP, LandscapePanel, LandscapesData, landscapes_data
 
+HEIGHT = 160
+"""Pixels of a panel."""
 CONTOUR = {"width": 0.7, "color": "rgba(255,255,255,0.55)", "smoothing": 1.3}
 
 
@@ -48,9 +41,9 @@ def plot_contours(
     data = [landscapes_data(group, roi, top) for group in groups]
     columns = [(part, panel) for part in data for panel in part.panels]
     titles = [_title(panel, len(data) > 1) for _, panel in columns] + [""] * len(columns)
-    figure = _layout.panel_figure(titles, 160, 82, 104, columns=len(columns), width=90)
-    # The book's script keeps the two panels of a network together.
-    figure.update_layout(meta={**figure.layout.meta, "pairs": True}, grid={"xgap": 0.36})
+    figure = _layout.panel_figure(titles, HEIGHT, 82, 104, columns=len(columns), width=90)
+    forms = {"wide": _form(len(columns), len(columns)), "narrow": _form(len(columns), 2)}
+    figure.update_layout(meta={**figure.layout.meta, **forms}, grid={"xgap": 0.36})
     for number, (part, panel) in enumerate(columns, start=1):
         scale = f"coloraxis{data.index(part) + 1 if part is not data[0] else ''}"
         upper = _layout.set_plane(figure, number, part.plane)
@@ -67,6 +60,20 @@ def plot_contours(
         axis = part.colour_axis(part.title, **bar)
         figure.update_layout({f"coloraxis{number + 1 if number else ''}": axis})
     return figure
+
+
+def _form(networks: int, columns: int) -> Props:
+    """Layout in so many columns: the two panels of a network stay above each other."""
+    rows = []
+    for first in range(1, networks + 1, columns):
+        for below in (0, networks):
+            numbers = range(first, min(first + columns, networks + 1))
+            suffixes = [_layout.axis_suffix(number + below) for number in numbers]
+            row = [f"x{suffix}y{suffix}" for suffix in suffixes]
+            rows.append(row + [""] * (columns - len(row)))
+    height = len(rows) * (HEIGHT + _layout.ROW_GAP) - _layout.ROW_GAP + 82 + 104
+    grid = {"grid.subplots": rows, "grid.rows": len(rows), "grid.columns": columns}
+    return {**grid, "height": height, "margin.t": 82}
 
 
 def _title(panel: LandscapePanel, several: bool) -> str:
@@ -113,48 +120,3 @@ def _legend(
         entries.append(_traces.legend_entry(title, f"roi-{number}", mode="lines", line=line))
     entries.append(_traces.legend_entry("best", "best", marker=_traces.best_marker()))
     return entries + _traces.failure_entries([panel for _, panel in columns])
-
-
-def plot_kept_shares(studies: Iterable[StudyResults]) -> go.Figure:
-    """Share of its channels that each pruned layer keeps, a panel a study.
-
-    Studies without both methods, or without a recorded ranking, are left out.
-
-    Raises
-    ------
-    HpstudyError
-        Without any study to draw.
-
-    References
-    ----------
-    Thesis, Figure 2.9.
-    """
-    shown = [
-        study
-        for study in studies
-        if study.record.get("ranking")
-        and len({made["method"] for made in study.record["certificates"].values()}) > 1
-    ]
-    if not shown:
-        raise HpstudyError("no study has both methods and a recorded ranking.")
-    titles = [f"<b>{study.title}</b>" for study in shown]
-    figure = _layout.panel_figure(titles, 220, 58, 50, columns=2, width=240)
-    up = {"range": [0, 104], "showgrid": True, "nticks": 6}
-    entries: dict[str, Props] = {}
-    for number, study in enumerate(shown, start=1):
-        made = study.record["certificates"]
-        colours, dense = variant_colours([DENSE, *made]), study.record["ranking"]["scores"]
-        axes = ("pruned layer, from the input on", "channels kept (%)")
-        across = {"range": [0.5, len(dense) + 0.5], "tickformat": "d", "nticks": 9}
-        suffix = _layout.set_axes(figure, number, across, up, axes, linked="")
-        for place, (name, report) in enumerate(made.items()):
-            look: Props = {"marker": {"size": 6, "symbol": place, "color": colours[name]}}
-            look |= {"mode": "lines+markers", "line": {"width": 1.8, "color": colours[name]}}
-            shares = [100 * width / len(dense[layer]) for layer, width in report["widths"].items()]
-            texts = [f"{layer}: {width}" for layer, width in report["widths"].items()]
-            place_of = {"x": list(range(1, len(shares) + 1)), "y": _traces.rounded(shares, 4)}
-            trace = {"type": "scatter", **place_of, "hovertext": texts, "legendgroup": name}
-            figure.add_trace({**trace, **look, **_traces.axes_of(suffix)})
-            entries.setdefault(name, _traces.legend_entry(short_title(name), name, **look))
-    figure.add_traces(list(entries.values()))
-    return figure
