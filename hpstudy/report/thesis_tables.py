@@ -212,7 +212,7 @@ def pruned_accuracy_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for other in thesis.from_scratch().itertuples():
         numbers = (other.flops_ratio, other.dense_top1, other.top1, other.dense_top1 - other.top1)
         named.append((AUTHORS[other.source], other.model, *numbers))
-    columns = ["source", "network", "FLOPs left (%)", "unpruned (%)", "pruned (%)", "points lost"]
+    columns = ["source", "network", "FLOPs left (%)", "dense (%)", "pruned (%)", "points lost"]
     frame = pd.DataFrame(named, columns=columns)
     frame = frame.sort_values("FLOPs left (%)", ascending=False, kind="stable", ignore_index=True)
     frame["network"] = frame["network"].map(_network_title)
