@@ -79,7 +79,7 @@ def _form(networks: int, columns: int) -> Props:
 def _title(panel: LandscapePanel, several: bool) -> str:
     metric = metric_of(panel.landscape)
     best = f"best {metric.level(panel.landscape.best)}"
-    small = f"{metric.title}, {best}" if several else best
+    small = f"{metric.title.removesuffix(' accuracy')}, {best}" if several else best
     return _layout.panel_title(variant_title(panel.landscape.variant).replace(", ", "<br>"), small)
 
 

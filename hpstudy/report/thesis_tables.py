@@ -56,7 +56,7 @@ def data_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
         row |= {"images": DATA_TITLES.get(data["name"], data["name"])}
         row |= {"input": f"{data['image_size']}×{data['image_size']}×3"}
         row |= {"training": data["train"], "test": data["test"]}
-        rows.append(row | {"classes": next((made["classes"] for made in reports), None)})
+        rows.append(row | {"classes": next((made.get("classes") for made in reports), None)})
     published = thesis.table_3_1()
     published["input_shape"] = published["input_shape"].str.replace("x", "×")
     headings = {"input_shape": "input", "train": "training"}
