@@ -10,16 +10,16 @@ _FIGURES = {
     "plot_cells": "cells",
     "plot_channels": "channels",
     "plot_contours": "thesis_figures",
-    "plot_differences": "difference",
+    "plot_differences": "cell_maps",
     "plot_forest": "forest",
     "plot_grid": "landscape",
     "plot_landscapes": "landscape",
     "plot_learning_curves": "learning_curves",
     "plot_pair": "difference",
+    "plot_pooled_regret": "risk",
     "plot_regret": "risk",
     "plot_risk": "risk",
-    "plot_roi_probability": "surrogate",
-    "plot_surrogate": "surrogate",
+    "plot_roi_probability": "cell_maps",
 }
 __all__ = list(_FIGURES)
 

@@ -20,8 +20,8 @@ CLASSES = ("#0a3d5c", "#1f7f8c", "#74bcb4", "#bfdcd4", "#f3f3f1")
 # Ends of all classes but the last, as multiples of the region's threshold.
 LIMITS = np.array([0.5, 1.0, 2.0, 4.0])
 EDGE, STAR = "#222832", "#ffce3a"
-OUTLINE = {"mode": "lines", "line": {"color": EDGE, "width": 2}}
-RINGS = {"#222832": 4.5, "#ffffff": 2.0}
+OUTLINE = {"mode": "lines", "hoverinfo": "skip", "line": {"color": EDGE, "width": 2}}
+RINGS = {"#ffffff": 5.5, "#222832": 2.0}
 CROSS = {"symbol": "x-thin", "size": 7, "line": {"color": "#55606e", "width": 1.5}}
 
 
@@ -45,6 +45,12 @@ class Cells:
         filled = np.full((len(self.up), len(self.across)), np.nan)
         filled[self.place(points)] = np.asarray(values, float)
         return filled
+
+    def filled(self, points: pd.DataFrame, texts: list[str]) -> list[list[str]]:
+        """Texts of points in their cells, empty in all others."""
+        filled = np.full((len(self.up), len(self.across)), "", dtype=object)
+        filled[self.place(points)] = texts
+        return list(filled.tolist())
 
 
 def cells_of(landscapes: Iterable[Landscape]) -> Cells:
@@ -97,7 +103,7 @@ def plot_cells(
     top, bottom = 78, 44 if relative else 110
     figure = _layout.panel_figure(titles, max(height, 88), top, bottom, width=110)
     for number, landscape in enumerate(shown, start=1):
-        suffix = _set_cells(figure, number, cells, numbers)
+        suffix = set_cells(figure, number, cells, numbers)
         figure.add_traces(_panel(landscape, dense, cells, threshold, suffix, relative, numbers))
     figure.add_traces(_legend(metric, threshold, relative, shown, dense))
     figure.update_layout(legend={"itemclick": False, "itemdoubleclick": False})
@@ -117,7 +123,7 @@ def _title(landscape: Landscape, metric: Metric) -> str:
     return _layout.panel_title(short_title(landscape.variant), f"best {text}")
 
 
-def _set_cells(figure: go.Figure, number: int, cells: Cells, numbers: bool) -> str:
+def set_cells(figure: go.Figure, number: int, cells: Cells, numbers: bool = False) -> str:
     """Axes of one panel, with a label at every cell, or at every second or third."""
 
     def style(values: np.ndarray, most: int) -> Props:
@@ -153,31 +159,16 @@ def _panel(
     classes = np.searchsorted(LIMITS + TOLERANCE, below).astype(float)
     worst = landscape.sign * (landscape.best - 1e6 * threshold)
     values = classes if relative else points["value"].fillna(worst).to_numpy(float)
-    texts = np.full((len(cells.up), len(cells.across)), "", dtype=object)
-    hover = texts.copy()
-    hover[cells.place(points)] = _traces.point_texts(points, landscape)
     look: Props = {"coloraxis": "coloraxis"}
     if relative:
         ends = np.repeat(np.arange(len(CLASSES) + 1) / len(CLASSES), 2)[1:-1]
         scale = [[end, colour] for end, colour in zip(ends, np.repeat(CLASSES, 2), strict=True)]
         look = {"colorscale": scale, "zmin": -0.5, "zmax": len(CLASSES) - 0.5, "showscale": False}
     if numbers:
-        texts[cells.place(points)] = [
-            f"{x:.1f}" if metric.percent else f"{x:.3g}" for x in points["value"]
-        ]
-        look |= {"text": texts.tolist(), "texttemplate": "%{text}", "textfont": {"size": 11}}
-    square = {
-        "type": "heatmap",
-        "x": list(range(len(cells.across))),
-        "y": list(range(len(cells.up))),
-        "z": [_traces.rounded(row, 4) for row in cells.square(points, values)],
-        "hovertext": hover.tolist(),
-        "hovertemplate": "%{hovertext}<extra></extra>",
-        "xgap": 1.5,
-        "ygap": 1.5,
-        **look,
-        **_traces.axes_of(suffix),
-    }
+        written = [f"{x:.1f}" if metric.percent else f"{x:.3g}" for x in points["value"]]
+        look |= {"text": cells.filled(points, written), "texttemplate": "%{text}"}
+        look["textfont"] = {"size": 11}
+    square = heat(cells, points, values, _traces.point_texts(points, landscape), suffix, **look)
     # Beside the number of a cell, else in its middle.
     aside, lift, size = (0.36, 0.3, 0.6) if numbers else (0.0, 0.0, 1.0)
 
@@ -187,10 +178,8 @@ def _panel(
         look = {"type": "scatter", "mode": "markers", "hoverinfo": "skip", **look}
         return {**place, **look, **_traces.axes_of(suffix)}
 
-    x, y = _outline(np.nan_to_num(cells.square(points, landscape.in_roi(threshold))) > 0)
-    outline = {"type": "scatter", "x": x, "y": y, "hoverinfo": "skip", **OUTLINE}
-    traces = [square, {**outline, **_traces.axes_of(suffix)}]
-    traces.append(marks(points[points["diverged"] > 0], marker=CROSS))
+    traces = [square, outline(cells, points, landscape.in_roi(threshold), suffix)]
+    traces.append(crosses(cells, points, suffix))
     if landscape.variant != dense.variant and np.isfinite(dense.best):
         for colour, width in RINGS.items():
             traces.append(
@@ -209,17 +198,47 @@ def _ring(colour: str, width: float, size: float) -> Props:
     return {"symbol": "circle-open", "size": size, "color": colour, "line": line}
 
 
-def _outline(inside: np.ndarray) -> tuple[list[float | None], list[float | None]]:
-    """Edges of a region of cells, as one broken line in places of cells."""
+def heat(
+    cells: Cells,
+    points: pd.DataFrame,
+    values: Iterable[float],
+    texts: list[str],
+    suffix: str,
+    **look: Any,
+) -> Props:
+    """Cells of one panel, coloured by values of points, with their hover labels."""
+    places = {"x": list(range(len(cells.across))), "y": list(range(len(cells.up)))}
+    square = [_traces.rounded(row, 4) for row in cells.square(points, values)]
+    gaps = {"xgap": 1.5, "ygap": 1.5, "hovertemplate": "%{hovertext}<extra></extra>"}
+    hover = {"hovertext": cells.filled(points, texts), **gaps}
+    return {"type": "heatmap", "z": square, **places, **hover, **look, **_traces.axes_of(suffix)}
+
+
+def crosses(cells: Cells, points: pd.DataFrame, suffix: str) -> Props:
+    """Crosses in the cells at which a run diverged."""
+    up, across = cells.place(points[points["diverged"] > 0])
+    place = {"x": across.tolist(), "y": up.tolist(), "hoverinfo": "skip"}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "marker": CROSS,
+        **place,
+        **_traces.axes_of(suffix),
+    }
+
+
+def outline(cells: Cells, points: pd.DataFrame, member: np.ndarray, suffix: str) -> Props:
+    """Edges of a region of points, as one broken line between cells."""
     x: list[float | None] = []
     y: list[float | None] = []
+    inside = np.nan_to_num(cells.square(points, member)) > 0
     padded = np.pad(inside, 1)
-    for i, j in np.argwhere(inside):
+    for i, j in np.argwhere(inside).tolist():
         for di, dj in ((-1, 0), (1, 0), (0, -1), (0, 1)):
             if not padded[i + 1 + di, j + 1 + dj]:
                 x += [j + dj / 2 - abs(di) / 2, j + dj / 2 + abs(di) / 2, None]
                 y += [i + di / 2 - abs(dj) / 2, i + di / 2 + abs(dj) / 2, None]
-    return x, y
+    return {"type": "scatter", "x": x, "y": y, **OUTLINE, **_traces.axes_of(suffix)}
 
 
 def _legend(
@@ -235,14 +254,22 @@ def _legend(
         marker = {"symbol": "square", "size": 11, "color": colour}
         marker["line"] = {"width": 1, "color": "#7f7f7f"}
         entries.append(_traces.legend_entry(name, name, relative, marker=marker))
-    good = f"good: within {limits[1]}{unit}"
     star, ring = _traces.best_marker("star", 12, STAR), _ring(EDGE, 2, 10)
     kept = any(landscape.variant != dense.variant for landscape in shown)
-    diverged = any((landscape.points["diverged"] > 0).any() for landscape in shown)
-    square = {"symbol": "square-open", "size": 11, "line": {"width": 2, "color": EDGE}}
     return entries + [
-        _traces.legend_entry(good, "good", marker={**square, "color": EDGE}),
+        *region_entries(shown, threshold),
         _traces.legend_entry("own best", "best", marker=star),
         _traces.legend_entry("dense network's best", "kept", kept, marker=ring),
+    ]
+
+
+def region_entries(shown: list[Landscape], threshold: float) -> list[Props]:
+    """Entries of the legend for outlines and crosses."""
+    marker = {"symbol": "square-open", "size": 11, "color": EDGE}
+    marker["line"] = {"width": 2, "color": EDGE}
+    good = f"good: within {threshold:g}{' points' if shown[0].percent else ''}"
+    diverged = any((landscape.points["diverged"] > 0).any() for landscape in shown)
+    return [
+        _traces.legend_entry(good, "good", marker=marker),
         _traces.legend_entry("diverged", "diverged", diverged, marker=CROSS),
     ]

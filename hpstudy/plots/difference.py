@@ -1,4 +1,4 @@
-"""Difference maps of two networks, each from its own best, and the explorer's figure with one."""
+"""Difference of two networks, each from its own best, and the explorer's figure with it."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.analysis.landscape import Landscape, common_points
+from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.shift import difference
-from hpstudy.errors import HpstudyError
 from hpstudy.plots import _layout, _traces, landscape
 from hpstudy.plots._layout import Plane, Props
 from hpstudy.plots.labels import Metric, metric_of, short_title, variant_title
@@ -80,7 +79,7 @@ class DifferencePanel:
                 best_at[number]["value"] = height
         contours = {"start": -self.limit, "end": self.limit, "size": self.limit / 4}
         line = {"width": 0.7, "color": "rgba(0,0,0,0.2)"}
-        points = self.points, "difference", self._texts()
+        points = self.points, "difference", self.texts()
         traces = _traces.landscape_traces(
             plane, suffix, surface, *points, contours, line, DARK_POINT, coloraxis
         )
@@ -93,7 +92,7 @@ class DifferencePanel:
             traces.append(_traces.scatter(plane, suffix, best, **look))
         return traces
 
-    def _texts(self) -> list[str]:
+    def texts(self) -> list[str]:
         """Hover label of each setting, with all of its fields."""
         metric, texts = metric_of(self.dense), []
         unit = " points" if metric.percent else ""
@@ -119,34 +118,6 @@ def signed(value: float, metric: Metric) -> str:
     """Difference with its sign: "+0.52", "−1.30", "0.00"."""
     text = metric.text(value)
     return f"+{text}" if value > 0 and float(text) else text
-
-
-def plot_differences(landscapes: dict[str, Landscape], threshold: float) -> go.Figure:
-    """Difference maps side by side, on one diverging colour scale.
-
-    Purple is where a setting is better for the pruned network than for the dense one, each against
-    its own best. Landscapes are of one metric, the dense network's first; ellipses are those of the
-    regions of interest within `threshold`, in the metric's unit.
-
-    Raises
-    ------
-    HpstudyError
-        If no pruned network has a setting in common with the dense one.
-    """
-    dense, *others = landscapes.values()
-    others = [other for other in others if len(common_points(dense, other)[0])]
-    if not others:
-        raise HpstudyError("no pruned network has a setting in common with the unpruned one.")
-    limit = difference_limit(landscapes, TOP, threshold)
-    plane = _layout.plane_of((network.points for network in landscapes.values()), dense.axes)
-    panels = [DifferencePanel(dense, other, plane, limit, threshold) for other in others]
-    small = f"{'ellipses' if plane.up else 'regions'}: unpruned solid, pruned dashed"
-    titles = [_layout.panel_title(variant_title(panel.other.variant), small) for panel in panels]
-    figure = _layout.panel_figure(titles, 200, 46, 104)
-    for number, panel in enumerate(panels, start=1):
-        figure.add_traces(panel.traces(_layout.set_plane(figure, number, panel.plane)))
-    figure.update_layout(coloraxis=panels[0].colour_axis())
-    return figure
 
 
 @dataclass(frozen=True, eq=False)

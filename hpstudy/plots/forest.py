@@ -16,10 +16,9 @@ from hpstudy.plots.labels import TOP1, Metric, axis_title, factor_text, short_ti
 PITCH, LEFT, RIGHT, TOP, BOTTOM, BELOW = 25, 138, 10, 42, 28, 86
 # Share of the width between panels that stand beside each other.
 GAP = 0.05
-# The book's style sheet draws this white in the page's own colour.
-HOLLOW = "#fefefe"
-COLOURS: dict[Answer, str] = {"keep": "#2f86cf", "retune": "#d0661f", "inconclusive": INK}
-"""Colour of each verdict, legible on white and on black."""
+# Colours on white; the book's script has those on black.
+HOLLOW = "#ffffff"
+COLOURS: dict[Answer, str] = {"keep": "#0f6cb5", "retune": "#c2500a", "inconclusive": "#74777c"}
 BAND: Props = {"fillcolor": "rgba(127,127,127,0.14)", "line": {"width": 0}, "layer": "below"}
 LIMIT: Props = {"line": {"width": 1.2, "color": INK, "dash": "3px,3px"}, "layer": "below"}
 
@@ -141,7 +140,8 @@ def _form(panels: Sequence[ForestPanel], number: int, heads: dict[int, str], bes
     each, many = number * PITCH, len(panels)
     whole = each if beside else many * each + (many - 1) * BELOW
     form: Props = {"height": whole + TOP + BOTTOM}
-    notes: list[Props] = []
+    titles: list[Props] = []
+    headings: list[Props] = []
     for k, panel in enumerate(panels):
         suffix = axis_suffix(k + 1)
         width = (1 - GAP * (many - 1)) / many
@@ -156,11 +156,11 @@ def _form(panels: Sequence[ForestPanel], number: int, heads: dict[int, str], bes
         place |= {"showarrow": False}
         text = f"<b>{panel.title}</b><br><span style='font-size:11px'>{panel.unit}</span>"
         over = {"yref": f"y{suffix} domain", "y": 1, "yanchor": "bottom", "yshift": 2}
-        notes.append(place | over | {"text": text})
+        titles.append(place | over | {"text": text})
         for row, head in heads.items() if not beside or k == 0 else ():
             title = {"text": f"<b>{head}</b>", "y": row, "yref": f"y{suffix}", "xshift": 4 - LEFT}
-            notes.append(place | title)
-    return form | {"annotations": notes}
+            headings.append(place | title)
+    return form | {"annotations": titles + headings}
 
 
 def _reach(intervals: Sequence[Interval], least: float) -> float:

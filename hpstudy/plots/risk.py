@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from hpstudy.analysis.risk import Curve, smallest_k
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
-from hpstudy.errors import HpstudyError
+from hpstudy.analysis.study_results import StudyResults
+from hpstudy.errors import HpstudyError, count
 from hpstudy.plots._layout import INK, Props, panel_figure, set_axes
 from hpstudy.plots._traces import axes_of, legend_entry, rounded
 from hpstudy.plots.labels import roi_title, short_title, variant_colours, variant_title
@@ -47,9 +48,8 @@ def plot_risk(studies: Iterable[StudyResults]) -> go.Figure:
     labels: list[str] = []
     headings, boxes = {}, []
     for study in studies:
-        data, risks = study.record["study"]["data"]["name"], study.risks()
-        heading = f"<b>{study.title}</b>, {DATA_TITLES.get(data, data)}"
-        headings[len(labels)] = f"{heading}, {roi_title(study.risk_threshold)}"
+        risks = study.risks()
+        headings[len(labels)] = f"<b>{study.heading}</b>, {roi_title(study.risk_threshold)}"
         labels.append("")
         colours = variant_colours(risks)
         for name, risk in risks.items():
@@ -135,6 +135,49 @@ def plot_regret(analysis: StudyAnalysis) -> go.Figure:
     targets = ", ".join(f"{target:g}" for target in TARGETS)
     figure.add_trace(legend_entry(f"{targets} points", "targets", **TARGET))
     return figure
+
+
+def plot_pooled_regret(studies: Iterable[StudyResults]) -> go.Figure:
+    """Expected regret after k further trainings: one thin line a network, thick ones the means.
+
+    Raises
+    ------
+    HpstudyError
+        If no network has a regret.
+    """
+    panels = [
+        (f"{study.heading}<br>{short_title(name)}", panel)
+        for study in studies
+        for name, panel in regret_data(study.analysis()).items()
+    ]
+    longest = max(len(panel["local"].estimate) for _, panel in panels)
+    figure = panel_figure([""], 280, 34, 48, columns=1, width=240)
+    lines: dict[str, list[Any]] = {search: [] for search in SEARCHES}
+    for title, panel in panels:
+        for search, curve in panel.items():
+            # A network with fewer settings has all of them trained: nothing is left to lose.
+            lines[search].append(np.pad(curve.estimate, (0, longest - len(curve.estimate))))
+            figure.add_trace(_pooled_line(search, curve.estimate, title, width=1, opacity=0.55))
+    means = {search: np.mean(curves, axis=0) for search, curves in lines.items()}
+    for search, mean in means.items():
+        title = f"mean of {count(len(panels), 'network')}"
+        figure.add_trace(_pooled_line(search, mean, title, width=3.5, opacity=1.0))
+    last = max(1, *(int(np.argmax(mean <= FLAT)) for mean in means.values()))
+    highest = max(float(curve[0]) for curves in lines.values() for curve in curves)
+    across = {"range": [-0.02 * last, 1.02 * last], "tickformat": "d", "nticks": min(8, last + 2)}
+    up = {"range": [0, 1.04 * highest], "nticks": 7, "showgrid": True}
+    set_axes(figure, 1, across, up, ("further trainings k", "expected regret, points"))
+    figure.add_traces([legend_entry(SEARCHES[name][0], name, **_line(name)) for name in SEARCHES])
+    return figure
+
+
+def _pooled_line(search: str, curve: Any, title: str, width: float, opacity: float) -> Props:
+    line = _line(search)
+    line["line"] = {**line["line"], "width": width}
+    texts = [f"{title}<br>{SEARCHES[search][0]}, k = {k}: {y:.2f}" for k, y in enumerate(curve)]
+    place = {"x": list(range(len(curve))), "y": rounded(curve, 4), "text": texts}
+    look = {"type": "scatter", "hoverinfo": "text", "opacity": opacity, "legendgroup": search}
+    return {**look, **place, **line, **axes_of("")}
 
 
 def _first(curve: Curve, target: float) -> int:

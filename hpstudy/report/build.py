@@ -23,7 +23,6 @@ OWN = "runs/book"
 REPORTS = (
     "index",
     "advice",
-    "risk",
     "literature",
     "thesis",
     "background",

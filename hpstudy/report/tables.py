@@ -1,4 +1,4 @@
-"""Tables of the studies: verdicts, transfer regret, regions, shifts, noise and grids.
+"""Tables of the studies: pooled verdicts, transfer regret, regions, shifts, noise and grids.
 
 A function returns a frame with one row a network, or a network and a region of interest. Its index
 names the row; its columns are headed as the book shows them. Cells hold numbers, `Interval` or
@@ -15,10 +15,12 @@ from hpstudy.analysis.grid_checks import Kind, grid_warnings
 from hpstudy.analysis.intervals import NO_LOSS, UNKNOWN
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
-from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings, verdict
+from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings
 from hpstudy.config.grid import AXES
-from hpstudy.plots.labels import axis_title, roi_title, short_title
+from hpstudy.errors import count
+from hpstudy.plots.labels import axis_title, factor_text, roi_title, short_title
 from hpstudy.report.notebook import interval_text
+from hpstudy.storage.tables import METRIC_TITLES
 
 KEYS = ["study", "variant"]
 
@@ -65,33 +67,31 @@ def studies_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return indexed(rows, ["study"])
 
 
-def verdict_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Verdicts of each pruned network, then pooled by study and over all studies.
+def pooled_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Verdicts on the pruned networks of each study together, then on those of all studies.
 
-    The good settings are those of the widest region of interest that a study names. A verdict ends
-    in "*" where the good settings of either network reach the end of the grid, and in "~" where it
-    is read off surfaces between the settings. Pooled rows have no verdict on both, and hold means.
+    Good settings are those of the widest region of interest of a study. Shifts, as factors, and
+    losses are means over the networks that have an interval.
     """
-    studies, rows, pools = list(studies), [], []
-    for study in studies:
-        analysis, threshold = study.analysis(), max(study.thresholds)
-        own = [_verdict_row(study, name, threshold) for name in analysis.pruned]
-        pools.append((analysis, threshold))
-        rows += own
-        if len(own) > 1:
-            rows.append(_pooled_row(study.name, pools[-1:], own, len(study.table)))
-    if len(studies) > 1:
-        runs = sum(len(study.table) for study in studies)
-        rows.append(_pooled_row("all", pools, rows, runs))
-    return indexed(rows, KEYS)
-
-
-def verdict_counts(table: pd.DataFrame) -> pd.DataFrame:
-    """Number of networks of a `verdict_table` with each verdict."""
-    own = table.loc[table["both"].notna(), ["learning rate", "weight decay", "both"]]
-    plain = own.apply(lambda column: column.str.rstrip("*~"))
-    counts = plain.apply(pd.Series.value_counts).T
-    return counts.reindex(columns=["keep", "retune", "inconclusive"]).fillna(0).astype(int)
+    studies = list(studies)
+    pools = {study.heading: [(study.analysis(), max(study.thresholds))] for study in studies}
+    if len(pools) > 1:
+        pools["all"] = [pool for own in pools.values() for pool in own]
+    rows = []
+    for heading, pool in pools.items():
+        networks = sum(len(analysis.pruned) for analysis, _ in pool)
+        result = pooled_verdict(pool)
+        known = result.networks if result else 0
+        row: dict[Any, Any] = {
+            "study": heading,
+            ("networks", "with shifts"): f"{known} of {networks}",
+        }
+        for axis in AXES:
+            row[axis_title(axis), "verdict"] = result.answers[axis] if result else None
+            shift = result.axes[axis] if result else UNKNOWN
+            row[axis_title(axis), "shift"] = factor_text(shift)
+        rows.append(row | {("loss", "points"): result.loss if result else NO_LOSS})
+    return _grouped(indexed(rows, ["study"]))
 
 
 def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1") -> pd.DataFrame:
@@ -102,15 +102,20 @@ def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1")
     """
     rows = []
     for study, analysis, name in _networks(studies, pruned=True, metric=metric):
-        row = _keys(study, name) | {
-            "measured": analysis.measured_transfer_regret(name),
-            "without noise": analysis.transfer_regret(name),
+        row: dict[Any, Any] = _keys(study, name) | {
+            ("loss", "measured"): analysis.measured_transfer_regret(name),
+            ("loss", "without noise"): analysis.transfer_regret(name),
         }
         for search, numbers in trainings(analysis, name).items():
-            title = {"random": "random", "local": "local search"}[search]
-            row |= {f"{title} to {target:g}": numbers.get(target) for target in TARGETS}
+            title = {"random": "random choice", "local": "local search"}[search]
+            row |= {(title, f"{target:g}"): numbers.get(target) for target in TARGETS}
         rows.append(row)
-    return indexed(rows, KEYS)
+    return _grouped(indexed(rows, KEYS))
+
+
+def transfer_regret_tables(study: StudyResults) -> dict[str, pd.DataFrame]:
+    """`transfer_regret_table` of one study by each accuracy, under its title."""
+    return {METRIC_TITLES[name]: transfer_regret_table([study], name) for name in study.metrics}
 
 
 def region_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -146,13 +151,10 @@ def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
                 row = _keys(study, name, threshold) | {
                     "common settings": shift.n,
                     "Spearman": shift.spearman_interval,
-                    "Kendall": shift.kendall,
                     "overlap": shift.overlap.measured,
                     "overlap by noise alone": shift.overlap.expected,
-                    "p of the overlap": shift.overlap.p,
                     "shift of the centre": shift.centre.distance,
                     "p of the shift": shift.centre.p,
-                    "overlap of ellipses": shift.ellipse_overlap,
                 }
                 rows.append(row)
     return indexed(rows, [*KEYS, "region"])
@@ -179,7 +181,7 @@ def warning_table(study: StudyResults) -> pd.DataFrame:
         {
             "variant": short_title(name),
             "warning": WARNINGS[warning.kind],
-            "region within": warning.numbers.get("threshold"),
+            "region within": _points(warning.numbers.get("threshold")),
             "settings to add": len(warning.cells),
         }
         for name, landscape in study.landscapes().items()
@@ -194,40 +196,25 @@ def indexed(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else keys, dtype=object).set_index(keys)
 
 
-def _verdict_row(study: StudyResults, variant: str, threshold: float) -> dict[str, Any]:
-    result = verdict(study.analysis(), variant, threshold)
-    kept, good = result.kept
-    row = _keys(study, variant)
-    for axis, shift in result.axes.items():
-        end, between = "*" if shift.at_end else "", "~" if shift.interpolated else ""
-        row[axis_title(axis)] = shift.answer + end + between
-    row["both"] = result.both + ("~" if result.interpolated else "")
-    row |= {"loss if kept": result.loss, "loss of second best": result.second}
-    row |= {"stay good": f"{kept} of {good}", "runs": study.landscapes()[variant].runs}
-    for axis, shift in result.axes.items():
-        row[f"shift of {axis_title(axis)}"] = shift.shift
-    return row
-
-
-def _pooled_row(
-    study: str, pools: list[tuple[StudyAnalysis, float]], rows: list[dict[str, Any]], runs: int
-) -> dict[str, Any]:
-    """Row of all pruned networks of some studies, with the marks of their rows."""
-    pooled = pooled_verdict(pools)
-    networks = sum(len(analysis.pruned) for analysis, _ in pools)
-    known = pooled.networks if pooled else 0
-    row: dict[str, Any] = {"study": study, "variant": f"pooled, {known} of {networks}"}
-    for axis in AXES:
-        title = axis_title(axis)
-        mark = "*" if any("*" in (other[title] or "") for other in rows) else ""
-        row[title] = pooled.answers[axis] + mark if pooled else None
-        row[f"shift of {title}"] = pooled.axes[axis] if pooled else UNKNOWN
-    return row | {"both": None, "loss if kept": pooled.loss if pooled else NO_LOSS, "runs": runs}
+def _grouped(table: pd.DataFrame) -> pd.DataFrame:
+    """Table whose columns, pairs of names, have two levels."""
+    if len(table.columns):
+        table.columns = pd.MultiIndex.from_tuples(list(table.columns))
+    return table
 
 
 def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> dict[str, Any]:
-    keys: dict[str, Any] = {"study": study.name, "variant": short_title(variant)}
-    return keys if threshold is None else keys | {"region": roi_title(threshold)}
+    keys: dict[str, Any] = {"study": study.heading, "variant": short_title(variant)}
+    return keys if threshold is None else keys | {"region": f"within {_points(threshold)}"}
+
+
+def _points(threshold: float | None) -> str | None:
+    """Threshold of a region with its unit: "2 points"."""
+    if threshold is None:
+        return None
+    return (
+        count(int(threshold), "point") if threshold == int(threshold) else f"{threshold:g} points"
+    )
 
 
 def _settings(study: StudyResults) -> list[int]:

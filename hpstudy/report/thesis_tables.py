@@ -6,7 +6,7 @@ Where the thesis lacks a network, these are of the deeper one of its family
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -232,13 +232,12 @@ def claim_table(agreements: pd.DataFrame) -> pd.DataFrame:
     return agreements.assign(**columns).set_index("claim")[shown]
 
 
-def count_texts(counts: pd.DataFrame) -> dict[str, str]:
-    """Counts of verdicts (columns) by what is judged (index), as words for `glue`."""
-    sums = counts.groupby(level=0, sort=False).sum()
-    texts = {
-        key: ", ".join(f"{name} {n}" for name, n in row.items()) for key, row in sums.iterrows()
+def count_texts(counts: Mapping[str, Mapping[str, int]], answers: Sequence[str]) -> dict[str, str]:
+    """Number of networks with each answer, by what is judged, as words for `glue`."""
+    return {
+        key: ", ".join(f"{answer} {given[answer]}" for answer in answers)
+        for key, given in counts.items()
     }
-    return {str(key).replace(" ", "_"): text for key, text in texts.items()}
 
 
 def _networks(

@@ -4,7 +4,17 @@ import pytest
 import readme_table
 
 from hpstudy.analysis.verdict import NEGLIGIBLE
+from hpstudy.report.tables import decisive
 from hpstudy.report.verdicts import tally
+
+
+def test_caption_of_the_pair_holds_for_the_published_tables():
+    # "The good settings keep their rows, the learning rates, and spread to smaller weight decays."
+    lead = next(iter(decisive(readme_table.STUDIES.values())))
+    dense, *_, pruned = lead.landscapes().values()
+    kept, spread = (landscape.roi(max(lead.thresholds)) for landscape in (dense, pruned))
+    assert set(kept["lr"]) == set(spread["lr"])
+    assert spread["weight_decay"].min() < kept["weight_decay"].min()
 
 
 @pytest.mark.slow

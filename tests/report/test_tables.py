@@ -54,61 +54,31 @@ def bands(shift, wide=1.0):
 # --- verdicts and analyses ------------------------------------------------------------------------
 
 
-def test_verdicts_stand_by_network_then_by_study_then_over_all_studies():
+def test_verdicts_are_pooled_by_study_then_over_all_studies():
     far = [
         row | {"variant": "nonuniform-0.6"} for row in bands(0.4) if row["variant"] != "unpruned"
     ]
-    two, one = study(rows=bands(0.0) + far, name="two"), study(rows=bands(0.0, 0.25), name="one")
-    table = tables.verdict_table([two, one])
-    assert table.index.tolist() == [
-        ("two", "Uniform, 60 %"),
-        ("two", "Non-uniform, 60 %"),
-        ("two", "pooled, 2 of 2"),
-        ("one", "Uniform, 60 %"),
-        ("all", "pooled, 3 of 3"),
-    ]
-    still, moved, pooled, wide, every = (row for _, row in table.iterrows())
-    verdicts = ["learning rate", "weight decay", "both"]
-    assert still[verdicts].tolist() == ["keep"] * 3 and moved[verdicts].tolist() == ["retune"] * 3
-    # Nine settings lie within 1 point along the band: |x - y| <= 1 in steps of a quarter decade.
-    # The moved band is 0.4 decades away along both axes, and falls by 12 (x + y)^2.
-    assert still["stay good"] == "9 of 9" and moved["stay good"] == "0 of 9"
-    assert moved["loss if kept"].at_least > 0.5
-    # The band of the wide one reaches from corner to corner.
-    assert wide["learning rate"].endswith("*") and wide["weight decay"].endswith("*")
-    assert pooled["learning rate"] == "inconclusive" and pooled["both"] is None
-    assert 0.0 < pooled["shift of learning rate"].estimate < 0.4
-    assert pooled["runs"] == len(two.table) and every["runs"] == len(two.table) + len(one.table)
-    counts = tables.verdict_counts(table)
-    assert counts.loc["both"].sum() == 3 and counts.loc["both", "keep"] == 2
+    two = study(rows=bands(0.0) + far, name="two")
+    one = study(rows=bands(0.0, 0.25), name="one", model="resnet20")
+    table = tables.pooled_table([two, one])
+    assert table.index.tolist() == [two.heading, one.heading, "all"]
+    assert table["networks", "with shifts"].tolist() == ["2 of 2", "0 of 1", "3 of 3"]
+    pooled, alone, every = (row for _, row in table.iterrows())
+    # One network stays and one moves by 0.4 decades along both axes.
+    assert pooled["learning rate", "verdict"] == "inconclusive"
+    assert 1.0 < factor(pooled["learning rate", "shift"]) < 10**0.4
+    assert alone["learning rate", "verdict"] is None and alone["learning rate", "shift"] == "–"
+    assert math.isnan(alone["loss", "points"].estimate)
+    assert 1.0 < factor(every["weight decay", "shift"]) < factor(pooled["weight decay", "shift"])
 
 
-def test_second_best_setting_has_a_loss_of_its_own():
-    # Along the band the accuracy falls by (x - y) ** 2: by 0.25 at the best point's neighbours,
-    # which are as far from the pruned network's best as from the unpruned one's.
-    row = tables.verdict_table([study(rows=bands(0.0))]).iloc[0]
-    second = row["loss of second best"]
-    assert second.at_least - 0.05 <= 0.25 <= second.at_most + 0.05
-    assert row["loss if kept"].estimate == pytest.approx(0.0, abs=0.05)
+def factor(text):
+    return float(text.removeprefix("×").split()[0])
 
 
-def test_verdict_from_a_surface_is_marked_and_counted():
-    rows = bands(0.0)
-    for row in rows:
-        if row["variant"] != "unpruned" and (row["lr"], row["weight_decay"]) == (0.1, 0.001):
-            row["top1"] = math.nan
-    table = tables.verdict_table([study(rows=rows)])
-    assert table["both"].tolist() == ["keep~"]
-    assert tables.verdict_counts(table).loc["both", "keep"] == 1
-
-
-def test_network_of_too_few_points_has_no_verdict_and_is_in_the_tables():
+def test_network_of_too_few_points_is_in_the_tables():
     few = [row for row in bands(0.0) if row["lr"] == 0.1 and row["weight_decay"] < 1e-3]
     one = study(rows=few)
-    row = tables.verdict_table([one]).iloc[0]
-    assert row["both"] == "inconclusive" and row["learning rate"].startswith("inconclusive")
-    assert math.isnan(row["shift of learning rate"].estimate)
-    assert math.isnan(row["loss if kept"].estimate)
     assert tables.shift_table([one]).empty and len(thesis_tables.best_table([one])) == 2
 
 
@@ -133,17 +103,24 @@ def test_studies_are_listed_with_their_data_and_missing_runs():
 def test_tables_hold_what_the_analysis_found():
     one = study(rows=bands(0.4))
     analysis = one.analysis()
-    key = (one.name, "Uniform, 60 %")
+    key = (one.heading, "Uniform, 60 %")
     regions = tables.region_table([one])
-    assert regions.index.get_level_values("region").tolist() == ["1.0-ROI", "0.5-ROI"] * 2
+    assert (
+        regions.index.get_level_values("region").tolist()
+        == [
+            "within 1 point",
+            "within 0.5 points",
+        ]
+        * 2
+    )
     assert regions["length"].iloc[0] == analysis.shape("unpruned", 1.0).length
     shifts = tables.shift_table([one])
     assert (
         shifts["shift of the centre"].iloc[0] == analysis.shift("uniform-0.6", 1.0).centre.distance
     )
     kept = tables.transfer_regret_table([one]).loc[key]
-    assert kept["without noise"] == analysis.transfer_regret("uniform-0.6")
-    assert kept["local search to 0.5"] > 0
+    assert kept["loss", "without noise"] == analysis.transfer_regret("uniform-0.6")
+    assert kept["local search", "0.5"] > 0
     noise = thesis_tables.best_table([one])[OWN].iloc[0]
     # Two runs 0.04 apart at each point: all of it is what the seed does to every setting.
     assert noise["SD of replicates"] < 1e-3 and noise["degrees of freedom"] > 20
@@ -154,8 +131,8 @@ def test_tables_hold_what_the_analysis_found():
 def test_other_accuracies_have_a_transfer_regret_of_their_own():
     rows = [row | {"top5": 99 - (90 - row["top1"]) / 10} for row in bands(0.4)]
     one = study(rows=rows)
-    (first,) = tables.transfer_regret_table([one])["measured"]
-    (fifth,) = tables.transfer_regret_table([one], "top5")["measured"]
+    (first,) = tables.transfer_regret_table([one])["loss", "measured"]
+    (fifth,) = tables.transfer_regret_table([one], "top5")["loss", "measured"]
     assert fifth == pytest.approx(first / 10)
 
 
@@ -291,4 +268,4 @@ def test_claims_name_their_networks_and_numbers():
         columns="section claim of study variant against roi value lone verdict".split(),
     )
     row = thesis_tables.claim_table(agreements).loc["A claim."]
-    assert row["networks"] == "Uniform, 60 % less Unpruned" and row["region"] == "1.0-ROI"
+    assert row["networks"] == "Uniform, 60 % less Dense" and row["region"] == "1.0-ROI"

@@ -47,11 +47,14 @@ def test_row_says_each_verdict_in_a_word_and_a_sign():
 
 
 def test_cells_have_headers_of_row_column_and_group():
-    page = parsed(VerdictGroup("ResNet-20", [KEPT], "568 runs", "studies/a.html"))
-    assert [th.get("scope") for th in page.iter("th")] == ["col"] * 7 + ["rowgroup", "row"]
+    group = VerdictGroup("ResNet-20", [KEPT], "568 runs", "studies/a.html")
+    page = parsed(group, group)
+    heads = ["col"] * 7 + ["row"] + ["rowgroup", "row"] * 2
+    assert [th.get("scope") for th in page.iter("th")] == heads
     assert page.find(".//a").get("href") == "studies/a.html"
-    (first,) = networks(page)
-    assert len(first) == 7
+    assert [len(row) for row in networks(page)] == [7, 7]
+    # A page of one study is headed by it.
+    assert parsed(group).find(".//a") is None
 
 
 def test_networks_of_several_groups_are_counted():

@@ -15,12 +15,13 @@ from hpstudy.report.verdicts import marks, tally, verdict_groups
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ["lr", "weight_decay", "both"]
+STUDIES = read_results([ROOT / "book" / "results"])
 HEAD = "| network | learning rate | weight decay | both | loss of both, points | still good |"
 
 
 def published() -> list[VerdictGroup]:
     """Verdicts of the published studies, as the first page shows them."""
-    return verdict_groups(decisive(read_results([ROOT / "book" / "results"]).values()))
+    return verdict_groups(decisive(STUDIES.values()))
 
 
 def rows(groups: Sequence[VerdictGroup]) -> list[str]:
