@@ -14,6 +14,7 @@ from hpstudy.networks.models import MobileNetV2Cifar, build_model
 from hpstudy.report.drawings import sample_images
 from hpstudy.report.tables import decisive
 from hpstudy.report.thesis_tables import confidence_table
+from hpstudy.report.verdicts import tally, verdict_groups
 
 # The thesis's lists of figures and of tables.
 FIGURES = ["1.1", *[f"2.{n}" for n in range(1, 10)], "3.1", *[f"4.{n}" for n in range(1, 6)]]
@@ -107,3 +108,16 @@ def test_prose_on_the_literature_holds_for_the_published_tables():
     )
     assert (counts.loc[["half", "fifth"], "agrees"] == 0).all()
     assert (counts.loc[["half", "fifth"], "differs"] > 5).all()
+
+
+@pytest.mark.slow
+def test_limits_count_the_verdicts_of_the_published_tables():
+    page = (REPOSITORY / "book" / "limits.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*), now \| (\d+) \| (\d+) \| (\d+) \|$", page, flags=re.MULTILINE)
+    counts = tally(
+        verdict_groups(decisive(read_results([REPOSITORY / "book" / "results"]).values()))
+    )
+    answers = ("keep", "retune", "inconclusive")
+    titles = {"both": "both", "lr": "learning rate", "weight_decay": "weight decay"}
+    expected = {(titles[key], *(str(given[a]) for a in answers)) for key, given in counts.items()}
+    assert set(rows) == expected
