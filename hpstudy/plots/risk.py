@@ -59,7 +59,8 @@ def plot_risk(studies: Iterable[StudyResults]) -> go.Figure:
         raise HpstudyError("there is no risk to draw.")
     titles = ["<b>Risk</b>, percentage points", "<b>Relative risk</b>, % of the own best"]
     figure = panel_figure(titles, ROW * len(labels), 34, 40, columns=2, width=250)
-    ticks = {"tickvals": list(range(len(labels))), "ticktext": labels, "tickfont": {"size": 10}}
+    rows = [row for row, *_ in boxes]
+    ticks = {"tickvals": rows, "ticktext": [labels[row] for row in rows], "tickfont": {"size": 10}}
     up = {"range": [len(labels) - 0.4, -0.6], **ticks}
     # "Non-uniform" is wider than a number.
     margin = {**figure.layout.meta["margin"], "l": 76}
@@ -69,8 +70,9 @@ def plot_risk(studies: Iterable[StudyResults]) -> go.Figure:
         across = {"range": [-0.02 * most, 1.05 * most + 1e-9], "showgrid": True, "nticks": 6}
         suffix = set_axes(figure, number, across, up, linked="")
         for row, text in headings.items():
-            place = {"xref": f"x{suffix} domain", "yref": f"y{suffix}", "x": 0.01, "y": row}
-            look = {"showarrow": False, "xanchor": "left", "font": {"size": 11}}
+            place = {"xref": f"x{suffix} domain", "yref": f"y{suffix}", "x": 0, "y": row}
+            # Its row has no label, so that it may begin there.
+            look = {"showarrow": False, "xanchor": "left", "xshift": -72, "font": {"size": 11}}
             figure.add_annotation(text=text, **place, **look)
         for row, name, risk, colour in boxes:
             values = rounded(scale * risk.points[column], 4)
