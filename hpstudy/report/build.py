@@ -26,12 +26,12 @@ logger = logging.getLogger(__name__)
 
 OWN = "runs/book"
 """Folder of the user's results and pages, which git ignores; laid out like `book`."""
-REPORTS = ("index", "advice", "thesis", "cost", "record", "withstands")
+REPORTS = ("index", "advice", "literature", "thesis", "background", "cost", "record", "withstands")
 PARTS = {
     "Studies": (),
     "Your network": ("advice", "tables", "own-study", "start", "params", "machines"),
-    "Beside the thesis": ("thesis",),
-    "Method and limits": ("method", "limits", "references"),
+    "Beside the thesis": ("thesis", "literature"),
+    "Method and limits": ("background", "method", "limits", "references"),
     "Appendix": ("cost", "record", "withstands", "dependencies", "architecture", "api"),
 }
 """Pages by the captions of the book's contents; the studies have pages of their own."""
