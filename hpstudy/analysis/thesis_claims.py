@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hpstudy.analysis.intervals import UNKNOWN, Interval, interval
+from hpstudy.analysis.intervals import UNKNOWN, Interval, interval, loss, loss_draws
 from hpstudy.analysis.landscape import common_points
 from hpstudy.analysis.risk import risk_draws
 from hpstudy.analysis.shift import FITTED, rank_correlations
@@ -25,6 +25,8 @@ from hpstudy.analysis.verdict import GRID
 
 Agreement = Literal["agrees", "differs", "inconclusive"]
 VERDICTS: tuple[Agreement, ...] = ("agrees", "differs", "inconclusive")
+# Decades, half a step of a usual grid.
+NEAR = 0.15
 FAMILIES = {"mobilenetv2": "MobileNetV2", "resnet56": "ResNet", "resnet50": "ResNet"}
 
 
@@ -73,13 +75,13 @@ def asked_of(models: str, asked: str, model: str) -> str | None:
     return f"{', '.join(MODEL_TITLES[name] for name in names)} (another network)"
 
 
-def agreement(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Verdicts of studies on the claims of the thesis (sections 4.1.1, 4.1.2 and 4.2).
+def agreement(studies: Iterable[StudyResults], made: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Verdicts of studies on claims, by default those of the thesis (sections 4.1.1 to 4.2).
 
     The columns are section, claim, of (as `asked_of`), study, those of `Measured`, and verdict.
     """
     studies, rows = list(studies), []
-    for claim in claims().itertuples():
+    for claim in (claims() if made is None else made).itertuples():
         if claim.measure == "families":
             answers = [
                 (compared[0], f"{first.name} and {second.name}", compared[1])
@@ -171,6 +173,17 @@ def _value(
             # Draws that have ellipses are no sample of all where many have none.
             fitted = np.isfinite(pruned - dense).mean() >= FITTED
             return interval(pruned - dense) if fitted else UNKNOWN
+        case "shift of product":
+            pair = analysis.pair(variant)
+            if pair is None or not pair.both.any():
+                return UNKNOWN
+            if max(region.mean() for region in pair.rois(roi)) > GRID:
+                return UNKNOWN
+            dense, pruned = pair.ellipses(roi)
+            moved = pruned.first + pruned.second - dense.first - dense.second
+            return interval(moved) if np.isfinite(moved).mean() >= FITTED else UNKNOWN
+        case str() if measured.startswith("loss at lr x "):
+            return _loss_at(analysis, variant, float(measured.split()[-1]))
         case "spearman":
             movement = analysis.shift(variant, max(results.thresholds))
             return movement.spearman_interval if movement else UNKNOWN
@@ -200,6 +213,22 @@ def _value(
             n = min(map(len, means), default=0)
             return interval(means[0][:n] - means[1][:n]) if len(means) == 2 else UNKNOWN
     raise ValueError(measured)
+
+
+def _loss_at(analysis: StudyAnalysis, variant: str, factor: float) -> Interval:
+    """Loss at the dense network's measured optimum with its learning rate times a factor.
+
+    Between settings it is read off the surface, up to `NEAR` beyond the grid at its edge; the ends
+    are one-sided bounds of a `Loss`.
+    """
+    dense, surrogate = analysis.landscapes[analysis.dense], analysis.surrogates.get(variant)
+    place = dense.logs[[dense.best_row]] + [[math.log10(factor), 0.0]]
+    logs = analysis.landscapes[variant].logs
+    inside = place.clip(np.nanmin(logs, axis=0), np.nanmax(logs, axis=0))
+    if surrogate is None or np.abs(inside - place).max() > NEAR:
+        return UNKNOWN
+    drawn = surrogate.draws(also=inside)
+    return loss(*loss_draws(drawn, drawn[:, -1])).interval
 
 
 def families(first: StudyResults, second: StudyResults) -> tuple[str, Measured] | None:

@@ -13,14 +13,34 @@ RELATIVES = {"resnet20": "resnet56", "mobilenetv2-shallow": "mobilenetv2"}
 """Networks that the thesis lacks, and the deeper one of the same family that it has."""
 
 
+def table_2_3() -> pd.DataFrame:
+    """Typical ranges of hyperparameters, in words (Table 2.3)."""
+    return _published("table_2_3")
+
+
+def table_3_1() -> pd.DataFrame:
+    """Images of each network: their set, shape, numbers and classes (Table 3.1)."""
+    return _published("table_3_1")
+
+
 def table_3_2() -> pd.DataFrame:
     """Sizes of the dense networks; flops count two per multiply-accumulate (Table 3.2)."""
     return _published("table_3_2")
 
 
+def table_3_3() -> pd.DataFrame:
+    """Training recipe of each network (Table 3.3)."""
+    return _published("table_3_3")
+
+
 def table_3_4() -> pd.DataFrame:
     """Prior hyperparameters, and the dense networks' accuracy there in percent (Table 3.4)."""
     return _published("table_3_4")
+
+
+def table_3_5() -> pd.DataFrame:
+    """Share of a Gaussian outside an ellipse, by its multiple of deviations (Table 3.5)."""
+    return _published("table_3_5")
 
 
 def table_4_1() -> pd.DataFrame:
@@ -74,6 +94,14 @@ def claims() -> pd.DataFrame:
     and asked (as `hpstudy.analysis.thesis_claims.asked_of`).
     """
     return _published("claims")
+
+
+def literature() -> pd.DataFrame:
+    """Claims of others on learning rate and weight decay after pruning, as `claims`.
+
+    The column section is the key of the claim's source in the book's bibliography.
+    """
+    return _published("literature")
 
 
 def _published(name: str) -> pd.DataFrame:

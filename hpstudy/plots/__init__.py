@@ -9,6 +9,7 @@ from typing import Any
 _FIGURES = {
     "plot_cells": "cells",
     "plot_channels": "channels",
+    "plot_contours": "thesis_figures",
     "plot_differences": "cell_maps",
     "plot_forest": "forest",
     "plot_grid": "landscape",

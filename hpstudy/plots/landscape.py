@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.analysis.landscape import Landscape
+from hpstudy.analysis.landscape import Landscape, setting_keys
+from hpstudy.config.grid import setting_key
 from hpstudy.errors import HpstudyError
 from hpstudy.plots import _layout, _traces
 from hpstudy.plots._layout import INK, Plane, Props
@@ -18,7 +19,7 @@ TOP = 0.15
 """Share of all settings that the colour scale spans (captions of Figures 4.1 and 4.2)."""
 SINGLE = {"size": 4, "color": INK, "opacity": 0.6}
 BAND = {"fill": "toself", "fillcolor": "rgba(127,127,127,0.18)", "mode": "none"}
-CELL, PRIOR_CELL = "#d9e4f0", "#86a9cf"
+CELL, FIRST_CELL = "#d9e4f0", "#86a9cf"
 # Marks of the best setting, within the grid and on its edge.
 BEST = {False: _traces.best_marker(), True: _traces.best_marker("star-square", colour="#ff9e1b")}
 
@@ -238,10 +239,15 @@ def legend_entries(data: LandscapesData) -> list[Props]:
     return entries + _traces.failure_entries(data.panels)
 
 
-def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go.Figure:
+def plot_grid(
+    landscape: Landscape,
+    prior: dict[str, float] | None = None,
+    initial: dict[str, tuple[float, ...]] | None = None,
+) -> go.Figure:
     """Settings that were trained, each with its level; a cross where a run diverged.
 
-    The `prior` (axis -> value), around which the grid was laid, is outlined.
+    The `prior` (axis -> value), around which the grid was laid, is outlined, and the `initial` grid
+    (axis -> its values) is darker than what was added to it.
 
     Raises
     ------
@@ -261,6 +267,9 @@ def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go
         texts.append(f"{text} ×" if diverged > 0 else text)
     centre = [(prior or {}).get(axis, math.nan) for axis in axes]
     at_prior = np.isclose(points[list(axes)], centre, rtol=1e-8, atol=0).all(axis=1)
+    starts = initial or {}
+    within = [setting_keys(points[axis]).isin(map(setting_key, starts[axis])) for axis in starts]
+    first = np.logical_and.reduce(within) if within else at_prior
     plane = _layout.plane_of([points], axes, ends=(-1.0, 1.0))
     rows = points[plane.up.name].nunique() if plane.up else 1
     figure = _layout.panel_figure([""], max(180, 42 * rows), 12, 46, columns=1)
@@ -268,7 +277,7 @@ def plot_grid(landscape: Landscape, prior: dict[str, float] | None = None) -> go
     marker = {
         "symbol": "square",
         "size": 34,
-        "color": np.where(at_prior, PRIOR_CELL, CELL).tolist(),
+        "color": np.where(first, FIRST_CELL, CELL).tolist(),
         "opacity": 1,
         "line": {"width": (2 * at_prior).tolist(), "color": "black"},
     }

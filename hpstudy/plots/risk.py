@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from hpstudy.analysis.risk import Curve, Risk, smallest_k
+from hpstudy.analysis.risk import Curve, smallest_k
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError, count
 from hpstudy.plots._layout import INK, Props, panel_figure, set_axes
 from hpstudy.plots._traces import axes_of, legend_entry, rounded
-from hpstudy.plots.labels import short_title, variant_colours, variant_title
+from hpstudy.plots.labels import roi_title, short_title, variant_colours, variant_title
 
-POINT = {"size": 5, "color": "white", "line": {"width": 1, "color": "black"}}
+POINT = {"size": 4, "color": "white", "line": {"width": 1, "color": "black"}}
+# Pixels of a row of boxes; empty rows hold headings.
+ROW = 26
 TARGETS = (0.1, 0.25, 0.5)
 """Regrets that are small enough, in percentage points."""
 FLAT = 0.05
@@ -27,45 +29,65 @@ SEARCHES = {
 TARGET: Props = {"mode": "lines", "line": {"width": 1.3, "color": INK, "dash": "dot"}}
 
 
-def plot_risk(risks: dict[str, Risk]) -> go.Figure:
-    """Box plots of the risk of keeping the dense network's settings, absolute and relative.
+def plot_risk(studies: Iterable[StudyResults]) -> go.Figure:
+    """Boxes of the risk of every network of some studies, absolute and relative.
 
-    A box spans the quartiles around the median, its whiskers reach the last point within 1.5 times
-    that range, and every point is drawn. Risks are those of `hpstudy.analysis.risk.risks`.
+    The risk is that of the dense network's settings, over the region that a study names. A box
+    spans the quartiles around the median, its whiskers reach the last point within 1.5 times that
+    range, and every point is drawn.
 
     Raises
     ------
     HpstudyError
-        Without any risk.
+        Without any study.
 
     References
     ----------
     Thesis, section 3.3.2 and Figure 4.5.
     """
-    if not risks:
+    labels: list[str] = []
+    headings, boxes = {}, []
+    for study in studies:
+        risks = study.risks()
+        headings[len(labels)] = f"<b>{study.heading}</b>, {roi_title(study.risk_threshold)}"
+        labels.append("")
+        colours = variant_colours(risks)
+        for name, risk in risks.items():
+            boxes.append((len(labels), name, risk, colours[name]))
+            labels.append(short_title(name).replace(", ", "<br>"))
+    if not boxes:
         raise HpstudyError("there is no risk to draw.")
-    colours = variant_colours(risks)
-    titles = ["<b>Risk</b>, percentage points", "<b>Relative risk</b>, share of the own best"]
-    figure = panel_figure(titles, 260, 34, 56, columns=2, width=280)
-    # "Uniform" above "60 %".
-    labels = [short_title(name).replace(", ", "<br>").replace("Non-", "Non-<br>") for name in risks]
-    across = {"tickvals": list(range(len(risks))), "ticktext": labels}
-    across |= {"range": [-0.6, len(risks) - 0.4], "tickangle": 0}
-    up = {"rangemode": "tozero", "showgrid": True}
-    for number, column, digits in ((1, "risk", ".2f"), (2, "relative", ".4f")):
+    titles = ["<b>Risk</b>, percentage points", "<b>Relative risk</b>, % of the own best"]
+    figure = panel_figure(titles, ROW * len(labels), 34, 40, columns=2, width=250)
+    rows = [row for row, *_ in boxes]
+    ticks = {"tickvals": rows, "ticktext": [labels[row] for row in rows], "tickfont": {"size": 10}}
+    up = {"range": [len(labels) - 0.4, -0.6], **ticks}
+    # "Non-uniform" is wider than a number.
+    margin = {**figure.layout.meta["margin"], "l": 76}
+    figure.update_layout(margin=margin, meta={**figure.layout.meta, "margin": margin})
+    for number, (column, scale) in enumerate((("risk", 1), ("relative", 100)), start=1):
+        most = scale * max(risk.points[column].max() for _, _, risk, _ in boxes)
+        across = {"range": [-0.02 * most, 1.05 * most + 1e-9], "showgrid": True, "nticks": 6}
         suffix = set_axes(figure, number, across, up, linked="")
-        for place, (name, risk) in enumerate(risks.items()):
-            title = variant_title(name)
+        for row, text in headings.items():
+            place = {"xref": f"x{suffix} domain", "yref": f"y{suffix}", "x": 0, "y": row}
+            # Its row has no label, so that it may begin there.
+            look = {"showarrow": False, "xanchor": "left", "xshift": -72, "font": {"size": 11}}
+            figure.add_annotation(text=text, **place, **look)
+        for row, name, risk, colour in boxes:
+            values = rounded(scale * risk.points[column], 4)
             figure.add_box(
-                y=rounded(risk.points[column], 6),
-                x=[place] * len(risk.points),
-                name=title,
+                x=values,
+                y=[row] * len(values),
+                orientation="h",
+                width=0.8,
+                name=variant_title(name),
                 boxpoints="all",
                 jitter=0.5,
                 pointpos=0,
                 marker=POINT,
-                line={"width": 1.5, "color": colours[name]},
-                hovertemplate=f"%{{y:{digits}}}<extra>{title}</extra>",
+                line={"width": 1.5, "color": colour},
+                hovertemplate=f"%{{x}}<extra>{variant_title(name)}</extra>",
                 **axes_of(suffix),
             )
     return figure

@@ -29,8 +29,8 @@ OWN = "runs/book"
 PARTS = {
     "Studies": (),
     "Your network": ("advice", "tables", "own-study", "start", "params", "machines"),
-    "Beside the thesis": ("thesis",),
-    "Method and limits": ("method", "limits", "references"),
+    "Beside the thesis": ("thesis", "literature"),
+    "Method and limits": ("background", "method", "limits", "references"),
     "Appendix": ("cost", "record", "withstands", "dependencies", "architecture", "api"),
 }
 """Pages by the captions of the book's contents: executed where there is a notebook of that name.

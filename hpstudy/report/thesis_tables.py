@@ -1,4 +1,4 @@
-"""Tables 3.2, 3.4, 4.1 and 4.2 and the best accuracies of the thesis, with this book's numbers.
+"""Tables of the thesis from 2.3 on and its best accuracies, with this book's numbers.
 
 Columns have two levels: "This book", and "Thesis" with the numbers of the same network and variant.
 Where the thesis lacks a network, these are of the deeper one of its family
@@ -6,18 +6,19 @@ Where the thesis lacks a network, these are of the deeper one of its family
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hpstudy.analysis import thesis_data as thesis
 from hpstudy.analysis.landscape import Landscape, setting_keys
 from hpstudy.analysis.regions import Ellipse
-from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
+from hpstudy.analysis.study_results import DATA_TITLES, MODEL_TITLES, StudyResults
 from hpstudy.config.grid import AXES, setting_key
 from hpstudy.config.study import DENSE, parse_variant
-from hpstudy.plots.labels import axis_title, roi_title, short_title
+from hpstudy.plots.labels import axis_title, roi_title, setting_text, short_title
 
 THESIS_ROI = (0.5, 1.0)
 THESIS_RISK = 0.5
@@ -26,8 +27,61 @@ THESIS_RISK = 0.5
 AUTHORS = {"wang2023": "Wang et al. (2023)", "liu2019": "Liu et al. (2019)"}
 _SETTING = {axis: axis_title(axis) for axis in AXES}
 _CENTRE = {"weight_decay": "log₁₀ weight decay", "lr": "log₁₀ learning rate"}
-_ACCURACY = {"top1": "top-1 (%)"}
+_ACCURACY = {"top1": "top-1 (%)", "top5": "top-5 (%)"}
 NO_ELLIPSE = Ellipse(math.nan, math.nan, (math.nan, math.nan), math.nan)
+
+
+def hyperparameter_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Table 2.3: typical ranges of the hyperparameters, and what the studies use."""
+    params = [study.record["study"] for study in studies]
+    used = {"learning rate decay": "lr_decay", "decay epochs": "lr_decay_epochs"}
+    table, ranges = thesis.table_2_3(), []
+    for name in table["hyperparameter"]:
+        key = used.get(name, name.replace("learning rate", "lr").replace(" ", "_"))
+        values = [one["grid"].get(key, one["recipe"].get(key)) for one in params]
+        every = np.unique(np.concatenate([np.ravel(value) for value in values]))
+        ends = [setting_text(end) for end in dict.fromkeys([every.min(), every.max()])]
+        ranges.append(" to ".join(ends))
+    titles = {"typical": "typical (thesis)", "description": "what it is"}
+    return table.assign(**{"this book": ranges}).rename(columns=titles).set_index("hyperparameter")
+
+
+def data_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Table 3.1: images that each study trains and tests on."""
+    rows = []
+    for study in studies:
+        data = study.record["study"]["data"]
+        reports = study.record["certificates"].values()
+        row = {"study": study.name, "model": study.model}
+        row |= {"images": DATA_TITLES.get(data["name"], data["name"])}
+        row |= {"input": f"{data['image_size']}×{data['image_size']}×3"}
+        row |= {"training": data["train"], "test": data["test"]}
+        rows.append(row | {"classes": next((made.get("classes") for made in reports), None)})
+    published = thesis.table_3_1()
+    published["input_shape"] = published["input_shape"].str.replace("x", "×")
+    headings = {"input_shape": "input", "train": "training"}
+    return _beside(rows, published.rename(columns=headings), ["model"])
+
+
+def recipe_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Table 3.3: recipe of each study; what all share with the thesis is left out."""
+    titles = {"batch_size": "batch", "epochs": "epochs", "lr_decay_epochs": "decay after epochs"}
+    titles |= {"lr_decay": "decay", "momentum": "momentum"}
+    rows = []
+    for study in studies:
+        recipe = dict(study.record["study"]["recipe"])
+        recipe["lr_decay_epochs"] = ", ".join(map(str, recipe["lr_decay_epochs"]))
+        row = {"study": study.name, "model": study.model}
+        rows.append(row | {title: recipe[key] for key, title in titles.items()})
+    return _beside(rows, thesis.table_3_3().rename(columns=titles), ["model"])
+
+
+def confidence_table() -> pd.DataFrame:
+    """Table 3.5: share of a Gaussian outside the ellipse, computed and as printed."""
+    table = thesis.table_3_5().rename(columns={"multiplier": "standard deviations"})
+    own = np.exp(-(table["standard deviations"] ** 2) / 2)
+    columns = {("This book", "outside"): own, ("Thesis", "outside"): table["level"]}
+    return pd.DataFrame(columns).set_index(table["standard deviations"])
 
 
 def size_table(studies: Iterable[StudyResults], networks: dict[str, Any]) -> pd.DataFrame:
@@ -63,15 +117,16 @@ def prior_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     rows = []
     for study in studies:
         prior = study.record["study"]["prior"]
-        points = study.landscapes()[DENSE].points
-        for axis in AXES:
-            points = points[setting_keys(points[axis]) == setting_key(prior[axis])]
         row: dict[str, Any] = {"study": study.name, "model": study.model}
         row |= {title: prior[axis] for axis, title in _SETTING.items()}
-        row |= {"top-1 (%)": points["value"].sum(min_count=1), "seeds": int(points["seeds"].sum())}
+        for metric, title in _ACCURACY.items():
+            points = _points(study, metric, DENSE)
+            for axis in AXES:
+                points = points[setting_keys(points[axis]) == setting_key(prior[axis])]
+            row[title] = points["value"].sum(min_count=1)
+            row.setdefault("seeds", int(points["seeds"].sum()))
         rows.append(row)
-    published = thesis.table_3_4().drop(columns="top5")
-    return _beside(rows, published.rename(columns=_SETTING | _ACCURACY), ["model"])
+    return _beside(rows, thesis.table_3_4().rename(columns=_SETTING | _ACCURACY), ["model"])
 
 
 def best_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -83,6 +138,7 @@ def best_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
         deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
         row |= {"settings": len(landscape.points), "runs": landscape.runs}
         row |= {"top-1 (%)": landscape.best}
+        row |= {"top-5 (%)": _points(study, "top5", landscape.variant)["value"].max()}
         row |= {_SETTING[axis]: value for axis, value in landscape.best_at.items()}
         row |= {
             "without noise (%)": analysis.best(landscape.variant).corrected,
@@ -91,7 +147,7 @@ def best_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
             "degrees of freedom": degrees,
         }
         rows.append(row)
-    published = thesis.best_accuracies().drop(columns="top5").rename(columns=_ACCURACY)
+    published = thesis.best_accuracies().rename(columns=_ACCURACY)
     return _beside(rows, published, ["model", "variant"])
 
 
@@ -156,7 +212,7 @@ def pruned_accuracy_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for other in thesis.from_scratch().itertuples():
         numbers = (other.flops_ratio, other.dense_top1, other.top1, other.dense_top1 - other.top1)
         named.append((AUTHORS[other.source], other.model, *numbers))
-    columns = ["source", "network", "FLOPs left (%)", "unpruned (%)", "pruned (%)", "points lost"]
+    columns = ["source", "network", "FLOPs left (%)", "dense (%)", "pruned (%)", "points lost"]
     frame = pd.DataFrame(named, columns=columns)
     frame = frame.sort_values("FLOPs left (%)", ascending=False, kind="stable", ignore_index=True)
     frame["network"] = frame["network"].map(_network_title)
@@ -176,6 +232,14 @@ def claim_table(agreements: pd.DataFrame) -> pd.DataFrame:
     return agreements.assign(**columns).set_index("claim")[shown]
 
 
+def count_texts(counts: Mapping[str, Mapping[str, int]], answers: Sequence[str]) -> dict[str, str]:
+    """Number of networks with each answer, by what is judged, as words for `glue`."""
+    return {
+        key: ", ".join(f"{answer} {given[answer]}" for answer in answers)
+        for key, given in counts.items()
+    }
+
+
 def _networks(
     studies: Iterable[StudyResults],
 ) -> Iterator[tuple[StudyResults, dict[str, Any], Landscape]]:
@@ -183,6 +247,13 @@ def _networks(
     for study in studies:
         for name, landscape in study.landscapes().items():
             yield study, {"study": study.name, "model": study.model, "variant": name}, landscape
+
+
+def _points(study: StudyResults, metric: str, variant: str) -> pd.DataFrame:
+    """Points of one network's landscape; none where the study did not record the metric."""
+    known = metric in study.metrics
+    points = study.landscapes(metric if known else "top1")[variant].points
+    return points if known else points.iloc[:0]
 
 
 def _network_title(model: str) -> str:

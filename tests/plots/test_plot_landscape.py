@@ -10,7 +10,6 @@ import sweeps
 import synthetic
 
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.risk import risks
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
 from hpstudy.plots import plot_grid, plot_landscapes, plot_risk
@@ -114,7 +113,7 @@ def test_nothing_to_draw_is_refused():
     with pytest.raises(HpstudyError, match="metric"):
         landscapes_data({})
     with pytest.raises(HpstudyError, match="risk"):
-        plot_risk({})
+        plot_risk([])
 
 
 # --- drawing --------------------------------------------------------------------------------------
@@ -183,7 +182,7 @@ def test_hover_names_every_field_of_a_point(figure):
 def test_drawing_changes_no_global_state(study):
     before = plotly.io.templates.default, plotly.io.renderers.default
     plot_landscapes(study.landscapes())
-    plot_risk(study.risks())
+    plot_risk([study])
     assert (plotly.io.templates.default, plotly.io.renderers.default) == before
 
 
@@ -257,7 +256,7 @@ def test_over_one_axis_levels_go_up_with_regions_as_bands_and_single_runs():
     assert list(plot_grid(one["unpruned"]).data[0].text) == texts
 
 
-# --- grid and risk --------------------------------------------------------------------------------
+# --- grid -----------------------------------------------------------------------------------------
 
 
 def test_grid_shows_values_crosses_and_the_prior():
@@ -268,17 +267,3 @@ def test_grid_shows_values_crosses_and_the_prior():
     assert list(figure.data[0].text) == ["70.0", "72.0", "– ×", "10.0 ×"]
     assert list(figure.data[0].marker.line.width) == [0, 2, 0, 0]
     assert set(plot_grid(one["unpruned"]).data[0].marker.line.width) == {0}
-
-
-def test_boxes_hold_the_risk_of_every_point_of_the_dense_region():
-    # The dense 0.5-ROI is the first and the third point; the pruned best, 80.0, is at the second.
-    rows = sweeps.rows("unpruned", [[90.0, 89.0, 89.5]], [0.1], WEIGHT_DECAYS)
-    rows += sweeps.rows("uniform-0.6", [[78.0, 80.0, 76.0]], [0.1], WEIGHT_DECAYS)
-    every = risks(landscapes(pd.DataFrame(rows)))
-    boxes = plot_risk(every).data
-    assert [box.name for box in boxes] == ["Dense", "Uniform, 60 % FLOPs"] * 2
-    assert [*boxes[0].y, *boxes[1].y] == pytest.approx([0.0, 0.5, 2.0, 4.0])
-    assert boxes[3].y == pytest.approx((0.025, 0.05))
-    assert [box.xaxis for box in boxes] == ["x", "x", "x2", "x2"]
-    colours = [box.line.color for box in boxes]
-    assert colours[:2] == colours[2:] and len(set(colours)) == 2

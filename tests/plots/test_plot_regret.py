@@ -6,11 +6,13 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.study_analysis import StudyAnalysis
+from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
-from hpstudy.plots.risk import TARGETS, plot_regret, regret_data
+from hpstudy.plots.risk import TARGETS, plot_pooled_regret, plot_regret, regret_data
 
 LRS, WEIGHT_DECAYS = (0.01, 0.1, 1.0), (1e-4, 1e-3)
 DENSE = [70.0, 71.0, 75.0, 72.0, 71.0, 70.0]
@@ -144,3 +146,16 @@ def test_network_without_a_regret_has_no_panel():
 def test_nothing_to_draw_is_refused(analysis):
     with pytest.raises(HpstudyError, match=r"no network has a regret to draw: (broken|there is)"):
         plot_regret(analysis)
+
+
+def test_pooled_curves_are_the_mean_of_all_networks():
+    study = StudyResults(
+        "mine", synthetic.table("mine", "resnet56"), synthetic.record("mine", "resnet56")
+    )
+    figure = plot_pooled_regret([study, study])
+    local = [trace for trace in figure.data if trace.legendgroup == "local" and trace.xaxis]
+    thin = [np.array(trace.y) for trace in local if trace.line.width == 1]
+    (thick,) = [np.array(trace.y) for trace in local if trace.line.width > 1]
+    assert len(thin) == 2 * 4
+    assert thick == pytest.approx(np.mean(thin, axis=0), abs=1e-3)
+    assert "mean of 8 networks" in local[-1].text[0] and "Uniform, 60 %" in local[0].text[0]
