@@ -1,8 +1,10 @@
 """Figures 4.1 to 4.5 of the thesis as it lays them out: what is drawn where, and what is not."""
 
+import pandas as pd
 import pytest
+import sweeps
 import synthetic
-from test_plot_landscape import dense, runs
+from test_plot_landscape import dense
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.study_results import StudyResults
@@ -63,9 +65,9 @@ def test_initial_grid_is_darker_than_what_was_added():
 
 def test_risks_of_all_studies_stand_in_one_figure():
     # The dense 0.5-ROI is the first and the third point; the pruned best, 80.0, is at the second.
-    rows = runs("unpruned", [[90.0, 89.0, 89.5]], [0.1], [1e-4, 1e-3, 1e-2])
-    rows += runs("uniform-0.6", [[78.0, 80.0, 76.0]], [0.1], [1e-4, 1e-3, 1e-2])
-    table = synthetic.pd.DataFrame(rows)
+    rows = sweeps.rows("unpruned", [[90.0, 89.0, 89.5]], [0.1], [1e-4, 1e-3, 1e-2])
+    rows += sweeps.rows("uniform-0.6", [[78.0, 80.0, 76.0]], [0.1], [1e-4, 1e-3, 1e-2])
+    table = pd.DataFrame(rows)
     studies = [StudyResults(n, table, synthetic.record(n, "resnet56")) for n in ("one", "two")]
     figure = plot_risk(studies)
     absolute = [box for box in figure.data if box.xaxis == "x"]
