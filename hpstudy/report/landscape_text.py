@@ -46,7 +46,9 @@ def landscape_table(landscape: Landscape, threshold: float) -> Table:
     """Table of one landscape, a coloured cell a setting; a dash where there is no value yet."""
     up, across = landscape.axes
     levels = landscape.levels.pivot(index=up, columns=across, values="value")[::-1]
-    table = Table(title=short_title(landscape.variant), box=None, padding=0, title_style="bold")
+    title = short_title(landscape.variant)
+    width = len(title) + 2
+    table = Table(title=title, box=None, padding=0, title_style="bold", min_width=width)
     table.add_column(justify="right")
     for value in levels.columns:
         table.add_column(setting_text(value), justify="center", min_width=7)
