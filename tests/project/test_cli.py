@@ -237,7 +237,7 @@ def test_one_run_has_a_singular_noun(hpstudy_command, tmp_path):
         "tiny: 1 run, about",
         "tiny: 1 run trained, 0 missing",
         "tiny: 1 run, which the store lacked, restored from",
-        "tiny.csv: 1 run restored, 0 known",
+        "tiny.csv  1 run restored  0 known",
     ):
         assert part in words, part
     assert re.findall(r"(?<![\w.,])1 [a-z]+ ?[a-z]+s\b|\w\(s\)", words) == []
