@@ -49,7 +49,7 @@ class Scale:
 
 CIFAR, SMALL = Scale(), Scale("resnet20", 8, 8, 10, 8, 44, 16, 2)
 IMAGENET = Scale("resnet50", 224, 256, 1000, 256, 2560, 500, 5)
-SMALL_IMAGENET = Scale("resnet50", 8, 9, 10, 4, 4, 4, 1)
+SMALL_IMAGENET = Scale("resnet20", 8, 9, 10, 4, 4, 4, 1)
 
 
 def noise(scale: Scale) -> Dataset:

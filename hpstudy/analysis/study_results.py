@@ -13,6 +13,7 @@ from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.risk import Risk, risks
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.config.grid import AXES
+from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.storage.tables import METRIC_TITLES, read_published, read_record
 
@@ -98,6 +99,15 @@ class StudyResults:
     def replicated(self) -> bool:
         """Whether any setting of a network was trained more than once."""
         return bool(self.table.duplicated(["variant", *AXES]).any())
+
+    @property
+    def widths(self) -> dict[str, dict[str, int]]:
+        """Channels of each prunable layer by network; the dense one's first, if recorded."""
+        ranking = self.record.get("ranking") or {"scores": {}}
+        dense = {layer: len(scores) for layer, scores in ranking["scores"].items()}
+        reports = self.record["certificates"].items()
+        pruned = {name: dict(report["widths"]) for name, report in reports}
+        return ({DENSE: dense} if dense else {}) | pruned
 
     @property
     def missing(self) -> dict[str, int]:

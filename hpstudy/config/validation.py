@@ -66,7 +66,7 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     """
     text = read_text(path, MOST_BYTES)
     try:
-        values = yaml.load(text, _SafeLoader)
+        values = yaml.load(text, _SafeLoader)  # noqa: S506
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         problem = f"the character {chr(error.character)!r} is not allowed"

@@ -7,7 +7,10 @@ from importlib import import_module
 from typing import Any
 
 _FIGURES = {
+    "plot_cells": "cells",
+    "plot_channels": "channels",
     "plot_differences": "difference",
+    "plot_forest": "forest",
     "plot_grid": "landscape",
     "plot_landscapes": "landscape",
     "plot_learning_curves": "learning_curves",

@@ -1,25 +1,29 @@
 """Titles of variants, axes, regions and metrics, and the colour of each network."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hpstudy.analysis.intervals import Interval
+from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.config.study import DENSE
 from hpstudy.storage.tables import METRIC_TITLES
 
 AXIS_TITLES = {"lr": "learning rate"}
 METHOD_TITLES = {"uniform": "Uniform", "nonuniform": "Non-uniform"}
-# Okabe and Ito's hues, for the colour-blind, on white and on black; the dense network's first.
-COLOURS = ("#3a86c8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#a6761d")
+# Colours of networks on white; the book's script has those on black. Of one method the network with
+# the fewest FLOPs comes first.
+DENSE_COLOUR = "#2b3340"
+METHOD_COLOURS = {"uniform": ("#00806a", "#8c8f1a"), "nonuniform": ("#983a8d", "#c96fbd")}
+OTHER_COLOURS = ("#a6761d", "#56b4e9", "#d55e00", "#3a86c8", "#999999", "#e69f00")
 
 
 def variant_title(name: str) -> str:
     """Title of a variant: "Uniform, 60 % FLOPs" for uniform-0.6; other names stay."""
     if name == DENSE:
-        return "Unpruned"
+        return "Dense"
     match = re.fullmatch(rf"({'|'.join(METHOD_TITLES)})-(0\.[0-9]+)", name)
     if match is None:
         return name
@@ -34,7 +38,15 @@ def short_title(name: str) -> str:
 def variant_colours(variants: Iterable[str]) -> dict[str, str]:
     """Colour of each network of a table, the same in all its figures; the dense one's is first."""
     names = sorted(dict.fromkeys(variants), key=lambda name: name != DENSE)
-    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+    found = {DENSE: DENSE_COLOUR}
+    left = {method: list(colours) for method, colours in METHOD_COLOURS.items()}
+    for name in sorted(names):
+        method = name.partition("-")[0]
+        if name not in found and left.get(method):
+            found[name] = left[method].pop(0)
+    others = [name for name in names if name not in found]
+    found |= zip(others, itertools.cycle(OTHER_COLOURS), strict=False)
+    return {name: found[name] for name in names}
 
 
 def axis_title(axis: str) -> str:
@@ -51,6 +63,14 @@ def roi_title(threshold: float) -> str:
 def setting_text(value: float) -> str:
     """Learning rate or weight decay in the fewest characters: 0.0032, 0.1, 1e-05."""
     return f"{value:.3g}"
+
+
+def factor_text(shift: Interval) -> str:
+    """Shift in decades as a factor with its interval: "×0.89 (0.71 to 1.1)"; or a dash."""
+    if not math.isfinite(shift.estimate):
+        return "–"
+    estimate, low, high = (f"{10**decades:#.2g}".removesuffix(".") for decades in shift)
+    return f"×{estimate} ({low} to {high})"
 
 
 @dataclass(frozen=True)
@@ -93,6 +113,16 @@ class Metric:
         """Estimate and interval of a level or a distance: "0.17 (0.00 to 0.86)"; or a dash."""
         estimate, low, high = (self.text(level) for level in value)
         return f"{estimate} ({low} to {high})" if math.isfinite(value.estimate) else "–"
+
+    def loss(self, value: Loss) -> str:
+        """Loss with its bounds: "0.21 (≤ 0.99)", "0.76 (≥ 0.31, ≤ 1.27)"; or a dash."""
+        estimate, low, high = (self.text(level) for level in value)
+        if not math.isfinite(value.estimate):
+            return "–"
+        return f"{estimate} (≥ {low}, ≤ {high})" if value.at_least > 0 else f"{estimate} (≤ {high})"
+
+
+TOP1 = Metric("top1")
 
 
 def metric_of(landscape: Landscape) -> Metric:

@@ -23,6 +23,7 @@ from hpstudy.storage.tables import read_json
 from hpstudy.workspace import find_root
 
 MISSING = "–"
+DETAILS = '<details class="hp-fold"><summary>Details</summary><p>{}</p></details>'
 LONGEST_LINE = 34
 """Characters of a table's cell from which its lines may break."""
 
@@ -64,6 +65,7 @@ def show(
     content: go.Figure | pd.DataFrame | str | Mapping[str, go.Figure | pd.DataFrame],
     caption: str = "",
     digits: int = 2,
+    details: str = "",
 ) -> None:
     """Display a figure or a table with its caption, in JupyterLab and in the book alike.
 
@@ -75,6 +77,8 @@ def show(
         Its first sentence names the content to a screen reader.
     digits : int, default 2
         Decimals of a table (`html_table`).
+    details : str
+        What the caption has no room for; it unfolds.
     """
     parts = content if isinstance(content, Mapping) else {"": content}
     name = re.split(r"(?<=[.!?])\s", caption, maxsplit=1)[0]
@@ -92,6 +96,8 @@ def show(
             _display({"text/html": html, "text/plain": spoken})
     if caption and parts and not above:
         _paragraph(escape(caption))
+    if details:
+        _display({"text/html": DETAILS.format(escape(details)), "text/plain": details})
 
 
 @contextmanager

@@ -6,15 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from jinja2 import Environment, PackageLoader
 
-from hpstudy.analysis.intervals import Interval
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.verdict import NEGLIGIBLE, TOLERABLE, Verdict, VerdictGroup, verdict
 from hpstudy.errors import count
-from hpstudy.plots.labels import Metric, axis_title, short_title
+from hpstudy.plots.labels import TOP1, Metric, axis_title, factor_text, short_title
 
-TOP1 = Metric("top1")
-BAR = 132
+BAR = 112
 """Pixels of a bar; its scale goes from no loss to four times the tolerable one."""
 # Pixels beside the scale, of which an arrow takes the right ones.
 LEFT, RIGHT = 7, 12
@@ -40,7 +38,7 @@ def verdict_groups(studies: Iterable[StudyResults]) -> list[VerdictGroup]:
         note += count(len(study.table), "run")
         verdicts = verdict_rows(study.analysis(), max(study.thresholds))
         groups.append(VerdictGroup(study.heading, verdicts, note, f"studies/{study.name}.html"))
-    return groups
+    return [group for group in groups if group.verdicts]
 
 
 def tally(groups: Iterable[VerdictGroup]) -> dict[str, Counter[str]]:
@@ -70,11 +68,12 @@ def verdict_html(
         titles={column: axis_title(column) for column in columns},
         counts=tally(groups),
         networks=len(rows),
+        shares=any(short_title(row.variant) != row.variant for row in rows),
         marked="".join(marks(row, column) for row in rows for column in columns),
         metric=metric,
         detailed=detailed,
         tolerable=rows[0].tolerable,
-        thresholds=sorted({row.threshold for row in rows}),
+        thresholds=[f"{x:g}" for x in sorted({row.threshold for row in rows})],
         limit=10**NEGLIGIBLE,
         largest=largest,
         width=BAR,
@@ -84,14 +83,6 @@ def verdict_html(
         known=math.isfinite,
         marks=marks,
     )
-
-
-def factor_text(shift: Interval) -> str:
-    """Shift as a factor with its interval: "×0.89 (×0.71 to ×1.1)"; a dash where unknown."""
-    if not math.isfinite(shift.estimate):
-        return "–"
-    estimate, low, high = (f"×{10**decades:.2g}" for decades in shift)
-    return f"{estimate} ({low}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high})"
 
 
 def marks(row: Verdict, column: str) -> str:

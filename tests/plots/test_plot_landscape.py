@@ -288,7 +288,7 @@ def test_boxes_hold_the_risk_of_every_point_of_the_dense_region():
     rows += runs("uniform-0.6", [[78.0, 80.0, 76.0]], [0.1], WEIGHT_DECAYS)
     every = risks(landscapes(pd.DataFrame(rows)))
     boxes = plot_risk(every).data
-    assert [box.name for box in boxes] == ["Unpruned", "Uniform, 60 % FLOPs"] * 2
+    assert [box.name for box in boxes] == ["Dense", "Uniform, 60 % FLOPs"] * 2
     assert [*boxes[0].y, *boxes[1].y] == pytest.approx([0.0, 0.5, 2.0, 4.0])
     assert boxes[3].y == pytest.approx((0.025, 0.05))
     assert [box.xaxis for box in boxes] == ["x", "x", "x2", "x2"]

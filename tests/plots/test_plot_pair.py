@@ -94,7 +94,7 @@ def test_there_is_a_line_for_each_run_and_series(study):
     # Two networks with two seeds: accuracy, loss on training and on test images.
     assert len(figure.data) == 2 * 2 * 3
     assert [trace.name for trace in figure.data if trace.showlegend] == [
-        "Unpruned",
+        "Dense",
         "Uniform, 20 %",
     ]
 

@@ -1,4 +1,4 @@
-"""The files of deploy/ and the page about them match the program."""
+"""The files of deploy/ and the page about them match the commands and each other."""
 
 import re
 import shlex
@@ -47,47 +47,45 @@ def pod(group):
 # --- the page -------------------------------------------------------------------------------------
 
 
-def test_commands_have_the_options_that_are_shown(page, job):
-    shown = "\n".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL))
+def test_documented_options_exist(page, job):
+    examples = "\n".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL))
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in SLURM)
-    lines = [*shown.splitlines(), *scripts.splitlines(), job["entrypoint"]]
+    lines = [*examples.splitlines(), *scripts.splitlines(), job["entrypoint"]]
     submitted = [line for line in lines if line.startswith("sbatch ")]
     lines += [f"hpstudy run {line.partition('sweep.sbatch')[2]}" for line in submitted]
-    known = typer.main.get_command(app).commands
-    seen = set()
+    commands = typer.main.get_command(app).commands
+    used = set()
     for line in lines:
         if not (match := re.match(r"hpstudy ([a-z]+) (.*)", line)):
             continue
-        options = {
+        existing = {
             option
-            for parameter in known[match[1]].params
+            for parameter in commands[match[1]].params
             for option in (*parameter.opts, *parameter.secondary_opts)
         }
-        given = {word for word in shlex.split(match[2]) if word.startswith("--")}
-        assert given <= options, line
-        seen |= given
-    assert {"--workers", "--executor", "--no-book"} <= seen
+        options = {word for word in shlex.split(match[2]) if word.startswith("--")}
+        assert options <= existing, line
+        used |= options
+    assert {"--workers", "--executor", "--no-book"} <= used
 
 
-def test_named_files_exist(page):
-    named = set(re.findall(r"(?:deploy|params)/[\w./-]+\w", page))
-    assert len(named) > 5
-    assert [name for name in named if not (ROOT / name).exists()] == []
-    assert {path.name for path in SLURM} | {"Dockerfile"} <= {Path(name).name for name in named} | {
-        "ray-node.sh"
-    }
+def test_files_named_on_the_page_exist(page):
+    names = set(re.findall(r"(?:deploy|params)/[\w./-]+\w", page))
+    assert [name for name in names if not (ROOT / name).exists()] == []
+    expected = {path.name for path in SLURM} - {"ray-node.sh"} | {"Dockerfile"}
+    assert expected <= {Path(name).name for name in names}
 
 
-def test_job_asks_slurm_for_what_the_page_says():
+def test_slurm_job_requeues_and_has_time_to_stop():
     text = (ROOT / "deploy" / "slurm" / "sweep.sbatch").read_text(encoding="utf-8")
-    asked = dict(
+    options = dict(
         line.removeprefix("#SBATCH --").partition("=")[::2]
         for line in text.splitlines()
         if line.startswith("#SBATCH --")
     )
-    assert asked["signal"] == "B:USR1@120"
-    assert asked["dependency"] == "singleton"
-    assert {"requeue", "no-kill"} <= set(asked)
+    assert options["signal"] == "B:USR1@120"
+    assert options["dependency"] == "singleton"
+    assert {"requeue", "no-kill"} <= set(options)
     assert text.index("set -euo pipefail") > text.rindex("#SBATCH")
 
 
@@ -95,17 +93,15 @@ def test_job_asks_slurm_for_what_the_page_says():
 
 
 @pytest.mark.parametrize("path", SLURM, ids=[path.name for path in SLURM])
-def test_scripts_are_valid_bash(path):
-    for command in ("bash", "-n"), (Path(sys.executable).with_name("shellcheck"),):
-        done = subprocess.run([*command, path], capture_output=True, text=True)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def test_slurm_scripts_pass_shellcheck(path):
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run([shellcheck, path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_head_trains_nothing_and_alone_has_the_store(job):
-    head, workers = (
-        job["rayClusterSpec"]["headGroupSpec"],
-        job["rayClusterSpec"]["workerGroupSpecs"],
-    )
+def test_only_the_head_has_the_store_and_it_trains_nothing(job):
+    cluster = job["rayClusterSpec"]
+    head, workers = cluster["headGroupSpec"], cluster["workerGroupSpecs"]
     assert head["rayStartParams"]["num-cpus"] == "0"
     assert "nvidia.com/gpu" not in pod(head)[1]["resources"]["limits"]
     mounts = {mount["mountPath"]: mount["name"] for mount in pod(head)[1]["volumeMounts"]}
@@ -131,7 +127,7 @@ def test_requests_of_pods_equal_their_limits(job):
     assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
 
 
-def test_volumes_of_pods_exist_and_outlive_them(manifests, job):
+def test_volumes_are_claims_that_exist_outside_the_job(manifests, job):
     head, _ = pod(job["rayClusterSpec"]["headGroupSpec"])
     files = manifests["Pod", "hpstudy-files"]["spec"]
     for volumes in head["volumes"], files["volumes"]:
@@ -147,7 +143,7 @@ def test_volumes_of_pods_exist_and_outlive_them(manifests, job):
     assert "PersistentVolumeClaim" not in (KUBERAY / "sweep.yaml").read_text(encoding="utf-8")
 
 
-def test_sweep_ends_before_its_pod(job):
+def test_sweep_stops_before_its_pod(job):
     head, container = pod(job["rayClusterSpec"]["headGroupSpec"])
     values = {variable["name"]: variable["value"] for variable in container["env"]}
     assert int(values["RAY_JOB_STOP_WAIT_TIME_S"]) < head["terminationGracePeriodSeconds"]
@@ -162,7 +158,7 @@ def test_pods_share_one_image_and_one_ray_version(job):
     assert f"\nray=={cluster['rayVersion']}\n" in pins
 
 
-def test_image_is_built_from_the_files_of_its_context():
+def test_image_copies_files_that_exist_and_are_not_ignored():
     text = (KUBERAY / "Dockerfile").read_text(encoding="utf-8")
     copied = {name for line in re.findall(r"(?m)^COPY (.*) \S+$", text) for name in line.split()}
     ignored = (KUBERAY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""Nothing listens beyond this machine, nothing phones home, nothing a visitor sends is executed."""
+"""Processes listen and connect on loopback only; no input of a visitor is executed."""
 
 import re
 import subprocess
@@ -16,33 +16,31 @@ from tornado.httpclient import HTTPClientError
 ROOT = synthetic.REPOSITORY
 LOOPBACK = {"127.0.0.1", "::1"}
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-LOOKS_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request")
+LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request")
 
 
 @pytest.fixture(scope="module")
 def guest(explorer):
-    return visitor.Visitor(explorer.address, "?template=base&theme=neverheardof")
+    return visitor.Visitor(explorer.address, "?template=base&theme=nonexistent")
 
 
-# --- the explorer as an app -----------------------------------------------------------------------
+# --- the explorer's server ------------------------------------------------------------------------
 
 
-def test_server_and_kernels_listen_on_loopback_alone_whatever_a_user_has_configured(
-    explorer, guest
-):
-    found = visitor.listening(psutil.Process(explorer.process.pid))
-    # The server itself, and a kernel with the five sockets of its protocol at least.
-    assert (explorer.process.pid, "127.0.0.1") in found
-    assert len([pid for pid, _ in found if pid != explorer.process.pid]) >= 5
-    assert {address for _, address in found} <= LOOPBACK
+def test_user_configuration_cannot_move_server_or_kernels_off_loopback(explorer, guest):
+    sockets = visitor.listening(psutil.Process(explorer.process.pid))
+    # The server's socket, and the five of a kernel.
+    assert (explorer.process.pid, "127.0.0.1") in sockets
+    assert len([pid for pid, _ in sockets if pid != explorer.process.pid]) >= 5
+    assert {address for _, address in sockets} <= LOOPBACK
 
 
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
-def test_server_executes_nothing_that_a_visitor_sends(explorer, guest, binary):
+def test_server_executes_no_message_of_a_visitor(explorer, guest, binary):
     trace = explorer.clone / "executed"
     code = f"open({str(trace)!r}, 'w').close()"
     execute = {"code": code, "silent": False, "user_expressions": {"x": code}}
-    said = guest.send(
+    messages = guest.send(
         guest.message("execute_request", execute),
         guest.message("execute_request", execute, "control"),
         guest.message("inspect_request", {"code": code, "cursor_pos": 4, "detail_level": 1}),
@@ -54,13 +52,13 @@ def test_server_executes_nothing_that_a_visitor_sends(explorer, guest, binary):
         guest.message("apply_request", {"code": code}),
         binary=binary,
     )
-    assert [visitor.kind(one) for one in said if "reply" in visitor.kind(one)] == []
+    assert [kind for kind in map(visitor.kind, messages) if "reply" in kind] == []
     assert not trace.exists()
 
 
-def test_kernel_offers_a_visitor_no_object_but_its_widgets(guest):
+def test_visitor_reaches_no_object_but_widgets(guest):
     names = ("os", "builtins", "hpstudy.config.study", "__main__")
-    said = guest.send(
+    messages = guest.send(
         *(
             guest.message(
                 "comm_open",
@@ -69,67 +67,69 @@ def test_kernel_offers_a_visitor_no_object_but_its_widgets(guest):
             for name in names
         )
     )
-    closed = [o["content"]["comm_id"] for o in said if visitor.kind(o) == "comm_close"]
-    assert sorted(closed) == sorted(names)
+    closed = [message["content"] for message in messages if visitor.kind(message) == "comm_close"]
+    assert sorted(content["comm_id"] for content in closed) == sorted(names)
 
 
-def states(guest):
-    """State of every widget of the explorer, by its id, as the kernel tells any page."""
-    opened = {"comm_id": "c", "target_name": "jupyter.widget.control", "data": {}}
-    asked = {"comm_id": "c", "data": {"method": "request_states"}}
-    said = guest.send(
-        guest.message("comm_open", opened, version="1.0.0"), guest.message("comm_msg", asked)
+def widget_data(messages):
+    """Data of the messages on widgets."""
+    widget_messages = [message for message in messages if visitor.kind(message) == "comm_msg"]
+    return [message["content"]["data"] for message in widget_messages]
+
+
+def widget_states(guest):
+    """State of every widget of the explorer by its id, as any page requests it."""
+    comm = {"comm_id": "c", "target_name": "jupyter.widget.control", "data": {}}
+    request = {"comm_id": "c", "data": {"method": "request_states"}}
+    messages = guest.send(
+        guest.message("comm_open", comm, version="1.0.0"), guest.message("comm_msg", request)
     )
-    (told,) = [
-        one["content"]["data"]["states"]
-        for one in said
-        if visitor.kind(one) == "comm_msg" and "states" in one["content"]["data"]
-    ]
-    return {name: one["state"] for name, one in told.items()}
+    (states,) = [data["states"] for data in widget_data(messages) if "states" in data]
+    return {name: entry["state"] for name, entry in states.items()}
 
 
-# Kind of a widget, and what no page of the explorer would tell its kernel of one.
-ODD = [
+# Models of widgets, and states that no page of the explorer sends.
+IMPOSSIBLE = [
     ("DropdownModel", {"index": 10**12}),
     ("DropdownModel", {"_options_labels": ["/etc/passwd"]}),
     ("FloatSliderModel", {"value": 1e308}),
     ("ButtonModel", {"description": HOSTILE, "name": "/etc/passwd", "file_name": "/etc/passwd"}),
     ("AnyModel", {"width": 10**12, "_esm": HOSTILE}),
 ]
-RUNS = ("os.exec", "os.posix_spawn", "os.system", "os.remove", "os.rename", "subprocess.Popen")
+ACTIONS = ("os.exec", "os.posix_spawn", "os.system", "os.remove", "os.rename", "subprocess.Popen")
 
 
 def test_impossible_states_of_widgets_reach_no_file_and_no_program(explorer, guest):
-    before = states(guest)
-    # There is no field that takes a text or a file from a visitor.
-    kinds = {state["_model_name"] for state in before.values()}
-    assert {kind for kind, _ in ODD} <= kinds
-    assert not [kind for kind in kinds if re.search("Text|File|Combobox|Password|Tags", kind)]
+    before = widget_states(guest)
+    models = {state["_model_name"] for state in before.values()}
+    assert {model for model, _ in IMPOSSIBLE} <= models
+    # No widget takes text or a file from a visitor.
+    assert not [name for name in models if re.search("Text|File|Combobox|Password|Tags", name)]
     files = {path: path.stat().st_mtime_ns for path in explorer.clone.rglob("*")}
-    opened, ran = (len(visitor.noted(explorer.notes, *events)) for events in (("open",), RUNS))
+    opened, acted = (len(visitor.noted(explorer.notes, *names)) for names in (("open",), ACTIONS))
 
-    def told(kind, data):
-        """A message to one widget of the kind, the last made; to all of them if it is a click."""
-        names = [name for name, state in before.items() if state["_model_name"] == kind]
+    def addressed(model, data):
+        """Messages to the last widget of a model, or a click on all of them."""
+        names = [name for name, state in before.items() if state["_model_name"] == model]
         names = names if data["method"] == "custom" else names[-1:]
         return [guest.message("comm_msg", {"comm_id": name, "data": data}) for name in names]
 
-    guest.send(*(m for kind, odd in ODD for m in told(kind, {"method": "update", "state": odd})))
+    for model, state in IMPOSSIBLE:
+        guest.send(*addressed(model, {"method": "update", "state": state}))
     click = {"event": "click", "name": "../../evil", "kind": "text"}
-    said = guest.send(*told("ButtonModel", {"method": "custom", "content": click}))
-    # The kernel lives, and what a button saves goes to the page, under a harmless name.
-    data = [one["content"]["data"] for one in said if visitor.kind(one) == "comm_msg"]
-    sent = [one["content"] for one in data if one["method"] == "custom"]
-    assert [one["type"] for one in sent] == ["text/csv"]
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", one["name"]) for one in sent)
-    assert visitor.noted(explorer.notes, *RUNS)[ran:] == []
+    messages = guest.send(*addressed("ButtonModel", {"method": "custom", "content": click}))
+    # The kernel lives, and a button sends its file to the page under a harmless name.
+    sent = [data["content"] for data in widget_data(messages) if data["method"] == "custom"]
+    assert [content["type"] for content in sent] == ["text/csv"]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", content["name"]) for content in sent)
+    assert visitor.noted(explorer.notes, *ACTIONS)[acted:] == []
     own = (str(explorer.clone), str(ROOT), sys.prefix, sys.base_prefix)
-    new = [str(one[0]) for one in visitor.noted(explorer.notes, "open")[opened:]]
-    assert [path for path in new if not path.startswith(own)] == []
+    paths = [str(values[0]) for values in visitor.noted(explorer.notes, "open")[opened:]]
+    assert [path for path in paths if not path.startswith(own)] == []
     assert {path: path.stat().st_mtime_ns for path in explorer.clone.rglob("*")} == files
 
 
-def test_page_of_another_site_cannot_speak_with_the_kernel(guest):
+def test_page_of_another_site_is_refused_by_the_kernel(guest):
     with pytest.raises(HTTPClientError, match="403"):
         guest.send(origin="http://elsewhere.example")
 
@@ -143,13 +143,13 @@ def test_page_of_another_site_cannot_speak_with_the_kernel(guest):
         "..%2f..%2f..%2f..%2fetc/passwd",
     ],
 )
-def test_server_hands_out_no_file(explorer, path):
+def test_server_serves_no_file(explorer, path):
     assert visitor.status(f"{explorer.address}voila/files/{path}") in (403, 404)
 
 
 def test_visitor_chooses_no_template_and_no_theme(guest):
-    # A theme that there is not would be named in the page; that template would never end it.
-    assert "neverheardof" not in guest.page and "</html>" in guest.page
+    # A page would name an unknown theme, and the template `base` has no end tag.
+    assert "nonexistent" not in guest.page and "</html>" in guest.page
 
 
 # --- commands, pages, workers ---------------------------------------------------------------------
@@ -163,55 +163,55 @@ if __name__ == "__main__":
 """
 
 
-def watched(command, folder, notes):
-    """Addresses at which anything listens while a command runs, which must succeed."""
-    heard = set()
-    with (folder / "said").open("w") as said:
+def listened(command, folder, notes):
+    """Addresses at which a command and its processes listen until it succeeds."""
+    addresses = set()
+    with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=visitor.spied(notes), stdout=said, stderr=said
+            command, cwd=folder, env=visitor.spied(notes), stdout=log, stderr=log
         )
         while process.poll() is None:
-            heard |= {address for _, address in visitor.listening(psutil.Process(process.pid))}
+            addresses |= {address for _, address in visitor.listening(psutil.Process(process.pid))}
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.3)
-    assert process.returncode == 0, (folder / "said").read_text()
-    return heard
+    assert process.returncode == 0, (folder / "log").read_text()
+    return addresses
 
 
-def asks_nobody(notes):
+def only_local(notes):
     """Whether all connections and all names looked up are of this machine."""
-    # Addresses of the internet are lists; others are sockets in the file system.
-    met = visitor.noted(notes, "socket.bind", "socket.connect", "socket.sendto")
-    hosts = {values[1][0] for values in met if isinstance(values[1], list)}
-    names = {str(values[0]) for values in visitor.noted(notes, *LOOKS_UP)}
+    # Internet addresses are lists; others are sockets in the file system.
+    calls = visitor.noted(notes, "socket.bind", "socket.connect", "socket.sendto")
+    hosts = {values[1][0] for values in calls if isinstance(values[1], list)}
+    names = {str(values[0]) for values in visitor.noted(notes, *LOOKUPS)}
     return hosts | names <= {*LOOPBACK, "localhost"}
 
 
 @pytest.mark.slow
-def test_commands_and_workers_ask_nobody_and_listen_to_nobody(tmp_path):
+def test_commands_and_workers_use_no_network(tmp_path):
     notes, script = tmp_path / "notes", tmp_path / "commands.py"
-    tiny.write_study(tmp_path / "tiny.yaml", {"grid.lr": [0.01]})
+    changes = {"model": "resnet20", "grid.lr": [0.01], "variants": []}
+    tiny.write_study(tmp_path / "tiny.yaml", changes)
     table = synthetic.table("synthetic", "resnet56", 5, 1)
-    two = table[table["variant"].isin(["unpruned", "uniform-0.6"])]
-    two.to_csv(tmp_path / "two.csv", index=False)
+    table[table["variant"].isin(["unpruned", "uniform-0.6"])].to_csv(tmp_path / "runs.csv")
     lines = (
         "prune resnet20 --flops-ratio 0.6 --method uniform",
-        "compare two.csv",
+        "compare runs.csv",
         "run tiny.yaml --workers 1",
     )
     script.write_text(COMMANDS.format(lines=[line.split() for line in lines]), encoding="utf-8")
-    # Workers are spoken with through pipes.
-    assert watched([sys.executable, str(script)], tmp_path, notes) == set()
+    # Workers communicate by pipes.
+    assert listened([sys.executable, str(script)], tmp_path, notes) == set()
     assert (tmp_path / "runs/store.sqlite").is_file()
-    assert visitor.noted(notes, "open") and asks_nobody(notes)
+    assert visitor.noted(notes, "open") and only_local(notes)
 
 
-def test_kernel_of_a_page_is_spoken_with_on_loopback(explorer, guest, tmp_path):
+def test_kernels_of_pages_listen_on_loopback_only(explorer, guest, tmp_path):
     notes = tmp_path / "notes"
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import time; time.sleep(1)")])
     nbformat.write(book, tmp_path / "page.ipynb")
     command = "-m papermill page.ipynb out.ipynb --kernel python3 --no-progress-bar"
-    assert watched([sys.executable, *command.split()], tmp_path, notes) == {"127.0.0.1"}
-    assert visitor.noted(notes, "socket.bind") and asks_nobody(notes)
-    # The explorer's notebook, with all that it imports.
-    assert visitor.noted(explorer.notes, "socket.bind") and asks_nobody(explorer.notes)
+    assert listened([sys.executable, *command.split()], tmp_path, notes) == {"127.0.0.1"}
+    assert visitor.noted(notes, "socket.bind") and only_local(notes)
+    # The kernel of the explorer's notebook, which has imported the package.
+    assert visitor.noted(explorer.notes, "socket.bind") and only_local(explorer.notes)

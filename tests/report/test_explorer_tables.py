@@ -34,11 +34,11 @@ def analysis(study):
 def test_numbers_are_those_of_the_two_landscapes(analysis):
     left, right = analysis.landscapes.values()
     table = network_table(analysis, 2.0, 1.0)
-    assert list(table) == ["Unpruned", "Uniform, 20 % FLOPs"]
+    assert list(table) == ["Dense", "Uniform, 20 % FLOPs"]
     assert list(table.loc["best"]) == [f"{left.best:.2f} %", f"{right.best:.2f} %"]
     inside = [int((one.points["value"] >= one.best - 2.0 - 1e-9).sum()) for one in (left, right)]
     assert list(table.loc["points in the 2.0-ROI"]) == inside
-    for landscape, column in ((left, "Unpruned"), (right, "Uniform, 20 % FLOPs")):
+    for landscape, column in ((left, "Dense"), (right, "Uniform, 20 % FLOPs")):
         covariance = np.cov(np.log10(landscape.roi(2.0)[["lr", "weight_decay"]].T))
         short, long = np.sqrt(np.linalg.eigvalsh(covariance))
         assert table.loc["ellipse, length in decades", column] == pytest.approx(2 * long)

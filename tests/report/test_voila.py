@@ -164,7 +164,7 @@ def test_saved_csv_has_the_rows_of_the_view(visit, study, tmp_path):
     shown = right.evaluate("select => select.selectedOptions[0].text")
     # ipywidgets writes spaces that do not break.
     shown = shown.replace("\u00a0", " ")
-    assert {variant_title(name) for name in table["variant"]} == {"Unpruned", shown}
+    assert {variant_title(name) for name in table["variant"]} == {"Dense", shown}
     assert path.name.startswith(f"{STUDY}-unpruned-")
 
 

@@ -11,7 +11,8 @@ from hpstudy.workspace import ROOT_MARKS, open_notebook
 
 # --- papermill ------------------------------------------------------------------------------------
 
-GIVEN = {
+# The defaults of the notebook's parameters cell.
+PARAMETERS = {
     "model": "resnet56",
     "profile": "quick",
     "pruning": "all",
@@ -22,18 +23,19 @@ GIVEN = {
 REPOSITORY = Path(__file__).parents[2]
 
 
-def _clone() -> None:
+def make_clone() -> None:
+    """Make the files that mark a clone, and one params file for each profile."""
     for mark in ROOT_MARKS:
         write(mark, "")
     for profile in ("quick", "thesis"):
         write(f"params/{profile}/resnet56.yaml", "")
-    tiny.write_study(Path("mine.yaml"))
+    tiny.write_study(Path("own.yaml"))
 
 
 def parameter(what: str, changes: dict[str, Any], sentence: str) -> Case:
     """Case of `papermill notebooks/sweep.ipynb` with other parameters."""
-    act = partial(open_notebook, GIVEN | changes)
-    return Case("papermill parameter", what, _clone, act, sentence)
+    act = partial(open_notebook, PARAMETERS | changes)
+    return Case("papermill parameter", what, make_clone, act, sentence)
 
 
 def _page() -> None:
@@ -47,12 +49,12 @@ PAPERMILL = [
     parameter(
         "a parameter, misspelt",
         {"modle": "resnet50"},
-        f"parameters: unknown key 'modle' (did you mean 'model'?); valid: {', '.join(GIVEN)}.",
+        f"parameters: unknown key 'modle' (did you mean 'model'?); valid: {', '.join(PARAMETERS)}.",
     ),
     parameter(
         "a learning rate",
         {"lr": 0.1},
-        f"parameters: unknown key 'lr'; valid: {', '.join(GIVEN)}.",
+        f"parameters: unknown key 'lr'; valid: {', '.join(PARAMETERS)}.",
     ),
     parameter(
         "workers as text", {"workers": "2"}, "parameters: workers must be a valid integer, not '2'."
@@ -63,14 +65,18 @@ PAPERMILL = [
         "parameters: workers must be a valid integer, not True.",
     ),
     parameter(
-        "half a worker", {"workers": 0.5}, "parameters: workers must be a valid integer, not 0.5."
+        "a fraction of a worker",
+        {"workers": 0.5},
+        "parameters: workers must be a valid integer, not 0.5.",
     ),
     parameter(
-        "fewer than no workers",
+        "a negative number of workers",
         {"workers": -1},
         "parameters: workers must be greater than or equal to 0, not -1.",
     ),
-    parameter("no model", {"model": None}, "parameters: model must be a valid string, not None."),
+    parameter(
+        "None as a model", {"model": None}, "parameters: model must be a valid string, not None."
+    ),
     parameter(
         "a list of models", {"model": ["a"]}, "parameters: model must be a valid string, not ['a']."
     ),
@@ -81,22 +87,22 @@ PAPERMILL = [
     ),
     parameter(
         "a path for a model",
-        {"model": "../../mine"},
-        "unknown model '../../mine'; valid: resnet56.",
+        {"model": "../../own"},
+        "unknown model '../../own'; valid: resnet56.",
     ),
     parameter(
-        "a profile that there is not",
+        "an unknown profile",
         {"profile": "thesys"},
         "unknown profile 'thesys' (did you mean 'thesis'?); valid: quick, thesis.",
     ),
     parameter(
         "a variant, misspelt",
-        {"params": "mine.yaml", "pruning": "unifrom-0.2"},
+        {"params": "own.yaml", "pruning": "unifrom-0.2"},
         "unknown pruning 'unifrom-0.2' (did you mean 'uniform-0.2'?); valid: all, unpruned, "
         "uniform-0.2.",
     ),
     parameter(
-        "a params file that is not there",
+        "a missing params file",
         {"params": "params/quick/resnet5.yaml"},
         "no params file at params/quick/resnet5.yaml (did you mean 'params/quick/resnet56.yaml'?).",
     ),
@@ -120,11 +126,11 @@ def _runs() -> None:
     tiny.write_study(Path("tiny.yaml"))
 
 
-def line(words: str | tuple[str, ...], sentence: str) -> Case:
+def line(arguments: str | tuple[str, ...], sentence: str) -> Case:
     """Case of `hpstudy` with these arguments beside a table of runs and a params file."""
-    arguments = tuple(words.split()) if isinstance(words, str) else words
-    written = repr(" ".join(["hpstudy", *arguments]))[1:-1]
-    shown = written if len(written) < 80 else f"{written[:60]}…"
+    arguments = arguments.split() if isinstance(arguments, str) else arguments
+    text = repr(" ".join(["hpstudy", *arguments]))[1:-1]
+    shown = text if len(text) < 80 else f"{text[:60]}…"
     return Case("command line", shown, _runs, partial(command, *arguments), sentence)
 
 

@@ -27,13 +27,13 @@ def _images() -> None:
             Image.new("RGB", (16, 16)).save(Path("flowers", part, name, "0.png"))
 
 
-def data(what: str, spoil: Callable[[], object], sentence: str, **spec: Any) -> Case:
-    """Case of a folder of images, spoilt."""
+def data(what: str, damage: Callable[[], object], sentence: str, **spec: Any) -> Case:
+    """Case of a damaged folder of images."""
     spec = {"name": "folder:flowers", "image_size": 8} | spec
 
     def make() -> None:
         _images()
-        spoil()
+        damage()
 
     def act() -> None:
         from hpstudy.config.study import Data
@@ -53,31 +53,31 @@ def _half() -> None:
 
 
 def _huge() -> None:
-    # 30,000 x 30,000 pixels by its header: a few bytes that would fill the memory.
+    # The header says 30,000 x 30,000 pixels, which would fill the memory.
     raw = (ROSE / "0.png").read_bytes()
     head = raw[12:16] + (30_000).to_bytes(4, "big") * 2 + raw[24:29]
     (ROSE / "0.png").write_bytes(raw[:12] + head + crc32(head).to_bytes(4, "big") + raw[33:])
 
 
-NOT_THERE = "a folder with one folder of images per class (torchvision's ImageFolder layout)."
+LAYOUT = "a folder with one folder of images per class (torchvision's ImageFolder layout)."
 
 DATA = [
     data(
-        "a data set that there is not",
+        "an unknown data set",
         nothing,
         "unknown data set 'cifar11' (did you mean 'cifar10'?); valid: fashion-mnist-8k, "
         "fashion-mnist, cifar10, cifar100, imagenet, folder:PATH.",
         name="cifar11",
     ),
     data(
-        "a folder that is not there",
+        "a missing folder",
         partial(shutil.rmtree, "flowers", ignore_errors=True),
-        f"data set 'folder:flowers' needs flowers/train, {NOT_THERE}",
+        f"data set 'folder:flowers' needs flowers/train, {LAYOUT}",
     ),
     data(
-        "no folder to test on",
+        "no test folder",
         lambda: Path("flowers", "val").rename("flowers/valid"),
-        f"data set 'folder:flowers' needs flowers/val, {NOT_THERE}",
+        f"data set 'folder:flowers' needs flowers/val, {LAYOUT}",
     ),
     data(
         "one class",
@@ -101,7 +101,7 @@ DATA = [
     ),
     data("half an image", _half, "flowers/train/rose/0.png cannot be read as an image."),
     data(
-        "an image that says it has 900 million pixels",
+        "an image with a header of 900 million pixels",
         _huge,
         "flowers/train/rose/0.png cannot be read as an image.",
     ),
@@ -111,19 +111,19 @@ DATA = [
         "flowers/train/rose/1.png cannot be read as an image: Is a directory.",
     ),
     data(
-        "more images than there are",
+        "more images than the set has",
         nothing,
         "100 training images are asked for; the set has 2.",
         train_images=100,
     ),
     data(
-        "half of two images held out twice over",
+        "a held-out share of less than one image",
         nothing,
         "0 held-out images are asked for; the set has 2.",
         holdout=0.1,
     ),
     data(
-        "pixels that do not divide",
+        "an image size that does not divide the pixels",
         nothing,
         "image_size 12 does not divide the 32 pixels of 'fashion-mnist-8k'; valid: 8, 16, 32.",
         name="fashion-mnist-8k",
@@ -135,7 +135,7 @@ DATA = [
 
 
 def weights(what: str, save: Callable[[Any], object], sentence: str) -> Case:
-    """Case of a file for `hpstudy prune resnet20 --weights`; `save` is given the state dict."""
+    """Case of a file for `hpstudy prune resnet20 --weights`; `save` takes the state dict."""
 
     def make() -> None:
         from hpstudy.networks.models import build_model
@@ -178,7 +178,7 @@ def _wide(state: Any) -> Any:
 
 
 WRITE = "write it by torch.save(model.state_dict(), path)."
-ALONE = (
+UNSAFE = (
     "dense.pt is no file of tensors alone, but holds posix.mkdir, which could run commands; "
     f"{WRITE}"
 )
@@ -197,9 +197,9 @@ WEIGHTS = [
     weights(
         "a pickle that runs a command",
         lambda _: write("dense.pt", pickle.dumps(_Command(), protocol=2)),
-        ALONE,
+        UNSAFE,
     ),
-    weights("tensors and a command", _save(lambda state: state | {"x": _Command()}), ALONE),
+    weights("tensors and a command", _save(lambda state: state | {"x": _Command()}), UNSAFE),
     weights("a list", _save(list), f"{NONE}; {WRITE}"),
     weights(
         "a checkpoint without weights",
@@ -212,8 +212,8 @@ WEIGHTS = [
         "dense.pt holds the state dicts 'model' and 'net'; write one of them alone by torch.save.",
     ),
     weights(
-        "another network's",
-        _save(lambda state: {k: v for k, v in state.items() if not k.startswith("blocks.8.")}),
+        "weights of another network",
+        _save(lambda state: {key: state[key] for key in state if not key.startswith("blocks.8.")}),
         "dense.pt does not fit resnet20 with 10 classes: it lacks 'blocks.8.conv1.weight', "
         f"'blocks.8.bn1.weight', 'blocks.8.bn1.bias' and 7 more; {TAKES}",
     ),
@@ -224,20 +224,22 @@ WEIGHTS = [
         f"'blocks.3.shortcut.0.weight'; {TAKES}",
     ),
     weights(
-        "a hundred classes",
+        "weights for 100 classes",
         _save(_wide),
         "dense.pt does not fit resnet20 with 10 classes: 'fc.weight' is (100, 64) instead of "
         "(10, 64), 'fc.bias' is (100,) instead of (10,); it fits `hpstudy prune resnet20 "
         "--classes 100`.",
     ),
-    weights("NaN", _save(_nan), "dense.pt has values in 'fc.weight' that are not finite."),
+    weights(
+        "weights of NaN", _save(_nan), "dense.pt has values in 'fc.weight' that are not finite."
+    ),
 ]
 
 # --- stores ---------------------------------------------------------------------------------------
 
 
 def store(what: str, make: Callable[[], object], sentence: str) -> Case:
-    """Case of a file at the place of a store."""
+    """Case of a file in place of a store."""
 
     def act() -> None:
         from hpstudy.storage.store import Store
@@ -277,7 +279,7 @@ STORES = [
         "is another program's database, not a store of hpstudy (tables: songs).",
     ),
     store(
-        "a store of 2019",
+        "a store of schema 1",
         lambda: _database("CREATE TABLE runs (x)", "PRAGMA user_version = 1"),
         "was written under schema 1; this version of hpstudy reads schema 2 and schema 3.",
     ),

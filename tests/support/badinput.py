@@ -1,7 +1,6 @@
-"""Bad input, what a reader would call it, and the one sentence that it must be refused with.
+"""Bad inputs, each with the one sentence that must refuse it.
 
-The sentences were written before any was seen. Each case is made in an empty folder and acts in
-it, so that files are named as a user would name them.
+Each case runs in an empty folder, so that sentences name files as a user does.
 """
 
 import contextlib
@@ -21,15 +20,15 @@ class Case(NamedTuple):
     Attributes
     ----------
     kind : str
-        Of input: "params file", "command line", ...
+        Kind of input: "params file", "command line", ...
     what : str
         The input in a few words.
     make : callable
-        Puts its files into the working directory.
+        Writes its files to the working directory.
     act : callable
-        Hands them in: raises an HpstudyError, or returns what a command says.
+        Reads them: raises an HpstudyError, or returns the error of a command.
     sentence : str
-        What it must be refused with.
+        Sentence that must refuse it.
     """
 
     kind: str
@@ -40,35 +39,35 @@ class Case(NamedTuple):
 
 
 def refusal(case: Case, folder: Path) -> tuple[str, bool]:
-    """Sentence of a case that is made in an empty folder, and whether its files are as before."""
+    """Sentence that refuses a case in an empty folder, and whether its files are unchanged."""
     with contextlib.chdir(folder):
         case.make()
         before = files()
         try:
-            said = str(case.act())
+            sentence = str(case.act())
         except HpstudyError as error:
-            said = str(error)
-        return said.replace(str(folder), "FOLDER"), files() == before
+            sentence = str(error)
+        return sentence.replace(str(folder), "FOLDER"), files() == before
 
 
-def row(case: Case, said: str) -> dict[str, str]:
-    """Row of the table that the book shows."""
-    return {"kind": case.kind, "input": case.what, "sentence": said}
+def row(case: Case, sentence: str) -> dict[str, str]:
+    """Row of the table in the book."""
+    return {"kind": case.kind, "input": case.what, "sentence": sentence}
 
 
 def files() -> dict[str, int]:
-    """Sizes of all files below the working directory; an empty store is no work."""
+    """Sizes of all files below the working directory but those of a store."""
     paths = (path for path in Path().rglob("*") if path.parts[0] != "runs")
     return {str(path): path.lstat().st_size for path in paths}
 
 
-def command(*arguments: str) -> str:
-    """What `hpstudy` says on standard error, after its own name."""
+def run_command(*arguments: object) -> tuple[int, str, str]:
+    """Exit status, output and errors of `hpstudy` with these arguments."""
     from hpstudy.cli import main
 
-    output, errors, status = io.StringIO(), io.StringIO(), 0
+    output, errors, status = io.StringIO(), io.StringIO(), None
     with (
-        mock.patch.object(sys, "argv", ["hpstudy", *arguments]),
+        mock.patch.object(sys, "argv", ["hpstudy", *map(str, arguments)]),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(errors),
     ):
@@ -76,10 +75,16 @@ def command(*arguments: str) -> str:
             main()
         except SystemExit as end:
             status = end.code
-    assert (status, output.getvalue()) == (2, ""), (status, errors.getvalue())
-    name, _, said = errors.getvalue().partition(": ")
-    assert name == "hpstudy" and said.endswith("\n")
-    return said[:-1]
+    return status or 0, output.getvalue(), errors.getvalue()
+
+
+def command(*arguments: str) -> str:
+    """Sentence with which `hpstudy` refuses these arguments."""
+    status, output, errors = run_command(*arguments)
+    assert (status, output) == (2, ""), (status, errors)
+    name, _, sentence = errors.partition(": ")
+    assert name == "hpstudy" and sentence.endswith("\n")
+    return sentence[:-1]
 
 
 def write(name: str, content: str | bytes) -> None:
@@ -94,10 +99,12 @@ def nothing() -> None:
 
 
 def all_cases() -> list[Case]:
-    """The whole table."""
+    """All cases."""
     from badcommands import COMMANDS, PAPERMILL
     from badfiles import DATA, STORES, WEIGHTS
     from badparams import PARAMS
-    from badtables import PUBLISHED, TABLES
+    from badresults import PUBLISHED
+    from badtables import TABLES
+    from badyaml import FILES
 
-    return [*PARAMS, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED, *DATA, *WEIGHTS, *STORES]
+    return [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED, *DATA, *WEIGHTS, *STORES]

@@ -1,42 +1,18 @@
-"""Bad params files (`badinput.Case`)."""
+"""Bad values in params files (`badinput.Case`)."""
 
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tiny
-import yaml
-from badinput import Case, nothing, write
-
-
-def load(name: str = "study.yaml") -> Any:
-    """Read a params file."""
-    from hpstudy.config.study import Study
-
-    return Study.load(name)
+from badinput import Case
+from badyaml import load
 
 
 def value(what: str, changes: dict[str, Any], sentence: str) -> Case:
-    """Case of a whole params file in which some values are changed."""
+    """Case of the smallest params file with some values changed."""
     make = partial(tiny.write_study, Path("study.yaml"), changes)
     return Case("params file", what, make, load, f"study.yaml: {sentence}")
-
-
-def text(what: str, content: str | bytes, sentence: str) -> Case:
-    """Case of a params file with any content."""
-    return Case("params file", what, partial(write, "study.yaml", content), load, sentence)
-
-
-def replaced(old: str, new: str) -> str:
-    """The smallest params file as text, with one part of it replaced."""
-    whole = yaml.safe_dump(tiny.STUDY)
-    assert old in whole
-    return whole.replace(old, new)
-
-
-def _large() -> None:
-    with Path("study.yaml").open("wb") as file:
-        file.truncate(2**30)
 
 
 RATIOS = (
@@ -46,23 +22,23 @@ RATIOS = (
 PARAMS = [
     value("one seed, not in a list", {"seeds": 3}, "seeds must be a list, not 3."),
     value(
-        "nine tenths held out",
+        "a held-out share of 0.9",
         {"data.holdout": 0.9},
         "data.holdout must be 'test', or the held-out share: above 0 and at most 0.5, not 0.9.",
     ),
     value(
-        "a share to hold out in words",
+        "text as a held-out share",
         {"data.holdout": "val"},
         "data.holdout must be 'test', or the held-out share: above 0 and at most 0.5, not 'val'.",
     ),
     value(
-        "yes as a learning rate", {"prior.lr": True}, "prior.lr must be a valid number, not True."
+        "true as a learning rate", {"prior.lr": True}, "prior.lr must be a valid number, not True."
     ),
     value(
         "a negative learning rate", {"prior.lr": -0.1}, "prior.lr must be greater than 0, not -0.1."
     ),
     value(
-        "no weight decay",
+        "a weight decay of 0",
         {"prior.weight_decay": 0},
         "prior.weight_decay must be greater than 0, not 0.",
     ),
@@ -102,15 +78,17 @@ PARAMS = [
         "1000000000000000000000000000000.",
     ),
     value(
-        "no epochs",
+        "0 epochs",
         {"recipe.epochs": 0},
         "recipe.epochs must be greater than or equal to 1, not 0.",
     ),
     value(
-        "half an epoch", {"recipe.epochs": 2.5}, "recipe.epochs must be a valid integer, not 2.5."
+        "a fraction of an epoch",
+        {"recipe.epochs": 2.5},
+        "recipe.epochs must be a valid integer, not 2.5.",
     ),
     value(
-        "epochs in words",
+        "text as a number of epochs",
         {"recipe.epochs": "five"},
         "recipe.epochs must be a valid integer, not 'five'.",
     ),
@@ -120,7 +98,7 @@ PARAMS = [
         "recipe.epochs must be a valid integer, not True.",
     ),
     value(
-        "no training images",
+        "0 training images",
         {"data.train_images": 0},
         "data.train_images must be greater than or equal to 1, not 0.",
     ),
@@ -130,22 +108,22 @@ PARAMS = [
         "recipe.batch_size must be greater than or equal to 2, not 1.",
     ),
     value(
-        "momentum one",
+        "a momentum of 1",
         {"recipe.momentum": 1.0},
         "recipe.momentum must be less than 1, not 1.0.",
     ),
     value(
-        "a learning rate that does not decay but ends",
+        "a decay factor of 0",
         {"recipe.lr_decay": 0},
         "recipe.lr_decay must be greater than 0, not 0.",
     ),
     value(
-        "decays that go back in time",
+        "decay epochs in decreasing order",
         {"recipe.epochs": 5, "recipe.lr_decay_epochs": [4, 2]},
         "recipe must have increasing lr_decay_epochs below its epochs 5, not [4, 2].",
     ),
     value(
-        "a decay after the end",
+        "a decay after the last epoch",
         {"recipe.epochs": 5, "recipe.lr_decay_epochs": [5]},
         "recipe must have increasing lr_decay_epochs below its epochs 5, not [5].",
     ),
@@ -175,12 +153,12 @@ PARAMS = [
         "grid.lr must be a list of values, or points and step, not 0.1.",
     ),
     value(
-        "an axis without points",
+        "an axis of 0 points",
         {"grid.lr": {"points": 0, "step": 0.2}},
         "grid.lr.points must be greater than or equal to 1, not 0.",
     ),
     value(
-        "an axis without steps",
+        "a step of 0",
         {"grid.lr": {"points": 3, "step": 0}},
         "grid.lr.step must be greater than or equal to 0.001, not 0.",
     ),
@@ -191,7 +169,7 @@ PARAMS = [
         "valid: points, step, extend.",
     ),
     value(
-        "a grid beyond all numbers",
+        "a grid beyond the range of numbers",
         {"grid.lr": {"points": 101, "step": 10}},
         "lr must stay within 1e-30 and 1e+30, at the prior and all over the grid.",
     ),
@@ -219,7 +197,7 @@ PARAMS = [
         "seeds must hold one or more distinct values, not [0, 0].",
     ),
     value(
-        "a region of no width",
+        "a region of width 0",
         {"roi": [0]},
         "roi.0 must be greater than 0, not 0.",
     ),
@@ -229,11 +207,11 @@ PARAMS = [
         "replicates must have the keys seeds, random, not [1].",
     ),
     value(
-        "replicates that are no further seeds",
+        "replicates that repeat a seed",
         {"replicates": {"seeds": [1, 0]}},
         "replicates.seeds must differ from the seeds [0], but both have 0.",
     ),
-    value("a race that is 1", {"racing": 1}, "racing must be true or false, not 1."),
+    value("1 for a race", {"racing": 1}, "racing must be true or false, not 1."),
     value(
         "a model, misspelt",
         {"model": "resnt56"},
@@ -247,7 +225,7 @@ PARAMS = [
         "resnet50.",
     ),
     value(
-        "a criterion that there is not",
+        "an unknown criterion",
         {"criterion": "l2"},
         "unknown criterion 'l2' (did you mean 'l1'?); valid: l1, l1-normalised.",
     ),
@@ -257,7 +235,7 @@ PARAMS = [
         f"unknown pruning 'unifrom-0.6' (did you mean 'uniform-0.6'?); {RATIOS}",
     ),
     value(
-        "a variant that keeps everything",
+        "a variant of ratio 1",
         {"variants": ["uniform-1.0"]},
         f"unknown pruning 'uniform-1.0' (did you mean 'uniform-0.6'?); {RATIOS}",
     ),
@@ -267,17 +245,12 @@ PARAMS = [
         "variants must name each variant once, not ['uniform-0.6', 'uniform-0.60'].",
     ),
     value(
-        "a name for the data alone",
+        "a name in place of the data",
         {"data": "cifar10"},
         "data must have the keys name, image_size, train_images, test_images, holdout, "
         "not 'cifar10'.",
     ),
     value("a number for the data", {"data.name": 10}, "data.name must be a valid string, not 10."),
-    text(
-        "data with a control character",
-        replaced("name: fashion-mnist-8k", 'name: "folder:x\\x1b"'),
-        "study.yaml: data.name must be text of printed characters, not 'folder:x\\x1b'.",
-    ),
     value(
         "a key, misspelt",
         {"recipe.mometum": 0.9},
@@ -306,7 +279,7 @@ PARAMS = [
         "name must match pattern '^[a-z0-9][a-z0-9._-]{0,63}$', not 'My Study'.",
     ),
     value(
-        "a name that turns its letters round",
+        "a name with a right-to-left override",
         {"name": "a\u202eb"},
         "name must match pattern '^[a-z0-9][a-z0-9._-]{0,63}$', not 'a\\u202eb'.",
     ),
@@ -315,103 +288,5 @@ PARAMS = [
         {"name": "a" * 65},
         "name must match pattern '^[a-z0-9][a-z0-9._-]{0,63}$', not "
         "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'.",
-    ),
-    text(
-        "an hour and a half of epochs",
-        replaced("epochs: 1", "epochs: 1:30"),
-        "study.yaml: recipe.epochs must be a valid integer, not '1:30'.",
-    ),
-    text(
-        "a seed to another base",
-        replaced("seeds:\n- 0", "seeds: [0x10]"),
-        "study.yaml: seeds.0 must be a valid integer, not '0x10'.",
-    ),
-    text(
-        "a date as a number of epochs",
-        replaced("epochs: 1", "epochs: 2024-01-01"),
-        "study.yaml: recipe.epochs must be a valid integer, not '2024-01-01'.",
-    ),
-    text("an empty file", "", "study.yaml must hold keys and values, not None."),
-    text("a list", "- 1\n- 2\n", "study.yaml must hold keys and values, not [1, 2]."),
-    text(
-        "a list that holds itself",
-        replaced("seeds:\n- 0", "seeds: &a [*a]"),
-        "study.yaml: seeds.0 must be a valid integer, not [[...]].",
-    ),
-    text(
-        "a key twice",
-        replaced("seeds:", "seeds: [1]\nseeds:"),
-        "line 29 of study.yaml is not valid YAML: the key 'seeds' comes twice.",
-    ),
-    text(
-        "ten thousand brackets",
-        "a: " + "[" * 10_000,
-        "study.yaml is not valid YAML: it is nested too deeply, or a value does not fit its tag.",
-    ),
-    text(
-        "a command to run",
-        "a: !!python/object/apply:os.system ['touch x']\n",
-        "line 1 of study.yaml is not valid YAML: could not determine a constructor for "
-        "the tag 'tag:yaml.org,2002:python/object/apply:os.system'.",
-    ),
-    text(
-        "an open bracket",
-        "a: [1",
-        "line 1 of study.yaml is not valid YAML: while parsing a flow sequence, expected "
-        "',' or ']', but got '<stream end>'.",
-    ),
-    text(
-        "a tab before a key",
-        "a:\n\tb: 1\n",
-        "line 2 of study.yaml is not valid YAML: while scanning for the next token, found "
-        "character '\\t' that cannot start any token.",
-    ),
-    text(
-        "two documents",
-        "a: 1\n---\nb: 1\n",
-        "line 2 of study.yaml is not valid YAML: expected a single document in the "
-        "stream, but found another document.",
-    ),
-    text(
-        "a null byte",
-        b"a: 1\nname: x\0y\n",
-        "line 2 of study.yaml is not valid YAML: the character '\\x00' is not allowed.",
-    ),
-    text("UTF-16", "name: x\n".encode("utf-16"), "study.yaml is not text in UTF-8."),
-    text("Latin-1", "name: caf\xe9\n".encode("latin-1"), "study.yaml is not text in UTF-8."),
-    Case(
-        "params file",
-        "a file of a gibibyte",
-        _large,
-        load,
-        "study.yaml has more than 65,536 bytes, which no such file needs.",
-    ),
-    Case(
-        "params file",
-        "a folder",
-        partial(Path.mkdir, Path("study.yaml")),
-        load,
-        "study.yaml is a folder, not a file.",
-    ),
-    Case(
-        "params file",
-        "a file that is not there",
-        lambda: write("params/quick/resnet56.yaml", "a: 1"),
-        partial(load, "params/quick/resnt56.yaml"),
-        "no params file at params/quick/resnt56.yaml (did you mean 'params/quick/resnet56.yaml'?).",
-    ),
-    Case(
-        "params file",
-        "a name with a line break",
-        nothing,
-        partial(load, "a\nb.yaml"),
-        r"no params file at a\nb.yaml.",
-    ),
-    Case(
-        "params file",
-        "a name of 300 letters",
-        nothing,
-        partial(load, "x" * 300),
-        f"'{'x' * 99}… cannot be read: File name too long.",
     ),
 ]

@@ -1,22 +1,14 @@
-"""Bad tables of runs and bad published results (`badinput.Case`)."""
+"""Bad tables of runs (`badinput.Case`)."""
 
-import json
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-import synthetic
-import tiny
 from badinput import Case, write
 
 HEADER = "variant,lr,weight_decay,seed,top1"
 GOOD = "unpruned,0.1,0.0001,0,93.0"
 
-# --- tables of runs -------------------------------------------------------------------------------
 
-
-def _compare() -> None:
+def _read_runs() -> None:
     from hpstudy.analysis.run_tables import read_runs
 
     read_runs("runs.csv")
@@ -24,25 +16,23 @@ def _compare() -> None:
 
 def table(what: str, content: str | bytes, sentence: str) -> Case:
     """Case of a CSV file for `hpstudy compare`."""
-    return Case("table of runs", what, partial(write, "runs.csv", content), _compare, sentence)
+    return Case("table of runs", what, partial(write, "runs.csv", content), _read_runs, sentence)
 
 
 def cell(what: str, column: str, text: str, reason: str, shown: str = "") -> Case:
     """Case of a table whose third line has a bad cell."""
-    run = {"variant": "thin", "lr": "0.1", "weight_decay": "1e-4", "seed": "0", "top1": "90"}
-    run = run | {"diverged": "0"} | {column: text}
-    lines = [f"{HEADER},diverged", f"{GOOD},0", ",".join(run.values())]
+    row = {"variant": "thin", "lr": "0.1", "weight_decay": "1e-4", "seed": "0", "top1": "90"}
+    row |= {"diverged": "0"} | {column: text}
+    lines = [f"{HEADER},diverged", f"{GOOD},0", ",".join(row.values())]
     option = "--metric COLUMN" if column == "top1" else f"--columns {column}=COLUMN"
-    remedy = f"; correct it, or name another column by {option}"
-    if "--goal" in reason:
-        remedy = ""
-    said = f"line 3 of runs.csv: {column} is {shown or repr(text)}, {reason}{remedy}."
-    return table(what, "\n".join(lines) + "\n", said)
+    remedy = "" if "--goal" in reason else f"; correct it, or name another column by {option}"
+    sentence = f"line 3 of runs.csv: {column} is {shown or repr(text)}, {reason}{remedy}."
+    return table(what, "\n".join(lines) + "\n", sentence)
 
 
 NUMBER, POSITIVE = "which is not a number", "but must be positive and finite"
-WAYS = "add --goal minimize if less of it is better, --goal maximize if more is"
-ACCURACY, INTEGER = f"which no accuracy is; correct it, or {WAYS}", "but must be an integer"
+GOAL = "add --goal minimize if less of it is better, --goal maximize if more is"
+ACCURACY, INTEGER = f"which no accuracy is; correct it, or {GOAL}", "but must be an integer"
 NOT_TEXT = (
     "runs.csv is not text in UTF-8 or UTF-16; save it as CSV in UTF-8 (in Excel: 'CSV UTF-8')."
 )
@@ -50,27 +40,27 @@ WIDE = ",".join(f"c{number}" for number in range(1_000_000))
 
 TABLES = [
     table("an empty file", "", "runs.csv is empty: it has no text."),
-    table("a header alone", f"{HEADER}\n", "runs.csv is empty: it has a header only."),
+    table("a header without rows", f"{HEADER}\n", "runs.csv is empty: it has a header only."),
     table(
         "a quote that is never closed",
         f'{HEADER}\n"{GOOD}\n',
         "runs.csv is not a CSV file: a quote is opened and never closed (line 2).",
     ),
     table(
-        "a quote before a megabyte",
+        "an open quote before a megabyte",
         f'{HEADER}\n"{GOOD}\n' + "x" * 1_000_000,
         "runs.csv is not a CSV file: a cell has more than 131,072 characters, as where a quote "
         "is never closed (line 3).",
     ),
     table(
-        "a line that is cut short",
+        "a truncated line",
         f"{HEADER}\n{GOOD}\nthin,0.1\n",
         "runs.csv is not a CSV file: the header has 5 cells, line 3 has 2 (lines of another length "
         "than the header: 1); put a cell that holds commas in double quotes, and complete what "
         "was cut short.",
     ),
     table(
-        "points that became commas",
+        "decimal commas",
         "lr,weight_decay,top1\n0,1,1e-4,93,1\n0,1,1e-3,93,2\n",
         "runs.csv is not a CSV file: the header has 3 cells, line 2 has 5 (2 such lines), and no "
         "number has a point. Decimal points seem to have become commas: export the table again, "
@@ -89,7 +79,7 @@ TABLES = [
         "runs.csv has the column lr 2 times; rename all but the one that is the lr.",
     ),
     table(
-        "a column that is missing",
+        "a missing column",
         "variant,weight_decay,seed,top1\nunpruned,0.1,0,93\n",
         "runs.csv lacks the column lr; name it by --columns lr=COLUMN, or name the hyperparameters "
         "of the sweep by --axes; it has: variant, weight_decay, seed, top1.",
@@ -101,7 +91,7 @@ TABLES = [
         r"of the sweep by --axes; it has: variant, l\x1b[31mr, weight_decay, seed, top1.",
     ),
     table(
-        "two columns for one thing",
+        "two columns for one quantity",
         "params_lr,config/lr,top1\n0.1,0.2,93\n",
         "runs.csv has several columns that may be lr: params_lr, config/lr; choose one by "
         "--columns lr=config/lr.",
@@ -119,9 +109,9 @@ TABLES = [
         "--metric val_acc.",
     ),
     table(
-        "a loss that may be meant to grow",
+        "a loss without a goal",
         "lr,weight_decay,val_loss\n0.1,1e-4,0.3\n",
-        f"the metric val_loss of runs.csv is a loss or an error by its name; {WAYS}.",
+        f"the metric val_loss of runs.csv is a loss or an error by its name; {GOAL}.",
     ),
     table(
         "two optimizers",
@@ -132,14 +122,14 @@ TABLES = [
         "or average over them as over seeds (--average-over optimizer).",
     ),
     table(
-        "runs of all lengths",
+        "runs of different lengths",
         f"{HEADER},epoch\n{GOOD},3\nunpruned,0.1,0.001,0,91,4\nunpruned,0.1,0.01,0,90,5\n",
         "most runs of runs.csv are shorter than the longest (epoch 3 to 5; 2 of 3 are shorter): "
         "compare those of one length by --where epoch=5, or take all as they ended by "
         "--any-length.",
     ),
     table(
-        "a state that no tool writes",
+        "an unknown state",
         f"{HEADER},status\n{GOOD},fine\n",
         "line 2 of runs.csv: status is 'fine', but must be a state of Optuna, W&B, Ray, MLflow, "
         "Keras Tuner or SLURM, such as complete, failed, pruned or running; or choose the rows "
@@ -158,7 +148,7 @@ TABLES = [
         "apart by --average-over COLUMN.",
     ),
     table(
-        "a run twice, but for the last digit",
+        "a run twice, different in the tenth digit",
         f"{HEADER}\n{GOOD}\n{GOOD}".replace("0.1,", "0.1000000001,", 1),
         "line 3 of runs.csv repeats line 2 of runs.csv: variant 'unpruned', lr 0.1, weight_decay "
         "0.0001, seed 0; delete what was written twice, or name the column that tells repeats "
@@ -187,16 +177,19 @@ TABLES = [
     cell("a learning rate that is NaN", "lr", "nan", POSITIVE),
     cell("a learning rate of zero", "lr", "0", POSITIVE),
     cell("a negative weight decay", "weight_decay", "-1", "but must be 0, or positive and finite"),
-    cell(
-        "a weight decay beyond all", "weight_decay", "1e300", "but must lie within 1e-30 and 1e+30"
-    ),
-    cell("half a seed", "seed", "0.5", INTEGER),
+    cell("a weight decay of 1e300", "weight_decay", "1e300", "but must lie within 1e-30 and 1e+30"),
+    cell("a fraction as a seed", "seed", "0.5", INTEGER),
     cell("a seed of 301 digits", "seed", "1e300", "but must have at most 64 bits"),
-    cell("more than all", "top1", "100.1", ACCURACY),
-    cell("less than nothing", "top1", "-0.1", ACCURACY),
+    cell("an accuracy above 100", "top1", "100.1", ACCURACY),
+    cell("a negative accuracy", "top1", "-0.1", ACCURACY),
     cell("a formula for an accuracy", "top1", "=1+1", NUMBER),
-    cell("neither true nor false", "diverged", "maybe", "but must be True, False, 1 or 0"),
-    cell("no name", "variant", "", "but every run needs the name of its network"),
+    cell(
+        "a flag that is neither true nor false",
+        "diverged",
+        "maybe",
+        "but must be True, False, 1 or 0",
+    ),
+    cell("an empty name", "variant", "", "but every run needs the name of its network"),
     cell(
         "a name with control characters",
         "variant",
@@ -210,7 +203,7 @@ TABLES = [
         "but a name holds no characters that are not printed",
     ),
     cell(
-        "a name that turns its letters round",
+        "a name with a right-to-left override",
         "variant",
         "thin\u202e",
         "but a name holds no characters that are not printed",
@@ -221,131 +214,5 @@ TABLES = [
         "x" * 101,
         "but a name has at most 100 letters",
         f"'{'x' * 99}…",
-    ),
-]
-
-# --- published results ----------------------------------------------------------------------------
-
-STUDY = "synthetic-resnet56"
-
-
-def published(
-    what: str, spoil: Callable[[Path, Path], object], sentence: str, ending: str = "csv"
-) -> Case:
-    """Case of a published study whose table or record is spoilt."""
-
-    def make() -> None:
-        synthetic.write(Path("results"), 3, 1, ["resnet56"])
-        spoil(Path("results", f"{STUDY}.csv"), Path("results", f"{STUDY}.json"))
-
-    said = sentence.replace("TABLE", f"results/{STUDY}.csv").replace("RECORD", f"{STUDY}.json")
-    return Case("published results", what, make, _read_results, said)
-
-
-def _read_results() -> None:
-    from hpstudy.analysis.study_results import read_results
-
-    read_results(["results"])
-
-
-def _with(old: str, new: str) -> Callable[[Path, Path], object]:
-    return lambda table, record: table.write_text(table.read_text().replace(old, new))
-
-
-def _record(place: str, value: Any) -> Callable[[Path, Path], object]:
-    def spoil(table: Path, record: Path) -> None:
-        record.write_text(json.dumps(tiny.changed(json.loads(record.read_text()), {place: value})))
-
-    return spoil
-
-
-NAMES = (
-    "but a name on a page begins with a letter or digit, and holds only such, blanks and ._-+/%()."
-)
-
-PUBLISHED = [
-    published(
-        "markup for a variant",
-        _with("nonuniform-0.2", "<img src=x onerror=alert(1)>"),
-        f"TABLE has the variant '<img src=x onerror=alert(1)>', {NAMES}",
-    ),
-    published(
-        "a formula for a variant",
-        _with("nonuniform-0.2", "=cmd|' /C calc'!A0"),
-        f"TABLE has the variant \"=cmd|' /C calc'!A0\", {NAMES}",
-    ),
-    published(
-        "mathematics for a variant",
-        _with("nonuniform-0.2", "$x$"),
-        f"TABLE has the variant '$x$', {NAMES}",
-    ),
-    published(
-        "markup for a column",
-        _with("flops_ratio", "<b>x</b>"),
-        f"TABLE has the column '<b>x</b>', {NAMES}",
-    ),
-    published(
-        "a formula for a column",
-        _with("flops_ratio", "@SUM(A1)"),
-        f"TABLE has the column '@SUM(A1)', {NAMES}",
-    ),
-    published("no learning rates", _with(",lr,", ",eta,"), "TABLE lacks the column 'lr'."),
-    published(
-        "an empty table",
-        lambda table, _: table.write_text(""),
-        "TABLE is cut short: its last line has no end.",
-    ),
-    published(
-        "half a table",
-        lambda table, _: table.write_text(table.read_text()[:6_001]),
-        "TABLE is cut short: its last line has no end.",
-    ),
-    published(
-        "a negative learning rate",
-        _with(
-            "unpruned,resnet56,fashion-mnist-8k,unpruned,1.0,",
-            "unpruned,resnet56,fashion-mnist-8k,unpruned,1.0,-",
-        ),
-        "line 2 of TABLE: lr is '-0.002929', but must be a number from 1e-30 to 1e+30.",
-    ),
-    published(
-        "a path for a name",
-        lambda table, _: table.rename(table.with_name("..x.csv")),
-        "'..x.csv' in results cannot be the table of a study.",
-    ),
-    published(
-        "markup for a name",
-        lambda table, _: table.rename(table.with_name("<b>.csv")),
-        "'<b>.csv' in results cannot be the table of a study.",
-    ),
-    published(
-        "no record",
-        lambda _, record: record.unlink(),
-        "the table TABLE lacks its record RECORD beside it.",
-    ),
-    published(
-        "half a record",
-        lambda _, record: record.write_text(record.read_text()[:100]),
-        "results/RECORD is no JSON, or is cut short.",
-    ),
-    published(
-        "a record of many brackets",
-        lambda _, record: record.write_text("[" * 100_000),
-        "results/RECORD is no JSON, or is cut short.",
-    ),
-    published(
-        "a record without regions",
-        _record("study.roi", tiny.GONE),
-        "results/RECORD lacks the key 'study.roi'.",
-    ),
-    published(
-        "a record that is a list",
-        lambda _, record: record.write_text("[]"),
-        "results/RECORD lacks the key 'study'.",
-    ),
-    published(
-        "markup for a model",
-        _record("study.model", "</script><b>"),
-        "results/RECORD has the invalid model '</script><b>'.",
     ),
 ]

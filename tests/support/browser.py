@@ -1,4 +1,4 @@
-"""A local server and a headless Chromium that is let through to it alone."""
+"""A local server, and a headless Chromium that reaches no other host."""
 
 import functools
 import http.server
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = (
+OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
@@ -28,7 +28,7 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path):
-    """Address at which this machine alone can read `folder`."""
+    """Address of a server of `folder` on loopback."""
     handler = functools.partial(_Silent, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -41,13 +41,13 @@ def served(folder: Path):
 
 @contextmanager
 def chromium():
-    """Headless browser; skips the test where there is none."""
+    """Headless browser; the test is skipped without one."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
-        pytest.skip("no Chromium on this machine to look at the pages with")
+        pytest.skip("Chromium is not installed")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
         try:
             yield browser
         finally:
@@ -55,11 +55,11 @@ def chromium():
 
 
 def visit(context, address: str, page: str):
-    """Open one page and wait for its figures; (page, outside requests, errors)."""
+    """Open one page and wait for its figures; returns (page, requests to other hosts, errors)."""
     outside: list[str] = []
     errors: list[str] = []
 
-    def gate(route):
+    def block_other_hosts(route):
         url = route.request.url
         if url.startswith((address, "data:", "blob:")):
             route.continue_()
@@ -68,10 +68,14 @@ def visit(context, address: str, page: str):
             route.abort()
 
     tab = context.new_page()
-    tab.route("**/*", gate)
-    tab.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    tab.route("**/*", block_other_hosts)
+    tab.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else None
+    )
     tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("response", lambda got: errors.append(got.url) if got.status >= 400 else None)
+    tab.on(
+        "response", lambda response: errors.append(response.url) if response.status >= 400 else None
+    )
     tab.goto(address + page)
     tab.wait_for_load_state("load")
     every_figure = (

@@ -1,7 +1,7 @@
-"""Damage to stores and published tables, and words of the line that must name it.
+"""Damage to stores and published tables, and part of the message that must name it.
 
-That to a store is a statement of SQL, with the ids of the runs that it is done to in braces. That
-to a table is a function of its rows and of the record.
+A store is damaged by an SQL statement with ids of runs in braces, a table by a function of its
+rows and its record.
 """
 
 SPEC = "UPDATE runs SET spec = replace(spec, '{}', '{}') WHERE run_id = '{}'"
@@ -10,7 +10,7 @@ STORES = {
         "UPDATE runs SET top1 = 51.0 WHERE run_id = '{prior}'",
         "run {prior}: top1 is 51.0, but must be 50.0",
     ),
-    "an accuracy that none is": (
+    "text for an accuracy": (
         "UPDATE runs SET top1 = 'high' WHERE run_id = '{prior}'",
         "run {prior}: top1 is 'high': Input should be a valid number",
     ),
@@ -18,7 +18,7 @@ STORES = {
         "UPDATE runs SET best_epoch = 3 WHERE run_id = '{prior}'",
         "run {prior}: best_epoch is 3, but must be 2",
     ),
-    "no time": (
+    "a duration of 0": (
         "UPDATE runs SET seconds = 0 WHERE run_id = '{prior}'",
         "run {prior}: seconds is 0: Input should be greater than 0",
     ),
@@ -31,11 +31,11 @@ STORES = {
            WHERE rowid = (SELECT max(rowid) FROM runs WHERE spec LIKE '%"blocks.0.conv1":5%')""",
         "its settings have the id ",
     ),
-    "half a specification": (
+    "a truncated specification": (
         "UPDATE runs SET spec = substr(spec, 1, 50) WHERE run_id = '{prior}'",
         "run {prior}: spec is ",
     ),
-    "a specification of something else": (
+    "a specification with an invalid value": (
         SPEC.format('"epochs":3', '"epochs":true', "{prior}"),
         "run {prior}: spec.recipe.epochs is True: ",
     ),
@@ -47,20 +47,20 @@ STORES = {
         "UPDATE runs SET curve = substr(curve, 1, 30) WHERE run_id = '{prior}'",
         "run {prior}: curve is ",
     ),
-    "a curve that lacks an epoch": (
+    "a curve without one epoch": (
         "UPDATE runs SET curve = replace(curve, '55.0, ', '') WHERE run_id = '{prior}'",
         "run {prior}: its curve has 2 values of top1, but epochs is 3",
     ),
-    "an accuracy beyond all": (
+    "a negative accuracy": (
         "UPDATE runs SET curve = replace(curve, '20.0', '-20.0') WHERE run_id = '{prior}'",
         "run {prior}: curve.top1.0 is -20.0: Input should be greater than or equal to 0",
     ),
-    "an end before its time": (
+    "an early end without a divergence": (
         """UPDATE runs SET curve = '{"train_loss": [1.0], "loss": [1.25], "top1": [50.0]}',
            epochs = 1, best_top1 = 50.0, best_epoch = 1 WHERE run_id = '{prior}'""",
         "run {prior}: it ended after 1 of 3 epochs with a loss of 1.0",
     ),
-    "a divergence denied": (
+    "a diverged run without the flag": (
         "UPDATE runs SET diverged = 0 WHERE run_id = '{diverged}'",
         "run {diverged}: diverged is False, but must be True",
     ),
@@ -68,12 +68,12 @@ STORES = {
         "UPDATE stopped SET top1 = 50.0",
         "run {early}: top1 is 50.0, but must be None",
     ),
-    "a verdict that does not stop": (
+    "an expected accuracy above the threshold": (
         """UPDATE stopped SET verdict = replace(verdict, '40.0', '59.0')""",
         "run {early}: it was stopped at an expected accuracy of 59.0 with the deviation 2.0, "
         "though 60.0 was needed",
     ),
-    "no threshold": (
+    "a threshold of 0": (
         "UPDATE stopped SET threshold = 0",
         "run {early}: threshold is 0.0: Input should be greater than 0",
     ),
@@ -81,37 +81,37 @@ STORES = {
         "UPDATE rankings SET run_id = '0123456789abcdef'",
         "run 0123456789abcdef: it has a ranking, but is not recorded",
     ),
-    "a ranking that lacks a filter": (
+    "a ranking with another number of filters": (
         "UPDATE rankings SET scores = replace(scores, '\"blocks.0.conv1\": [', "
         "'\"blocks.0.conv1\": [1.0, ')",
         "run {prior}: its ranking has 17 scores for 16 filters of blocks.0.conv1",
     ),
-    "a ranking of no numbers": (
+    "a ranking without numbers": (
         "UPDATE rankings SET scores = replace(scores, '\"blocks.0.conv1\": [', "
         "'\"blocks.0.conv1\": [-')",
         "run {prior}: scores.blocks.0.conv1.0 is -",
     ),
-    "half a hash": (
+    "a truncated hash": (
         "UPDATE rankings SET weights_sha256 = 'abab'",
         "run {prior}: weights_sha256 is 'abab': String should match pattern",
     ),
-    "a run that ended and failed": (
+    "a run both finished and failed": (
         "INSERT INTO failures SELECT run_id, spec, 'lost' FROM runs WHERE run_id = '{prior}'",
         "run {prior}: it has both ended and failed",
     ),
-    "a claim on what is recorded": (
+    "a lease of a recorded run": (
         "INSERT INTO claims VALUES ('{prior}', 'sweep')",
         "run {prior}: a sweep leases it, but it has ended",
     ),
-    "an arithmetic that none is": (
+    "an unknown arithmetic": (
         "INSERT INTO arithmetics VALUES ('family', 'float16')",
         "arithmetic is 'float16': Input should be 'float32', ",
     ),
-    "a column less": (
+    "a missing column": (
         "ALTER TABLE failures DROP COLUMN reason",
         "it lacks reason",
     ),
-    "a table less": (
+    "a missing table": (
         "DROP TABLE claims",
         "store.sqlite is another program's database, not a store of hpstudy (tables: arithmetics, "
         "failures, rankings, runs, stopped)",
@@ -120,12 +120,12 @@ STORES = {
 
 
 def cell(name, value, row=0):
-    """Damage that gives a cell of the table another value."""
+    """Damage that changes a cell of the table."""
     return lambda rows, record: rows[row].update({name: value})
 
 
-def said(place, value):
-    """Damage that gives a place of the record another value."""
+def entry(place, value):
+    """Damage that changes an entry of the record."""
 
     def damage(rows, record):
         *path, last = place.split("/")
@@ -142,22 +142,22 @@ def another_channel(rows, record):
     kept.sort()
 
 
-def a_channel_more(rows, record):
+def additional_channel(rows, record):
     kept = record["certificates"]["uniform-0.3"]["kept"]["blocks.0.conv1"]
     kept.append(next(channel for channel in range(16) if channel not in kept))
     kept.sort()
 
 
-def without_a_row(rows, record):
+def without_first_row(rows, record):
     del rows[0]
 
 
-def without_a_row_and_its_count(rows, record):
+def without_a_counted_row(rows, record):
     del rows[0]
     record["record"] |= {"runs": 7, "train_seconds": 87.5, "images": 7 * 3 * 40}
 
 
-def twice(rows, record):
+def with_duplicate(rows, record):
     rows.append(rows[0])
 
 
@@ -184,57 +184,63 @@ TABLES = {
     "another seed": (cell("seed", "1"), ["its settings have the id "]),
     "another size": (cell("params", "269723"), ["params is 269723, but its network has 269722"]),
     "text for a number": (cell("loss", "low"), ["line 2 of "]),
-    "a truth that is none": (
+    "text for a flag": (
         cell("diverged", "no"),
         ["diverged is 'no', but must be True or False"],
     ),
-    "a race that was not run": (cell("stopped", "True"), ["it was stopped after 3 of 3 epochs"]),
-    "a row twice": (twice, ["it has 2 rows", "its record says runs 8, the table 9"]),
-    "a row less": (without_a_row, ["its record says runs 8, the table 7"]),
-    "a row less, and not counted": (
-        without_a_row_and_its_count,
+    "a stopped run without a race": (
+        cell("stopped", "True"),
+        ["it was stopped after 3 of 3 epochs"],
+    ),
+    "a duplicate row": (with_duplicate, ["it has 2 rows", "its record says runs 8, the table 9"]),
+    "a missing row": (without_first_row, ["its record says runs 8, the table 7"]),
+    "a missing row that the record does not count": (
+        without_a_counted_row,
         ["unpruned lacks 1 run, but its record"],
     ),
-    "a channel more": (
-        a_channel_more,
+    "an additional channel": (
+        additional_channel,
         ["the certificate of uniform-0.3 says kept "],
     ),
-    "a channel that the network has not": (
-        said(f"{CERTIFICATE}/kept/blocks.0.conv1", [0, 1, 16]),
+    "a channel that does not exist": (
+        entry(f"{CERTIFICATE}/kept/blocks.0.conv1", [0, 1, 16]),
         ["the certificate of uniform-0.3 says kept "],
     ),
     "another width": (
-        said(f"{CERTIFICATE}/widths/blocks.0.conv1", 7),
+        entry(f"{CERTIFICATE}/widths/blocks.0.conv1", 7),
         ["the certificate of uniform-0.3 says widths "],
     ),
     "another number of parameters": (
-        said(f"{CERTIFICATE}/params", 1),
+        entry(f"{CERTIFICATE}/params", 1),
         ["the certificate of uniform-0.3 says params 1, but must say 7"],
     ),
     "another ratio": (
-        said(f"{CERTIFICATE}/achieved", 0.3),
+        entry(f"{CERTIFICATE}/achieved", 0.3),
         ["the certificate of uniform-0.3 says achieved 0.3, but must say 0.3"],
     ),
     "another ranked run": (
-        said(f"{CERTIFICATE}/ranked", "dense network"),
+        entry(f"{CERTIFICATE}/ranked", "dense network"),
         ["the certificate of uniform-0.3 says ranked 'dense network', but must say 'dense network"],
     ),
-    "half a hash": (
-        said(f"{CERTIFICATE}/weights_sha256", "ab"),
+    "a truncated hash": (
+        entry(f"{CERTIFICATE}/weights_sha256", "ab"),
         ["tiny.json is no record of a table: certificates.uniform-0.3.weights_sha256 is "],
     ),
-    "no certificate": (
-        said("certificates", {}),
+    "a missing certificate": (
+        entry("certificates", {}),
         ["the record has no certificate of its variant uniform-0.3"],
     ),
     "another recipe": (
-        said("study/recipe/momentum", 0.8),
+        entry("study/recipe/momentum", 0.8),
         ["its settings have the id ", "says ranked"],
     ),
-    "another study": (said("study/name", "other"), ["its record is that of the study other"]),
-    "a key that studies have not": (said("study/modle", "x"), ["unknown key 'modle'"]),
-    "another count": (said("record/images", 1), ["its record says images 1, the table 960"]),
-    "a failed run that has a row": (
+    "another study": (entry("study/name", "other"), ["its record is that of the study other"]),
+    "an unknown key of the study": (entry("study/modle", "x"), ["unknown key 'modle'"]),
+    "another number of images": (
+        entry("record/images", 1),
+        ["its record says images 1, the table 960"],
+    ),
+    "a failed run with a row": (
         lambda rows, record: record["record"].update(failed={rows[0]["run_id"]: "lost"}),
         ["its record says that it failed, but it has a row"],
     ),

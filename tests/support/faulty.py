@@ -1,4 +1,4 @@
-"""A worker that fails as the seed of its run says; it needs no torch."""
+"""A worker without torch that fails in the way that the seed of its run encodes."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A published study of five runs, written by hand."""
+"""A published study of five runs."""
 
 import json
 import math

@@ -1,6 +1,6 @@
-"""Run a sweep of Ray Tune into a folder, and keep Ray's own data frame of it.
+"""Run a sweep of Ray Tune into a folder, and write Ray's data frame of it.
 
-A process of its own: once Ray has been used in one, it starts no cluster there any more.
+A separate process, since Ray starts only one cluster in a process.
 """
 
 import math
@@ -31,7 +31,7 @@ def main(folder):
         param_space={"lr": tune.grid_search([0.1, 0.3, 10]), "sgd": {"decay": 1e-4}},
         run_config=tune.RunConfig("sweep", storage_path=str(folder), verbose=0),
     ).fit()
-    frames = [one.metrics_dataframe for one in results]
+    frames = [result.metrics_dataframe for result in results]
     pd.concat(frames, ignore_index=True).to_pickle(folder / "frame.pickle")
     ray.shutdown()
 

@@ -15,7 +15,7 @@ def main(page: str = PAGE) -> None:
             viewport={"width": 1280, "height": 1000}, device_scale_factor=1.5
         )
         tab, _, _ = visit(context, address, page)
-        figure = tab.locator(".hpstudy-figure").first
+        figure = tab.locator(".hpstudy-figure").last
         figure.screenshot(path=ROOT / "book" / "_static" / "landscapes.png")
 
 

@@ -4,51 +4,68 @@ python tests/support/readme_table.py
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from hpstudy.analysis.study_results import MODEL_TITLES, read_results
-from hpstudy.report.notebook import cell_text
-from hpstudy.report.tables import decisive, verdict_counts, verdict_table
+from hpstudy.analysis.study_results import read_results
+from hpstudy.analysis.verdict import VerdictGroup
+from hpstudy.plots.labels import TOP1, axis_title, short_title
+from hpstudy.report.tables import decisive
+from hpstudy.report.verdicts import marks, tally, verdict_groups
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAD = "| network (its study) | learning rate | weight decay | both | loss of both | stay good |"
-COLUMNS = ["learning rate", "weight decay", "both", "loss if kept", "stay good"]
+COLUMNS = ["lr", "weight_decay", "both"]
 STUDIES = read_results([ROOT / "book" / "results"])
+HEAD = "| network | learning rate | weight decay | both | loss of both, points | still good |"
 
 
-def published() -> pd.DataFrame:
+def published() -> list[VerdictGroup]:
     """Verdicts of the published studies, as the first page shows them."""
-    return verdict_table(decisive(STUDIES.values()))
+    return verdict_groups(decisive(STUDIES.values()))
 
 
-def rows(table: pd.DataFrame) -> list[str]:
-    """Lines of the README's table: every network, and all of them pooled."""
+def rows(groups: Sequence[VerdictGroup]) -> list[str]:
+    """Lines of the README's table: the counts, then every network under its study."""
+    found = tally(groups)
+    counted = [
+        ", ".join(f"{number} {answer}" for answer, number in found[column].most_common())
+        for column in COLUMNS
+    ]
+    networks = found["both"].total()
     lines = [HEAD, "|---" * HEAD.count(" | ") + "|---|"]
-    for (study, variant), row in table.iterrows():
-        if study != "all" and row["both"] is None:
-            continue
-        network = f"{variant} ({study})" if study != "all" else f"all, {variant}"
-        if study in STUDIES:
-            network = f"{MODEL_TITLES.get(STUDIES[study].model, study)}, {network}"
-        lines.append(f"| {' | '.join([network, *(cell_text(row[name]) for name in COLUMNS)])} |")
+    lines.append(f"| **all {networks}** | {' | '.join(counted)} | | |")
+    for group in groups:
+        lines.append(f"| **{group.title}** | | | | | |")
+        for row in group.verdicts:
+            answers = [row.axes[axis].answer for axis in COLUMNS[:2]] + [row.both]
+            cells = [short_title(row.variant)]
+            cells += [
+                answer + marks(row, column).replace("*", "\\*")
+                for answer, column in zip(answers, COLUMNS, strict=True)
+            ]
+            cells += [TOP1.loss(row.loss), f"{row.kept[0]} of {row.kept[1]}"]
+            lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def counts(table: pd.DataFrame) -> list[str]:
+def counts(groups: Sequence[VerdictGroup]) -> list[str]:
     """Lines of limits and changelog: how many networks have which verdict today."""
+    found = tally(groups)
     return [
-        f"| {name}, now | {' | '.join(map(str, numbers))} |"
-        for name, numbers in zip(COLUMNS, verdict_counts(table).to_numpy(), strict=False)
+        f"| {axis_title(column)}, now | "
+        + " | ".join(str(found[column][answer]) for answer in ("keep", "retune", "inconclusive"))
+        + " |"
+        for column in COLUMNS
     ]
 
 
-def written(text: str, table: pd.DataFrame) -> str:
+def written(text: str, groups: Sequence[VerdictGroup]) -> str:
     """Text of a file with its lines of verdicts as they are today."""
     if HEAD in text:
-        text = re.sub(re.escape(HEAD) + r"\n(\|.*\n)+", "\n".join(rows(table)) + "\n", text)
-    for line in counts(table):
+        text = re.sub(
+            re.escape(HEAD) + r"\n(\|.*\n)+", lambda _: "\n".join(rows(groups)) + "\n", text
+        )
+    for line in counts(groups):
         text = re.sub(re.escape(line.partition(", now |")[0]) + r", now \|.*", line, text)
     return text
 

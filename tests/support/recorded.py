@@ -1,4 +1,4 @@
-"""A study whose runs are recorded as if they had been trained."""
+"""A study whose runs are recorded without training."""
 
 import tiny
 
@@ -21,10 +21,10 @@ def ended(plan, spec, epochs=3, **changes):
         "loss": [2.5, 1.75, 1.25][:epochs],
         "top1": [20.0, 55.0, 50.0][:epochs],
     }
-    numbers = {"top1": 50.0, "loss": 1.25, "best_top1": 55.0, "best_epoch": 2, "train_loss": 1.0}
+    values = {"top1": 50.0, "loss": 1.25, "best_top1": 55.0, "best_epoch": 2, "train_loss": 1.0}
     cost = plan.network.cost
     size = {"macs": cost.macs(spec.widths), "params": cost.params(spec.widths)}
-    return tiny.result(epochs=epochs, curve=curve, **numbers, **size) | changes
+    return tiny.result(epochs=epochs, curve=curve, **values, **size) | changes
 
 
 def recorded_plan(path, **changes):

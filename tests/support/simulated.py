@@ -1,4 +1,4 @@
-"""Sweeps without training: accuracies are made up, and end in a shuffled order."""
+"""Sweeps without training: accuracies follow from the settings, and runs end in random order."""
 
 import math
 import random
@@ -16,19 +16,19 @@ EPOCHS = 6
 
 
 def curve(accuracy, epochs=EPOCHS):
-    """Training losses that fall towards one that follows from the accuracy."""
+    """Training losses that fall towards a final one given by the accuracy."""
     last = (95 - accuracy) / 20
     return [last + 2.0 * 0.4**epoch for epoch in range(1, epochs + 1)]
 
 
 def bowl(lr, weight_decay, best=92.0):
-    """Accuracy that falls off with the decades from 0.01 and 0.01."""
+    """Accuracy that falls with the distance, in decades, from 0.01 and 0.01."""
     x, y = math.log10(lr) + 2, math.log10(weight_decay) + 2
     return best - 6 * (x + y) ** 2 - 1.5 * (x - y) ** 2
 
 
 def simulated(spec, rank_filters, race):
-    """What a worker does, with a made-up accuracy that depends on the setting and the network."""
+    """Outcome of a run; its accuracy depends on the setting and on the pruning."""
     best = 92.0 if spec.widths is None else 88.0
     accuracy = bowl(spec.lr, spec.weight_decay, best) + 0.05 * math.sin(1e4 * spec.lr + spec.seed)
     losses, verdict = curve(accuracy), None
@@ -45,30 +45,27 @@ def simulated(spec, rank_filters, race):
 
 
 class Simulated:
-    """An executor that trains nothing; jobs end in a random order.
-
-    `fails` returns the Failure of a job, or None.
-    """
+    """An executor without training; `fails` returns the Failure of a job, or None."""
 
     device = "cpu"
 
     def __init__(self, workers=1, seed=0, fails=lambda job: None):
         self.workers, self.random, self.fails = workers, random.Random(seed), fails
-        self.late, self.jobs = [], []
+        self.running, self.jobs = [], []
 
     def calibrate(self, spec, classes, images, seconds):
         return [(1e-6, 1e-6)] * self.workers
 
     def start(self, job):
         self.jobs.append(job)
-        self.late.append(job)
+        self.running.append(job)
         return True
 
     def wait(self, seconds):
-        if not self.late:
+        if not self.running:
             return []
-        self.random.shuffle(self.late)
-        job = self.late.pop()
+        self.random.shuffle(self.running)
+        job = self.running.pop()
         if failure := self.fails(job):
             return [(job, failure)]
         return [(job, simulated(job.spec, job.rank_filters, job.race))]
@@ -85,7 +82,7 @@ def simulated_plan(path, **changes):
 
 
 def swept(plan, workers=1, seed=0, lose_after=None, fails=lambda job: None):
-    """Table of a simulated sweep; `lose_after` interrupts it after some runs, and continues."""
+    """Table of a simulated sweep, which is interrupted after `lose_after` runs and resumed."""
     prepare(plan)
     if lose_after is not None:
         scheduler = Scheduler(plan, Simulated(workers, seed, fails), *of_a_sweep(plan))
@@ -102,7 +99,7 @@ def prepare(plan):
 
 
 def of_a_sweep(plan):
-    """Further arguments of a scheduler: leases that end at once, a bar and prices."""
+    """Further arguments of a scheduler: leases, a progress bar and prices."""
     return (
         Leases.open(plan.store.path),
         progress_bar("", 1),

@@ -1,4 +1,4 @@
-"""Tables of simulated runs whose truth is known: parabolas in log10 of one or two axes."""
+"""Tables of simulated runs with a known optimum: parabolas in log10 of one or two axes."""
 
 from itertools import product
 
@@ -13,14 +13,11 @@ AXES = ("lr", "weight_decay")
 
 
 def grid(**more):
-    """Table of each combination of settings and further columns, with an accuracy.
-
-    The best setting is (0.03, 1e-4) for everything else, at 90.
-    """
+    """Table of all combinations of settings and further columns; the best is 90 at (0.03, 1e-4)."""
     values = {"lr": (0.01, 0.03, 0.1), "weight_decay": (1e-5, 1e-4, 1e-3), **more}
     table = pd.DataFrame(list(product(*values.values())), columns=list(values))
-    away = np.log10(table["lr"] / 0.03) ** 2 + np.log10(table["weight_decay"] / 1e-4) ** 2
-    return table.assign(acc=(90 - 2 * away).round(3))
+    distance = np.log10(table["lr"] / 0.03) ** 2 + np.log10(table["weight_decay"] / 1e-4) ** 2
+    return table.assign(acc=(90 - 2 * distance).round(3))
 
 
 def save(table, path):
@@ -40,34 +37,35 @@ def scattered(points, generator, axes=2, half=1.0):
     return generator.uniform(-half, half, (points, axes))
 
 
-def parabola(logs, centre=0.0, steep=3.0, top=90.0):
-    """True values: `steep` points lost at one decade from the centre."""
-    return top - steep * ((logs - centre) ** 2).sum(axis=1)
+def parabola(logs, centre=0.0, loss=3.0, top=90.0):
+    """True values, which fall by `loss` points at one decade from the centre."""
+    return top - loss * ((logs - centre) ** 2).sum(axis=1)
 
 
 def sweep(variant, logs, truth, sigma, generator, seeds=1, shared=0.0):
-    """Runs of one network: noise of deviation `sigma`, and `shared` of an effect of each seed."""
+    """Runs of one network: noise of deviation `sigma`, and of deviation `shared` per seed."""
     rows = []
     for seed in range(seeds):
         values = truth + shared * generator.standard_normal()
         values = values + sigma * generator.standard_normal(len(logs))
-        rows += [(variant, *10**at, seed, value) for at, value in zip(logs, values, strict=True)]
+        settings = zip(10**logs, values, strict=True)
+        rows += [(variant, *setting, seed, value) for setting, value in settings]
     return pd.DataFrame(rows, columns=["variant", *AXES[: logs.shape[1]], "seed", "top1"])
 
 
 def analysed(*tables, **options):
-    """Analysis of the networks of some tables, the first of which is the dense one."""
+    """Analysis of the networks of these tables, the dense one first."""
     table = pd.concat(tables)
     options = {"axes": tuple(axis for axis in AXES if axis in table), **options}
     return StudyAnalysis(landscapes(table, dense=table["variant"].iloc[0], **options))
 
 
 def notes(runs):
-    """All that is noted on how tables were read."""
+    """Text of all notes on how tables were read."""
     return " ".join(runs.notes)
 
 
 def read(table, dense="unpruned", metric="top1", goal="maximize", percent=True):
-    """Runs as the reader would return them."""
+    """Runs as the reader returns them."""
     axes = tuple(axis for axis in table.columns if axis not in ("variant", "seed", metric))
     return RunTable(table, dense, axes, metric, goal, percent, [])

@@ -1,7 +1,7 @@
-"""SYNTHETIC results of two made-up studies, for tests only; no network was trained for them.
+"""Synthetic results of two studies, for tests only; they are never published.
 
-Accuracy falls off with the distance from the line log10 lr + log10 weight_decay = const, which is
-the shape of a real landscape: an inverse band. Never published, never shown in the book.
+Accuracy falls with the distance from a line log10 lr + log10 weight_decay = const, as in a real
+landscape.
 """
 
 import json
@@ -153,7 +153,7 @@ def _certificate(model: str, variant: str) -> dict:
 def write(
     folder: Path, points: int = 7, seeds: int = 2, models: Iterable[str] = tuple(VARIANTS)
 ) -> list[str]:
-    """Write the table and the record of each synthetic study to `folder`; their names."""
+    """Write the table and the record of each synthetic study to `folder`; returns their names."""
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for model in models:
@@ -166,10 +166,7 @@ def write(
 
 
 def clone(folder: Path, models: Iterable[str] = tuple(VARIANTS)) -> Path:
-    """Lay out a clone in `folder`: notebooks, book and measurements, but no published results.
-
-    Its own results are synthetic ones, of a small grid, and lie in `runs/book/results`.
-    """
+    """Make a clone in `folder`; its only results are synthetic ones in `runs/book/results`."""
     (folder / "book").mkdir(parents=True, exist_ok=True)
     for path in (*(REPOSITORY / "book").glob("*.md"), REPOSITORY / "book" / "references.bib"):
         shutil.copyfile(path, folder / "book" / path.name)
@@ -185,5 +182,5 @@ def clone(folder: Path, models: Iterable[str] = tuple(VARIANTS)) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Environment of a process that finds this package though it may not be installed."""
+    """Environment of a process that imports this package without an installation."""
     return {**os.environ, "PYTHONPATH": str(REPOSITORY)}

@@ -1,4 +1,4 @@
-"""The smallest studies, runs and images that still show what must hold."""
+"""The smallest study, run and images."""
 
 import copy
 import os
@@ -37,10 +37,10 @@ GONE = object()
 
 
 def changed(values: dict, changes: dict[str, Any]) -> dict:
-    """A deep copy with values changed (or GONE) at places written as `data.image_size`."""
+    """A deep copy with values changed, or removed by GONE, at keys such as `data.image_size`."""
     values = copy.deepcopy(values)
-    for place, value in changes.items():
-        *path, last = place.split(".")
+    for name, value in changes.items():
+        *path, last = name.split(".")
         part = values
         for key in path:
             part = part[key]
@@ -95,13 +95,13 @@ def spec(changes: dict[str, Any] | None = None):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Environment of a process that imports what these tests import."""
+    """Environment of a process that imports the modules of tests/support."""
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **more}
 
 
 def result(**changes: Any) -> dict[str, Any]:
-    """Columns that a finished run adds to the table."""
+    """Result of a finished run: columns of its row."""
     values = {
         "top1": 93.5,
         "top5": None,
@@ -123,14 +123,14 @@ def result(**changes: Any) -> dict[str, Any]:
 
 
 def record(store: Any, spec: Any, result: Any, ranking: Any = None) -> None:
-    """Record one run that was trained to its end."""
+    """Record one finished run."""
     from hpstudy.training.state import RunOutcome
 
     store.record([(spec, RunOutcome(result, ranking, None))])
 
 
 def stop(store: Any, spec: Any, result: Any, threshold: float, verdict: Any) -> None:
-    """Record one run that was stopped early."""
+    """Record one run stopped early."""
     from hpstudy.training.state import RunOutcome
 
     store.record([(spec, RunOutcome(result, None, verdict))], threshold)
@@ -139,7 +139,7 @@ def stop(store: Any, spec: Any, result: Any, threshold: float, verdict: Any) -> 
 def random_images(
     train: int = 40, test: int = 20, size: int = 8, stored: int | None = None, classes: int = 10
 ):
-    """Random images of every class, as a data set ready to train on."""
+    """Data set of random images of every class."""
     import torch
 
     from hpstudy.training.datasets import Dataset, Split

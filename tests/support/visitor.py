@@ -1,4 +1,4 @@
-"""The explorer served by Voila as the README says, and somebody who speaks with its kernel."""
+"""The explorer served by Voila as the README says, and a visitor who sends its kernel messages."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import psutil
@@ -29,42 +29,42 @@ from tornado.websocket import websocket_connect
 REPLY = "kernel_info_reply"
 SPY = synthetic.REPOSITORY / "tests" / "support" / "spy"
 BINARY = "v1.kernel.websocket.jupyter.org"
-# A user's own settings, all of which the project's must overrule.
-CARELESS = {
+# Settings of a user that the project's must override.
+UNSAFE = {
     "Voila": {"ip": "127.0.0.2"},
     "VoilaConfiguration": {"allow_template_override": "YES", "allow_theme_override": "YES"},
 }
 
 
 def spied(notes):
-    """Environment of processes that write down in a file what they ask the system for."""
+    """Environment of processes that log their audited calls to a file."""
     notes.touch()
     path = os.pathsep.join((str(SPY), str(synthetic.REPOSITORY)))
     return {**os.environ, "PYTHONPATH": path, "SPY_NOTES": str(notes)}
 
 
 def noted(notes, *events):
-    """Values of each of these events in the order in which they were written down."""
+    """Arguments of each of these events, in order."""
     lines = map(json.loads, notes.read_text(encoding="utf-8").splitlines())
     return [values for _, event, values in lines if event in events]
 
 
 @contextmanager
 def voila(clone, home):
-    """A running server: its address, port, process, log, and the notes of a spy."""
+    """A running server: its address, port, process, clone, and the log of its audited calls."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     home.mkdir()
-    (home / "voila.json").write_text(json.dumps(CARELESS), encoding="utf-8")
+    (home / "voila.json").write_text(json.dumps(UNSAFE), encoding="utf-8")
     log, notes = home / "voila.log", home / "notes"
-    with log.open("w") as written:
+    with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "voila", "notebooks/explore.ipynb"]
             + ["--no-browser", f"--port={port}"],
             cwd=clone,
             env={**spied(notes), "JUPYTER_CONFIG_DIR": str(home)},
-            stdout=written,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
     address = f"http://127.0.0.1:{port}/"
@@ -74,9 +74,7 @@ def voila(clone, home):
             if status(f"{address}static/favicon.ico"):
                 break
             time.sleep(0.25)
-        yield SimpleNamespace(
-            address=address, port=port, process=process, clone=clone, notes=notes, log=log
-        )
+        yield SimpleNamespace(address=address, port=port, process=process, clone=clone, notes=notes)
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -86,10 +84,10 @@ def voila(clone, home):
 
 
 def status(address):
-    """Code of the answer of a server, or None where there is none."""
+    """Status code of a response, or None without one."""
     try:
-        with urllib.request.urlopen(address, timeout=60) as answer:
-            return answer.status
+        with urllib.request.urlopen(address, timeout=60) as response:
+            return response.status
     except urllib.error.HTTPError as error:
         return error.code
     except OSError:
@@ -97,70 +95,61 @@ def status(address):
 
 
 def listening(process):
-    """Addresses at which a process and all that it started listen, or wait for datagrams."""
-    found = []
-    for one in (process, *process.children(recursive=True)):
-        try:
-            found += [
-                (one.pid, socket.laddr.ip)
-                for socket in one.net_connections("inet")
-                if socket.laddr and socket.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
+    """(pid, address) of each socket at which a process or a child listens or takes datagrams."""
+    sockets = []
+    for member in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            sockets += [
+                (member.pid, connection.laddr.ip)
+                for connection in member.net_connections("inet")
+                if connection.laddr and connection.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
             ]
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    return sockets
 
 
 class Visitor:
-    """Somebody with a page of the explorer, who sends its kernel what a browser never would.
-
-    Parameters
-    ----------
-    address : str
-        Of the server.
-    query : str, default ""
-        Behind the address of the page.
-    """
+    """A visitor of the explorer's page who sends its kernel any message."""
 
     def __init__(self, address, query=""):
-        with urllib.request.urlopen(address + query, timeout=120) as answer:
-            self.page = answer.read().decode()
+        with urllib.request.urlopen(address + query, timeout=120) as response:
+            self.page = response.read().decode()
         kernel = re.search(r'"kernelId": "([0-9a-f-]+)"', self.page)[1]
         self.channels = f"{address.replace('http', 'ws')}api/kernels/{kernel}/channels"
         self.session = Session()
 
     def message(self, kind, content, channel="shell", **metadata):
-        """A message as the kernel's protocol has it."""
-        made = self.session.msg(kind, content, metadata=metadata)
-        return {**made, "channel": channel}
+        """A message of the kernel's protocol."""
+        return {**self.session.msg(kind, content, metadata=metadata), "channel": channel}
 
     def send(self, *messages, binary=False, origin=None):
-        """What the kernel says until it has said, after all these messages, what it is."""
+        """Messages of the kernel until it has replied to a last request after these."""
         last = self.message("kernel_info_request", {})
         request = HTTPRequest(
-            # Another name every time: what is left of an earlier talk is not told again.
+            # A new session: the server does not replay messages of an earlier one.
             f"{self.channels}?session_id={uuid.uuid4()}",
             headers={"Origin": origin} if origin else {},
         )
 
-        def own(message):
+        def replies_to_last(message):
             return message["parent_header"].get("msg_id") == last["msg_id"]
 
-        async def talk():
-            line = await websocket_connect(request, subprotocols=[BINARY] if binary else None)
-            said, idle = [], False
-            for one in (*messages, last):
-                await line.write_message(packed(one, binary), binary)
-            # Replies and notices come by two ways; the last of both is waited for.
-            while not (idle and any(own(one) and kind(one) == REPLY for one in said)):
-                data = await asyncio.wait_for(line.read_message(), 60)
+        async def exchange():
+            socket = await websocket_connect(request, subprotocols=[BINARY] if binary else None)
+            received, replied, idle = [], False, False
+            for message in (*messages, last):
+                await socket.write_message(packed(message, binary), binary)
+            # Replies and states come by two channels.
+            while not (replied and idle):
+                data = await asyncio.wait_for(socket.read_message(), 60)
                 assert data is not None, "the server closed the connection"
-                said.append(unpacked(data, binary))
-                idle |= own(said[-1]) and said[-1]["content"].get("execution_state") == "idle"
-            line.close()
-            return [one for one in said if not own(one)]
+                received.append(unpacked(data, binary))
+                if replies_to_last(received[-1]):
+                    replied |= kind(received[-1]) == REPLY
+                    idle |= received[-1]["content"].get("execution_state") == "idle"
+            socket.close()
+            return [message for message in received if not replies_to_last(message)]
 
-        return asyncio.run(talk())
+        return asyncio.run(exchange())
 
 
 def kind(message):

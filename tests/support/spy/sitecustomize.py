@@ -1,4 +1,4 @@
-"""Read by every Python that starts with this folder on its path: writes down what it asks for."""
+"""Log of audited calls, in every Python that starts with this folder on its path."""
 
 import json
 import os

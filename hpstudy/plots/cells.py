@@ -1,0 +1,248 @@
+"""Landscapes as they were measured: one cell a setting, nothing between them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from hpstudy.analysis.landscape import Landscape
+from hpstudy.config.grid import TOLERANCE
+from hpstudy.errors import HpstudyError
+from hpstudy.plots import _layout, _traces
+from hpstudy.plots._layout import Props
+from hpstudy.plots.labels import Metric, axis_title, metric_of, setting_text, short_title
+
+# From the best class to the worst; strong is good. The book's script has the colours on black.
+CLASSES = ("#0a3d5c", "#1f7f8c", "#74bcb4", "#bfdcd4", "#f3f3f1")
+# Ends of all classes but the last, as multiples of the region's threshold.
+LIMITS = np.array([0.5, 1.0, 2.0, 4.0])
+EDGE, STAR = "#222832", "#ffce3a"
+OUTLINE = {"mode": "lines", "line": {"color": EDGE, "width": 2}}
+RINGS = {"#222832": 4.5, "#ffffff": 2.0}
+CROSS = {"symbol": "x-thin", "size": 7, "line": {"color": "#55606e", "width": 1.5}}
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Settings of some landscapes as rows (first axis) and columns (second axis) of cells."""
+
+    up: np.ndarray
+    across: np.ndarray
+    axes: tuple[str, ...]
+
+    def place(self, points: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of each point."""
+        across = np.searchsorted(self.across, points[self.axes[-1]])
+        if len(self.axes) == 1:
+            return np.zeros_like(across), across
+        return np.searchsorted(self.up, points[self.axes[0]]), across
+
+    def square(self, points: pd.DataFrame, values: Iterable[float]) -> np.ndarray:
+        """Values of points in their cells, NaN in all others."""
+        filled = np.full((len(self.up), len(self.across)), np.nan)
+        filled[self.place(points)] = np.asarray(values, float)
+        return filled
+
+
+def cells_of(landscapes: Iterable[Landscape]) -> Cells:
+    """Cells of all settings of landscapes over the same axes."""
+    shown = list(landscapes)
+    points = pd.concat([landscape.points for landscape in shown])
+    *up, across = (np.unique(points[axis]) for axis in shown[0].axes)
+    return Cells(up[0] if up else np.zeros(1), across, shown[0].axes)
+
+
+def plot_cells(
+    landscapes: dict[str, Landscape],
+    threshold: float,
+    variants: Iterable[str] | None = None,
+    relative: bool = True,
+    numbers: bool = False,
+) -> go.Figure:
+    """Landscapes of a network's variants, one cell a measured setting.
+
+    A star marks the own best, a ring the dense network's best, an outline the good settings, a
+    cross a diverged run. The first axis goes up, the second across.
+
+    Parameters
+    ----------
+    landscapes : dict of str to Landscape
+        Landscapes of one metric over the same axes, the dense network's first.
+    threshold : float
+        Threshold of the good settings, in the metric's unit.
+    variants : iterable of str, optional
+        Networks to draw, by default all.
+    relative : bool, default True
+        Whether a cell is coloured by its class of distances from the own best, or by its level on
+        one scale for all networks.
+    numbers : bool, default False
+        Whether each level is written into its cell.
+
+    Raises
+    ------
+    HpstudyError
+        Without any value.
+    """
+    dense = next(iter(landscapes.values()))
+    shown = [landscapes[name] for name in (landscapes if variants is None else variants)]
+    known = [landscape for landscape in shown if np.isfinite(landscape.best)]
+    if not known:
+        raise HpstudyError("no landscape has a value, so there is nothing to draw.")
+    cells, metric = cells_of(landscapes.values()), metric_of(dense)
+    titles = [_title(landscape, metric) for landscape in shown]
+    height = (30 if numbers else 22) * len(cells.up)
+    top, bottom = 78, 44 if relative else 110
+    figure = _layout.panel_figure(titles, max(height, 88), top, bottom, width=110)
+    for number, landscape in enumerate(shown, start=1):
+        suffix = _set_cells(figure, number, cells, numbers)
+        figure.add_traces(_panel(landscape, dense, cells, threshold, suffix, relative, numbers))
+    figure.add_traces(_legend(metric, threshold, relative, shown, dense))
+    figure.update_layout(legend={"itemclick": False, "itemdoubleclick": False})
+    if not relative:
+        worst = min(landscape.best for landscape in known) - LIMITS[-1] * threshold
+        best = max(landscape.best for landscape in known)
+        low, high = sorted((metric.sign * worst, metric.sign * best))
+        scale = [[k / (len(CLASSES) - 1), colour] for k, colour in enumerate(CLASSES[::-1])]
+        bar = _layout.colour_axis("", low, high, metric.headed, True, metric.sign < 0)
+        figure.update_layout(coloraxis={**bar, "colorscale": scale})
+    return figure
+
+
+def _title(landscape: Landscape, metric: Metric) -> str:
+    best = landscape.sign * landscape.best
+    text = f"{best:.1f} %" if metric.percent and np.isfinite(best) else metric.level(best)
+    return _layout.panel_title(short_title(landscape.variant), f"best {text}")
+
+
+def _set_cells(figure: go.Figure, number: int, cells: Cells, numbers: bool) -> str:
+    """Axes of one panel, with a label at every cell, or at every second or third."""
+
+    def style(values: np.ndarray, most: int) -> Props:
+        step = 1 if numbers else -(-len(values) // most)
+        places = list(range(0, len(values), step))
+        labels = [setting_text(float(f"{values[k]:.2g}")) for k in places]
+        look = {"tickvals": places, "ticktext": labels, "tickangle": 0, "ticks": ""}
+        ends = [-0.55, len(values) - 0.45]
+        return {**look, "range": ends, "showline": False, "mirror": False, "fixedrange": True}
+
+    up = style(cells.up, 4)
+    if len(cells.axes) == 1:
+        up |= {"showticklabels": False}
+    *above, across = map(axis_title, cells.axes)
+    # Small panels beside each other name their axes once.
+    named = (across, above[0] if above else "") if number == 1 else ("", "")
+    return _layout.set_axes(figure, number, style(cells.across, 3), up, named, linked="")
+
+
+def _panel(
+    landscape: Landscape,
+    dense: Landscape,
+    cells: Cells,
+    threshold: float,
+    suffix: str,
+    relative: bool,
+    numbers: bool,
+) -> list[Props]:
+    """Traces of one panel: cells, outline, crosses, ring, star."""
+    points, metric = landscape.levels, metric_of(landscape)
+    below = (landscape.best - landscape.values) / threshold
+    # A setting without a value, which diverged or was stopped, is in the worst class.
+    classes = np.searchsorted(LIMITS + TOLERANCE, below).astype(float)
+    worst = landscape.sign * (landscape.best - 1e6 * threshold)
+    values = classes if relative else points["value"].fillna(worst).to_numpy(float)
+    texts = np.full((len(cells.up), len(cells.across)), "", dtype=object)
+    hover = texts.copy()
+    hover[cells.place(points)] = _traces.point_texts(points, landscape)
+    look: Props = {"coloraxis": "coloraxis"}
+    if relative:
+        ends = np.repeat(np.arange(len(CLASSES) + 1) / len(CLASSES), 2)[1:-1]
+        scale = [[end, colour] for end, colour in zip(ends, np.repeat(CLASSES, 2), strict=True)]
+        look = {"colorscale": scale, "zmin": -0.5, "zmax": len(CLASSES) - 0.5, "showscale": False}
+    if numbers:
+        texts[cells.place(points)] = [
+            f"{x:.1f}" if metric.percent else f"{x:.3g}" for x in points["value"]
+        ]
+        look |= {"text": texts.tolist(), "texttemplate": "%{text}", "textfont": {"size": 11}}
+    square = {
+        "type": "heatmap",
+        "x": list(range(len(cells.across))),
+        "y": list(range(len(cells.up))),
+        "z": [_traces.rounded(row, 4) for row in cells.square(points, values)],
+        "hovertext": hover.tolist(),
+        "hovertemplate": "%{hovertext}<extra></extra>",
+        "xgap": 1.5,
+        "ygap": 1.5,
+        **look,
+        **_traces.axes_of(suffix),
+    }
+    # Beside the number of a cell, else in its middle.
+    aside, lift, size = (0.36, 0.3, 0.6) if numbers else (0.0, 0.0, 1.0)
+
+    def marks(rows: pd.DataFrame, side: float = 0.0, **look: Any) -> Props:
+        up, across = cells.place(rows)
+        place = {"x": (across + side * aside).tolist(), "y": (up + abs(side) * lift).tolist()}
+        look = {"type": "scatter", "mode": "markers", "hoverinfo": "skip", **look}
+        return {**place, **look, **_traces.axes_of(suffix)}
+
+    x, y = _outline(np.nan_to_num(cells.square(points, landscape.in_roi(threshold))) > 0)
+    outline = {"type": "scatter", "x": x, "y": y, "hoverinfo": "skip", **OUTLINE}
+    traces = [square, {**outline, **_traces.axes_of(suffix)}]
+    traces.append(marks(points[points["diverged"] > 0], marker=CROSS))
+    if landscape.variant != dense.variant and np.isfinite(dense.best):
+        for colour, width in RINGS.items():
+            traces.append(
+                marks(
+                    dense.points.iloc[[dense.best_row]], 1, marker=_ring(colour, width, 20 * size)
+                )
+            )
+    if np.isfinite(landscape.best):
+        star = _traces.best_marker("star", 14 * size, STAR)
+        traces.append(marks(points.iloc[[landscape.best_row]], -1, marker=star))
+    return traces
+
+
+def _ring(colour: str, width: float, size: float) -> Props:
+    line = {"width": width, "color": colour}
+    return {"symbol": "circle-open", "size": size, "color": colour, "line": line}
+
+
+def _outline(inside: np.ndarray) -> tuple[list[float | None], list[float | None]]:
+    """Edges of a region of cells, as one broken line in places of cells."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    padded = np.pad(inside, 1)
+    for i, j in np.argwhere(inside):
+        for di, dj in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            if not padded[i + 1 + di, j + 1 + dj]:
+                x += [j + dj / 2 - abs(di) / 2, j + dj / 2 + abs(di) / 2, None]
+                y += [i + di / 2 - abs(dj) / 2, i + di / 2 + abs(dj) / 2, None]
+    return x, y
+
+
+def _legend(
+    metric: Metric, threshold: float, relative: bool, shown: list[Landscape], dense: Landscape
+) -> list[Props]:
+    """Entries for the classes and for the marks that are there."""
+    unit = " points" if metric.percent else ""
+    limits = [f"{limit:g}" for limit in LIMITS * threshold]
+    names = [f"{low} to {high}" for low, high in zip(["0", *limits], limits, strict=False)]
+    names[0] += f"{unit} below its best"
+    entries = []
+    for name, colour in zip([*names, "more"], CLASSES, strict=True):
+        marker = {"symbol": "square", "size": 11, "color": colour}
+        marker["line"] = {"width": 1, "color": "#7f7f7f"}
+        entries.append(_traces.legend_entry(name, name, relative, marker=marker))
+    good = f"good: within {limits[1]}{unit}"
+    star, ring = _traces.best_marker("star", 12, STAR), _ring(EDGE, 2, 10)
+    kept = any(landscape.variant != dense.variant for landscape in shown)
+    diverged = any((landscape.points["diverged"] > 0).any() for landscape in shown)
+    square = {"symbol": "square-open", "size": 11, "line": {"width": 2, "color": EDGE}}
+    return entries + [
+        _traces.legend_entry(good, "good", marker={**square, "color": EDGE}),
+        _traces.legend_entry("own best", "best", marker=star),
+        _traces.legend_entry("dense network's best", "kept", kept, marker=ring),
+        _traces.legend_entry("diverged", "diverged", diverged, marker=CROSS),
+    ]
