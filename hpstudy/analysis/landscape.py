@@ -160,6 +160,13 @@ def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
 
     In the order of the first landscape's points. Refuses landscapes over different axes.
     """
+    known: dict[Landscape, tuple[Rows, Rows]] = dense.__dict__.setdefault("_common", {})
+    if landscape not in known:
+        known[landscape] = _match_points(dense, landscape)
+    return known[landscape]
+
+
+def _match_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
     if dense.axes != landscape.axes:
         raise HpstudyError(
             f"{dense.variant!r} lies over {' x '.join(dense.axes)}, {landscape.variant!r} over "

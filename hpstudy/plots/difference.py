@@ -67,30 +67,40 @@ class DifferencePanel:
 
     def traces(self, suffix: str, coloraxis: str = "coloraxis") -> list[Props]:
         """Traces of the panel: ground, points, two lines for each of two ellipses, two optima."""
-        networks, plane = (self.dense, self.other), self.plane
+        plane = self.plane
         surface = _traces.interpolated(self.points, self.dense.axes, "difference")
-        outlines = [_traces.outline(network, self.threshold, self.multiple) for network in networks]
-        best_at = [pd.DataFrame([network.best_at]) for network in networks]
+        best_at = [pd.DataFrame([network.best_at]) for network in (self.dense, self.other)]
         if plane.up is None:
             surface = replace(surface, values=plane.clipped(surface.values))
-            # Levels are not differences: marks of both networks lie at the end of the axis.
-            for number, height in enumerate((-0.86 * self.limit, -0.74 * self.limit)):
-                across = outlines[number][1]
-                outlines[number] = np.full(len(across), height), across
-                best_at[number]["value"] = height
+            for best, height in zip(best_at, self._heights, strict=True):
+                best["value"] = height
         contours = {"start": -self.limit, "end": self.limit, "size": self.limit / 4}
         line = {"width": 0.7, "color": "rgba(0,0,0,0.2)"}
         points = self.points, "difference", self._texts()
         traces = _traces.landscape_traces(
             plane, suffix, surface, *points, contours, line, DARK_POINT, coloraxis
         )
-        for number, ellipse in enumerate(outlines):
-            traces += _traces.outline_traces(
-                suffix, ellipse, f"ellipse-{number}", _traces.DASHES[number]
-            )
+        traces += self.outlines(suffix)
         for number, best in enumerate(best_at):
             look: Props = {"marker": MARKS[number], "legendgroup": f"best-{number}"}
             traces.append(_traces.scatter(plane, suffix, best, **look))
+        return traces
+
+    @property
+    def _heights(self) -> tuple[float, float]:
+        # Levels are not differences: marks of both networks lie at the end of a single axis.
+        return -0.86 * self.limit, -0.74 * self.limit
+
+    def outlines(self, suffix: str) -> list[Props]:
+        """Two lines for each of the two ellipses."""
+        traces = []
+        for number, network in enumerate((self.dense, self.other)):
+            up, across = _traces.outline(network, self.threshold, self.multiple)
+            if self.plane.up is None:
+                up = np.full(len(across), self._heights[number])
+            traces += _traces.outline_traces(
+                suffix, (up, across), f"ellipse-{number}", _traces.DASHES[number]
+            )
         return traces
 
     def _texts(self) -> list[str]:
@@ -169,6 +179,57 @@ class Pair:
         traces.append(self._mark(difference.plane, difference.points, "difference", suffix))
         return traces + landscape.legend_entries(self.data)
 
+    def moving(self) -> list[Props]:
+        """Those of the traces that are in the groups `MOVING`."""
+        traces: list[Props] = []
+        for number, panel in enumerate(self.data.panels, start=1):
+            suffix = _layout.axis_suffix(number)
+            traces += landscape.bands(panel, self.data, suffix)
+            traces += landscape.outlines(panel, self.data, suffix)
+            traces.append(self._mark(self.data.plane, panel.points, "colour", suffix))
+        suffix, difference = _layout.axis_suffix(PANELS), self.difference
+        traces += difference.outlines(suffix)
+        traces.append(self._mark(difference.plane, difference.points, "difference", suffix))
+        entries = landscape.legend_entries(self.data)
+        return traces + [entry for entry in entries if entry["legendgroup"] in MOVING]
+
+    def at(self, threshold: float, multiple: float, chosen: dict[str, float]) -> "Pair":
+        """The same two landscapes at another threshold, multiple and chosen setting."""
+        data = replace(self.data, roi=(threshold,), multiple=multiple)
+        panel = replace(self.difference, threshold=threshold, multiple=multiple)
+        return Pair(data, panel, chosen)
+
+    @property
+    def titles(self) -> list[str]:
+        """Titles of the three panels."""
+        panels = self.data.panels
+        left, right = (short_title(panel.landscape.variant) for panel in panels)
+        shape = "ellipses" if self.difference.plane.up else "regions"
+        small = f"{shape}: left solid, right dashed"
+        titles = [landscape.best_title(panel) for panel in panels]
+        return [*titles, _layout.panel_title(f"{right} − {left}", small)]
+
+    def colour_axes(self, columns: int) -> Props:
+        """Colour axes of a figure with so many panels side by side."""
+        data = self.data
+        title = data.title.replace("the panel's own best", "the own best")
+        if data.metric.percent:
+            title = "points from the own best" if data.relative else "accuracy, %"
+        # Both colour bars stand side by side, however the panels do.
+        bar, other = {"x": 0.23, "len": 0.42, "nticks": 4}, {"x": 0.77, "len": 0.42, "nticks": 4}
+        if columns == PANELS:
+            bar, other = {"x": 1 / 3, "len": 0.5}, {"x": 5 / 6, "len": 0.32}
+        return {
+            "coloraxis": data.colour_axis(title, **bar),
+            "coloraxis2": self.difference.colour_axis(**other),
+        }
+
+    @property
+    def planes(self) -> tuple[Any, ...]:
+        """What the axes of the panels depend on."""
+        plane, last = self.data.plane, self.difference.plane
+        return plane.across, plane.up, plane.title, plane.ends, last.ends, last.title
+
     def _mark(self, plane: Plane, points: pd.DataFrame, level: str, suffix: str) -> Props:
         """Ring around the chosen setting in one panel, if there is one."""
         if not self.chosen:
@@ -210,35 +271,38 @@ def plot_pair(pair: Pair, columns: int = PANELS) -> go.Figure:
     with hover labels can be clicked.
     """
     data, plane = pair.data, pair.difference.plane
-    left, right = (short_title(panel.landscape.variant) for panel in data.panels)
-    shape = "ellipses" if plane.up else "regions"
-    titles = [landscape.best_title(panel) for panel in data.panels]
-    small = f"{shape}: left solid, right dashed"
-    titles.append(_layout.panel_title(f"{right} − {left}", small))
-    figure = _layout.panel_figure(titles, 240, 84, 108, columns)
+    figure = _layout.panel_figure(pair.titles, 240, 84, 108, columns)
     for number in range(1, PANELS):
         _layout.set_plane(figure, number, data.plane)
     _layout.set_plane(figure, PANELS, plane, linked="xy" if plane.up else "x")
     figure.add_traces(pair.traces())
-    title = data.title.replace("the panel's own best", "the own best")
-    if data.metric.percent:
-        title = "points from the own best" if data.relative else "accuracy, %"
-    # Both colour bars stand side by side, however the panels do.
-    bar, other = {"x": 0.23, "len": 0.42, "nticks": 4}, {"x": 0.77, "len": 0.42, "nticks": 4}
-    if columns == PANELS:
-        bar, other = {"x": 1 / 3, "len": 0.5}, {"x": 5 / 6, "len": 0.32}
-    figure.update_layout(
-        coloraxis=data.colour_axis(title, **bar), coloraxis2=pair.difference.colour_axis(**other)
-    )
+    figure.update_layout(pair.colour_axes(columns))
     return figure
 
 
-def move(figure: go.Figure, pair: Pair) -> None:
-    """Move ellipses and mark of a figure that `plot_pair` drew of the same two landscapes."""
-    for trace, moved in zip(figure.data, pair.traces(), strict=True):
-        if trace.legendgroup not in MOVING:
-            continue
-        if trace.showlegend:
-            trace.name = moved["name"]
-        else:
-            trace.update(x=moved["x"], y=moved["y"])
+def move(figure: go.Figure, pair: Pair, drawn: list[Props], every: bool = False) -> list[Props]:
+    """Bring a figure from the traces that are drawn to those of a pair on the same planes.
+
+    Without `every` only the groups `MOVING` have changed. Returns the traces that are drawn then.
+    """
+    traces = pair.traces() if every else list(drawn)
+    if not every:
+        moving = iter(pair.moving())
+        traces = [next(moving) if of.get("legendgroup") in MOVING else of for of in drawn]
+    for trace, before, after in zip(figure.data, drawn, traces, strict=True):
+        # What stays is not sent.
+        changed = {name: value for name, value in after.items() if value != before.get(name)}
+        if changed:
+            trace.update(changed)
+    if every:
+        for note, title in zip(figure.layout.annotations, pair.titles, strict=False):
+            note.text = title
+        for axis, look in pair.colour_axes(figure.layout.grid.columns).items():
+            title = look.pop("colorbar")["title"]["text"]
+            shown = figure.layout[axis]
+            if shown.colorbar.title.text != title:
+                shown.colorbar.title.text = title
+            for name in ("cmin", "cmax", "reversescale"):
+                if shown[name] != look[name]:
+                    shown[name] = look[name]
+    return traces

@@ -1,6 +1,7 @@
 """The explorer: widgets around two landscapes, their difference and numbers, for a live kernel."""
 
 import re
+import tempfile
 from collections.abc import Callable, Iterable
 from html import escape
 from itertools import combinations
@@ -15,15 +16,16 @@ import plotly.graph_objects as go
 import traitlets
 
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.run_tables import RunTable
+from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.errors import count, unknown
-from hpstudy.plots.difference import PANELS, Pair, move, pair_data, plot_pair
+from hpstudy.errors import HpstudyError, count, unknown
+from hpstudy.plots.difference import PANELS, move, pair_data, plot_pair
 from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
 from hpstudy.report.explorer_tables import (
     Source,
     network_table,
+    own_source,
     pair_table,
     read_sources,
     view_table,
@@ -84,7 +86,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """
 
     def __init__(self, sources: Iterable[str | Path | RunTable], study: str = ""):
-        self.sources = read_sources(sources)
+        self.sources, messages = read_sources(sources)
         if study and study not in self.sources:
             raise unknown("study", study, self.sources)
         names = list(self.sources)
@@ -98,11 +100,15 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             2.0, min=0.5, max=3.0, step=0.05, description="ellipse (SD)"
         )
         self.relative = widgets.Checkbox(True, description="distance from own best", indent=False)
+        self.upload = widgets.FileUpload(accept=".csv", multiple=True, description="own table")
+        self.messages = widgets.HTML()
+        self._say(messages)
         self.caption, self.numbers = widgets.HTML(), widgets.HTML()
         self.csv = widgets.Button(description="CSV", tooltip="save the data of this view")
         self.page = Page()
         self.figure: Any = None
         self.curves: Any = None
+        self._frame: tuple[Any, ...] = ()
         self._curves_box = widgets.Box(layout=WHOLE)
         self._filling = False
         self._change_study()
@@ -110,7 +116,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         figure = widgets.Box([self.figure], layout=WHOLE)
         figure.add_class("hpstudy-pair")
         rows = (
-            (self.study, self.left, self.right),
+            (self.study, self.left, self.right, self.upload),
+            (self.messages,),
             (self.metric, self.axes),
             (self.threshold, self.multiple, self.relative),
             (self.caption, self.csv),
@@ -146,7 +153,35 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             follow(slider, self._move, self._describe)
         follow(self.point, self._move, self._draw_curves)
         follow(self.page, self._draw, name="width")
+        self.upload.observe(lambda change: self._open(change["new"]), names="value")
         self.csv.on_click(lambda _: self._save())
+
+    def _open(self, files: Iterable[dict[str, Any]]) -> None:
+        """Add uploaded tables to the studies, and show the last; a message for a refused one."""
+        messages, names = [], []
+        for file in files:
+            # read_runs names a network by its file.
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / file_name(file["name"])
+                path.write_bytes(file["content"])
+                try:
+                    source = own_source(path.stem, read_runs(path))
+                    source.landscapes(source.metrics[0], source.axes[:2])
+                except HpstudyError as error:
+                    messages.append(str(error).replace(f"{folder}/", ""))
+                    continue
+            self.sources[path.stem] = source
+            names.append(path.stem)
+        self._say(messages)
+        if names:
+            self._filling = True
+            self.study.options = list(self.sources)
+            self.study.value = names[-1]
+            self._change_study()
+
+    def _say(self, messages: Iterable[str]) -> None:
+        lines = "".join(f"<li>{escape(message)}</li>" for message in messages)
+        self.messages.value = f"<ul role='alert'>{lines}</ul>" if lines else ""
 
     def _change_study(self) -> None:
         """Fill the choices with what the study has; keep a choice that it has too."""
@@ -194,11 +229,20 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._describe()
 
     def _draw(self) -> None:
-        """Draw both figures anew."""
-        self.figure = self._shown(self.figure, plot_pair(self._pair(), self._columns))
-        for trace in self.figure.data:
-            if trace.hoverinfo == "text":
-                trace.on_click(self._click)
+        """Draw both figures: what changes on the same axes, or all anew."""
+        left, right = self.shown().values()
+        look = self.threshold.value, self.multiple.value, self.relative.value
+        self._pair = pair_data(left, right, *look, self._chosen)
+        frame = *self._pair.planes, self._columns, self.page.width
+        if frame == self._frame:
+            with self.figure.batch_update():
+                self._traces = move(self.figure, self._pair, self._traces, every=True)
+        else:
+            self._frame, self._traces = frame, self._pair.traces()
+            self.figure = self._shown(self.figure, plot_pair(self._pair, self._columns))
+            for trace in self.figure.data:
+                if trace.hoverinfo == "text":
+                    trace.on_click(self._click)
         self._draw_curves()
 
     def _shown(self, widget: go.FigureWidget | None, figure: go.Figure) -> go.FigureWidget:
@@ -219,15 +263,14 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         width = self.page.width or WIDE
         return PANELS if width >= WIDE else 2 if width >= MIDDLE else 1
 
-    def _pair(self) -> Pair:
-        left, right = self.shown().values()
-        look = self.threshold.value, self.multiple.value, self.relative.value
-        chosen = dict(zip(self.axes.value, self.point.value, strict=False))
-        return pair_data(left, right, *look, chosen)
+    @property
+    def _chosen(self) -> dict[str, float]:
+        return dict(zip(self.axes.value, self.point.value, strict=False))
 
     def _move(self) -> None:
+        pair = self._pair.at(self.threshold.value, self.multiple.value, self._chosen)
         with self.figure.batch_update():
-            move(self.figure, self._pair())
+            self._traces = move(self.figure, pair, self._traces)
 
     def _describe(self) -> None:
         view = self._analysis, self.threshold.value, self.multiple.value
@@ -237,7 +280,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _click(self, trace: go.Scatter, points: Any, state: object) -> None:
         settings = pd.DataFrame([at for _, at in self.point.options if at], columns=self.axes.value)
-        plane = self._pair().data.plane
+        plane = self._pair.data.plane
         for x, y in zip(points.xs, points.ys, strict=True):
             at = np.isclose(plane.x(settings), x, rtol=1e-8, atol=0.0)
             if plane.up is not None:

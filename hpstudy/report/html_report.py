@@ -20,6 +20,7 @@ from hpstudy.plots.interactive import THRESHOLDS, Sliders, interactive_html
 from hpstudy.plots.labels import metric_of
 from hpstudy.report.notebook import figure_bundle
 from hpstudy.report.verdicts import TEMPLATES, verdict_html
+from hpstudy.storage.tables import METRIC_TITLES
 
 SCRIPTS = ("hpstudy.js", "interactive-panels.js", "interactive-text.js", "interactive.js")
 
@@ -86,7 +87,7 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, Markup]]:
     networks, roi = analysis.landscapes, comparison.roi
     metric = metric_of(networks[analysis.dense])
     drawn: dict[str, Callable[[], go.Figure]] = {
-        "landscapes": partial(plots.plot_landscapes, networks, roi[:3], 0.5)
+        "landscapes": partial(plots.plot_landscapes, networks, roi[:3], 0.5, True)
     }
     if rows:
         drawn |= {
@@ -107,7 +108,8 @@ def _sliders(comparison: Comparison) -> Sliders:
     runs, networks = comparison.runs, comparison.analysis.landscapes
     accuracy, widest = runs.percent and runs.goal == "maximize", max(comparison.roi)
     # Less is better where the numbers are negative: more is better for all that is drawn.
-    title = runs.metric if runs.goal == "maximize" else f"minus {runs.metric}"
+    title = METRIC_TITLES.get(runs.metric, runs.metric)
+    title = title if runs.goal == "maximize" else f"minus {title}"
     return Sliders(
         title="these runs",
         table=runs.table,
