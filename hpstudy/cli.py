@@ -183,8 +183,9 @@ def check(
 
     files = integrity.check_files(paths or integrity.own_files(workspace.runs_folder()))
     whole = [("whole", file.numbers(), str(file.path)) for file in files if not file.faults]
+    tables = [columns(whole)] if whole else []
     faulty = [line for file in files if file.faults for line in file.lines()]
-    _report([file.as_json() for file in files], as_json, columns(whole), *faulty)
+    _report([file.as_json() for file in files], as_json, *tables, *faulty)
     if any(findings.faults for findings in files):
         raise typer.Exit(1)
 

@@ -19,6 +19,7 @@ from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError, count, unknown
+from hpstudy.plots._layout import Props
 from hpstudy.plots.difference import PANELS, move, pair_data, plot_pair
 from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
@@ -109,6 +110,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.figure: Any = None
         self.curves: Any = None
         self._frame: tuple[Any, ...] = ()
+        self._traces: list[Props] = []
         self._curves_box = widgets.Box(layout=WHOLE)
         self._filling = False
         self._change_study()

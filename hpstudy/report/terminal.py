@@ -120,9 +120,10 @@ def console() -> Console:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print texts and tables in lines of at most `WIDTH` characters."""
-    lines = [line for part in parts for line in lines_of(part)]
-    print(*lines, sep="\n")
+    """Print texts as they are, and tables in lines of at most `WIDTH` characters."""
+    for part in parts:
+        # Sentences are not broken, so that they can be searched for.
+        print(*([part] if isinstance(part, str) else lines_of(part)), sep="\n")
 
 
 def columns(rows: Iterable[Sequence[str]], *headings: str, right: Sequence[int] = ()) -> Table:

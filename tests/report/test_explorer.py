@@ -65,7 +65,7 @@ def test_choosing_another_network_redraws_its_panel_and_the_difference(folder):
     explorer.right.value = "uniform-0.6"
     after = drawn(explorer)[1]
     assert before[0] == after[0]
-    assert "Uniform, 60 %" in after[1] and "Uniform, 60 % − Unpruned" in after[2]
+    assert "Uniform, 60 %" in after[1] and "Uniform, 60 % − Dense" in after[2]
     assert "Uniform, 60 %" not in "".join(before)
 
 

@@ -34,16 +34,9 @@ def test_published_tables_fit_a_screen_with_a_verdict_on_every_network(path, cap
 def generated(tmp_path, number=2):
     """Networks over one grid of 25 settings, all best at one place; their names are long."""
     logs, generator = sweeps.square(5), np.random.default_rng(1)
-    tables = [
-        sweeps.sweep(
-            f"network of some name, number {k}",
-            logs,
-            sweeps.parabola(logs, 0.0, 2.0),
-            0.1,
-            generator,
-        )
-        for k in range(number)
-    ]
+    truth = sweeps.parabola(logs, 0.0, 2.0)
+    names = [f"network of some name, number {k}" for k in range(number)]
+    tables = [sweeps.sweep(name, logs, truth, 0.1, generator) for name in names]
     path = sweeps.save(pd.concat(tables), tmp_path / "runs.csv")
     return read_runs(path, dense="network of some name, number 0")
 
@@ -62,7 +55,7 @@ def test_less_is_better_and_a_single_axis_fit_too(tmp_path, capsys):
     path = Path(tmp_path) / "losses.csv"
     pd.DataFrame(rows, columns=["model", "lr", "val_loss"]).to_csv(path, index=False)
     text = screen(capsys, read_runs(path, goal="minimize"), 0.02)
-    assert "loss of keeping, val_loss" in text and "weight decay" not in text
+    assert "loss of keeping, val_" in text and "weight decay" not in text
 
 
 def test_one_network_has_no_verdict(tmp_path, capsys):
