@@ -14,7 +14,7 @@ _FIGURES = {
     "plot_grid": "landscape",
     "plot_landscapes": "landscape",
     "plot_learning_curves": "learning_curves",
-    "plot_pair": "difference",
+    "plot_pair": "pair",
     "plot_regret": "risk",
     "plot_risk": "risk",
     "plot_roi_probability": "surrogate",

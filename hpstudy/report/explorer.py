@@ -1,7 +1,5 @@
 """The explorer: widgets around two landscapes, their difference and numbers, for a live kernel."""
 
-import re
-import tempfile
 from collections.abc import Callable, Iterable
 from html import escape
 from itertools import combinations
@@ -16,19 +14,20 @@ import plotly.graph_objects as go
 import traitlets
 
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.run_tables import RunTable, read_runs
+from hpstudy.analysis.run_tables import RunTable
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.plots._layout import Props
-from hpstudy.plots.difference import PANELS, move, pair_data, plot_pair
 from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
+from hpstudy.plots.pair import PANELS, move, pair_data, plot_pair
 from hpstudy.report.explorer_tables import (
     Source,
+    file_name,
     network_table,
-    own_source,
     pair_table,
     read_sources,
+    read_upload,
     view_table,
 )
 from hpstudy.report.notebook import html_table
@@ -57,11 +56,6 @@ class Page(anywidget.AnyWidget):
     def save(self, name: str, kind: str, text: str) -> None:
         """Have the browser save a text as a file of a MIME type."""
         self.send({"name": file_name(name), "type": kind, "text": text})
-
-
-def file_name(text: str) -> str:
-    """Text as the name of a file: letters, digits, dots, dashes and underscores only."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "view"
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -162,22 +156,17 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         """Add uploaded tables to the studies, and show the last; a message for a refused one."""
         messages, names = [], []
         for file in files:
-            # read_runs names a network by its file.
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / file_name(file["name"])
-                path.write_bytes(file["content"])
-                try:
-                    source = own_source(path.stem, read_runs(path))
-                    source.landscapes(source.metrics[0], source.axes[:2])
-                except HpstudyError as error:
-                    messages.append(str(error).replace(f"{folder}/", ""))
-                    continue
-            self.sources[path.stem] = source
-            names.append(path.stem)
+            try:
+                name, source = read_upload(file["name"], file["content"])
+            except HpstudyError as error:
+                messages.append(str(error))
+                continue
+            self.sources[name] = source
+            names.append(name)
         self._say(messages)
         if names:
             self._filling = True
-            self.study.options = list(self.sources)
+            self._fill(self.study, [(name, name) for name in self.sources], names[-1])
             self.study.value = names[-1]
             self._change_study()
 

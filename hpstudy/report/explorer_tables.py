@@ -1,6 +1,8 @@
 """What the explorer shows: runs to choose from, and tables of two landscapes."""
 
 import math
+import re
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +123,25 @@ def own_source(name: str, runs: RunTable) -> Source:
         ceiling=100.0 if accuracy else None,
         thresholds=(USUAL_THRESHOLD, LARGEST_THRESHOLD) if accuracy else None,
     )
+
+
+def file_name(text: str) -> str:
+    """Text as the name of a file: letters, digits, dots, dashes and underscores only."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "view"
+
+
+def read_upload(name: str, content: bytes) -> tuple[str, Source]:
+    """Name and source of an uploaded table; refuses one that cannot be read or drawn."""
+    with tempfile.TemporaryDirectory() as folder:
+        # Runs are named by their file.
+        path = Path(folder) / file_name(name)
+        path.write_bytes(content)
+        try:
+            source = own_source(path.stem, read_runs(path))
+            source.landscapes(source.metrics[0], source.axes[:2])
+        except HpstudyError as error:
+            raise HpstudyError(str(error).replace(f"{folder}/", "")) from None
+    return path.stem, source
 
 
 def _published_source(results: StudyResults) -> Source:

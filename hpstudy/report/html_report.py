@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from html import escape
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from hpstudy import plots
@@ -74,14 +74,14 @@ def report_html(comparison: Comparison) -> str:
     return TEMPLATES.get_template("report.html").render(
         title=f"{count(len(comparison.runs.table), 'run')} of {count(networks, 'network')}",
         notes=comparison.runs.notes,
-        table=Markup(verdict_html([VerdictGroup("", rows)], metric, True)) if rows else "",
+        table=verdict_html([VerdictGroup("", rows)], metric, True) if rows else "",
         figures=dict(_figures(comparison)),
-        style=Markup((static / "hpstudy.css").read_text(encoding="utf-8")),
-        scripts=[Markup(script) for script in (get_plotlyjs(), *scripts)],
+        style=(static / "hpstudy.css").read_text(encoding="utf-8"),
+        scripts=[get_plotlyjs(), *scripts],
     )
 
 
-def _figures(comparison: Comparison) -> Iterator[tuple[str, Markup]]:
+def _figures(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """HTML of every figure by its name in the template; a reason where there is nothing to draw."""
     analysis, rows = comparison.analysis, comparison.verdicts
     networks, roi = analysis.landscapes, comparison.roi
@@ -97,11 +97,11 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, Markup]]:
         }
     for name, draw in drawn.items():
         try:
-            yield name, Markup(figure_bundle(draw(), name)["text/html"])
+            yield name, figure_bundle(draw(), name)["text/html"]
         except HpstudyError as error:
-            yield name, Markup("<p>No figure: {}</p>").format(str(error))
+            yield name, f"<p>No figure: {escape(str(error))}</p>"
     if len(comparison.runs.axes) == 2:
-        yield "sliders", Markup(interactive_html(_sliders(comparison)))
+        yield "sliders", interactive_html(_sliders(comparison))
 
 
 def _sliders(comparison: Comparison) -> Sliders:
