@@ -35,11 +35,9 @@ from hpstudy.storage.tables import METRIC_TITLES
 
 # Pixels from which three panels, and two, stand side by side.
 WIDE, MIDDLE = 760, 520
-NONE: tuple[float, ...] = ()
-"""Value of the choice of a point while none is chosen."""
+NONE: tuple[float, ...] = ()  # No point is chosen.
 WRAPPING = widgets.Layout(flex_flow="row wrap", width="100%")
 WHOLE = widgets.Layout(width="100%", overflow="hidden")
-# Of Plotly's buttons: the camera saves a sharp PNG.
 CONFIG = {"displaylogo": False, "toImageButtonOptions": {"filename": "landscapes", "scale": 2}}
 CAPTION = (
     "Mean over the runs at each point. Third panel: distance of the right network from its own "
@@ -171,8 +169,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._change_study()
 
     def _say(self, messages: Iterable[str]) -> None:
-        lines = "".join(f"<li>{escape(message)}</li>" for message in messages)
-        self.messages.value = f"<ul role='alert'>{lines}</ul>" if lines else ""
+        self.messages.value = "".join(f"<p role='alert'>{escape(one)}</p>" for one in messages)
 
     def _change_study(self) -> None:
         """Fill the choices with what the study has; keep a choice that it has too."""
