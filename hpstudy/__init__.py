@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hpstudy.config.study import Study as Study
     from hpstudy.networks.pruning_report import prune as prune
     from hpstudy.report.build import build_book as build_book
+    from hpstudy.report.html_report import write_report as write_report
 
 __version__ = "0.2.0"
 
@@ -31,6 +32,7 @@ _MODULES = {
     "plots": "plots",
     "prune": "networks.pruning_report",
     "read_runs": "analysis.run_tables",
+    "write_report": "report.html_report",
 }
 __all__ = list(_MODULES)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 
 import hpstudy
 from hpstudy import workspace
 from hpstudy.errors import HpstudyError, count
-from hpstudy.report.terminal import compare
+from hpstudy.report.terminal import columns, compare, price_tables, show
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def run(
     elif book:
         logger.info("no book: this folder is not in a clone of hpstudy")
     if as_json:
-        _report({"studies": studies, "book": index}, "", as_json)
+        _report({"studies": studies, "book": index}, as_json)
 
 
 @app.command()
@@ -125,10 +126,10 @@ def cost(
     as_json: Json = False,
 ) -> None:
     """Price the missing runs on this device; train nothing."""
-    from hpstudy.sweep.pricing import format_price, price
+    from hpstudy.sweep.pricing import price
 
     priced = price(workspace.open_plan(params, pruning, data_root, executor), workers, address)
-    _report(priced, format_price(priced), as_json)
+    _report(priced, as_json, *price_tables(priced))
 
 
 @app.command()
@@ -168,7 +169,7 @@ def prune(
             output.write_text(json.dumps(report.model_dump(), indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise HpstudyError(f"{output} cannot be written ({error.strerror})") from None
-    _report(report.model_dump(), str(report), as_json)
+    _report(report.model_dump(), as_json, columns(report.facts().items()))
 
 
 app.command()(compare)
@@ -189,8 +190,10 @@ def check(
     from hpstudy.storage import integrity
 
     files = integrity.check_files(paths or integrity.own_files(workspace.runs_folder()))
-    lines = [line for findings in files for line in findings.lines()]
-    _report([findings.as_json() for findings in files], "\n".join(lines), as_json)
+    whole = [("whole", file.numbers(), str(file.path)) for file in files if not file.faults]
+    tables = [columns(whole)] if whole else []
+    faulty = [line for file in files if file.faults for line in file.lines()]
+    _report([file.as_json() for file in files], as_json, *tables, *faulty)
     if any(findings.faults for findings in files):
         raise typer.Exit(1)
 
@@ -205,13 +208,16 @@ def restore(
 
     own = store.Store.open(workspace.runs_folder() / "store.sqlite")
     restored = [store.restore(path, own) for path in tables]
-    lines = []
-    for table in restored:
-        parts = [f"{count(table['runs'], 'run')} restored", f"{table['known']} known"]
-        if table["left_out"]:
-            parts.append(f"{table['left_out']} stopped early left out")
-        lines.append(f"{table['table']}: {', '.join(parts)}")
-    _report(restored, "\n".join(lines), as_json)
+    rows = [
+        (
+            str(table["table"]),
+            f"{count(table['runs'], 'run')} restored",
+            f"{table['known']} known",
+            f"{table['left_out']} stopped early left out" if table["left_out"] else "",
+        )
+        for table in restored
+    ]
+    _report(restored, as_json, columns(rows))
 
 
 @app.command()
@@ -235,8 +241,11 @@ def book(
         print(print_book(publish=publish))
 
 
-def _report(value: Any, text: str, as_json: bool) -> None:
-    print(json.dumps(value, indent=1, allow_nan=False) if as_json else text)
+def _report(value: Any, as_json: bool, *parts: RenderableType) -> None:
+    if as_json:
+        print(json.dumps(value, indent=1, allow_nan=False))
+    else:
+        show(*parts)
 
 
 def main() -> None:

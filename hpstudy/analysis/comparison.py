@@ -2,6 +2,8 @@
 
 import math
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,47 @@ def parse_roi(text: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys(thresholds))
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Runs of one table, and the thresholds by which their networks are compared.
+
+    `roi` are the thresholds of the regions of interest, and `tolerable` is the loss up to which
+    settings are kept, both in the metric's unit.
+    """
+
+    runs: RunTable
+    roi: tuple[float, ...]
+    tolerable: float
+
+    @classmethod
+    def of(cls, runs: RunTable, roi: float | tuple[float, ...] | None = None) -> "Comparison":
+        """Comparison of a table by its thresholds, or by the usual ones (see `compare`)."""
+        if roi is None and not runs.percent:
+            middle = runs.table[runs.metric].median()
+            raise HpstudyError(
+                f"say how far from the best {runs.metric} still counts as good: add --roi with one "
+                f"or two numbers in its own unit. Its median here is {middle:g}; "
+                "--roi 0.5,1 would mean within 0.5, and within 1, of the best."
+            )
+        roi = PERCENT_ROI if roi is None else tuple(np.atleast_1d(roi).tolist())
+        return cls(runs, roi, TOLERABLE if runs.percent else min(roi))
+
+    @cached_property
+    def analysis(self) -> StudyAnalysis:
+        """Landscapes of all networks, the dense one's first, with what is drawn from them."""
+        runs = self.runs
+        limit = {"maximize": 100.0, "minimize": 0.0}[runs.goal] if runs.percent else None
+        return StudyAnalysis(
+            landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
+        )
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """Verdicts on all pruned networks, whose good settings go by the widest threshold."""
+        analysis = self.analysis
+        return [verdict(analysis, name, max(self.roi), self.tolerable) for name in analysis.pruned]
+
+
 def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dict[str, Any]:
     """Landscapes, risk, movement, regret and verdicts of a table, as plain values for JSON.
 
@@ -72,18 +115,13 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
     HpstudyError
         If there are no thresholds and the metric is not in percent.
     """
-    if roi is None and not runs.percent:
-        middle = runs.table[runs.metric].median()
-        raise HpstudyError(
-            f"say how far from the best {runs.metric} still counts as good: add --roi with one or "
-            f"two numbers in its own unit. Its median here is {middle:g}; "
-            "--roi 0.5,1 would mean within 0.5, and within 1, of the best."
-        )
-    roi = PERCENT_ROI if roi is None else tuple(np.atleast_1d(roi).tolist())
-    tolerable = TOLERABLE if runs.percent else min(roi)
-    limit = {"maximize": 100.0, "minimize": 0.0}[runs.goal] if runs.percent else None
-    networks = landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
-    analysis = StudyAnalysis(networks)
+    return as_dict(Comparison.of(runs, roi))
+
+
+def as_dict(comparison: Comparison) -> dict[str, Any]:
+    """Comparison as plain values (see `compare`)."""
+    runs, roi, tolerable = comparison.runs, comparison.roi, comparison.tolerable
+    analysis, networks = comparison.analysis, comparison.analysis.landscapes
     pooled = pooled_verdict([(analysis, max(roi))])
     keys = ("networks", "shift", "verdict", "loss")
     result = {
@@ -106,10 +144,7 @@ def compare(runs: RunTable, roi: float | tuple[float, ...] | None = None) -> dic
         },
         # Whole curves, by number of trainings.
         "regret": {name: analysis.regret(name) for name in analysis.pruned},
-        "advice": {
-            name: _advice(analysis, verdict(analysis, name, max(roi), tolerable))
-            for name in analysis.pruned
-        },
+        "advice": {row.variant: _advice(analysis, row) for row in comparison.verdicts},
         "pooled": pooled and dict(zip(keys, pooled, strict=True)),
     }
     return {key: _plain(value) for key, value in result.items()}

@@ -160,6 +160,9 @@ def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
 
     In the order of the first landscape's points. Refuses landscapes over different axes.
     """
+    known: dict[Landscape, tuple[Rows, Rows]] = dense.__dict__.setdefault("_common", {})
+    if landscape in known:
+        return known[landscape]
     if dense.axes != landscape.axes:
         raise HpstudyError(
             f"{dense.variant!r} lies over {' x '.join(dense.axes)}, {landscape.variant!r} over "
@@ -171,7 +174,8 @@ def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
     )
     rows = others.get_indexer(keys)
     both = ~np.isnan(dense.values) & ~np.isnan(landscape.values[rows]) & (rows >= 0)
-    return np.flatnonzero(both), rows[both]
+    known[landscape] = np.flatnonzero(both), rows[both]
+    return known[landscape]
 
 
 def landscapes(

@@ -50,6 +50,13 @@ class Difference(NamedTuple):
 
 def difference(dense: Landscape, other: Landscape) -> Difference:
     """Distance of each setting from the best for one network, less the same for another."""
+    known: dict[Landscape, Difference] = dense.__dict__.setdefault("_differences", {})
+    if other not in known:
+        known[other] = _difference(dense, other)
+    return known[other]
+
+
+def _difference(dense: Landscape, other: Landscape) -> Difference:
     dense_rows, rows = common_points(dense, other)
     points = dense.points.loc[dense_rows, list(dense.axes)].reset_index(drop=True)
     points["dense"] = dense.values[dense_rows] - dense.best

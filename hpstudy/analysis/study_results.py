@@ -143,18 +143,21 @@ def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:
     that cannot be read.
     """
     paths = {path.stem: path for folder in folders for path in sorted(Path(folder).glob("*.csv"))}
-    studies = [
-        StudyResults(
-            name,
-            read_published(path),
-            read_record(path.with_suffix(".json"), path),
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
-        for name, path in paths.items()
-    ]
+    return in_order(map(read_result, paths.values()))
+
+
+def read_result(path: Path) -> StudyResults:
+    """One published study, from its table; refuses a table that lacks its record."""
+    record = read_record(path.with_suffix(".json"), path)
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    return StudyResults(path.stem, read_published(path), record, checksum)
+
+
+def in_order(studies: Iterable[StudyResults]) -> dict[str, StudyResults]:
+    """Studies by name, those of the thesis's networks in its order first."""
     rank = {model: place for place, model in enumerate(MODEL_TITLES)}
-    studies.sort(key=lambda study: (rank.get(study.model, len(rank)), study.name))
-    return {study.name: study for study in studies}
+    found = sorted(studies, key=lambda study: (rank.get(study.model, len(rank)), study.name))
+    return {study.name: study for study in found}
 
 
 def read_study(name: str, folders: Iterable[str | Path]) -> StudyResults:

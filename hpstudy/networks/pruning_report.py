@@ -58,21 +58,21 @@ class PruningReport(BaseModel, frozen=True, extra="forbid"):
             )
         return network.cut(model, self.kept)
 
-    def __str__(self) -> str:
-        """Lines for a terminal, without the kept channels."""
+    def facts(self) -> dict[str, str]:
+        """What a terminal shows by name, without the kept channels."""
         size, smallest = self.image_size, self.smallest
-        lines = [
-            f"{self.model}, {self.classes} classes, {size}x{size} pixels"
-            f", {self.method} pruning by {self.criterion}",
-            f"FLOPs ratio  asked {self.target}, reached {self.achieved:.6f} "
+        return {
+            "network": f"{self.model}, {self.classes} classes, {size}x{size} pixels",
+            "pruning": f"{self.method}, by {self.criterion}",
+            "FLOPs ratio": f"asked {self.target}, reached {self.achieved:.6f} "
             f"(by torch-pruning's counter {self.achieved_torch_pruning:.6f})",
-            f"MACs         {self.macs:,} of {self.macs_dense:,}",
-            f"parameters   {self.params:,} of {self.params_dense:,}",
-            f"smallest     {smallest['layer']}, width {smallest['width']}",
-            f"ranked       {self.ranked}, SHA-256 {self.weights_sha256}",
-            "widths       " + ", ".join(f"{name} {width}" for name, width in self.widths.items()),
-        ]
-        return "\n".join(lines)
+            "MACs": f"{self.macs:,} of {self.macs_dense:,}",
+            "parameters": f"{self.params:,} of {self.params_dense:,}",
+            "smallest": f"{smallest['layer']}, width {smallest['width']}",
+            "ranked": self.ranked,
+            "SHA-256": self.weights_sha256,
+            "widths": ", ".join(f"{name} {width}" for name, width in self.widths.items()),
+        }
 
 
 def prune_network(

@@ -15,7 +15,7 @@ _FIGURES = {
     "plot_grid": "landscape",
     "plot_landscapes": "landscape",
     "plot_learning_curves": "learning_curves",
-    "plot_pair": "difference",
+    "plot_pair": "pair",
     "plot_pooled_regret": "risk",
     "plot_regret": "risk",
     "plot_risk": "risk",

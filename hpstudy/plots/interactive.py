@@ -1,6 +1,7 @@
 """Landscapes that a reader moves in the browser: all numbers, computed here for every threshold."""
 
 import json
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -29,7 +30,35 @@ DIGITS, CURVE_DIGITS = 6, 4
 MOST_TICKS = (6, 4)
 
 
-def interactive_data(results: StudyResults) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class Sliders:
+    """Runs to move: landscapes by metric and variant over two axes, and the table of their runs.
+
+    `titles` are those of the metrics, `unit` is "%" or blank, and the slider goes through the
+    `thresholds` from `start`.
+    """
+
+    title: str
+    table: pd.DataFrame
+    landscapes: dict[str, dict[str, Landscape]]
+    titles: dict[str, str]
+    thresholds: np.ndarray
+    start: float
+    unit: str = "%"
+
+    @classmethod
+    def of(cls, results: StudyResults) -> "Sliders":
+        """Sliders of a published study; refuses one without accuracies."""
+        if not results.metrics:
+            raise HpstudyError(
+                f"no run of {results.name!r} has an accuracy, so nothing can be drawn."
+            )
+        networks = {metric: results.landscapes(metric) for metric in results.metrics}
+        start = results.risk_threshold
+        return cls(results.title, results.table, networks, METRIC_TITLES, THRESHOLDS, start)
+
+
+def interactive_data(runs: StudyResults | Sliders) -> dict[str, Any]:
     """Everything of a study that a reader can ask its page for, ready for JSON; None for NaN.
 
     Returns
@@ -47,9 +76,8 @@ def interactive_data(results: StudyResults) -> dict[str, Any]:
     HpstudyError
         If no run of the study has an accuracy.
     """
-    if not results.metrics:
-        raise HpstudyError(f"no run of {results.name!r} has an accuracy, so nothing can be drawn.")
-    landscapes = {metric: results.landscapes(metric) for metric in results.metrics}
+    shown = runs if isinstance(runs, Sliders) else Sliders.of(runs)
+    landscapes, thresholds = shown.landscapes, shown.thresholds
     first = next(iter(landscapes.values()))
     axes = list(next(iter(first.values())).axes)
     # Landscapes of one table write a grid point alike, so that equal floats are one point.
@@ -57,31 +85,31 @@ def interactive_data(results: StudyResults) -> dict[str, Any]:
     grid = grid.drop_duplicates().sort_values(axes, ignore_index=True)
     colours = variant_colours(first)
     return {
-        "thresholds": rounded(THRESHOLDS, DIGITS),
-        "start": int(np.abs(THRESHOLDS - results.risk_threshold).argmin()),
+        "unit": shown.unit,
+        "thresholds": rounded(thresholds, DIGITS),
+        "start": int(np.abs(thresholds - shown.start).argmin()),
         "axes": [_axis(grid[axis], most) for axis, most in zip(axes, MOST_TICKS, strict=True)],
         "metrics": {
             metric: {
-                "title": METRIC_TITLES[metric],
+                "title": shown.titles[metric],
                 "value": colour_range(networks, TOP),
                 "relative": colour_range(networks, TOP, relative=True),
             }
             for metric, networks in landscapes.items()
         },
-        "networks": [
-            _network(name, landscapes, grid, results) | {"colour": colours[name]} for name in first
-        ],
+        "networks": [_network(name, grid, shown) | {"colour": colours[name]} for name in first],
     }
 
 
-def interactive_html(results: StudyResults) -> str:
+def interactive_html(runs: StudyResults | Sliders) -> str:
     """Element that the book's script turns into the figure; without the script, a sentence.
 
     Names from the table stand in it only as JSON in which no "<" is left.
     """
-    text = json.dumps(interactive_data(results), separators=(",", ":"), allow_nan=False)
+    shown = runs if isinstance(runs, Sliders) else Sliders.of(runs)
+    text = json.dumps(interactive_data(shown), separators=(",", ":"), allow_nan=False)
     safe = text.replace("<", "\\u003c")
-    fallback = f"The landscapes of {results.title} can be moved in a browser that runs scripts."
+    fallback = f"The landscapes of {shown.title} can be moved in a browser that runs scripts."
     return (
         f'<div class="{INTERACTIVE_CLASS}"><p class="fallback">{escape(fallback)}</p>'
         f'<script type="application/json">{safe}</script></div>'
@@ -103,18 +131,13 @@ def _axis(values: pd.Series, most: int) -> dict[str, Any]:
     }
 
 
-def _network(
-    name: str,
-    landscapes: dict[str, dict[str, Landscape]],
-    grid: pd.DataFrame,
-    results: StudyResults,
-) -> dict[str, Any]:
+def _network(name: str, grid: pd.DataFrame, shown: Sliders) -> dict[str, Any]:
     """One network on the grid points of the study."""
     axes, metrics, points = list(grid.columns), {}, grid
-    for metric, networks in landscapes.items():
+    for metric, networks in shown.landscapes.items():
         dense = grid.merge(next(iter(networks.values())).points, "left", axes)
         points = grid.merge(networks[name].points, "left", axes)
-        metrics[metric] = _metric(dense["value"], points, axes)
+        metrics[metric] = _metric(dense["value"], points, axes, shown.thresholds)
     return {
         "name": name,
         "title": variant_title(name),
@@ -122,11 +145,13 @@ def _network(
         "diverged": _numbers(points["diverged"]),
         "stopped": _numbers(points["stopped"]),
         "metrics": metrics,
-        "runs": _runs(name, grid, results),
+        "runs": _runs(name, grid, shown),
     }
 
 
-def _metric(dense: pd.Series, points: pd.DataFrame, axes: list[str]) -> dict[str, Any]:
+def _metric(
+    dense: pd.Series, points: pd.DataFrame, axes: list[str], steps: np.ndarray
+) -> dict[str, Any]:
     """One network's numbers by one metric; `dense` are the dense network's values.
 
     "value" and "std" at each grid point; "best", the index of the best one; "enters", the index of
@@ -137,7 +162,7 @@ def _metric(dense: pd.Series, points: pd.DataFrame, axes: list[str]) -> dict[str
     reference, values = (
         column.fillna(-np.inf).to_numpy(float)[None] for column in (dense, points["value"])
     )
-    thresholds = THRESHOLDS[:, None]
+    thresholds = steps[:, None]
     inside = roi(values, thresholds) & np.isfinite(values)
     best = roi(values, 0.0) & np.isfinite(values)
     settings = points[axes].to_numpy(float)
@@ -156,18 +181,18 @@ def _metric(dense: pd.Series, points: pd.DataFrame, axes: list[str]) -> dict[str
     }
 
 
-def _runs(variant: str, grid: pd.DataFrame, results: StudyResults) -> dict[str, Any]:
+def _runs(variant: str, grid: pd.DataFrame, shown: Sliders) -> dict[str, Any]:
     """Runs of one network as arrays, in the order of the grid's points and then of the seeds."""
-    keys, points = grid.apply(setting_keys), results.table[list(grid)].apply(setting_keys)
+    keys, points = grid.apply(setting_keys), shown.table[list(grid)].apply(setting_keys)
     index = pd.MultiIndex.from_frame(keys).get_indexer(pd.MultiIndex.from_frame(points))
-    table = results.table.assign(point=index)
+    table = shown.table.assign(point=index)
     table = table[table["variant"].astype(str) == variant].sort_values(["point", "seed"])
     # A table of an older version, or of one's own, may lack some of them.
-    table = table.reindex(columns=["point", *results.metrics, *FIELDS, "curve"])
+    table = table.reindex(columns=["point", *shown.landscapes, *FIELDS, "curve"])
     curves = [json.loads(text) if isinstance(text, str) else {} for text in table["curve"]]
     return {
         "point": table["point"].tolist(),
-        **{name: _numbers(table[name]) for name in (*results.metrics, *FIELDS)},
+        **{name: _numbers(table[name]) for name in (*shown.landscapes, *FIELDS)},
         "curves": {
             name: [_numbers(curve.get(name, []), CURVE_DIGITS) for curve in curves]
             for name in CURVES

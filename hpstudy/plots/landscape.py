@@ -182,7 +182,7 @@ def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> li
     traces: list[Props] = []
     if plane.up is None:
         surface = replace(surface, values=plane.clipped(surface.values))
-        traces = [_band(panel, data, number, suffix) for number in range(len(data.roi))]
+        traces = bands(panel, data, suffix)
         look = {"marker": SINGLE, "legendgroup": "single"}
         traces.append(_traces.scatter(plane, suffix, panel.singles, "colour", **look))
     contours = {"start": data.low, "end": data.high, "size": (data.high - data.low) / 7}
@@ -192,15 +192,28 @@ def panel_traces(panel: LandscapePanel, data: LandscapesData, suffix: str) -> li
         plane, suffix, surface, measured, "colour", texts, contours, line
     )
     traces += _traces.failure_traces(plane, suffix, panel, "colour")
-    zero = landscape.best if data.relative else 0.0
-    for number, (threshold, dash) in enumerate(zip(data.roi, _traces.DASHES, strict=False)):
-        ellipse = _traces.outline(landscape, threshold, data.multiple, zero)
-        inner = "white" if number else "black"
-        traces += _traces.outline_traces(suffix, ellipse, f"roi-{number}", dash, inner)
+    traces += outlines(panel, data, suffix)
     best, marker = panel.best_at, BEST[landscape.on_edge]
     look = {"marker": marker, "text": _traces.point_texts(best, landscape), "legendgroup": "best"}
     traces.append(_traces.scatter(plane, suffix, best, "colour", **look))
     return traces
+
+
+def outlines(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Props]:
+    """Two lines for the ellipse of each region of interest."""
+    network, traces = panel.landscape, []
+    zero = network.best if data.relative else 0.0
+    for number, (threshold, dash) in enumerate(zip(data.roi, _traces.DASHES, strict=False)):
+        ellipse = _traces.outline(network, threshold, data.multiple, zero)
+        inner = "white" if number else "black"
+        traces += _traces.outline_traces(suffix, ellipse, f"roi-{number}", dash, inner)
+    return traces
+
+
+def bands(panel: LandscapePanel, data: LandscapesData, suffix: str) -> list[Props]:
+    """Levels of each region of interest over one axis; nothing over two."""
+    regions = range(0 if data.plane.up else len(data.roi))
+    return [_band(panel, data, number, suffix) for number in regions]
 
 
 def _band(panel: LandscapePanel, data: LandscapesData, number: int, suffix: str) -> Props:

@@ -1,6 +1,5 @@
 """The explorer: widgets around two landscapes, their difference and numbers, for a live kernel."""
 
-import re
 from collections.abc import Callable, Iterable
 from html import escape
 from itertools import combinations
@@ -17,15 +16,18 @@ import traitlets
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.run_tables import RunTable
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.errors import count, unknown
-from hpstudy.plots.difference import PANELS, Pair, move, pair_data, plot_pair
+from hpstudy.errors import HpstudyError, count, unknown
+from hpstudy.plots._layout import Props
 from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
+from hpstudy.plots.pair import PANELS, move, pair_data, plot_pair
 from hpstudy.report.explorer_tables import (
     Source,
+    file_name,
     network_table,
     pair_table,
     read_sources,
+    read_upload,
     view_table,
 )
 from hpstudy.report.notebook import html_table
@@ -33,11 +35,9 @@ from hpstudy.storage.tables import METRIC_TITLES
 
 # Pixels from which three panels, and two, stand side by side.
 WIDE, MIDDLE = 760, 520
-NONE: tuple[float, ...] = ()
-"""Value of the choice of a point while none is chosen."""
+NONE: tuple[float, ...] = ()  # No point is chosen.
 WRAPPING = widgets.Layout(flex_flow="row wrap", width="100%")
 WHOLE = widgets.Layout(width="100%", overflow="hidden")
-# Of Plotly's buttons: the camera saves a sharp PNG.
 CONFIG = {"displaylogo": False, "toImageButtonOptions": {"filename": "landscapes", "scale": 2}}
 CAPTION = (
     "Mean over the runs at each point. Third panel: distance of the right network from its own "
@@ -54,11 +54,6 @@ class Page(anywidget.AnyWidget):
     def save(self, name: str, kind: str, text: str) -> None:
         """Have the browser save a text as a file of a MIME type."""
         self.send({"name": file_name(name), "type": kind, "text": text})
-
-
-def file_name(text: str) -> str:
-    """Text as the name of a file: letters, digits, dots, dashes and underscores only."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "view"
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -84,7 +79,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """
 
     def __init__(self, sources: Iterable[str | Path | RunTable], study: str = ""):
-        self.sources = read_sources(sources)
+        self.sources, messages = read_sources(sources)
         if study and study not in self.sources:
             raise unknown("study", study, self.sources)
         names = list(self.sources)
@@ -98,11 +93,16 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             2.0, min=0.5, max=3.0, step=0.05, description="ellipse (SD)"
         )
         self.relative = widgets.Checkbox(True, description="distance from own best", indent=False)
+        self.upload = widgets.FileUpload(accept=".csv", multiple=True, description="own table")
+        self.messages = widgets.HTML()
+        self._say(messages)
         self.caption, self.numbers = widgets.HTML(), widgets.HTML()
         self.csv = widgets.Button(description="CSV", tooltip="save the data of this view")
         self.page = Page()
         self.figure: Any = None
         self.curves: Any = None
+        self._frame: tuple[Any, ...] = ()
+        self._traces: list[Props] = []
         self._curves_box = widgets.Box(layout=WHOLE)
         self._filling = False
         self._change_study()
@@ -110,7 +110,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         figure = widgets.Box([self.figure], layout=WHOLE)
         figure.add_class("hpstudy-pair")
         rows = (
-            (self.study, self.left, self.right),
+            (self.study, self.left, self.right, self.upload),
+            (self.messages,),
             (self.metric, self.axes),
             (self.threshold, self.multiple, self.relative),
             (self.caption, self.csv),
@@ -146,7 +147,29 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             follow(slider, self._move, self._describe)
         follow(self.point, self._move, self._draw_curves)
         follow(self.page, self._draw, name="width")
+        self.upload.observe(lambda change: self._open(change["new"]), names="value")
         self.csv.on_click(lambda _: self._save())
+
+    def _open(self, files: Iterable[dict[str, Any]]) -> None:
+        """Add uploaded tables to the studies, and show the last; a message for a refused one."""
+        messages, names = [], []
+        for file in files:
+            try:
+                name, source = read_upload(file["name"], file["content"])
+            except HpstudyError as error:
+                messages.append(str(error))
+                continue
+            self.sources[name] = source
+            names.append(name)
+        self._say(messages)
+        if names:
+            self._filling = True
+            self._fill(self.study, [(name, name) for name in self.sources], names[-1])
+            self.study.value = names[-1]
+            self._change_study()
+
+    def _say(self, messages: Iterable[str]) -> None:
+        self.messages.value = "".join(f"<p role='alert'>{escape(one)}</p>" for one in messages)
 
     def _change_study(self) -> None:
         """Fill the choices with what the study has; keep a choice that it has too."""
@@ -194,11 +217,20 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._describe()
 
     def _draw(self) -> None:
-        """Draw both figures anew."""
-        self.figure = self._shown(self.figure, plot_pair(self._pair(), self._columns))
-        for trace in self.figure.data:
-            if trace.hoverinfo == "text":
-                trace.on_click(self._click)
+        """Draw both figures: what changes on the same axes, or all anew."""
+        left, right = self.shown().values()
+        look = self.threshold.value, self.multiple.value, self.relative.value
+        self._pair = pair_data(left, right, *look, self._chosen)
+        frame = *self._pair.planes, self._columns, self.page.width
+        if frame == self._frame:
+            with self.figure.batch_update():
+                self._traces = move(self.figure, self._pair, self._traces, every=True)
+        else:
+            self._frame, self._traces = frame, self._pair.traces()
+            self.figure = self._shown(self.figure, plot_pair(self._pair, self._columns))
+            for trace in self.figure.data:
+                if trace.hoverinfo == "text":
+                    trace.on_click(self._click)
         self._draw_curves()
 
     def _shown(self, widget: go.FigureWidget | None, figure: go.Figure) -> go.FigureWidget:
@@ -219,15 +251,14 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         width = self.page.width or WIDE
         return PANELS if width >= WIDE else 2 if width >= MIDDLE else 1
 
-    def _pair(self) -> Pair:
-        left, right = self.shown().values()
-        look = self.threshold.value, self.multiple.value, self.relative.value
-        chosen = dict(zip(self.axes.value, self.point.value, strict=False))
-        return pair_data(left, right, *look, chosen)
+    @property
+    def _chosen(self) -> dict[str, float]:
+        return dict(zip(self.axes.value, self.point.value, strict=False))
 
     def _move(self) -> None:
+        pair = self._pair.at(self.threshold.value, self.multiple.value, self._chosen)
         with self.figure.batch_update():
-            move(self.figure, self._pair())
+            self._traces = move(self.figure, pair, self._traces)
 
     def _describe(self) -> None:
         view = self._analysis, self.threshold.value, self.multiple.value
@@ -237,7 +268,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _click(self, trace: go.Scatter, points: Any, state: object) -> None:
         settings = pd.DataFrame([at for _, at in self.point.options if at], columns=self.axes.value)
-        plane = self._pair().data.plane
+        plane = self._pair.data.plane
         for x, y in zip(points.xs, points.ys, strict=True):
             at = np.isclose(plane.x(settings), x, rtol=1e-8, atol=0.0)
             if plane.up is not None:

@@ -1,6 +1,8 @@
 """What the explorer shows: runs to choose from, and tables of two landscapes."""
 
 import math
+import re
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +14,10 @@ import pandas as pd
 from hpstudy.analysis.intervals import UNKNOWN
 from hpstudy.analysis.landscape import Landscape, common_points, landscapes, setting_keys
 from hpstudy.analysis.risk import risk
-from hpstudy.analysis.run_tables import RunTable
+from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.shift import difference, roi_overlap
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import read_results
+from hpstudy.analysis.study_results import StudyResults, in_order, read_result
 from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
@@ -65,44 +67,94 @@ class Source:
         return largest / 4, largest
 
 
-def read_sources(sources: Iterable[str | Path | RunTable]) -> dict[str, Source]:
-    """Sources by name, from folders of published tables and from tables of the user.
+def read_sources(
+    sources: Iterable[str | Path | RunTable],
+) -> tuple[dict[str, Source], list[str]]:
+    """Sources by name, and a message for each file that cannot be read.
+
+    Sources are folders of published tables, and tables of the user as `read_runs` returns them or
+    as files; of studies with one name the last one is taken.
 
     Raises
     ------
     HpstudyError
-        If there are none.
+        If nothing can be read.
     """
-    sources = list(sources)
-    named: dict[str, Source] = {}
-    for runs in [source for source in sources if isinstance(source, RunTable)]:
-        name = f"own runs {len(named) + 1}" if named else "own runs"
-        accuracy = runs.percent and runs.goal == "maximize"
-        named[name] = Source(
-            label=f"{name}, {count(len(runs.table), 'row')}",
-            table=runs.table.assign(curve=None),
-            dense=runs.dense,
-            axes=runs.axes,
-            metrics=(runs.metric,),
-            goal=runs.goal,
-            ceiling=100.0 if accuracy else None,
-            thresholds=(USUAL_THRESHOLD, LARGEST_THRESHOLD) if accuracy else None,
-        )
-    folders = [source for source in sources if not isinstance(source, RunTable)]
-    for name, results in read_results(folders).items():
-        named[name] = Source(
-            label=results.label,
-            table=results.table,
-            dense=DENSE,
-            axes=tuple(hyperparameters(results.table)),
-            metrics=results.metrics,
-            goal="maximize",
-            ceiling=None,
-            thresholds=(results.risk_threshold, LARGEST_THRESHOLD),
-        )
-    if not named:
-        raise HpstudyError(f"no study has been published yet in {', '.join(map(str, folders))}.")
-    return named
+    sources, messages = list(sources), []
+    own: dict[str, Source] = {}
+    studies: dict[str, StudyResults] = {}
+    published: dict[str, Source] = {}
+    for given in sources:
+        if isinstance(given, RunTable):
+            name = f"own runs {len(own) + 1}" if own else "own runs"
+            own[name] = own_source(name, given)
+            continue
+        path = Path(given)
+        for file in [path] if path.is_file() else sorted(path.glob("*.csv")):
+            try:
+                if path.is_file():
+                    own[file.stem] = own_source(file.stem, read_runs(file))
+                else:
+                    studies[file.stem] = read_result(file)
+            except HpstudyError as error:
+                messages.append(str(error))
+    for name, results in in_order(studies.values()).items():
+        try:
+            published[name] = _published_source(results)
+        except HpstudyError as error:
+            messages.append(f"{name}: {error}")
+    if not own and not published:
+        places = ", ".join(str(one) for one in sources if not isinstance(one, RunTable))
+        reasons = f": {messages[0]}" if messages else ""
+        raise HpstudyError(f"no study has been published yet in {places}{reasons}.")
+    return own | published, messages
+
+
+def own_source(name: str, runs: RunTable) -> Source:
+    """Table of the user as a source."""
+    accuracy = runs.percent and runs.goal == "maximize"
+    return Source(
+        label=f"{name}, {count(len(runs.table), 'row')}",
+        table=runs.table.assign(curve=None),
+        dense=runs.dense,
+        axes=runs.axes,
+        metrics=(runs.metric,),
+        goal=runs.goal,
+        ceiling=100.0 if accuracy else None,
+        thresholds=(USUAL_THRESHOLD, LARGEST_THRESHOLD) if accuracy else None,
+    )
+
+
+def file_name(text: str) -> str:
+    """Text as the name of a file: letters, digits, dots, dashes and underscores only."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "view"
+
+
+def read_upload(name: str, content: bytes) -> tuple[str, Source]:
+    """Name and source of an uploaded table; refuses one that cannot be read or drawn."""
+    with tempfile.TemporaryDirectory() as folder:
+        # Runs are named by their file.
+        path = Path(folder) / file_name(name)
+        path.write_bytes(content)
+        try:
+            source = own_source(path.stem, read_runs(path))
+            source.landscapes(source.metrics[0], source.axes[:2])
+        except HpstudyError as error:
+            raise HpstudyError(str(error).replace(f"{folder}/", "")) from None
+    return path.stem, source
+
+
+def _published_source(results: StudyResults) -> Source:
+    return Source(
+        label=results.label,
+        table=results.table,
+        dense=DENSE,
+        axes=tuple(hyperparameters(results.table)),
+        metrics=results.metrics,
+        goal="maximize",
+        ceiling=None,
+        thresholds=(results.risk_threshold, LARGEST_THRESHOLD),
+    )
 
 
 def hyperparameters(table: pd.DataFrame) -> list[str]:

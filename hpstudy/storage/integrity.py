@@ -70,8 +70,7 @@ class Findings:
     def lines(self) -> list[str]:
         """One line for a whole file, else one for each of its first faults."""
         if not self.faults:
-            facts = [f"{name.replace('_', ' ')} {value}" for name, value in self.facts.items()]
-            return [printed(", ".join([f"{self.path}: whole", *facts]))]
+            return [printed(f"{self.path}: whole, {self.numbers()}")]
         lines = []
         for run, words in self.faults[:MOST_LINES]:
             place = "" if str(self.path) in words else f"{self.path}: "
@@ -79,6 +78,11 @@ class Findings:
         if more := len(self.faults) - len(lines):
             lines.append(f"{self.path}: {count(more, 'more fault')}")
         return list(map(printed, lines))
+
+    def numbers(self) -> str:
+        """Facts as words, without hashes: "runs 40, missing 0"."""
+        facts = {name: value for name, value in self.facts.items() if name != "sha256"}
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
 
     def as_json(self) -> dict[str, Any]:
         """Facts and all faults as plain values."""

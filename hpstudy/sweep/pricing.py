@@ -5,8 +5,6 @@ import math
 from statistics import mean
 from typing import Any
 
-import pandas as pd
-
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.networks.pruning import choose_channels, filter_scores
 from hpstudy.sweep.executors import CalibrationError, Executor, open_executor
@@ -94,20 +92,6 @@ def replicates_to_come(plan: Plan) -> tuple[int, int]:
     fewest = sum(min(size, 1 + replicates.random) for size in sizes)
     most = len(sizes) * plan.study.grid.most_points() if grid_to_come(plan) else sum(sizes)
     return fewest * len(replicates.seeds), most * len(replicates.seeds)
-
-
-def format_price(price: dict[str, Any]) -> str:
-    """The price as a table of variants and a list of totals."""
-    variants = pd.DataFrame.from_dict(price["variants"], orient="index")
-    fewest, most = price["replicates_to_come"]
-    totals = {name: price[name] for name in ("study", "workers", "device", "arithmetic")}
-    totals |= dict(variants[["missing", "failed"]].sum())
-    totals |= {
-        "time": format_hours(price["hours"]),
-        "more if grids grow": f"up to {price['grid_to_come']}",
-        "replicates": f"{fewest} to {most}",
-    }
-    return f"{variants.to_string(float_format='{:,.1f}'.format)}\n\n{pd.Series(totals).to_string()}"
 
 
 def format_hours(hours: float) -> str:

@@ -12,9 +12,9 @@ import tiny
 from hpstudy.analysis.comparison import compare, read_runs
 from hpstudy.analysis.study_results import read_results
 from hpstudy.config.study import Study
+from hpstudy.report.full_tables import format_text
 from hpstudy.report.notebook import show
 from hpstudy.report.record_tables import provenance_table
-from hpstudy.report.terminal import format_text
 from hpstudy.storage.tables import is_plain
 
 HOSTILE = [

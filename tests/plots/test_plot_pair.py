@@ -8,8 +8,8 @@ import synthetic
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.study_results import StudyResults
-from hpstudy.plots.difference import move, pair_data, plot_pair
 from hpstudy.plots.learning_curves import learning_curves_data, plot_learning_curves
+from hpstudy.plots.pair import move, pair_data, plot_pair
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,23 @@ def pair(study):
 
 
 def test_moving_the_ellipses_gives_the_figure_that_drawing_anew_gives(pair):
-    figure = plot_pair(pair_data(*pair, 0.5))
-    chosen = pair[0].best_at
-    after = pair_data(*pair, 2.0, multiple=1.0, chosen=chosen)
-    move(figure, after)
+    before = pair_data(*pair, 0.5)
+    figure = plot_pair(before)
+    after = before.at(2.0, multiple=1.0, chosen=pair[0].best_at)
+    move(figure, after, before.traces())
     assert figure.to_plotly_json() == plot_pair(after).to_plotly_json()
     assert figure.to_plotly_json() != plot_pair(pair_data(*pair, 0.5)).to_plotly_json()
+
+
+def test_another_network_on_the_same_planes_gives_the_figure_that_drawing_anew_gives(study, pair):
+    before, after = (
+        pair_data(pair[0], other, 0.5, relative=True)
+        for other in (pair[1], study.landscapes()["nonuniform-0.6"])
+    )
+    assert before.planes == after.planes
+    figure = plot_pair(before)
+    move(figure, after, before.traces(), every=True)
+    assert figure.to_plotly_json() == plot_pair(after).to_plotly_json()
 
 
 def test_panels_are_linked_and_each_marks_the_chosen_point(pair):
@@ -64,9 +75,10 @@ def test_pair_of_a_minimized_metric_moves_as_it_is_drawn(study, axes):
         table = table[table["weight_decay"] == table["weight_decay"].iloc[0]]
     networks = landscapes(table, "error", axes=axes, goal="minimize")
     left, right = networks["unpruned"], networks["uniform-0.2"]
-    figure = plot_pair(pair_data(left, right, 0.5))
-    after = pair_data(left, right, 4.0, chosen=left.best_at)
-    move(figure, after)
+    before = pair_data(left, right, 0.5)
+    figure = plot_pair(before)
+    after = before.at(4.0, multiple=2.0, chosen=left.best_at)
+    move(figure, after, before.traces())
     assert figure.to_plotly_json() == plot_pair(after).to_plotly_json()
     mark = next(trace for trace in figure.data if trace.legendgroup == "chosen")
     assert list(mark.y) == pytest.approx([left.best_at["lr"] if len(axes) == 2 else -left.best])

@@ -210,7 +210,7 @@ def test_one_run_has_a_singular_noun(without_training, tmp_path):
         "tiny: 1 run trained",
         "tiny: 0 missing, table",
         "tiny: 1 run, which the store lacked, restored from",
-        "tiny.csv: 1 run restored, 0 known",
+        "tiny.csv  1 run restored  0 known",
     ):
         assert part in text, part
     assert re.findall(r"(?<![\w.,])1 [a-z]+ ?[a-z]+s\b|\w\(s\)", text) == []

@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import nbformat
@@ -67,7 +68,7 @@ def test_choosing_another_network_redraws_its_panel_and_the_difference(folder):
     explorer.right.value = "uniform-0.6"
     after = drawn(explorer)[1]
     assert before[0] == after[0]
-    assert "Uniform, 60 %" in after[1] and "Uniform, 60 % − Unpruned" in after[2]
+    assert "Uniform, 60 %" in after[1] and "Uniform, 60 % − Dense" in after[2]
     assert "Uniform, 60 %" not in "".join(before)
 
 
@@ -202,3 +203,30 @@ def test_notebook_explores_in_a_live_kernel(tmp_path, monkeypatch):
     assert book.cells[-1].outputs[0].text == "FigureWidget True True\n"
     view = [o for c in book.cells for o in c.get("outputs", []) if "data" in o]
     assert any("application/vnd.jupyter.widget-view+json" in output.data for output in view)
+
+
+def test_uploaded_table_is_shown_and_a_broken_one_leaves_a_message(folder):
+    explorer = Explorer([folder])
+    text = "variant,lr,weight_decay,top1\n" + "".join(
+        f"{name},{lr},{decay},{90 - lr}\n"
+        for name in ("unpruned", "thin")
+        for lr in (0.01, 0.1)
+        for decay in (1e-4, 1e-3)
+    )
+    explorer.upload.value = [
+        {"name": name, "type": "text/csv", "size": len(body), "content": body.encode()}
+        | {"last_modified": datetime.now(UTC)}
+        for name, body in (("mine.csv", text), ("broken.csv", "lr\nfast\n"))
+    ]
+    assert (explorer.study.value, explorer.right.value) == ("mine", "thin")
+    assert "broken.csv" in explorer.messages.value
+    explorer.study.value = "synthetic-resnet56"
+    assert explorer.right.value == "nonuniform-0.2"
+
+
+def test_broken_published_table_does_not_take_the_others_away(tmp_path):
+    synthetic.write(tmp_path, points=5, seeds=1, models=["resnet56"])
+    (tmp_path / "broken.csv").write_text("no table")
+    explorer = Explorer([tmp_path])
+    assert list(explorer.sources) == ["synthetic-resnet56"]
+    assert "broken" in explorer.messages.value

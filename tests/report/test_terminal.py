@@ -10,7 +10,7 @@ import pytest
 import sweeps
 
 from hpstudy.analysis.comparison import compare
-from hpstudy.report.terminal import WIDTH, format_text
+from hpstudy.report.full_tables import WIDTH, format_text
 
 
 @pytest.fixture(scope="module")

@@ -127,7 +127,7 @@ def test_moved_slider_moves_the_ellipse_and_the_numbers(visit, study):
 def test_another_network_is_drawn_where_it_is_chosen(visit, study):
     tab = visit.tab
     tab.get_by_label("right", exact=True).select_option("Non-uniform, 60 % FLOPs")
-    tab.locator(FIGURE).get_by_text("Non-uniform, 60 % − Unpruned").wait_for()
+    tab.locator(FIGURE).get_by_text("Non-uniform, 60 % − Dense").wait_for()
     tab.locator(".hpstudy-table >> nth=0").get_by_text("Non-uniform, 60 % FLOPs").wait_for()
     values = tab.evaluate(
         f"""document.querySelector('{FIGURE}').data

@@ -1,14 +1,13 @@
 """The price of a study, and the precision that a trial finds fastest."""
 
-import re
-
 import pytest
 import tiny
 
+from hpstudy.report.terminal import lines_of, price_tables
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors import CalibrationError
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.pricing import choose_precision, format_hours, format_price, price
+from hpstudy.sweep.pricing import choose_precision, format_hours, price
 from hpstudy.sweep.run import sweep
 
 # --- precision ------------------------------------------------------------------------------------
@@ -111,8 +110,10 @@ def test_price_counts_done_and_missing_runs_per_variant(swept):
     assert all(0 < entry["seconds_per_run"] < 600 for entry in entries.values())
     assert entries["unpruned"]["params"] == 853_018
     assert len(swept.store.recorded()) == 4
-    text = format_price(priced)
-    assert re.search(r"missing +32\b", text) and "nonuniform-0.2" in text
+    networks, _, totals = (
+        " ".join(" ".join(lines_of(part)).split()) for part in price_tables(priced)
+    )
+    assert "nonuniform-0.2 12 0 0 12 " in networks and "missing 32 runs" in totals
 
 
 def test_price_is_measured_where_three_runs_are_finished(swept, tmp_path):

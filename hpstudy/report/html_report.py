@@ -1,0 +1,121 @@
+"""A report of one's own table of runs: one HTML file that opens without a network."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from hpstudy import plots
+from hpstudy.analysis.comparison import Comparison
+from hpstudy.analysis.run_tables import RunTable, read_runs
+from hpstudy.analysis.verdict import VerdictGroup
+from hpstudy.errors import HpstudyError, count
+from hpstudy.plots.forest import plot_forest
+from hpstudy.plots.interactive import THRESHOLDS, Sliders, interactive_html
+from hpstudy.plots.labels import metric_of
+from hpstudy.report.notebook import figure_bundle
+from hpstudy.report.verdicts import TEMPLATES, verdict_html
+from hpstudy.storage.tables import METRIC_TITLES
+
+SCRIPTS = ("hpstudy.js", "interactive-panels.js", "interactive-text.js", "interactive.js")
+
+
+def check_path(path: str | Path) -> Path:
+    """Path of a report to be written; refuses a folder, and one in a folder that is not there."""
+    path = Path(path)
+    if path.is_dir() or not path.parent.is_dir():
+        raise HpstudyError(f"--html must name a file in a folder that exists, not {path}")
+    return path
+
+
+def write_report(
+    runs: RunTable | Comparison | str | Path | Iterable[str | Path],
+    path: str | Path,
+    roi: float | tuple[float, ...] | None = None,
+) -> Path:
+    """Write verdicts, landscapes, shifts and losses of a table as one HTML file.
+
+    Parameters
+    ----------
+    runs : RunTable, Comparison, str, Path or iterable of them
+        Runs as `hpstudy.read_runs` returns them, or tables for it to read.
+    path : path
+        File to write.
+    roi : float or tuple of float, optional
+        Thresholds as of `hpstudy.compare`.
+
+    Raises
+    ------
+    HpstudyError
+        If the file cannot be written, or the tables cannot be read or compared.
+    """
+    path = check_path(path)
+    if not isinstance(runs, Comparison):
+        runs = Comparison.of(runs if isinstance(runs, RunTable) else read_runs(runs), roi)
+    text = report_html(runs)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HpstudyError(f"{path} cannot be written ({error.strerror})") from None
+    return path
+
+
+def report_html(comparison: Comparison) -> str:
+    """The report as text; its scripts and styles are in it."""
+    analysis, rows = comparison.analysis, comparison.verdicts
+    metric, networks = metric_of(analysis.landscapes[analysis.dense]), len(analysis.landscapes)
+    static = resources.files("hpstudy.report") / "static"
+    scripts = [(static / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    return TEMPLATES.get_template("report.html").render(
+        title=f"{count(len(comparison.runs.table), 'run')} of {count(networks, 'network')}",
+        notes=comparison.runs.notes,
+        table=verdict_html([VerdictGroup("", rows)], metric, True) if rows else "",
+        figures=dict(_figures(comparison)),
+        style=(static / "hpstudy.css").read_text(encoding="utf-8"),
+        scripts=[get_plotlyjs(), *scripts],
+    )
+
+
+def _figures(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """HTML of every figure by its name in the template; a reason where there is nothing to draw."""
+    analysis, rows = comparison.analysis, comparison.verdicts
+    networks, roi = analysis.landscapes, comparison.roi
+    metric = metric_of(networks[analysis.dense])
+    drawn: dict[str, Callable[[], go.Figure]] = {
+        "landscapes": partial(plots.plot_landscapes, networks, roi[:3], 0.5, True)
+    }
+    if rows:
+        drawn |= {
+            "forest": partial(plot_forest, [VerdictGroup("", rows)], metric),
+            "differences": partial(plots.plot_differences, networks, max(roi)),
+            "regret": partial(plots.plot_regret, analysis),
+        }
+    for name, draw in drawn.items():
+        try:
+            yield name, figure_bundle(draw(), name)["text/html"]
+        except HpstudyError as error:
+            yield name, f"<p>No figure: {escape(str(error))}</p>"
+    if len(comparison.runs.axes) == 2:
+        yield "sliders", interactive_html(_sliders(comparison))
+
+
+def _sliders(comparison: Comparison) -> Sliders:
+    runs, networks = comparison.runs, comparison.analysis.landscapes
+    accuracy, widest = runs.percent and runs.goal == "maximize", max(comparison.roi)
+    # Less is better where the numbers are negative: more is better for all that is drawn.
+    title = METRIC_TITLES.get(runs.metric, runs.metric)
+    title = title if runs.goal == "maximize" else f"minus {title}"
+    return Sliders(
+        title="these runs",
+        table=runs.table,
+        landscapes={runs.metric: networks},
+        titles={runs.metric: title},
+        thresholds=THRESHOLDS if accuracy else np.linspace(widest / 25, 4 * widest, 100),
+        start=widest,
+        unit="%" if runs.percent else "",
+    )

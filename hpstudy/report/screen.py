@@ -1,0 +1,229 @@
+"""The answer of `hpstudy compare` on one screen."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from hpstudy.analysis.comparison import Comparison
+from hpstudy.analysis.grid_checks import grid_warnings
+from hpstudy.analysis.intervals import Interval, Loss
+from hpstudy.analysis.verdict import NEGLIGIBLE, Answer, Verdict
+from hpstudy.errors import count, printed
+from hpstudy.plots.labels import Metric, axis_title, metric_of, setting_text, short_title
+from hpstudy.report.terminal import WIDTH, console, lines_of
+from hpstudy.report.verdicts import marks
+
+HEIGHT = 30
+"""Lines of a screen."""
+# Lines at most of how the tables were read, and columns of a network's name and of a bar.
+READING, NAME, BAR = 5, 24, 22
+SIGNS = {"keep": "✓", "retune": "↻", "inconclusive": "?"}
+DOTS = {"keep": "●", "retune": "■", "inconclusive": "○"}
+STYLES = {"keep": "bold bright_blue", "retune": "bold dark_orange", "inconclusive": "default"}
+NOTES = {
+    "*": "good settings reach the end of the grid on this axis: the shift may be larger.",
+    "^": "the best lies on the edge of the grid: a better one may lie beyond.",
+    "~": "read off surfaces between the settings, which are too few or not the same.",
+}
+ADVICE = {
+    "keep": "Keep the {axis} at {value}: its good settings move by at most a factor of {factor:.0f}"
+    "{networks}.",
+    "retune": "Retune the {axis}: its good settings move by more than a factor of {factor:.0f}"
+    "{networks}.",
+    "few": "The {axis} is inconclusive{networks}: too few settings for an interval.",
+    "end": "The {axis} is inconclusive{networks}: good settings reach the end of its grid.",
+    "noise": "The {axis} is inconclusive{networks}: train more seeds at the good settings.",
+}
+BOTH = {
+    "keep": "Keeping the dense network's best setting loses at most {tolerable}{networks}.",
+    "retune": "Keeping the dense network's best setting loses more than {tolerable}{networks}.",
+    "inconclusive": "Whether keeping it loses more than {tolerable} is inconclusive{networks}.",
+}
+
+
+def show_screen(comparison: Comparison, html: Path | None = None) -> None:
+    """Print a comparison on one screen of at most `HEIGHT` lines of `WIDTH` characters."""
+    rows = comparison.verdicts
+    above = [*_reading(comparison), _dense(comparison), Text()]
+    below = [Text("There is one network only, and no verdict: add the table of a pruned one.")]
+    if rows:
+        below = [Text(), *_advice(comparison), Text(), _key(comparison)]
+    below += _more(comparison, html)
+    first, last = ([line for part in parts for line in lines_of(part)] for parts in (above, below))
+    room = HEIGHT - len(first) - len(last) - 3
+    detailed = 2 * len(rows) <= room
+    fit = len(rows) if detailed or len(rows) <= room else room - 1
+    middle = lines_of(_table(comparison, rows[:fit], detailed)) if rows else []
+    if fit < len(rows):
+        cut = f"{count(len(rows) - fit, 'more network')}: --full shows all {len(rows)}."
+        middle += lines_of(Text(cut, style="dim"))
+    print(*first, *middle, *last, sep="\n")
+
+
+def _metric(comparison: Comparison) -> Metric:
+    return metric_of(comparison.analysis.landscapes[comparison.analysis.dense])
+
+
+def _reading(comparison: Comparison) -> list[Text]:
+    """How the tables were read, in at most `READING` lines."""
+    notes = Text(" ".join(map(printed, comparison.runs.notes)), style="dim")
+    lines = list(notes.wrap(console(), WIDTH))
+    if len(lines) > READING:
+        lines = [*lines[: READING - 1], Text("… --full shows all of it.", style="dim")]
+    return lines
+
+
+def _dense(comparison: Comparison) -> Text:
+    """Best setting of the dense network."""
+    landscape = comparison.analysis.landscapes[comparison.runs.dense]
+    name = _cut(printed(comparison.runs.dense), NAME)
+    if not math.isfinite(landscape.best):
+        return Text(f"Dense network {name}: no setting has a value.", style="bold")
+    best = metric_of(landscape).level(landscape.sign * landscape.best)
+    at = _settings(landscape.best_at)
+    return Text(f"Dense network {name}: {best} at {at}.", style="bold")
+
+
+def _settings(setting: dict[str, float]) -> str:
+    return ", ".join(f"{axis_title(axis)} {setting_text(at)}" for axis, at in setting.items())
+
+
+def _table(comparison: Comparison, rows: Sequence[Verdict], detailed: bool) -> Table:
+    """Verdicts, a row a network; `detailed` adds a line of factors and losses to each."""
+    metric, largest = _metric(comparison), 4 * comparison.tolerable
+    unit = "points" if metric.percent else metric.name
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("\nnetwork", no_wrap=True, max_width=NAME)
+    for axis in comparison.runs.axes:
+        table.add_column(f"\n{axis_title(axis)[:NAME]}", no_wrap=True)
+    head = _cut(f"  loss of keeping, {unit}", BAR + 4)
+    table.add_column(f"{head}\n  {_scale(largest)}", no_wrap=True)
+    table.add_column("still\ngood", justify="right", no_wrap=True)
+    for row in rows:
+        cells = [Text(_cut(printed(short_title(row.variant)), NAME))]
+        for axis, of in row.axes.items():
+            cells.append(_cell(of.answer, marks(row, axis), _factors(of.shift), detailed))
+        cells.append(_loss(row, metric, largest, detailed))
+        table.add_row(*cells, f"{row.kept[0]} of {row.kept[1]}")
+    return table
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _cell(answer: Answer, mark: str, numbers: str, detailed: bool) -> Text:
+    cell = Text(f"{SIGNS[answer]} {answer}", style=STYLES[answer])
+    cell.append(mark)
+    return cell.append(f"\n  {numbers}", style="not bold dim default") if detailed else cell
+
+
+def _factors(shift: Interval) -> str:
+    if not math.isfinite(shift.estimate):
+        return "no interval"
+    estimate, low, high = (f"{10**decades:.2g}" for decades in shift)
+    return f"×{estimate} ({low} to {high})"
+
+
+def _loss(row: Verdict, metric: Metric, largest: float, detailed: bool) -> Text:
+    """Sign and bar of a loss; a second line has its numbers."""
+    mark = marks(row, "both")
+    cell = Text(f"{SIGNS[row.both]} ", style=STYLES[row.both])
+    if not math.isfinite(row.loss.estimate):
+        return cell.append(f"no interval{mark}")
+    cell.append(_bar(row.loss, row.both, row.tolerable, largest)).append(mark)
+    if detailed:
+        estimate, low, high = map(metric.text, row.loss)
+        cell.append(f"\n  {estimate} ({low} to {high})", style="not bold dim default")
+    return cell
+
+
+def _bar(loss: Loss, answer: Answer, tolerable: float, largest: float) -> str:
+    """Loss and its bounds on a scale from 0, with a line at the tolerable one."""
+    limit = _place(tolerable, largest)
+    dot, low, high = (_place(value, largest) for value in loss)
+    # Rounding must not carry an end across the limit.
+    if loss.at_most <= tolerable:
+        dot, high = min(dot, limit - 1), min(high, limit - 1)
+    if loss.at_least > tolerable:
+        dot, low = max(dot, limit + 1), max(low, limit + 1)
+    places = ["━" if low <= place <= high else " " for place in range(BAR)]
+    places[limit] = "┊"
+    places[dot] = DOTS[answer]
+    return "".join(places).rstrip()
+
+
+def _place(value: float, largest: float) -> int:
+    return round(max(0.0, min(value / largest, 1.0)) * (BAR - 1))
+
+
+def _scale(largest: float) -> str:
+    text = [" "] * (BAR + 6)
+    for value in (0.0, largest / 4, largest / 2, largest):
+        words = f"{value:.3g}"
+        start = _place(value, largest) - (len(words) - 1) // 2
+        text[max(0, start) : max(0, start) + len(words)] = words
+    return "".join(text).rstrip()
+
+
+def _advice(comparison: Comparison) -> list[Text]:
+    """A sentence for each hyperparameter; for a single one another on the loss."""
+    rows, at = comparison.verdicts, comparison.analysis.landscapes[comparison.runs.dense].best_at
+    sentences = []
+    for axis in comparison.runs.axes:
+        answers = [row.axes[axis].answer for row in rows]
+        worst = _worst(answers)
+        found = [row.axes[axis] for row in rows if row.axes[axis].answer == worst]
+        kind: str = worst
+        if worst == "inconclusive":
+            known = [of for of in found if math.isfinite(of.shift.estimate)]
+            kind = "few" if not known else "end" if any(of.at_end for of in known) else "noise"
+        words = {"axis": axis_title(axis), "value": setting_text(at[axis])}
+        words["networks"] = _networks(len(found), len(rows))
+        sentences.append(ADVICE[kind].format(factor=10**NEGLIGIBLE, **words))
+    if len(sentences) == 1:
+        answers = [row.both for row in rows]
+        worst = _worst(answers)
+        networks = _networks(answers.count(worst), len(rows))
+        limit = f"{comparison.tolerable:g}" + " points" * comparison.runs.percent
+        sentences.append(BOTH[worst].format(tolerable=limit, networks=networks))
+    return [Text(sentence, style="bold") for sentence in sentences]
+
+
+def _worst(answers: Sequence[Answer]) -> Answer:
+    order: tuple[Answer, ...] = ("retune", "inconclusive", "keep")
+    return next(answer for answer in order if answer in answers)
+
+
+def _networks(some: int, all_of_them: int) -> str:
+    if all_of_them == 1:
+        return ""
+    return f" in {some} of {all_of_them} networks" if some < all_of_them else " in every network"
+
+
+def _key(comparison: Comparison) -> Text:
+    """What the verdicts mean, and what the marks that are in the table say."""
+    good, limit = comparison.verdicts[0].threshold, comparison.tolerable
+    lines = [
+        f"keep: the 95 % interval lies within a factor of {10**NEGLIGIBLE:.0f}, or the loss is at "
+        f"most {limit:g}. Good: within {good:g} of a network's own best."
+    ]
+    columns = [*comparison.runs.axes, "both"]
+    used = {
+        mark for row in comparison.verdicts for column in columns for mark in marks(row, column)
+    }
+    lines += [f"{mark} {note}" for mark, note in NOTES.items() if mark in used]
+    return Text("\n".join(lines), style="dim")
+
+
+def _more(comparison: Comparison, html: Path | None) -> list[Text]:
+    """How to see more, and what has been written."""
+    networks = comparison.analysis.landscapes.values()
+    warnings = sum(len(grid_warnings(network, comparison.roi)) for network in networks)
+    grids = f" (with {count(warnings, 'grid warning')})" if warnings else ""
+    more = [Text(f"More: hpstudy compare TABLE --full{grids}, --json, --html FILE")]
+    return [*more, Text(f"Report: {printed(str(html))}", style="bold")] if html else more
