@@ -148,9 +148,10 @@ def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:
 
 def read_result(path: Path) -> StudyResults:
     """One published study, from its table; refuses a table that lacks its record."""
+    table = read_published(path)
     record = read_record(path.with_suffix(".json"), path)
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    return StudyResults(path.stem, read_published(path), record, checksum)
+    return StudyResults(path.stem, table, record, checksum)
 
 
 def in_order(studies: Iterable[StudyResults]) -> dict[str, StudyResults]:

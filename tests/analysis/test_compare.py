@@ -153,6 +153,7 @@ def test_network_without_any_accuracy_is_reported_as_such():
     assert only(thin["roi"]["1.0"], ("count", "ellipse")) == {"count": 0, "ellipse": None}
 
 
+@pytest.mark.slow
 def test_written_and_read_again_the_result_is_the_same(cross, tmp_path):
     table = cross_table()
     path = tmp_path / "cross.csv"
@@ -209,6 +210,7 @@ def test_movement_regret_and_advice_follow_the_truth(moved):
     assert still["movement"]["thin"]["1.0"]["shift_interval"][1] == 0.0
 
 
+@pytest.mark.slow
 def test_few_lines_of_another_computation_give_the_same_numbers(moved):
     # pandas and numpy alone, from the table itself.
     table = moved_table(0.5)

@@ -197,6 +197,7 @@ def test_published_table_reads_back_whole():
     assert table["top5"].isna().all() and plain["top5"].isna().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(PUBLISHED.parent.glob("*.csv")), ids=lambda path: path.stem)
 def test_published_tables_need_no_option(path):
     assert len(read_runs(path).table) == len(pd.read_csv(path))

@@ -96,6 +96,7 @@ def test_a_seed_of_few_settings_has_no_effect_of_its_own():
 # --- where noise grows ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("growth", [-0.2, 0.0, 0.4])
 def test_growth_along_the_first_axis_is_found(growth):
     found = [noise_of(runs(8, growth=growth, points=7, seed=k)) for k in range(6)]

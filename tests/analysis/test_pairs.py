@@ -153,6 +153,7 @@ def test_pair_without_a_common_range_is_empty():
     assert math.isnan(found.risk("thin", 1.0).mean.estimate)
 
 
+@pytest.mark.slow
 def test_lattice_covers_the_common_range():
     generator, logs = np.random.default_rng(8), sweeps.square(5)
     one, other = (

@@ -59,6 +59,7 @@ def test_any_value_at_any_key_is_a_study_or_refused(folder, place, value):
     assert isinstance(read_or_refuse(Study.load, path), Study | None)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60) | st.text(alphabet="ab:-[]{}&*!|>\"'#%@ \n\t", max_size=60))
 @MANY
 def test_any_text_is_a_study_or_refused(folder, text):
@@ -87,6 +88,7 @@ changes = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(changes)
 @MANY
 def test_study_that_is_written_and_read_again_is_the_same(folder, changed):
@@ -169,6 +171,7 @@ def test_region_holds_the_best_point_and_every_tie(values, threshold):
     assert len(one.roi(100.0)) == 9
 
 
+@pytest.mark.slow
 @given(accuracies, thresholds, moves)
 @FEW
 def test_region_does_not_depend_on_how_good_all_of_it_is(values, threshold, move):
@@ -194,6 +197,7 @@ def test_risk_is_relative_to_the_own_best(dense, thin, threshold, up, down):
     assert_allclose([after.mean, after.std], [before.mean, before.std], atol=1e-9)
 
 
+@pytest.mark.slow
 @given(accuracies, thresholds, st.sampled_from([1e-3, 0.5, 100.0]))
 @FEW
 def test_units_of_the_axes_move_an_ellipse_alone(values, threshold, scale):

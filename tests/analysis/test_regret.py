@@ -75,6 +75,7 @@ def test_random_choice_on_a_whole_grid_agrees_with_simulated_searches():
     assert (np.abs(random_search(values, 7)[1:] - regret.mean(axis=0)) <= 5 * error + 1e-9).all()
 
 
+@pytest.mark.slow
 def test_random_choice_on_ten_thousand_points_follows_the_closed_form_of_equal_steps():
     # Values 0..n-1, the worst kept: the best of k drawn from 1..N is on average k (N + 1) / (k + 1)
     # (German tank problem), so what is lost is N - k (N + 1) / (k + 1) = (N - k) / (k + 1).
@@ -204,6 +205,7 @@ def test_steps_of_the_grid_do_not_depend_on_how_far_apart_its_values_are():
     assert_allclose(climbed(values, stretched, 3, 10), climbed(values, 4, 3, 10))
 
 
+@pytest.mark.slow
 def test_climbing_draws_agrees_with_a_search_written_point_by_point():
     random = np.random.default_rng(8)
     draws = random.normal(size=(3, 25))

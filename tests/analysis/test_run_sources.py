@@ -87,6 +87,7 @@ def exported(study):
     return [line.split(",") for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_study_of_optuna_reads_as_its_own_export(optuna_file):
     path, study, _ = optuna_file
     before = path.read_bytes()

@@ -93,6 +93,7 @@ def test_batch_size_that_goes_with_the_learning_rate_is_part_of_the_setting(save
     assert len(read_runs(save(table)).table) == 18
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "column",
     {

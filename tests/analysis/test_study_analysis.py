@@ -67,6 +67,7 @@ def test_best_is_corrected_for_its_luck():
     assert best.bias > 0 and abs(best.corrected.estimate - truth) < best.measured - truth
 
 
+@pytest.mark.slow
 def test_roi_probability_is_near_one_inside_and_near_zero_outside():
     analysis = analysed(noise=0.05)
     for name, landscape in analysis.landscapes.items():
@@ -117,12 +118,14 @@ def test_too_few_points_give_no_interval_and_no_error():
 # --- verdicts -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_small_shift_and_small_loss_are_kept():
     decision = verdict(analysed(noise=0.05), "uniform-0.6", 1.0)
     assert [decision.axes[axis].answer for axis in ("lr", "weight_decay")] == ["keep", "keep"]
     assert decision.both == "keep" and decision.loss.at_most <= TOLERABLE
 
 
+@pytest.mark.slow
 def test_interval_beyond_the_limit_is_retuned():
     analysis = analysed(shift=0.5, noise=0.05)
     decision = verdict(analysis, "uniform-0.6", 1.0)
@@ -137,6 +140,7 @@ def test_interval_beyond_the_limit_is_retuned():
     assert 1 < fewest["local"][0.5] < fewest["random"][0.5]
 
 
+@pytest.mark.slow
 def test_loss_with_the_limit_between_its_bounds_is_inconclusive():
     decision = verdict(analysed(shift=0.2, noise=1.5, seeds=1), "uniform-0.6", 1.0)
     assert (
@@ -172,6 +176,7 @@ def scattered(variant, seed):
     return Landscape(variant, "top1", points.assign(**rest).sort_values("lr", ignore_index=True))
 
 
+@pytest.mark.slow
 def test_shift_between_scattered_settings_is_interpolated():
     analysis = StudyAnalysis(
         {"unpruned": scattered("unpruned", 1), "uniform-0.6": scattered("b", 2)}
@@ -191,6 +196,7 @@ def test_ellipse_of_few_draws_has_no_interval():
     assert shape.n.estimate < 5
 
 
+@pytest.mark.slow
 def test_extra_risk_takes_off_more_than_the_dense_network_loses_in_its_own_region():
     analysis = analysed(noise=0.3)
     pair = analysis.pair("uniform-0.6")

@@ -346,6 +346,7 @@ def test_draws_at_measured_places_are_unchanged(uneven):
     assert (drawn[:, :36] == Surrogate(landscape).draws(500)).all()
 
 
+@pytest.mark.slow
 def test_draws_cover_the_truth_at_untried_settings():
     generator, held = np.random.default_rng(23), []
     for _ in range(8):

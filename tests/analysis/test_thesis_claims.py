@@ -143,6 +143,7 @@ def test_claim_of_all_networks_is_asked_of_others_that_are_marked(model, of):
 # --- section 4.1 ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lr", "weight_decay", "expected"),
     [
@@ -168,6 +169,7 @@ def test_region_as_large_as_the_grid_has_no_place_of_its_own():
         assert verdicts(wide, words)["uniform-0.6"] == INCONCLUSIVE
 
 
+@pytest.mark.slow
 def test_settings_of_one_network_only_leave_a_shift_open():
     whole = study(uniform_06=bowl())
     cut = whole.table[(whole.table["variant"] != "unpruned") | (whole.table["weight_decay"] > 7e-4)]
@@ -242,6 +244,7 @@ def test_top5_is_asked_where_a_table_has_it():
         assert found == {"unpruned": verdict, "uniform-0.6": verdict}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lower", "verdict"), [(0.0, AGREES), (2.0, DIFFERS), (-2.0, DIFFERS)])
 def test_methods_cost_the_same_accuracy(lower, verdict):
     found = study(uniform_02=bowl(top=85.0), nonuniform_02=bowl(top=85.0 - lower))
@@ -324,6 +327,7 @@ def others(results, section):
     }
 
 
+@pytest.mark.slow
 def test_product_of_the_good_settings_is_kept_where_they_move_along_the_band():
     along = study(uniform_06=bowl(lr=0.25, weight_decay=-0.25))
     verdict, moved = others(along, "product")["uniform-0.6"]

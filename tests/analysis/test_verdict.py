@@ -58,6 +58,7 @@ def test_learning_rate_and_weight_decay_have_verdicts_of_their_own():
     assert one.both == "retune" and one.loss.at_least < 1.5 and one.loss.at_most > 1.4
 
 
+@pytest.mark.slow
 def test_shift_and_loss_may_disagree():
     # On a shallow slope half a decade is far and costs next to nothing: 0.3 x 0.5 squared.
     one = pair(np.random.default_rng(2), (0.5, 0.0), sigma=0.01, steep=0.3, logs=sweeps.square(9))

@@ -9,6 +9,7 @@ from hpstudy.networks.dependency import output_positions
 from hpstudy.networks.models import MODELS, zeros
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("seed", [0, 1, "smallest"])
 def test_cost_is_torchs_count_at_any_widths(name, seed, network):

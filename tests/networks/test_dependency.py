@@ -58,6 +58,7 @@ def zeroing(channels, kept):
     return lambda module, inputs, output: output * mask[:, None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_pruned_network_is_the_dense_one_with_the_removed_channels_zeroed(name, used):
     network, model = used(name)
@@ -77,6 +78,7 @@ def test_pruned_network_is_the_dense_one_with_the_removed_channels_zeroed(name, 
     assert not torch.allclose(actual, dense, rtol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_cutting_does_not_change_the_dense_network(name, used):
     network, model = used(name)
@@ -100,6 +102,7 @@ def test_pruned_network_trains(used):
     assert sum(bool(gradient.any()) for gradient in gradients) > 0.9 * len(gradients)
 
 
+@pytest.mark.slow
 def test_network_of_given_widths_has_the_shapes_of_the_cut_one(used):
     network, model = used("resnet50")
     kept = chosen(network, model, ratio=0.4)

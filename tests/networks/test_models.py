@@ -64,6 +64,7 @@ def test_multiply_accumulates_of_resnet56_by_hand():
     assert counted_flops(build_model("resnet56"), 32) == 2 * macs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("classes, image_size", [(2, 8), (10, 11), (100, 32), (7, 224)])
 def test_any_number_of_classes_and_any_size_of_image(name, classes, image_size):
@@ -82,6 +83,7 @@ def test_smallest_images_train(name):
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_weights_are_he_initialised_for_the_inputs_of_each_filter(name):
     torch.manual_seed(0)
@@ -187,6 +189,7 @@ def test_mobilenetv2_is_linear_after_projection_and_clips_at_six_before():
     assert narrow == pytest.approx(torch.full((1, 24, 8, 8), -96 * 3.0), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_only_channels_inside_blocks_may_be_pruned(network):
     resnet56 = tuple(f"blocks.{block}.conv1" for block in range(27))
     mobilenetv2 = tuple(f"blocks.{block}.expand" for block in range(17))

@@ -75,6 +75,7 @@ def widths_of(kept):
 # --- the target -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("name, method, ratio", TARGETS)
 def test_target_is_met_within_a_thousandth_of_the_dense_flops(
@@ -105,6 +106,7 @@ def test_ratio_of_one_keeps_every_channel(method, dense):
     assert widths_of(kept) == network.cost.widths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_lowest_ratio_leaves_the_best_channel_of_every_layer(method, dense):
     network, model, scores = dense("resnet56")

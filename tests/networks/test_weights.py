@@ -143,6 +143,7 @@ READ = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", READ)
 def test_filters_of_a_checkpoint_are_ranked_as_those_of_the_network(what, nets, tmp_path):
     model, change, said = READ[what]
@@ -164,6 +165,7 @@ def test_weights_of_torchvisions_resnet50_fit(tmp_path):
     assert scores_of(tmp_path / "r.pth", "resnet50", 1000)["layer1.0.conv1"] == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_are_converted_with_a_note(kind, nets, tmp_path):
     state = nets["resnet20"].state_dict()

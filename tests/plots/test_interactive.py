@@ -62,6 +62,7 @@ def test_run_without_a_curve_has_an_empty_one():
     assert network["runs"]["curves"]["top1"] == [[], [50.13, 70]]
 
 
+@pytest.mark.slow
 def test_region_ellipse_and_risk_of_every_threshold_are_those_of_the_landscapes(published):
     data = interactive_data(published)
     for metric in published.metrics:

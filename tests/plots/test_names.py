@@ -145,6 +145,7 @@ def test_provenance_shows_data_folder_and_command(study, shown):
     assert f"folder:{ALL}" in page.text and f"hpstudy run {ALL}" in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name.isprintable()])
 def test_own_table_is_compared_with_its_names(name, tmp_path):
     rows = [("unpruned", 0.1, 1e-4, 0, 93.0), (name, 0.1, 1e-4, 0, 92.0)]

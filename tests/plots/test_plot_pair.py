@@ -68,6 +68,7 @@ def test_pair_of_one_network_differs_nowhere(pair):
     assert math.isfinite(same.difference.limit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axes", [("lr", "weight_decay"), ("lr",)])
 def test_pair_of_a_minimized_metric_moves_as_it_is_drawn(study, axes):
     table = study.table.assign(error=100 - study.table["top1"])

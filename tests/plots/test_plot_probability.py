@@ -100,6 +100,7 @@ def test_threshold_that_is_none_is_refused(threshold):
         plot_roi_probability(analysis(table(plane)), threshold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plot",
     [plot_regret, lambda one: plot_roi_probability(one, 0.5)],

@@ -148,6 +148,7 @@ def test_nothing_to_draw_is_refused(analysis):
         plot_regret(analysis)
 
 
+@pytest.mark.slow
 def test_pooled_curves_are_the_mean_of_all_networks():
     study = StudyResults(
         "mine", synthetic.table("mine", "resnet56"), synthetic.record("mine", "resnet56")

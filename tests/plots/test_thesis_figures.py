@@ -30,6 +30,7 @@ def test_contours_leave_out_what_lies_below_the_scale_and_fill_it():
     assert len(points[0].x) == 9
 
 
+@pytest.mark.slow
 def test_network_wholly_below_the_scale_says_so():
     table = synthetic.table("s", "resnet56")
     table.loc[table["variant"] == "uniform-0.2", "top1"] -= 40
@@ -40,6 +41,7 @@ def test_network_wholly_below_the_scale_says_so():
     assert texts.count("below the<br>scale") == len(below) >= 1
 
 
+@pytest.mark.slow
 def test_two_accuracies_have_a_scale_each():
     table = synthetic.table("s", "resnet56").assign(top5=lambda own: 100 - (100 - own["top1"]) / 4)
     figure = plot_contours([landscapes(table, metric) for metric in ("top1", "top5")])

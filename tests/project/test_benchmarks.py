@@ -118,6 +118,7 @@ def test_step_is_timed_in_every_way(gpu, monkeypatch):
         assert median(row[point]) > 0.98 * 180 * 50_000 / 8 * median(row["ms/step"]) / 1000
 
 
+@pytest.mark.slow
 def test_networks_at_once_are_compared_with_one(gpu, monkeypatch):
     def open_pool(count):
         cpu = torch.device("cpu")

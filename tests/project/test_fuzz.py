@@ -81,6 +81,7 @@ def test_table_of_runs(tmp_path):
     assert_read_or_refused(path, lambda: read_runs(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "json"])
 def test_published_results(ending, tmp_path):
     (name,) = synthetic.write(tmp_path, 3, 1, ["resnet56"])

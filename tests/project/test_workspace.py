@@ -81,6 +81,7 @@ def test_every_params_file_is_found_by_profile_and_model(profile, clone):
         assert params_file(profile, path.stem) == clone / "params" / profile / path.name
 
 
+@pytest.mark.slow
 def test_notebook_opens_the_study_of_its_parameters(clone):
     opened = open_notebook(PARAMETERS | {"_private": 1, "In": [], "Out": {}, "Path": Path})
     assert opened.plan.study.name == "quick-resnet56" and opened.workers is None

@@ -37,6 +37,7 @@ def test_grid_before_it_grew_comes_from_the_params_file():
     assert initial_grid(study("my-own-study", "resnet20")) == {}
 
 
+@pytest.mark.slow
 def test_top5_of_a_study_stands_beside_the_thesis(refused):
     from hpstudy.report.thesis_tables import best_table, prior_table
 

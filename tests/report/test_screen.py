@@ -23,6 +23,7 @@ def screen(capsys, runs, roi=None):
     return text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_published_tables_fit_a_screen_with_a_verdict_on_every_network(path, capsys):
     text = screen(capsys, read_runs(path), 2.0)
@@ -41,6 +42,7 @@ def generated(tmp_path, number=2):
     return read_runs(path, dense="network of some name, number 0")
 
 
+@pytest.mark.slow
 def test_many_networks_are_cut_and_counted(tmp_path, capsys):
     text = screen(capsys, generated(tmp_path, 30))
     assert "more networks: --full shows all 29" in text
@@ -62,6 +64,7 @@ def test_one_network_has_no_verdict(tmp_path, capsys):
     assert "no verdict" in screen(capsys, generated(tmp_path, 1))
 
 
+@pytest.mark.slow
 def test_signs_are_ascii_where_the_output_is(monkeypatch, capsys):
     import sys
 
@@ -70,6 +73,7 @@ def test_signs_are_ascii_where_the_output_is(monkeypatch, capsys):
     assert capsys.readouterr().out.isascii()
 
 
+@pytest.mark.slow
 def test_colours_are_for_terminals_and_not_where_they_are_unwanted(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)

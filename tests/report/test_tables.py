@@ -240,6 +240,7 @@ def test_flops_are_twice_the_macs_at_both_image_sizes():
     assert full[OWN, "by torch-pruning (M)"] == pytest.approx(253, abs=0.5)
 
 
+@pytest.mark.slow
 def test_accuracy_lost_to_pruning_stands_beside_the_thesis_and_others():
     # Of the noise-free bowls the unpruned one's best is 90, the pruned one's 3 points lower.
     rows = [row | {"top1": row["top1"] - 3 * (row["variant"] != "unpruned")} for row in bands(0.0)]

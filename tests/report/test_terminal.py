@@ -38,6 +38,7 @@ def row(text, title, name):
     return " ".join(f"{lines[first]} {lines[first + 1]}".split())
 
 
+@pytest.mark.slow
 def test_lines_fit_and_verdicts_come_first(result):
     text = format_text(result)
     assert max(map(len, text.splitlines())) <= WIDTH

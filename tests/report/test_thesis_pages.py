@@ -55,6 +55,7 @@ def test_table_2_2_holds_the_network_that_is_built():
     assert cells(page, "1×1 convolution")[2] == "1280"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "column"), [("resnet50", 1), ("resnet56", 2)])
 def test_table_2_1_holds_the_network_that_is_built(model, column):
     network, page = build_model(model), text("background")
@@ -87,6 +88,7 @@ def test_drawing_takes_the_ink_of_the_page_and_is_legible_on_a_phone(path):
     assert f'drawing("{path.stem}")' in text("background")
 
 
+@pytest.mark.slow
 def test_sample_images_are_one_of_each_class_at_each_size():
     html = sample_images([32, 8])
     width, height = (int.from_bytes(png(html)[at : at + 4], "big") for at in (16, 20))

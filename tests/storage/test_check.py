@@ -107,6 +107,7 @@ def test_whole_files_have_one_line_each_and_do_not_change(copy):
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 # Records with a ranking of the filters, and without.
 @pytest.mark.parametrize("name, networks", [("gpu-resnet56", 2), ("small-resnet20", 3)])
 def test_published_tables_are_whole(name, networks):
@@ -230,6 +231,7 @@ def test_store_of_an_unknown_schema_is_refused_by_its_number(version, copy):
 # --- damaged tables -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", TABLES)
 def test_damage_to_a_table_or_record_is_named(what, copy):
     damage, expected = TABLES[what]

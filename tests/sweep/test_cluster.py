@@ -232,6 +232,7 @@ def test_address_that_is_not_host_and_port_is_refused(address, refused):
     assert "HOST:PORT" in sentence and repr(address) in sentence
 
 
+@pytest.mark.slow
 def test_address_without_a_cluster_is_refused_at_once(deaf, refused, monkeypatch):
     monkeypatch.setattr(hpstudy.sweep.executors.ray, "_HEALTH", 1.0)
     assert "Connection refused" in refused(enter, "127.0.0.1:1")

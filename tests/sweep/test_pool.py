@@ -118,6 +118,7 @@ def test_refusal_is_raised_after_other_outcomes(pool, refused):
         assert refused(workers.wait, 5) == "the images are cut short."
 
 
+@pytest.mark.slow
 def test_idle_worker_that_was_killed_is_replaced(pool):
     with pool("cpu") as workers:
         workers.start(job(10)), ended(workers)

@@ -202,6 +202,7 @@ def repeated(request, tmp_path_factory):
     return plan, swept(plan)
 
 
+@pytest.mark.slow
 def test_sweep_trains_all_replicates(repeated):
     plan, table = repeated
     assert plan.missing() == [] and ready_jobs(plan) == []
@@ -227,6 +228,7 @@ def test_no_race_stops_a_replicate(repeated):
     assert table["stopped"].any() == plan.study.racing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers, seed, left", [(2, 1, None), (7, 2, 5)])
 def test_replicates_do_not_depend_on_workers_order_or_interruption(
     workers, seed, left, repeated, tmp_path

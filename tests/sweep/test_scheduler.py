@@ -111,6 +111,7 @@ def test_run_that_kills_every_node_is_marked_failed(tmp_path):
     assert len(plan.failures()) == 2 and plan.missing() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_race_continues_with_failed_runs(workers, tmp_path):
     plan = simulated_plan(tmp_path / "store.sqlite", racing=True)
@@ -125,6 +126,7 @@ def test_race_continues_with_failed_runs(workers, tmp_path):
 # --- stores that cannot be written ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_finished_runs_are_held_while_the_store_is_locked(plan, undisturbed, monkeypatch, messages):
     monkeypatch.setattr(hpstudy.sweep.scheduler, "PAUSE", 0.05)
     plan.store.connection.execute("PRAGMA busy_timeout = 50")

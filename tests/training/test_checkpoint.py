@@ -34,6 +34,7 @@ def at_every_step(monkeypatch):
 # --- interrupted and resumed ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 # After a first step, a last step, an evaluation, within an epoch, and at the end.
 @pytest.mark.parametrize("place", [1, 3, 4, 10, 13])
 def test_interrupted_training_resumes_to_the_same_bits(place, tmp_path, steps, kill):

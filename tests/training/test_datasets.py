@@ -47,6 +47,7 @@ def drawn(**options):
 # --- the embedded set -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_embedded_set_is_balanced_grey_and_padded_with_black_to_32_pixels(whole):
     assert whole.classes == 10 and whole.image_size == 32
     for split, count in ((whole.train, 6000), (whole.test, 2000)):
@@ -73,6 +74,7 @@ def test_labels_belong_to_their_images(whole):
     assert width[0] < 14 < min(width[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [8, 16])
 def test_smaller_images_are_the_means_of_blocks_of_pixels(size, whole):
     small = embedded(image_size=size)
@@ -92,6 +94,7 @@ def test_size_that_does_not_divide_the_pixels_is_refused_with_those_that_do(refu
 # --- statistics -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"image_size": 8, "train_images": 500}])
 def test_normalised_training_images_have_mean_zero_and_deviation_one(options):
     data = embedded(**options)
@@ -167,6 +170,7 @@ def test_statistics_are_of_the_images_that_are_trained_on(numbered):
     assert data.mean[0] == pytest.approx(data.train.images[:, 0].double().mean().item() / 255)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, what",
     [
@@ -182,6 +186,7 @@ def test_too_many_images_are_refused_before_and_when_reading(options, what, refu
     assert what in refused(load_dataset, spec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -266,6 +266,7 @@ def test_disk_that_is_too_small_is_refused_before_work(
     assert "needs 1.51e-05 GiB" in refused(load_dataset, birds, root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["no image", "half an image"])
 def test_image_that_cannot_be_read_is_named(how, birds, in_a_file, tmp_path, refused, request):
     if how == "no image":

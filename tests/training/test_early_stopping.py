@@ -121,6 +121,7 @@ def raced(tmp_path_factory):
     return plan, swept(plan)
 
 
+@pytest.mark.slow
 def test_race_ends_with_each_point_trained_or_stopped(raced):
     plan, table = raced
     assert len(table) == 2 * 81 and plan.missing() == [] and ready_jobs(plan) == []
@@ -131,6 +132,7 @@ def test_race_ends_with_each_point_trained_or_stopped(raced):
     assert (early["epochs"] < EPOCHS).all() and table.loc[~table["stopped"], "top1"].notna().all()
 
 
+@pytest.mark.slow
 def test_race_keeps_the_regions_of_interest(raced, tmp_path):
     _, table = raced
     whole = swept(race_plan(tmp_path / "store.sqlite", racing=False))
@@ -150,6 +152,7 @@ def test_the_dense_region_is_measured_on_every_pruned_network(raced):
     assert len(inside) > 5 and not pruned.loc[inside, "stopped"].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "workers, seed, lost", [(2, 1, None), (7, 2, None), (3, 3, 20), (2, 4, 90)]
 )
