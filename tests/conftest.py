@@ -1,6 +1,7 @@
 """What the tests share: a swept study, one network of each kind, and no GPU and no network."""
 
 import os
+import sys
 from collections import Counter
 from types import SimpleNamespace
 
@@ -131,3 +132,11 @@ def explorer(tmp_path_factory):
     clone = synthetic.clone(folder / "clone", ["resnet56"])
     with visitor.voila(clone, folder / "home") as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def denormal_numbers():
+    """A trainer turns denormal numbers off for its process, which other tests need."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)

@@ -11,7 +11,7 @@
       const tab = document.createElement("button");
       tab.type = "button";
       tab.id = `${section.id}-tab`;
-      tab.textContent = section.querySelector("h2, h3, h4").firstChild.textContent;
+      tab.textContent = section.querySelector("h2, h3, h4, h5, h6").firstChild.textContent;
       tab.setAttribute("role", "tab");
       tab.setAttribute("aria-controls", section.id);
       section.classList.add("hpstudy-tab");

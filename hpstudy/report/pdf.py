@@ -35,13 +35,19 @@ DRAWN = """
   (box) => box.querySelector(".js-plotly-plot .main-svg") && !box.style.minHeight
 )
 """
-# Formulas and fonts are loaded after the page; what is wider than the paper is shrunk, and files
-# beside the page are not linked.
+# Formulas and fonts are loaded after the page; what is wider than the paper is shrunk. A link to
+# another page leads to its place in this one, and files beside the page are not linked.
 SETTLED = """
 async () => {
   await window.MathJax?.startup.promise;
   await document.fonts.ready;
-  document.querySelectorAll("a.download").forEach((link) => link.removeAttribute("href"));
+  for (const link of document.querySelectorAll("a[href]")) {
+    if (link.protocol === "file:" && link.pathname !== location.pathname) {
+      const page = link.getAttribute("href").replace(/\\.html$/, "");
+      const place = document.querySelector(`[id^="document-"][id$="${CSS.escape(page)}"]`);
+      place ? link.setAttribute("href", `#${place.id}`) : link.removeAttribute("href");
+    }
+  }
   for (const table of document.querySelectorAll(".hpstudy-table table")) {
     const room = table.parentElement.clientWidth;
     if (table.offsetWidth > room) {

@@ -23,6 +23,8 @@ def setup(app: Any) -> dict[str, bool]:
     app.setup_extension("sphinx-mathjax-offline")
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _copy_plotly)
+    # Before the theme's handler, which reads the items.
+    app.connect("html-page-context", _keep_margin, priority=400)
     # After the handlers that add the scripts to be left out.
     app.connect("html-page-context", _page_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -49,6 +51,12 @@ def _copy_plotly(app: Any) -> None:
         static = Path(app.outdir) / "_static"
         static.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(plotly_script(), static / PLOTLY)
+
+
+def _keep_margin(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    # The theme's script needs the margin on a page of wide cells, as the printed book is.
+    if app.builder.name == "singlehtml":
+        context["theme_secondary_sidebar_items"] = ["page-toc"]
 
 
 def _page_scripts(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:

@@ -67,12 +67,14 @@ def other_accuracies(study: StudyResults) -> dict[str, go.Figure]:
 
 
 def settings_html(study: StudyResults) -> str:
-    """Table of a study's networks, each with a link to the page of its sweep."""
+    """Table of a study's networks, each pruned one with a link to the page of its sweep."""
     heads = ("network", "runs", "parameters", "best top-1 (%)")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     rows = []
     for name, landscape in study.landscapes().items():
-        link = f'<a href="{escape(study.name)}/{escape(name)}.html">{escape(short_title(name))}</a>'
+        link = escape(short_title(name))
+        if name != DENSE:
+            link = f'<a href="{escape(study.name)}/{escape(name)}.html">{link}</a>'
         size = size_text(study, name).removesuffix(" parameters")
         numbers = (landscape.runs, size, number_text(landscape.best, 1))
         cells = "".join(f'<td class="number">{number}</td>' for number in numbers)

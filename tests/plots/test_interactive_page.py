@@ -158,7 +158,7 @@ def assert_shown(tab, every, threshold):
         assert table["best"][column] == written(landscape.best)
         assert table["at learning rate"][column] == f"{landscape.best_at['lr']:.3g}"
         loss = risk(every["unpruned"], landscape, threshold).mean
-        assert table["mean risk over the region of Unpruned"][column] == written(loss)
+        assert table["mean risk over the region of Dense"][column] == written(loss)
         outline = shape(tab, panel, "ellipse")
         if ellipse is None:
             assert outline == [] and table["width"][column] == "–"

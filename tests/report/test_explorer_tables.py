@@ -10,10 +10,12 @@ from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import risk
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import StudyResults
+from hpstudy.errors import HpstudyError
 from hpstudy.report.explorer_tables import (
     hyperparameters,
     network_table,
     pair_table,
+    read_upload,
     view_table,
 )
 from hpstudy.report.notebook import html_table
@@ -97,3 +99,12 @@ def test_view_of_a_minimized_metric_is_in_its_own_unit(study):
     assert rows["from_best"].min() == 0 and rows.loc[rows["in_region"], "from_best"].max() <= 4
     cells = network_table(StudyAnalysis({"left": left, "right": right}), 4.0, 2.0)
     assert cells.loc["best"].iloc[0] == f"{-left.best:.4g}"
+
+
+def test_uploaded_table_is_named_without_its_path_and_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    table = synthetic.table("mine", "resnet56").drop(columns="study")
+    name, _ = read_upload("../../<b>evil.csv", table.to_csv(index=False).encode())
+    assert name == "b-evil" and list(tmp_path.iterdir()) == []
+    with pytest.raises(HpstudyError, match="no.csv"):
+        read_upload("no.csv", b"a,b\n1,2\n")

@@ -25,12 +25,13 @@ def test_unfinished_study_says_what_is_missing():
     assert ("Runs", f"{len(study.table)}", "7 missing") in study_facts(study)
 
 
-def test_every_network_links_to_the_page_of_its_sweep():
+def test_every_pruned_network_links_to_the_page_of_its_sweep():
     study = read_study("cpu-resnet20", ["book/results"])
     links = re.findall(r'href="(.*?)">(.*?)<', settings_html(study))
-    assert links[0] == ("cpu-resnet20/unpruned.html", "Dense")
-    assert links[2] == ("cpu-resnet20/uniform-0.2.html", "Uniform, 20 %")
-    assert len(links) == 5 and ">54 k<" in settings_html(study)
+    assert links[1] == ("cpu-resnet20/uniform-0.2.html", "Uniform, 20 %")
+    assert (
+        len(links) == 4 and ">Dense<" in settings_html(study) and ">54 k<" in settings_html(study)
+    )
 
 
 def test_facts_are_never_markup():
