@@ -1,8 +1,9 @@
 """A table of runs as landscapes over one or two hyperparameters."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,8 @@ class Landscape:
     goal: str = "maximize"
     ceiling: float = math.inf
     singles: pd.DataFrame | None = None
+    # Results that compare it with others, by their kind and the other landscape.
+    compared: dict[tuple[str, "Landscape"], Any] = field(default_factory=dict, repr=False)
 
     @property
     def sign(self) -> int:
@@ -160,9 +163,8 @@ def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
 
     In the order of the first landscape's points. Refuses landscapes over different axes.
     """
-    known: dict[Landscape, tuple[Rows, Rows]] = dense.__dict__.setdefault("_common", {})
-    if landscape in known:
-        return known[landscape]
+    if known := dense.compared.get(("points", landscape)):
+        return cast(tuple[Rows, Rows], known)
     if dense.axes != landscape.axes:
         raise HpstudyError(
             f"{dense.variant!r} lies over {' x '.join(dense.axes)}, {landscape.variant!r} over "
@@ -174,8 +176,8 @@ def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
     )
     rows = others.get_indexer(keys)
     both = ~np.isnan(dense.values) & ~np.isnan(landscape.values[rows]) & (rows >= 0)
-    known[landscape] = np.flatnonzero(both), rows[both]
-    return known[landscape]
+    dense.compared["points", landscape] = shared = np.flatnonzero(both), rows[both]
+    return shared
 
 
 def landscapes(
@@ -231,15 +233,13 @@ def landscapes(
     names = table["variant"].astype(str)
     if dense not in set(names):
         raise unknown("variant for the dense network", dense, names.unique())
-    value = sign * table[metric].astype(float)
     stopped = _flags(table, "stopped", pd.Series(False, index=table.index))
     runs = runs.apply(unify_settings)
     runs["seed"] = table["seed"] if "seed" in table else 0
-    runs["value"] = value
-    runs["diverged"] = _flags(table, "diverged", value.isna() & ~stopped).astype(float)
+    runs["value"] = sign * table[metric].astype(float)
+    runs["diverged"] = _flags(table, "diverged", runs["value"].isna() & ~stopped).astype(float)
     runs["stopped"] = stopped.astype(float)
-    means = {"std", "runs"} <= set(table.columns)
-    if means:
+    if means := {"std", "runs"} <= set(table.columns):
         runs = runs.assign(std=table["std"].astype(float), seeds=table["runs"].astype(int))
     result = {}
     for name in dict.fromkeys([dense, *names]):
@@ -253,8 +253,9 @@ def landscapes(
 def check_axes(axes: tuple[str, ...]) -> None:
     """Refuse axes that are not one or two hyperparameters."""
     if not 1 <= len(set(axes)) == len(axes) <= 2:
-        names = ", ".join(axes)
-        raise HpstudyError(f"a landscape has one axis or two different ones, not {names}.")
+        raise HpstudyError(
+            f"a landscape has one axis or two different ones, not {', '.join(axes)}."
+        )
     for axis in axes:
         if not axis or not axis.isprintable() or axis in RESERVED:
             raise HpstudyError(
@@ -291,8 +292,7 @@ def _from_runs(runs: pd.DataFrame, axes: tuple[str, ...]) -> tuple[pd.DataFrame,
 
 def _from_means(rows: pd.DataFrame, axes: tuple[str, ...]) -> pd.DataFrame:
     """`Landscape.points` of one network whose rows are means."""
-    again = rows.duplicated(list(axes))
-    if again.any():
+    if (again := rows.duplicated(list(axes))).any():
         at = ", ".join(f"{axis} {rows.loc[again.idxmax(), axis]:g}" for axis in axes)
         raise HpstudyError(f"a table of means has one row a setting, but {at} comes twice.")
     points = rows[[*axes, *FIELDS]].sort_values(list(axes), ignore_index=True)

@@ -1,6 +1,6 @@
 """Shift of a landscape from the dense network's: as measured, and without noise."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -50,10 +50,9 @@ class Difference(NamedTuple):
 
 def difference(dense: Landscape, other: Landscape) -> Difference:
     """Distance of each setting from the best for one network, less the same for another."""
-    known: dict[Landscape, Difference] = dense.__dict__.setdefault("_differences", {})
-    if other not in known:
-        known[other] = _difference(dense, other)
-    return known[other]
+    if not (known := dense.compared.get(("difference", other))):
+        known = dense.compared["difference", other] = _difference(dense, other)
+    return cast(Difference, known)
 
 
 def _difference(dense: Landscape, other: Landscape) -> Difference:

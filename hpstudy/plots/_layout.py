@@ -157,6 +157,15 @@ def plane_of(
     return Plane(across, up[0], axis_title(up[0].name)) if up else Plane(across, None, title, ends)
 
 
+BLANK: Props = {
+    "template": "none",
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"family": FONT, "size": 12, "color": INK},
+}
+"""Layout of a figure that takes the page's ground."""
+
+
 def panel_figure(
     titles: list[str], height: int, top: int, bottom: int, columns: int = 3, width: int = 160
 ) -> go.Figure:
@@ -173,10 +182,7 @@ def panel_figure(
     sizes = {"panelWidth": width, "panelHeight": height, "rowGap": ROW_GAP, "margin": margin}
     figure = go.Figure(
         layout={
-            "template": "none",
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"family": FONT, "size": 12, "color": INK},
+            **BLANK,
             "grid": {"rows": rows, "columns": columns, "pattern": "independent", **gaps},
             "height": rows * height + (rows - 1) * ROW_GAP + top + bottom,
             "margin": {**margin, "pad": 0},

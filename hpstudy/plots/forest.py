@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from hpstudy.analysis.intervals import Interval
 from hpstudy.analysis.verdict import NEGLIGIBLE, Answer, VerdictGroup
-from hpstudy.plots._layout import AXIS, FONT, INK, Props, axis_suffix
+from hpstudy.plots._layout import AXIS, BLANK, INK, Props, axis_suffix
 from hpstudy.plots._traces import axes_of
 from hpstudy.plots.labels import TOP1, Metric, axis_title, factor_text, short_title
 
@@ -98,10 +98,7 @@ def plot_forest(groups: Sequence[VerdictGroup], metric: Metric = TOP1) -> go.Fig
     number = len(names) + len(heads)
     figure = go.Figure(
         layout={
-            "template": "none",
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"family": FONT, "size": 12, "color": INK},
+            **BLANK,
             "margin": {"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM},
             "showlegend": False,
             "hovermode": "closest",

@@ -131,7 +131,7 @@ def plot_landscapes(
     top: float = TOP,
     relative: bool = False,
 ) -> go.Figure:
-    """Landscapes of a network's variants side by side, on one colour scale.
+    """Landscapes of a network's variants side by side, on one colour scale (thesis, section 3.3.1).
 
     The first axis goes up, the second across, both logarithmic; a single axis across and the
     metric up. Panels have the same traces in the same order, some of them empty.
@@ -151,10 +151,6 @@ def plot_landscapes(
     ------
     HpstudyError
         Without any value, or for several metrics or axes.
-
-    References
-    ----------
-    Thesis, section 3.3.1; Figures 4.1, 4.2 and 4.3.
     """
     data = landscapes_data(landscapes, roi, top, relative)
     figure = _layout.panel_figure([best_title(panel) for panel in data.panels], 200, 82, 104)

@@ -224,8 +224,9 @@ def _bind(root: Path, stage: Path, strict: bool, builder: str = "html") -> None:
     process = subprocess.Popen(command, cwd=root, env=environment(), text=True, **pipes)
     with progress_bar("binding", 100) as bar, process:
         for line in process.stdout or ():
-            lines += plain_lines(line)
-            if done := re.match(r"(reading sources|writing output)\.\.\. \[ *(\d+)%\]", lines[-1]):
+            lines += (plain := plain_lines(line))
+            progress = r"(reading sources|writing output)\.\.\. \[ *(\d+)%\]"
+            if done := re.match(progress, "".join(plain)):
                 bar.update(part[done[1]] + int(done[2]) // 2 - bar.n)
         bar.update(100 - bar.n)
     if process.returncode:

@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from tqdm import tqdm
@@ -74,19 +76,24 @@ def _execute_waiting(waiting: "SimpleQueue[tuple[Page, Path]]", root: Path, bar:
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     pipes["stderr"] = subprocess.DEVNULL
     with subprocess.Popen(command, cwd=root, env=environment(), text=True, **pipes) as worker:
-        while not waiting.empty():
-            page, target = waiting.get()
+        for page, target in _taken(waiting):
             task = {"source": str(page.source), "target": str(target)}
             print(json.dumps(task | {"parameters": page.parameters}), file=worker.stdin, flush=True)
             answer = worker.stdout.readline() if worker.stdout else ""
             reason = json.loads(answer) if answer else "its process ended"
             if reason:
-                while not waiting.empty():
-                    waiting.get()
+                list(_taken(waiting))  # the other worker stops too
                 name = page.source.name
                 raise HpstudyError(f"the notebook {name} fails for {page.target}: {reason}")
             _settle(target, page.title)
             bar.update()
+
+
+def _taken(waiting: "SimpleQueue[tuple[Page, Path]]") -> Iterator[tuple[Page, Path]]:
+    """Pages that no other worker has taken, until there are none."""
+    with suppress(Empty):
+        while True:
+            yield waiting.get_nowait()
 
 
 def _settle(path: Path, title: str) -> None:

@@ -7,19 +7,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from hpstudy.analysis.intervals import Loss
 from hpstudy.analysis.verdict import NEGLIGIBLE
 from hpstudy.errors import count
 from hpstudy.plots.labels import Metric, axis_title
+from hpstudy.report.terminal import MARKS, WIDTH
 
 Text = Callable[[float], str]
 
-WIDTH = 100
-NOTES = {
-    "*": "a good region reaches the end of its grid here: the shift may be larger.",
-    "^": "the best lies on the edge of its grid: a better one may lie beyond.",
-    "~": "read off surfaces between the settings, which are too few or not the same.",
-    "=": "number of further settings that are exactly as good as the best.",
-}
+TIES = {"=": "number of further settings that are exactly as good as the best."}
 
 
 def format_text(result: dict[str, Any]) -> str:
@@ -46,7 +42,7 @@ def format_text(result: dict[str, Any]) -> str:
     # Names of networks may hold any character.
     marked = [cell for row in verdicts for cell in list(row.values())[1:]]
     marked += [row["best"] for row in landscapes]
-    for mark, note in NOTES.items():
+    for mark, note in (MARKS | TIES).items():
         if any(mark in cell for cell in marked):
             console.print(f"{mark} {note}")
     for name, landscape in result["landscapes"].items():
@@ -189,10 +185,7 @@ def _factor(shift: Sequence[float] | None) -> str:
 
 
 def _loss(loss: Sequence[float] | None, metric: Metric) -> str:
-    if not loss:
-        return "train it there"
-    estimate, low, high = map(metric.text, loss)
-    return f"{estimate} (≥ {low}, ≤ {high})" if loss[1] > 0 else f"{estimate} (≤ {high})"
+    return metric.loss(Loss(*loss)) if loss else "train it there"
 
 
 def _two_digits(value: float) -> str:

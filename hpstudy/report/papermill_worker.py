@@ -50,7 +50,6 @@ class Kernel:
                 reason = (plain_lines(str(error)) or [type(error).__name__])[-1]
                 if NOT_STARTED not in reason or start == STARTS:
                     return reason
-                print("the kernel did not start", file=sys.stderr)
                 self._manager = AsyncKernelManager(kernel_name="python3")
         return ""
 

@@ -14,7 +14,7 @@ from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.verdict import NEGLIGIBLE, Answer, Verdict
 from hpstudy.errors import count, printed
 from hpstudy.plots.labels import Metric, axis_title, metric_of, setting_text, short_title
-from hpstudy.report.terminal import WIDTH, console, lines_of
+from hpstudy.report.terminal import MARKS, WIDTH, console, lines_of
 from hpstudy.report.verdicts import marks
 
 HEIGHT = 30
@@ -24,11 +24,6 @@ READING, NAME, BAR = 5, 24, 22
 SIGNS = {"keep": "✓", "retune": "↻", "inconclusive": "?"}
 DOTS = {"keep": "●", "retune": "■", "inconclusive": "○"}
 STYLES = {"keep": "bold bright_blue", "retune": "bold dark_orange", "inconclusive": "default"}
-NOTES = {
-    "*": "good settings reach the end of the grid on this axis: the shift may be larger.",
-    "^": "the best lies on the edge of the grid: a better one may lie beyond.",
-    "~": "read off surfaces between the settings, which are too few or not the same.",
-}
 ADVICE = {
     "keep": "Keep the {axis} at {value}: its good settings move by at most a factor of {factor:.0f}"
     "{networks}.",
@@ -137,8 +132,7 @@ def _loss(row: Verdict, metric: Metric, largest: float, detailed: bool) -> Text:
         return cell.append(f"no interval{mark}")
     cell.append(_bar(row.loss, row.both, row.tolerable, largest)).append(mark)
     if detailed:
-        estimate, low, high = map(metric.text, row.loss)
-        cell.append(f"\n  {estimate} ({low} to {high})", style="not bold dim default")
+        cell.append(f"\n  {metric.loss(row.loss)}", style="not bold dim default")
     return cell
 
 
@@ -216,7 +210,7 @@ def _key(comparison: Comparison) -> Text:
     used = {
         mark for row in comparison.verdicts for column in columns for mark in marks(row, column)
     }
-    lines += [f"{mark} {note}" for mark, note in NOTES.items() if mark in used]
+    lines += [f"{mark} {note}" for mark, note in MARKS.items() if mark in used]
     return Text("\n".join(lines), style="dim")
 
 

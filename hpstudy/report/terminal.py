@@ -16,6 +16,12 @@ from hpstudy.errors import count, printed
 
 WIDTH = 100
 """Characters of a line."""
+MARKS = {
+    "*": "good settings reach the end of the grid on this axis: the shift may be larger.",
+    "^": "the best lies on the edge of the grid: a better one may lie beyond.",
+    "~": "read off surfaces between the settings, which are too few or not the same.",
+}
+"""Marks of verdicts, as `hpstudy.report.verdicts.marks` gives them."""
 # For terminals and files that are not in UTF-8.
 ASCII = str.maketrans(dict(zip("✓↻●■○━┊─×≤−–…†", "+!*#o-:-x<--.^", strict=True)))
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -193,12 +194,19 @@ class _Worker:
         try:
             return future.result()
         except BrokenProcessPool:
-            self._process.join()
-            return Failure(_reason(self._process.exitcode))
+            return Failure(_reason(self._status()))
         except HpstudyError:
             raise
         except RuntimeError as error:
             return Failure(str(error))
+
+    def _status(self) -> int | None:
+        status: int | None
+        # The pool's own thread may have collected the status, and be about to note it.
+        due = time.monotonic() + 5
+        while (status := self._process.exitcode) is None and time.monotonic() < due:
+            time.sleep(0.01)
+        return status
 
     def end(self) -> None:
         """End the process at once."""
