@@ -85,6 +85,12 @@ class ContoursData:
 def contours_data(landscapes: dict[str, Landscape], top: float = TOP) -> ContoursData:
     """Data of one group of `plot_contours`."""
     shown = list(landscapes.values())
+    kinds = {(landscape.metric, *landscape.axes) for landscape in shown}
+    if len(kinds) != 1 or len(shown[0].axes) != 2:
+        found = "; ".join(" over ".join((kind[0], " × ".join(kind[1:]))) for kind in sorted(kinds))
+        raise HpstudyError(
+            f"contours show landscapes of one metric over the same two axes, not {found or 'none'}."
+        )
     metric = metric_of(shown[0])
     low, high = sorted(metric.sign * end + 0.0 for end in _traces.colour_range(landscapes, top))
     plane = Plane.of((landscape.points for landscape in shown), shown[0].axes)
@@ -110,6 +116,11 @@ def plot_contours(
         Thresholds of at most three regions of interest, in percentage points.
     top : float, default 0.15
         Share of the settings of a group that its colour scale spans.
+
+    Raises
+    ------
+    HpstudyError
+        If a group has no value, several metrics, or other than the same two axes.
 
     References
     ----------
@@ -166,7 +177,8 @@ def _contour(landscape: Landscape, data: ContoursData, suffix: str, scale: str) 
     up, across = landscape.axes
     levels = landscape.levels
     levels.loc[data.below(landscape), "value"] = np.nan
-    square = levels.pivot(index=up, columns=across, values="value")
+    placed = levels[(levels[[up, across]] > 0).all(axis=1)]
+    square = placed.pivot(index=up, columns=across, values="value")
     steps = {"start": data.low, "end": data.high, "size": (data.high - data.low) / 7}
     return {
         "type": "contour",

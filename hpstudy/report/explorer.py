@@ -180,7 +180,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _describe(self) -> None:
         view = StudyAnalysis(self.shown()), self.threshold, self.panels.multiple
         boxes = html_table(network_table(*view)) + html_table(pair_table(*view))
-        self.numbers.value = f'<div style="display: flex; flex-wrap: wrap; gap: 3em">{boxes}</div>'
+        look = "display: flex; flex-wrap: wrap; gap: 0 3em; line-height: normal"
+        self.numbers.value = f'<div style="{look}">{boxes}</div>'
 
     def _save(self) -> None:
         left, right = self.shown().values()

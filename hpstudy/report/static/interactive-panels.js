@@ -100,10 +100,14 @@ const hpstudyPanels = (() => {
     const [symbol, size, color, width, edge] = [0, 1, 2, 3, 4].map((field) =>
       marked.map(([, mark]) => mark[field]),
     );
+    // Over one axis an arrow shows that a level lies beyond the ends.
+    const arrow = (x) => (x > scale.zmax ? "triangle-up" : x < scale.zmin ? "triangle-down" : "circle");
+    const form =
+      data.axes.length > 1 ? { size: 4 } : { size: 7, symbol: points.map((k) => arrow(values[k])) };
     return [
       ground(data, points, values, scale),
       scatter(data, points, values, scale, {
-        marker: { size: 4, color: "white", line: { width: 0.8, color: "black" } },
+        marker: { color: "white", line: { width: 0.8, color: "black" }, ...form },
         customdata: points,
         // A label of Plotly's would end at the panel's edge; the page has its own.
         hoverinfo: "none",
