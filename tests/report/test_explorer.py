@@ -46,13 +46,11 @@ def test_numbers_follow_what_is_moved_in_the_browser(folder):
     assert f">{len(landscape.roi(1.0))}</td>" in explorer.numbers.value
     explorer.panels.metric = "best_top1"
     assert f"{landscape.best + 0.1:.2f} %" in explorer.numbers.value
+    # Diameters follow the multiple where a region is wide enough to have an ellipse.
+    explorer.panels.step = 58
     before = explorer.numbers.value
     explorer.panels.multiple = 1.0
-    # Only the ellipses' diameters change; there is one at a wider threshold.
-    explorer.panels.step = 58
-    wide = explorer.numbers.value
-    explorer.panels.multiple = 2.0
-    assert len({before, wide, explorer.numbers.value}) == 3
+    assert explorer.numbers.value != before
 
 
 def test_browser_gets_the_landscapes_of_the_study(folder):

@@ -31,14 +31,17 @@ const hpstudyText = (() => {
     });
     const run = (k) => {
       const { seed, seconds, diverged, stopped, best_epoch, loss, train_loss } = network.runs;
-      return [
-        `seed ${seed[k]}, ${fixed(seconds[k], 1)} s`,
-        ...(diverged[k] ? ["diverged"] : []),
-        ...(stopped[k] ? ["stopped early"] : []),
-        ...names.map((name) => `${metrics[name].title} ${level(network.runs[name][k], data)} ${unit}`),
-        `best epoch ${fixed(best_epoch[k], 0)}`,
-        `loss ${fixed(loss[k], 4)}, training loss ${fixed(train_loss[k], 4)}`,
+      const known = (words, values, digits, unit = "") =>
+        values[k] === null ? [] : [`${words} ${fixed(values[k], digits)}${unit}`];
+      const lines = [
+        [`seed ${seed[k] ?? "–"}`, ...known("", seconds, 1, " s").map((text) => text.trim())],
+        diverged[k] ? ["diverged"] : [],
+        stopped[k] ? ["stopped early"] : [],
+        ...names.map((name) => [`${metrics[name].title} ${level(network.runs[name][k], data)} ${unit}`]),
+        known("best epoch", best_epoch, 0),
+        [...known("loss", loss, 4), ...known("training loss", train_loss, 4)],
       ];
+      return lines.filter((parts) => parts.length).map((parts) => parts.join(", "));
     };
     return [
       network.title,

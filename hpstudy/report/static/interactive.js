@@ -31,7 +31,8 @@ const hpstudyInteractive = (() => {
     "○": "",
     "▒": "levels of the region of interest",
     "▬": "extent of the region (dashed: right network)",
-    "◧": "above zero: right network nearer to its own best than the left",
+    "◧": "",
+    "△": "beyond the end of the scale",
   };
   let boxes = 0;
 
@@ -280,13 +281,14 @@ const hpstudyInteractive = (() => {
 
     drawCurves() {
       const { point } = this.view;
-      this.curvesRow.hidden = point === null;
+      const networks = [...new Set(this.shown)];
+      const known = ({ runs }, run) => Object.keys(CURVES).some((name) => runs.curves[name][run].length);
+      this.curvesRow.hidden = !networks.some((one) => runsAt(one, point).some((run) => known(one, run)));
       this.legend.replaceChildren();
       this.facts.replaceChildren();
       if (point === null) {
         return;
       }
-      const networks = [...new Set(this.shown)];
       const setting = settingOf(this.data, point);
       this.facts.append(...networks.map((network) => this.factsOf(network, point)));
       this.legend.append(`${setting}: `);
@@ -296,7 +298,8 @@ const hpstudyInteractive = (() => {
         const name = `${network.title} (n = ${runsAt(network, point).length})`;
         this.legend.append(element("span", {}, [line, name]));
       });
-      this.curves.forEach(({ name, title, plot }) => {
+      const curves = this.curvesRow.hidden ? [] : this.curves;
+      curves.forEach(({ name, title, plot }) => {
         title.textContent = CURVES[name];
         plot.setAttribute("aria-label", `${CURVES[name]} over epochs, ${setting}`);
         const traces = hpstudyPanels.curves(networks, point, name);
