@@ -5,6 +5,14 @@ const FOLLOWED = ["left", "right", "metric", "step", "multiple"];
 const SCALE = 2;
 const HEAD = 24;
 
+function loadPlotly() {
+  if (!window.Plotly) {
+    const script = document.createElement("script");
+    script.textContent = PLOTLY;
+    document.head.append(script);
+  }
+}
+
 function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
@@ -41,6 +49,7 @@ async function picture({ panels }) {
 
 function render({ model, el }) {
   let figure;
+  loadPlotly();
   function follow(view) {
     FOLLOWED.forEach((part) => model.set(part, view[part]));
     model.save_changes();

@@ -1,5 +1,6 @@
 """The explorer: the book's interactive landscapes of any table, with numbers from a live kernel."""
 
+import json
 from collections.abc import Callable, Iterable
 from html import escape
 from importlib import resources
@@ -43,7 +44,8 @@ class Panels(anywidget.AnyWidget):
 
     _esm = "\n".join(
         [
-            get_plotlyjs(),
+            # As text, which is run when it is needed: a module that runs it may start too late.
+            f"const PLOTLY = {json.dumps(get_plotlyjs())};",
             *((STATIC / name).read_text(encoding="utf-8") for name in INTERACTIVE_SCRIPTS),
             Path(__file__).with_name("explorer.js").read_text(encoding="utf-8"),
         ]
