@@ -14,7 +14,6 @@ _FIGURES = {
     "plot_forest": "forest",
     "plot_grid": "thesis_figures",
     "plot_learning_curves": "learning_curves",
-    "plot_pair": "pair",
     "plot_pooled_regret": "risk",
     "plot_regret": "risk",
     "plot_risk": "risk",
