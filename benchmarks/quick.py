@@ -3,8 +3,9 @@
     python benchmarks/quick.py [--rounds 5]
 
 Each case is a whole process, started anew and timed from outside, except for the explorer, whose
-reaction to a moved slider is timed inside its kernel. The store holds 100,000 rows of made-up
-runs, nine tenths of those that its study asks for; everything else is what the repository carries.
+numbers for a moved slider are timed inside its kernel; `explorer.py` times its figure. The store
+holds 100,000 rows of made-up runs, nine tenths of those that its study asks for; everything else is
+what the repository carries.
 """
 
 import argparse
@@ -49,7 +50,7 @@ explorer = Explorer(["book/results"])
 seconds = []
 for number in range(20):
     began = time.perf_counter()
-    explorer.threshold.value = 0.6 + 0.1 * (number % 10)
+    explorer.panels.step = 10 + 2 * (number % 10)
     seconds.append(time.perf_counter() - began)
 print(median(seconds))
 """

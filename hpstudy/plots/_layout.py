@@ -1,7 +1,6 @@
-"""Panels of a figure: axes, planes of settings, legend and colour bars."""
+"""Panels of a figure: axes, legend and colour bars."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from hpstudy.plots.labels import axis_title, setting_text
+from hpstudy.plots.labels import setting_text
 
 Props = dict[str, Any]
 """Properties of a part of a Plotly figure."""
@@ -19,8 +18,6 @@ INK = "#7f7f7f"
 # Pixels between panels for axes and titles, and beside all of them.
 ROW_GAP = 88
 LEFT, RIGHT = 58, 8
-# Share of its length that an axis of levels leaves free at both ends.
-MARGIN = 0.06
 TICKS = {"tickfont": {"size": 10.5}, "ticks": "outside", "ticklen": 4, "tickcolor": INK}
 FRAME = {"showline": True, "mirror": True, "linecolor": INK, "linewidth": 1}
 GRID = {"showgrid": False, "gridcolor": "rgba(127,127,127,0.25)", "zeroline": False}
@@ -98,65 +95,6 @@ def axis_of(values: pd.Series) -> Axis:
     return Axis(name, (low, high), zero, gap)
 
 
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """Where settings over the same axes are drawn.
-
-    The first of two axes goes up, the second across. A single axis goes across; `up` is then None,
-    and a level goes up between `ends`, the worse one first, under `title`.
-    """
-
-    across: Axis
-    up: Axis | None
-    title: str
-    ends: tuple[float, float] = (math.nan, math.nan)
-
-    def x(self, points: pd.DataFrame) -> np.ndarray:
-        """Places across of points with the axes as columns."""
-        return self.across.places(points[self.across.name])
-
-    def y(self, points: pd.DataFrame, level: str = "value") -> np.ndarray:
-        """Places up of such points; over one axis those of the levels in a column."""
-        if self.up is None:
-            return self.clipped(points[level].to_numpy(float))
-        return self.up.places(points[self.up.name])
-
-    def clipped(self, levels: np.ndarray) -> np.ndarray:
-        """Levels within the ends; one that is worse, or NaN, lies at the worse end."""
-        low, high = sorted(self.ends)
-        return np.where(np.isnan(levels), self.ends[0], np.clip(levels, low, high))
-
-    def symbols(self, points: pd.DataFrame, level: str = "value") -> Props:
-        """Property of a marker: over one axis a triangle for a level beyond the worse end."""
-        if self.up is not None:
-            return {}
-        more_is_better = self.ends[0] <= self.ends[1]
-        levels = points[level].to_numpy(float)
-        beyond = levels < self.ends[0] if more_is_better else levels > self.ends[0]
-        arrow = "triangle-down" if more_is_better else "triangle-up"
-        return {"symbol": np.where(beyond, arrow, "circle").tolist()}
-
-    def up_style(self) -> Props:
-        """Properties of the axis that goes up."""
-        if self.up is not None:
-            return self.up.style(8)
-        low, high = sorted(self.ends)
-        free = MARGIN * (high - low)
-        return {"range": [low - free, high + free], "showgrid": True, "nticks": 7}
-
-
-def plane_of(
-    points: Iterable[pd.DataFrame],
-    axes: tuple[str, ...],
-    title: str = "",
-    ends: tuple[float, float] = (math.nan, math.nan),
-) -> Plane:
-    """Plane of all settings of some frames; title and ends are those of an axis of levels."""
-    settings = pd.concat([frame[list(axes)] for frame in points])
-    *up, across = (axis_of(settings[axis]) for axis in axes)
-    return Plane(across, up[0], axis_title(up[0].name)) if up else Plane(across, None, title, ends)
-
-
 BLANK: Props = {
     "template": "none",
     "paper_bgcolor": "rgba(0,0,0,0)",
@@ -232,22 +170,6 @@ def set_axes(
     for letter, style in (("x", across), ("y", up)):
         link = {"matches": letter} if number > 1 and letter in linked else {}
         figure.update_layout({f"{letter}axis{suffix}": {**AXIS, **style, **link}})
-    return suffix
-
-
-def set_plane(
-    figure: go.Figure, number: int, plane: Plane, linked: str = "xy", most: int = 4
-) -> str:
-    """`set_axes` of a panel by its plane; `most` labels have room side by side."""
-    titles = axis_title(plane.across.name), plane.title
-    suffix = set_axes(figure, number, plane.across.style(most), plane.up_style(), titles, linked)
-    line = {"line": {"width": 1, "color": INK, "dash": "dot"}}
-    if not math.isnan(plane.across.zero):
-        ends = {"x0": plane.across.gap, "x1": plane.across.gap, "y0": 0, "y1": 1}
-        figure.add_shape(xref=f"x{suffix}", yref=f"y{suffix} domain", **ends, **line)
-    if plane.up and not math.isnan(plane.up.zero):
-        ends = {"x0": 0, "x1": 1, "y0": plane.up.gap, "y1": plane.up.gap}
-        figure.add_shape(xref=f"x{suffix} domain", yref=f"y{suffix}", **ends, **line)
     return suffix
 
 

@@ -1,7 +1,7 @@
 """Landscapes that a reader moves in the browser: all numbers, computed here for every threshold."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -15,8 +15,13 @@ from hpstudy.analysis.study_results import StudyResults
 from hpstudy.errors import HpstudyError
 from hpstudy.plots._layout import axis_of
 from hpstudy.plots._traces import colour_range, rounded
-from hpstudy.plots.labels import axis_title, setting_text, variant_colours, variant_title
-from hpstudy.storage.tables import METRIC_TITLES
+from hpstudy.plots.labels import (
+    axis_title,
+    metric_of,
+    setting_text,
+    variant_colours,
+    variant_title,
+)
 
 INTERACTIVE_CLASS = "hpstudy-interactive"
 THRESHOLDS = np.linspace(0.1, 5.0, 99)
@@ -32,19 +37,16 @@ MOST_TICKS = (6, 4)
 
 @dataclass(frozen=True, eq=False)
 class Sliders:
-    """Runs to move: landscapes by metric and variant over two axes, and the table of their runs.
+    """Runs to move: landscapes by metric and variant over one pair of axes or one axis.
 
-    `titles` are those of the metrics, `unit` is "%" or blank, and the slider goes through the
-    `thresholds` from `start`.
+    The dense network's landscape is the first of a metric, `table` has the runs, and `start` is the
+    threshold to show first, in the metric's unit.
     """
 
     title: str
     table: pd.DataFrame
     landscapes: dict[str, dict[str, Landscape]]
-    titles: dict[str, str]
-    thresholds: np.ndarray
     start: float
-    unit: str = "%"
 
     @classmethod
     def of(cls, results: StudyResults) -> "Sliders":
@@ -54,8 +56,18 @@ class Sliders:
                 f"no run of {results.name!r} has an accuracy, so nothing can be drawn."
             )
         networks = {metric: results.landscapes(metric) for metric in results.metrics}
-        start = results.risk_threshold
-        return cls(results.title, results.table, networks, METRIC_TITLES, THRESHOLDS, start)
+        return cls(results.title, results.table, networks, results.risk_threshold)
+
+    @property
+    def dense(self) -> Landscape:
+        """Landscape of the dense network by the first metric."""
+        return next(iter(next(iter(self.landscapes.values())).values()))
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """Steps of the slider: the usual ones for accuracies, others in tenths of the first."""
+        accuracy = self.dense.percent and self.dense.sign > 0
+        return THRESHOLDS if accuracy else self.start / 10 * np.arange(1, 41)
 
 
 def interactive_data(runs: StudyResults | Sliders) -> dict[str, Any]:
@@ -64,12 +76,13 @@ def interactive_data(runs: StudyResults | Sliders) -> dict[str, Any]:
     Returns
     -------
     dict
-        "thresholds" in percentage points, and "start", the index of the first one to show; "axes",
-        the one drawn upwards first: title, values (a text for each grid point), and log10 of places
-        (one a grid point), levels, range and ticks with labels; "metrics", name -> title and the
-        ends of two colour scales; "networks", the dense one first: title, colour, seeds (runs at
-        each grid point), shares diverged and stopped, metrics (`_metric`), and runs, arrays with
-        one entry a run, among them point (index of the grid point) and curves.
+        "thresholds" in the metric's unit ("%" or blank), and "start", the index of the first one to
+        show; "axes", the one drawn upwards first: title, values (a text for each grid point), and
+        log10 of places (one a grid point), levels, range and ticks with labels; "metrics", name ->
+        title and the ends of two colour scales, and sign -1 where less is better; "networks", the
+        dense one first: title, colour, seeds (runs at each grid point), shares diverged and
+        stopped, metrics (`_metric`), and runs, arrays with one entry a run, among them point (index
+        of the grid point) and curves.
 
     Raises
     ------
@@ -78,25 +91,17 @@ def interactive_data(runs: StudyResults | Sliders) -> dict[str, Any]:
     """
     shown = runs if isinstance(runs, Sliders) else Sliders.of(runs)
     landscapes, thresholds = shown.landscapes, shown.thresholds
-    first = next(iter(landscapes.values()))
-    axes = list(next(iter(first.values())).axes)
+    first, axes = next(iter(landscapes.values())), list(shown.dense.axes)
     # Landscapes of one table write a grid point alike, so that equal floats are one point.
     grid = pd.concat([landscape.points[axes] for landscape in first.values()])
     grid = grid.drop_duplicates().sort_values(axes, ignore_index=True)
-    colours = variant_colours(first)
+    colours, most = variant_colours(first), MOST_TICKS[-len(axes) :]
     return {
-        "unit": shown.unit,
+        "unit": "%" if shown.dense.percent else "",
         "thresholds": rounded(thresholds, DIGITS),
         "start": int(np.abs(thresholds - shown.start).argmin()),
-        "axes": [_axis(grid[axis], most) for axis, most in zip(axes, MOST_TICKS, strict=True)],
-        "metrics": {
-            metric: {
-                "title": shown.titles[metric],
-                "value": colour_range(networks, TOP),
-                "relative": colour_range(networks, TOP, relative=True),
-            }
-            for metric, networks in landscapes.items()
-        },
+        "axes": [_axis(grid[axis], labels) for axis, labels in zip(axes, most, strict=True)],
+        "metrics": {metric: _scales(networks) for metric, networks in landscapes.items()},
         "networks": [_network(name, grid, shown) | {"colour": colours[name]} for name in first],
     }
 
@@ -114,6 +119,17 @@ def interactive_html(runs: StudyResults | Sliders) -> str:
         f'<div class="{INTERACTIVE_CLASS}"><p class="fallback">{escape(fallback)}</p>'
         f'<script type="application/json">{safe}</script></div>'
     )
+
+
+def _scales(networks: dict[str, Landscape]) -> dict[str, Any]:
+    """Title of a metric, ends of its colours, and its sign where less is better."""
+    metric = metric_of(next(iter(networks.values())))
+    value, relative = (
+        tuple(sorted(metric.sign * end + 0.0 for end in colour_range(networks, TOP, own_best)))
+        for own_best in (False, True)
+    )
+    scales = {"title": metric.title, "value": value, "relative": relative}
+    return scales | ({"sign": -1} if metric.sign < 0 else {})
 
 
 def _axis(values: pd.Series, most: int) -> dict[str, Any]:
@@ -137,7 +153,7 @@ def _network(name: str, grid: pd.DataFrame, shown: Sliders) -> dict[str, Any]:
     for metric, networks in shown.landscapes.items():
         dense = grid.merge(next(iter(networks.values())).points, "left", axes)
         points = grid.merge(networks[name].points, "left", axes)
-        metrics[metric] = _metric(dense["value"], points, axes, shown.thresholds)
+        metrics[metric] = _metric(dense["value"], points, networks[name], shown.thresholds)
     return {
         "name": name,
         "title": variant_title(name),
@@ -150,14 +166,14 @@ def _network(name: str, grid: pd.DataFrame, shown: Sliders) -> dict[str, Any]:
 
 
 def _metric(
-    dense: pd.Series, points: pd.DataFrame, axes: list[str], steps: np.ndarray
+    dense: pd.Series, points: pd.DataFrame, network: Landscape, steps: np.ndarray
 ) -> dict[str, Any]:
     """One network's numbers by one metric; `dense` are the dense network's values.
 
-    "value" and "std" at each grid point; "best", the index of the best one; "enters", the index of
-    the first threshold at which a grid point belongs to the region. For each threshold "ellipse"
-    (length, width, the centre's two places, angle) and "risk", the mean over the dense network's
-    region (equation 3.5).
+    "value", in the metric's unit, and "std" at each grid point; "best", the index of the best one;
+    "enters", the index of the first threshold at which a grid point belongs to the region. For each
+    threshold "ellipse" (length, width, the centre's two places, angle) and "risk", the mean over
+    the dense network's region (equation 3.5).
     """
     reference, values = (
         column.fillna(-np.inf).to_numpy(float)[None] for column in (dense, points["value"])
@@ -165,12 +181,10 @@ def _metric(
     thresholds = steps[:, None]
     inside = roi(values, thresholds) & np.isfinite(values)
     best = roi(values, 0.0) & np.isfinite(values)
-    settings = points[axes].to_numpy(float)
-    places = np.log10(np.where(settings > 0, settings, np.nan))
-    shapes = np.column_stack(fit_ellipses(places, inside))
+    shapes = np.column_stack(fit_ellipses(replace(network, points=points).logs, inside))
     enters = np.where(inside.any(axis=0), inside.argmax(axis=0), np.nan)
     return {
-        "value": _numbers(points["value"], 9),
+        "value": _numbers(network.sign * points["value"] + 0.0, 9),
         "std": _numbers(points["std"]),
         "best": int(best.argmax()) if best.any() else None,
         "enters": _numbers(enters),

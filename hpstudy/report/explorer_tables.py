@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,21 +20,21 @@ from hpstudy.analysis.study_results import StudyResults, in_order, read_result
 from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
-from hpstudy.plots.labels import axis_title, metric_of, roi_title, setting_text, variant_title
+from hpstudy.plots.interactive import Sliders
+from hpstudy.plots.labels import metric_of, roi_title, variant_title
 from hpstudy.report.notebook import number_text
 from hpstudy.storage.tables import TABLE_COLUMNS
 
-LARGEST_THRESHOLD, USUAL_THRESHOLD = 5.0, 0.5
-"""Thresholds of accuracies, in percentage points."""
+USUAL_THRESHOLD = 0.5
+"""Threshold of accuracies, in percentage points."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """Runs to explore: a published study, or a table of the user.
 
-    `axes` and `metrics` are columns that can be shown, `ceiling` is the metric's best possible
-    value, and `thresholds` are the first and the largest one, in the metric's unit; None where they
-    follow from the values.
+    `axes` and `metrics` are columns that can be shown, and `start` is the first threshold of the
+    regions of interest, in percentage points; None for a metric that is no accuracy.
     """
 
     label: str
@@ -43,28 +42,30 @@ class Source:
     dense: str
     axes: tuple[str, ...]
     metrics: tuple[str, ...]
-    goal: str
-    ceiling: float | None
-    thresholds: tuple[float, float] | None
-    _landscapes: dict[tuple[str, ...], dict[str, Landscape]] = field(default_factory=dict)
+    goal: str = "maximize"
+    ceiling: float | None = None
+    start: float | None = None
+    made: dict[tuple[str, ...], dict[str, Landscape]] = field(default_factory=dict)
 
     def landscapes(self, metric: str, axes: tuple[str, ...]) -> dict[str, Landscape]:
         """Landscapes of the networks by variant, the dense one first; made once."""
         key = (metric, *axes)
-        if key not in self._landscapes:
-            made = landscapes(self.table, metric, self.dense, axes, self.goal, self.ceiling)
-            self._landscapes[key] = made
-        return self._landscapes[key]
+        if key not in self.made:
+            self.made[key] = landscapes(
+                self.table, metric, self.dense, axes, self.goal, self.ceiling
+            )
+        return self.made[key]
 
-    def threshold_range(self) -> tuple[float, float]:
-        """First and largest threshold, in the metric's unit."""
-        if self.thresholds:
-            return self.thresholds
-        dense = self.landscapes(self.metrics[0], self.axes[:2])[self.dense]
-        spread = dense.best - float(dense.points["value"].median())
-        # A round number makes round steps of the slider.
-        largest = float(f"{spread:.1g}") if math.isfinite(spread) and spread > 0 else 1.0
-        return largest / 4, largest
+    def sliders(self, axes: tuple[str, ...]) -> Sliders:
+        """Landscapes over one or two axes, with thresholds for a slider."""
+        networks = {metric: self.landscapes(metric, axes) for metric in self.metrics}
+        start = self.start
+        if start is None:
+            dense = networks[self.metrics[0]][self.dense]
+            spread = dense.best - float(dense.points["value"].median())
+            # A round number makes round steps of the slider.
+            start = float(f"{spread / 4:.1g}") if math.isfinite(spread) and spread > 0 else 0.25
+        return Sliders(self.label, self.table, networks, start)
 
 
 def read_sources(
@@ -115,13 +116,13 @@ def own_source(name: str, runs: RunTable) -> Source:
     accuracy = runs.percent and runs.goal == "maximize"
     return Source(
         label=f"{name}, {count(len(runs.table), 'row')}",
-        table=runs.table.assign(curve=None),
+        table=runs.table,
         dense=runs.dense,
         axes=runs.axes,
         metrics=(runs.metric,),
         goal=runs.goal,
         ceiling=100.0 if accuracy else None,
-        thresholds=(USUAL_THRESHOLD, LARGEST_THRESHOLD) if accuracy else None,
+        start=USUAL_THRESHOLD if accuracy else None,
     )
 
 
@@ -145,16 +146,9 @@ def read_upload(name: str, content: bytes) -> tuple[str, Source]:
 
 
 def _published_source(results: StudyResults) -> Source:
-    return Source(
-        label=results.label,
-        table=results.table,
-        dense=DENSE,
-        axes=tuple(hyperparameters(results.table)),
-        metrics=results.metrics,
-        goal="maximize",
-        ceiling=None,
-        thresholds=(results.risk_threshold, LARGEST_THRESHOLD),
-    )
+    axes = tuple(hyperparameters(results.table))
+    start = results.risk_threshold
+    return Source(results.label, results.table, DENSE, axes, results.metrics, start=start)
 
 
 def hyperparameters(table: pd.DataFrame) -> list[str]:
@@ -176,53 +170,33 @@ def hyperparameters(table: pd.DataFrame) -> list[str]:
 
 
 def network_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd.DataFrame:
-    """Numbers of two networks, one column each.
+    """Numbers of two networks, one column each, that need all runs: noise, and what lies under it.
 
     The analysis is that of the landscapes "left" and "right"; the threshold is in the metric's
     unit, and `multiple` are the standard deviations that an ellipse reaches. The risk is that of
-    keeping the left network's region of interest (equation 3.5). Numbers without noise have 95 %
-    intervals.
+    keeping the left network's region of interest (equation 3.5). Intervals are of 95 %.
     """
-    columns = {
-        side: pd.Series(_network(analysis, side, threshold, multiple), dtype=object)
-        for side in analysis.landscapes
-    }
-    table = pd.DataFrame(columns).rename_axis("quantity")
+    columns, region = [], roi_title(threshold)
+    left = analysis.landscapes["left"]
+    for side, landscape in analysis.landscapes.items():
+        points, metric = landscape.points, metric_of(landscape)
+        shape, lost = analysis.shape(side, threshold), risk(left, landscape, threshold)
+        best = analysis.best(side).corrected.scaled(metric.sign)
+        cells = {
+            "points": len(points),
+            "runs at a point": f"{points['seeds'].min()} to {points['seeds'].max()}",
+            "median SD over runs": metric.text(points["std"].median()),
+            "best": metric.level(landscape.sign * landscape.best),
+            "best, without noise": metric.interval(best),
+            f"points in the {region}": len(landscape.roi(threshold)),
+            f"points in the {region}, without noise": shape.n,
+            "ellipse length in decades, without noise": shape.length.scaled(multiple / 2),
+            "mean risk at the left network's region": f"{metric.text(lost.mean)} (n = {lost.n})",
+            "mean risk, without noise": metric.interval(analysis.risk(side, threshold).mean),
+        }
+        columns.append(pd.Series(cells, name=variant_title(landscape.variant), dtype=object))
     # Both networks may be the same.
-    titles = [variant_title(landscape.variant) for landscape in analysis.landscapes.values()]
-    return table.set_axis(titles, axis="columns")
-
-
-def _network(
-    analysis: StudyAnalysis, side: str, threshold: float, multiple: float
-) -> dict[str, Any]:
-    landscape = analysis.landscapes[side]
-    points, metric, region = landscape.points, metric_of(landscape), roi_title(threshold)
-    ellipse, shape = landscape.ellipse(threshold, multiple), analysis.shape(side, threshold)
-    lost = risk(analysis.landscapes["left"], landscape, threshold)
-    cells = {
-        "points": len(points),
-        "runs at a point": f"{points['seeds'].min()} to {points['seeds'].max()}",
-        "median SD over runs": metric.text(points["std"].median()),
-        "best": metric.level(landscape.sign * landscape.best),
-    }
-    for axis, value in landscape.best_at.items():
-        cells[f"its {axis_title(axis)}"] = setting_text(value) if math.isfinite(value) else "–"
-    cells[f"points in the {region}"] = len(landscape.roi(threshold))
-    cells["ellipse, length in decades"] = ellipse.length if ellipse else math.nan
-    if len(landscape.axes) == 2:
-        cells["ellipse, width in decades"] = ellipse.width if ellipse else math.nan
-    for number, axis in enumerate(landscape.axes):
-        centre = setting_text(10 ** ellipse.centre[number]) if ellipse else "–"
-        cells[f"its centre, {axis_title(axis)}"] = centre
-    best = analysis.best(side).corrected.scaled(metric.sign)
-    return cells | {
-        "mean risk at the left network's region": f"{metric.text(lost.mean)} (n = {lost.n})",
-        "without noise: best": metric.interval(best),
-        "without noise: points in the region": shape.n,
-        "without noise: ellipse length": shape.length.scaled(multiple / 2),
-        "without noise: mean risk": metric.interval(analysis.risk(side, threshold).mean),
-    }
+    return pd.concat(columns, axis="columns").rename_axis("quantity")
 
 
 def pair_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd.DataFrame:

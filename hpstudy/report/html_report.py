@@ -6,7 +6,6 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
@@ -16,13 +15,11 @@ from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.verdict import VerdictGroup
 from hpstudy.errors import HpstudyError, count
 from hpstudy.plots.forest import plot_forest
-from hpstudy.plots.interactive import THRESHOLDS, Sliders, interactive_html
+from hpstudy.plots.interactive import Sliders, interactive_html
 from hpstudy.plots.labels import metric_of
 from hpstudy.report.notebook import figure_bundle
+from hpstudy.report.sphinx_offline import INTERACTIVE_SCRIPTS
 from hpstudy.report.verdicts import TEMPLATES, verdict_html
-from hpstudy.storage.tables import METRIC_TITLES
-
-SCRIPTS = ("hpstudy.js", "interactive-panels.js", "interactive-text.js", "interactive.js")
 
 
 def check_path(path: str | Path) -> Path:
@@ -70,7 +67,8 @@ def report_html(comparison: Comparison) -> str:
     analysis, rows = comparison.analysis, comparison.verdicts
     metric, networks = metric_of(analysis.landscapes[analysis.dense]), len(analysis.landscapes)
     static = resources.files("hpstudy.report") / "static"
-    scripts = [(static / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    names = ("hpstudy.js", *INTERACTIVE_SCRIPTS)
+    scripts = [(static / name).read_text(encoding="utf-8") for name in names]
     return TEMPLATES.get_template("report.html").render(
         title=f"{count(len(comparison.runs.table), 'run')} of {count(networks, 'network')}",
         notes=comparison.runs.notes,
@@ -84,10 +82,12 @@ def report_html(comparison: Comparison) -> str:
 def _figures(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """HTML of every figure by its name in the template; a reason where there is nothing to draw."""
     analysis, rows = comparison.analysis, comparison.verdicts
-    networks, roi = analysis.landscapes, comparison.roi
+    networks, roi, runs = analysis.landscapes, comparison.roi, comparison.runs
     metric = metric_of(networks[analysis.dense])
-    drawn: dict[str, Callable[[], go.Figure]] = {
-        "landscapes": partial(plots.plot_landscapes, networks, roi[:3], 0.5, True)
+    sliders = Sliders("these runs", runs.table, {runs.metric: networks}, max(roi))
+    drawn: dict[str, Callable[[], go.Figure | str]] = {
+        "landscapes": partial(plots.plot_cells, networks, max(roi)),
+        "sliders": partial(interactive_html, sliders),
     }
     if rows:
         drawn |= {
@@ -97,25 +97,8 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str]]:
         }
     for name, draw in drawn.items():
         try:
-            yield name, figure_bundle(draw(), name)["text/html"]
+            figure = draw()
         except HpstudyError as error:
             yield name, f"<p>No figure: {escape(str(error))}</p>"
-    if len(comparison.runs.axes) == 2:
-        yield "sliders", interactive_html(_sliders(comparison))
-
-
-def _sliders(comparison: Comparison) -> Sliders:
-    runs, networks = comparison.runs, comparison.analysis.landscapes
-    accuracy, widest = runs.percent and runs.goal == "maximize", max(comparison.roi)
-    # Less is better where the numbers are negative: more is better for all that is drawn.
-    title = METRIC_TITLES.get(runs.metric, runs.metric)
-    title = title if runs.goal == "maximize" else f"minus {title}"
-    return Sliders(
-        title="these runs",
-        table=runs.table,
-        landscapes={runs.metric: networks},
-        titles={runs.metric: title},
-        thresholds=THRESHOLDS if accuracy else np.linspace(widest / 25, 4 * widest, 100),
-        start=widest,
-        unit="%" if runs.percent else "",
-    )
+            continue
+        yield name, figure if isinstance(figure, str) else figure_bundle(figure, name)["text/html"]

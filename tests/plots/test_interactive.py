@@ -4,14 +4,17 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+import sweeps
 import synthetic
 from handmade import HOSTILE, results, run, study
 
+from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import risk
 from hpstudy.analysis.study_results import read_study
 from hpstudy.errors import HpstudyError
-from hpstudy.plots.interactive import THRESHOLDS, interactive_data, interactive_html
+from hpstudy.plots.interactive import THRESHOLDS, Sliders, interactive_data, interactive_html
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,41 @@ def test_colour_scales_span_the_better_half_of_all_values():
     rows = [run("unpruned", 0.1, 10.0**-k, value) for k, value in enumerate(values, 1)]
     metric = interactive_data(results(rows))["metrics"]["top1"]
     assert metric["value"] == (72, 74) and metric["relative"] == (-2, 0)
+
+
+def losses(axes=("lr", "weight_decay")):
+    """Losses of one network, to be minimized, over 1 or 2 axes."""
+    values = [[0.5, 0.4], [0.3, 0.9], [0.35, 0.6], [0.32, 0.6], [0.34, 0.8]]
+    rows = sweeps.rows("unpruned", values, [0.01, 0.1, 1.0, 10.0, 100.0], [0.0, 1e-3])
+    table = pd.DataFrame(rows).rename(columns={"top1": "val_loss"})
+    if len(axes) == 1:
+        table = table[table["weight_decay"] == 0.0]
+    networks = landscapes(table, "val_loss", axes=axes, goal="minimize")
+    return Sliders("losses", table, {"val_loss": networks}, 0.1)
+
+
+def test_metric_to_be_minimized_keeps_its_unit_and_says_so():
+    data = interactive_data(losses())
+    scales, (network,) = data["metrics"]["val_loss"], data["networks"]
+    numbers = network["metrics"]["val_loss"]
+    assert (data["unit"], scales["title"], scales["sign"]) == ("", "val_loss", -1)
+    assert numbers["value"] == [0.5, 0.4, 0.3, 0.9, 0.35, 0.6, 0.32, 0.6, 0.34, 0.8]
+    # The better half of all values, whose median is 0.45.
+    assert scales["value"] == pytest.approx((0.3, 0.45))
+    assert scales["relative"] == pytest.approx((0, 0.15))
+    assert numbers["best"] == 2 and data["thresholds"][data["start"]] == pytest.approx(0.1)
+    # Points within 0.1 enter at the tenth step.
+    inside = [k for k, step in enumerate(numbers["enters"]) if step is not None and step <= 9]
+    assert inside == [1, 2, 4, 6, 8]
+
+
+def test_landscape_over_one_axis_has_an_ellipse_along_it():
+    data = interactive_data(losses(axes=("lr",)))
+    (axis,), (network,) = data["axes"], data["networks"]
+    assert axis["places"] == [-2, -1, 0, 1, 2] and axis["values"][0] == "0.01"
+    # All five lie within 0.2: two deviations of the decades -2 to 2 are 2 sqrt(2.5).
+    length, width, centre, *_ = network["metrics"]["val_loss"]["ellipse"][20]
+    assert (length, width, centre) == pytest.approx((4 * math.sqrt(2.5), 0, 0), abs=1e-5)
 
 
 def test_run_without_a_curve_has_an_empty_one():

@@ -6,13 +6,15 @@ import shutil
 
 import handmade
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 from browser import chromium, served, visit
 
+from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import risk
 from hpstudy.analysis.study_results import StudyResults, read_study
-from hpstudy.plots.interactive import THRESHOLDS, interactive_html
+from hpstudy.plots.interactive import THRESHOLDS, Sliders, interactive_html
 from hpstudy.report.sphinx_offline import INTERACTIVE_SCRIPTS, PLOTLY, plotly_script
 
 pytestmark = pytest.mark.browser
@@ -51,7 +53,26 @@ def studies(published):
     hand = handmade.study()
     table = hand.table.assign(stopped=[False, False, True, False, False])
     table.loc[2, ["top1", "best_top1"]] = math.nan
-    return {"published": published, "hand": StudyResults("hand", table, hand.record)}
+    return {
+        "published": published,
+        "hand": StudyResults("hand", table, hand.record),
+        "losses": losses(),
+    }
+
+
+def losses():
+    """Losses of two networks over learning rates alone; one run of the second diverged."""
+    runs = [
+        {"variant": name, "lr": lr, "weight_decay": 0.0, "seed": 0, "val_loss": loss}
+        for name, values in (
+            ("unpruned", (0.5, 0.4, 0.3, 0.35, 0.45)),
+            ("thin", (0.6, 0.42, 0.41, 0.4, math.nan)),
+        )
+        for lr, loss in zip((0.001, 0.01, 0.1, 1.0, 10.0), values, strict=True)
+    ]
+    table = pd.DataFrame(runs)
+    networks = landscapes(table, "val_loss", axes=("lr",), goal="minimize")
+    return Sliders("losses", table, {"val_loss": networks}, 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -334,6 +355,31 @@ def test_each_of_several_seeds_has_its_fields_and_its_curve(opened):
     said = tab.locator(".hpstudy-interactive .tip").text_content()
     assert "top-1 accuracy 70.50 %, SD 0.71, n = 2" in said
     assert "seed 0" in said and "seed 1" in said
+
+
+def test_over_one_axis_levels_go_up_with_their_region_as_a_band(opened):
+    tab = opened("losses")
+    read = "name => document.querySelector(`[data-panel=${name}]`)"
+    points = tab.evaluate(f"({read})('left').data[1]")
+    assert points["x"] == [-3, -2, -1, 0, 1]
+    # The scale ends at the median of all values, 0.41, where worse ones lie.
+    assert points["y"] == pytest.approx([0.41, 0.4, 0.3, 0.35, 0.41])
+    assert points["marker"]["symbol"] == ["triangle-up", *["circle"] * 3, "triangle-up"]
+    crosses = tab.evaluate(f"({read})('right').data[2]")
+    marks = zip(crosses["x"], crosses["y"], crosses["marker"]["symbol"], strict=True)
+    assert sorted(marks) == [(0, 0.4, "star"), (1, 0.41, "x")]
+    band, *_ = tab.evaluate(f"({read})('left').layout.shapes")
+    assert (band["y0"], band["y1"]) == (0.3, pytest.approx(0.4))
+    # -0.08 lies beyond the end of the scale.
+    difference = tab.evaluate(f"({read})('difference').data[1]")
+    assert difference["y"][:4] == pytest.approx([0.0, -0.05, 0.01, -0.05])
+    assert numbers(tab)["best"] == ["0.3", "0.4"]
+    assert "width" not in numbers(tab)
+    # Two deviations of all five decades, from the step that holds them on.
+    slide(tab, 19)
+    path = tab.evaluate(f"({read})('left').layout.shapes.find(one => one.name === 'ellipse').path")
+    ends = [float(number) for number in path[1:].replace("H", ",").split(",")]
+    assert (ends[0], ends[2]) == pytest.approx((-1 - 2 * 2.5**0.5, -1 + 2 * 2.5**0.5), abs=1e-4)
 
 
 def test_choice_draws_anew_only_what_follows_it(opened):

@@ -8,8 +8,7 @@ import sweeps
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.shift import difference
 from hpstudy.plots import plot_differences
-from hpstudy.plots._layout import plane_of
-from hpstudy.plots.difference import DifferencePanel, signed
+from hpstudy.plots.cell_maps import signed
 from hpstudy.plots.labels import Metric
 
 LRS, WEIGHT_DECAYS = [0.01, 0.1, 1.0], [1e-4, 1e-3]
@@ -22,12 +21,6 @@ TABLE = pd.DataFrame(
     sweeps.rows("unpruned", DENSE, LRS, WEIGHT_DECAYS)
     + sweeps.rows("uniform-0.6", PRUNED, LRS, WEIGHT_DECAYS)
 )
-
-
-def panel(dense, other, threshold, multiple=2.0):
-    """Difference of two landscapes in colours from -1 to 1."""
-    plane = plane_of([dense.points, other.points], dense.axes)
-    return DifferencePanel(dense, other, plane, 1.0, threshold, multiple)
 
 
 @pytest.fixture(scope="module")
@@ -50,33 +43,6 @@ def test_figure_has_a_scale_symmetric_around_nothing_and_every_measured_setting(
     assert scale.cmin == -scale.cmax < 0
     points = difference(*noisy).points
     assert np.ravel(figure.data[0].z) == pytest.approx(list(points["difference"]), rel=1e-3)
-
-
-def test_surface_between_the_points_passes_through_them(noisy):
-    surface = panel(*noisy, 1.0).traces("")[0]
-    for row in difference(*noisy).points.itertuples():
-        y = np.argmin(abs(np.array(surface["y"]) - row.lr))
-        x = np.argmin(abs(np.array(surface["x"]) - row.weight_decay))
-        assert surface["z"][y][x] == pytest.approx(row.difference, rel=1e-3)
-
-
-def test_ellipses_are_those_of_both_regions_at_the_multiple_asked_for(noisy):
-    dense, other = noisy
-    lines = ellipses(panel(dense, other, 2.0, multiple=1.5))
-    for landscape, line in zip((dense, other), lines, strict=True):
-        up, across = np.log10(line["y"]), np.log10(line["x"])
-        covariance = np.cov(np.log10(landscape.roi(2.0)[["lr", "weight_decay"]].T))
-        from_centre = np.array([up - landscape.ellipse(2.0).centre[0], across])
-        from_centre[1] -= landscape.ellipse(2.0).centre[1]
-        distance = np.einsum("in,ij,jn->n", from_centre, np.linalg.inv(covariance), from_centre)
-        assert np.sqrt(distance) == pytest.approx(np.full(len(up), 1.5), abs=0.01)
-    few = panel(*landscapes(TABLE).values(), 0.1)
-    assert [line["x"] for line in ellipses(few)] == [[], []]
-
-
-def ellipses(panel):
-    """Narrow lines of both ellipses."""
-    return [trace for trace in panel.traces("") if "dash" in trace.get("line", {})]
 
 
 def test_differences_are_written_with_their_sign():

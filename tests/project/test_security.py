@@ -92,9 +92,9 @@ def widget_states(guest):
 IMPOSSIBLE = [
     ("DropdownModel", {"index": 10**12}),
     ("DropdownModel", {"_options_labels": ["/etc/passwd"]}),
-    ("FloatSliderModel", {"value": 1e308}),
+    ("FileUploadModel", {"value": [{"name": "/etc/passwd"}]}),
     ("ButtonModel", {"description": HOSTILE, "name": "/etc/passwd", "file_name": "/etc/passwd"}),
-    ("AnyModel", {"width": 10**12, "_esm": HOSTILE}),
+    ("AnyModel", {"left": 10**12, "metric": "/etc/passwd", "multiple": 1e308, "_esm": HOSTILE}),
 ]
 ACTIONS = ("os.exec", "os.posix_spawn", "os.system", "os.remove", "os.rename", "subprocess.Popen")
 

@@ -40,11 +40,11 @@ def test_numbers_are_those_of_the_two_landscapes(analysis):
     assert list(table.loc["best"]) == [f"{left.best:.2f} %", f"{right.best:.2f} %"]
     inside = [int((one.points["value"] >= one.best - 2.0 - 1e-9).sum()) for one in (left, right)]
     assert list(table.loc["points in the 2.0-ROI"]) == inside
-    for landscape, column in ((left, "Dense"), (right, "Uniform, 20 % FLOPs")):
-        covariance = np.cov(np.log10(landscape.roi(2.0)[["lr", "weight_decay"]].T))
-        short, long = np.sqrt(np.linalg.eigvalsh(covariance))
-        assert table.loc["ellipse, length in decades", column] == pytest.approx(2 * long)
-        assert table.loc["ellipse, width in decades", column] == pytest.approx(2 * short)
+    shape = analysis.shape("left", 2.0)
+    # The table's ellipses reach one deviation, and those of the analysis two.
+    length = table.loc["ellipse length in decades, without noise", "Dense"]
+    assert list(length) == pytest.approx([end / 2 for end in shape.length])
+    assert table.loc["points in the 2.0-ROI, without noise", "Dense"] == shape.n
     lost = table.loc["mean risk at the left network's region"].iloc[1]
     assert lost.startswith(f"{risk(left, right, 2.0).mean:.2f}")
 

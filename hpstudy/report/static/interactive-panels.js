@@ -14,6 +14,7 @@ const hpstudyPanels = (() => {
     stopped: ["line-ew", 10, "#7f7f7f", 2.5, "#7f7f7f"],
   };
   const CHOSEN = "#ff4d00";
+  const GREY = "#7f7f7f";
   /* Radii of rings and squares around points, in grid steps. */
   const RING = 0.32;
   const SQUARE = 0.44;
@@ -32,51 +33,86 @@ const hpstudyPanels = (() => {
 
   const fromBest = ({ value, best }) => value.map((x) => (x === null ? null : x - value[best]));
 
-  function scatter({ axes: [up, across] }, points, more) {
-    const [x, y] = [across, up].map(({ places }) => points.map((k) => places[k]));
+  /* Colours of a panel, or over one axis the ends of its values. */
+  function scaleOf(data, view, networks) {
+    const { title, sign = 1, value, relative } = data.metrics[view.metric];
+    const reversescale = sign < 0;
+    if (networks.length > 1) {
+      const limit = Math.max(...relative.map(Math.abs));
+      const words = `${pointsIn(data)}, each from own best`;
+      return { title: words, colorscale: DIFFERENCES, zmin: -limit, zmax: limit, reversescale };
+    }
+    const away = view.colour === "relative";
+    const [zmin, zmax] = away ? relative : value;
+    const words = away ? `${pointsIn(data)} from own best` : headed(title, data);
+    return { title: words, colorscale: "Viridis", zmin, zmax, reversescale };
+  }
+
+  /* Places of points; over one axis their values go up, and what is worse or unknown is at the end. */
+  function scatter({ axes }, points, values, { zmin, zmax, reversescale }, more) {
+    const worst = reversescale ? zmax : zmin;
+    const level = (value) => Math.min(Math.max(value ?? worst, zmin), zmax);
+    const x = points.map((k) => axes.at(-1).places[k]);
+    const y = points.map((k) => (axes.length > 1 ? axes[0].places[k] : level(values[k])));
     return { type: "scatter", mode: "markers", x, y, hoverinfo: "skip", ...more };
   }
 
-  /* What all panels share: cells of the measured points, the points themselves, marks on them. */
-  function traces(data, points, values, colours, title, kinds) {
+  /* Cells of the measured points; over one axis a line through them. */
+  function ground(data, points, values, scale) {
+    if (data.axes.length === 1) {
+      const known = points.filter((k) => values[k] !== null);
+      return scatter(data, known, values, scale, { mode: "lines", line: { width: 1.5, color: GREY } });
+    }
     const [up, across] = data.axes;
     const z = up.levels.map(() => across.levels.map(() => null));
+    const [row, column] = [up, across].map(({ levels }) => new Map(levels.map((x, k) => [x, k])));
     values.forEach((value, k) => {
-      z[up.levels.indexOf(up.places[k])][across.levels.indexOf(across.places[k])] = value;
+      z[row.get(up.places[k])][column.get(across.places[k])] = value;
     });
+    const { title, ...colours } = scale;
+    return {
+      type: "heatmap",
+      x: across.levels,
+      y: up.levels,
+      z,
+      ...colours,
+      xgap: 1,
+      ygap: 1,
+      hoverinfo: "skip",
+      colorbar: {
+        orientation: "h",
+        y: -0.2,
+        yanchor: "top",
+        thickness: 10,
+        len: 1,
+        outlinewidth: 0,
+        tickfont: { size: 10.5 },
+        nticks: 6,
+        title: { text: title, side: "bottom", font: { size: 11 } },
+      },
+    };
+  }
+
+  /* What all panels share: ground, the measured points, marks on them. */
+  function traces(data, view, networks, points, values, kinds) {
+    const scale = scaleOf(data, view, networks);
     const marked = Object.entries(kinds).flatMap(([kind, at]) => at.map((k) => [k, MARKS[kind]]));
     const [symbol, size, color, width, edge] = [0, 1, 2, 3, 4].map((field) =>
       marked.map(([, mark]) => mark[field]),
     );
+    // Over one axis an arrow shows that a level lies beyond the ends.
+    const arrow = (x) => (x > scale.zmax ? "triangle-up" : x < scale.zmin ? "triangle-down" : "circle");
+    const form =
+      data.axes.length > 1 ? { size: 4 } : { size: 7, symbol: points.map((k) => arrow(values[k])) };
     return [
-      {
-        type: "heatmap",
-        x: across.levels,
-        y: up.levels,
-        z,
-        ...colours,
-        xgap: 1,
-        ygap: 1,
-        hoverinfo: "skip",
-        colorbar: {
-          orientation: "h",
-          y: -0.2,
-          yanchor: "top",
-          thickness: 10,
-          len: 1,
-          outlinewidth: 0,
-          tickfont: { size: 10.5 },
-          nticks: 6,
-          title: { text: title, side: "bottom", font: { size: 11 } },
-        },
-      },
-      scatter(data, points, {
-        marker: { size: 4, color: "white", line: { width: 0.8, color: "black" } },
+      ground(data, points, values, scale),
+      scatter(data, points, values, scale, {
+        marker: { color: "white", line: { width: 0.8, color: "black" }, ...form },
         customdata: points,
         // A label of Plotly's would end at the panel's edge; the page has its own.
         hoverinfo: "none",
       }),
-      scatter(data, marked.map(([k]) => k), {
+      scatter(data, marked.map(([k]) => k), values, scale, {
         // Opaque by word: Plotly would let marks of several sizes shine through.
         marker: { symbol, size, color, opacity: 1, line: { width, color: edge } },
       }),
@@ -92,14 +128,10 @@ const hpstudyPanels = (() => {
   /* One network: coloured by its values, or by their distance from its own best. */
   function landscape(data, view, network) {
     const numbers = network.metrics[view.metric];
-    const metric = data.metrics[view.metric];
-    const relative = view.colour === "relative";
-    const [zmin, zmax] = metric[view.colour];
     const points = measured(network);
     const unexplained = (k) => numbers.value[k] === null && network.stopped[k] === 0;
-    const title = relative ? `${pointsIn(data)} from own best` : headed(metric.title, data);
-    const colours = { colorscale: "Viridis", zmin, zmax };
-    return traces(data, points, relative ? fromBest(numbers) : numbers.value, colours, title, {
+    const values = view.colour === "relative" ? fromBest(numbers) : numbers.value;
+    return traces(data, view, [network], points, values, {
       diverged: points.filter((k) => network.diverged[k] > 0 || unexplained(k)),
       stopped: points.filter((k) => network.stopped[k] > 0),
       best: numbers.best === null ? [] : [numbers.best],
@@ -110,10 +142,7 @@ const hpstudyPanels = (() => {
   function difference(data, view, ...networks) {
     const [left, right] = networks.map(({ metrics }) => fromBest(metrics[view.metric]));
     const values = left.map((x, k) => (x === null || right[k] === null ? null : right[k] - x));
-    const limit = -data.metrics[view.metric].relative[0];
-    const colours = { colorscale: DIFFERENCES, zmin: -limit, zmax: limit };
-    const points = pointsOf(view, networks);
-    return traces(data, points, values, colours, `${pointsIn(data)}, each from own best`, {});
+    return traces(data, view, networks, pointsOf(view, networks), values, {});
   }
 
   const turns = (corners, start) =>
@@ -135,11 +164,13 @@ const hpstudyPanels = (() => {
     return points.map((k) => closed(line(k))).join("");
   }
 
-  function ellipsePath(ellipse) {
+  /* Ellipse of a region at a multiple of its standard deviations. */
+  function ellipsePath(ellipse, multiple) {
     if (!ellipse) {
       return "";
     }
-    const [length, width, up, across, angle] = ellipse;
+    const [length, width] = ellipse.slice(0, 2).map((two) => (two * multiple) / 2);
+    const [up, across, angle] = ellipse.slice(2);
     const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
     const corners = turns(CORNERS, 0).map((turn) => {
       const [a, b] = [(length / 2) * Math.cos(turn), (width / 2) * Math.sin(turn)];
@@ -149,8 +180,8 @@ const hpstudyPanels = (() => {
   }
 
   /* A broad line under a narrow one stands out from dark and light colours alike. */
-  function lines(name, path, color = "black", dash = "solid") {
-    const shape = (line) => ({ type: "path", name, path, line });
+  function lines(name, path, color = "black", dash = "solid", more = {}) {
+    const shape = (line) => ({ type: "path", name, path, line, ...more });
     return path ? [shape({ width: 4, color: "white" }), shape({ width: 2, color, dash })] : [];
   }
 
@@ -158,18 +189,44 @@ const hpstudyPanels = (() => {
      rings around the points of the region (of two networks, of both), ellipses, a square. */
   function shapes(data, view, networks) {
     const numbers = networks.map(({ metrics }) => metrics[view.metric]);
+    const chosen = pointsOf(view, networks).filter((k) => k === view.point);
+    const dash = (k) => (k ? "4px,3px" : "solid");
+    if (data.axes.length === 1) {
+      return levelShapes(data, view, numbers, chosen, dash);
+    }
     const regions = numbers.map((one) => region(one, view.step));
     // A landscape's best point has its star.
     const ringed = regions
       .reduce((both, other) => both.filter((k) => other.includes(k)))
       .filter((k) => networks.length > 1 || k !== numbers[0].best);
-    const chosen = pointsOf(view, networks).filter((k) => k === view.point);
     return [
       ...lines("region", around(data, ringed, RING, 24)),
       ...numbers.flatMap(({ ellipse }, k) =>
-        lines("ellipse", ellipsePath(ellipse[view.step]), "black", k ? "4px,3px" : "solid"),
+        lines("ellipse", ellipsePath(ellipse[view.step], view.multiple), "black", dash(k)),
       ),
       ...lines("chosen", around(data, chosen, SQUARE, 4), CHOSEN),
+    ];
+  }
+
+  /* The same over one axis: a band of levels, deviations along the lower end, an upright line. */
+  function levelShapes(data, view, numbers, chosen, dash) {
+    const { sign = 1 } = data.metrics[view.metric];
+    const [{ places }] = data.axes;
+    const [{ value, best }] = numbers;
+    const top = view.colour === "relative" ? 0 : value[best];
+    const [across, up] = [{ xref: "paper", x0: 0, x1: 1 }, { yref: "paper" }];
+    const levels = { y0: top, y1: top - sign * data.thresholds[view.step] };
+    const look = { fillcolor: "rgba(127,127,127,0.18)", line: { width: 0 }, layer: "below" };
+    const banded = numbers.length === 1 && best !== null;
+    return [
+      ...(banded ? [{ type: "rect", name: "region", ...across, ...levels, ...look }] : []),
+      ...numbers.flatMap(({ ellipse }, k) => {
+        const [length, , centre] = ellipse[view.step] ?? [];
+        const half = (length * view.multiple) / 4;
+        const path = length && `M${centre - half},${0.05 + k / 20}H${centre + half}`;
+        return lines("ellipse", path, "black", dash(k), up);
+      }),
+      ...lines("chosen", chosen.map((k) => `M${places[k]},0V1`).join(""), CHOSEN, "solid", up),
     ];
   }
 
@@ -225,11 +282,15 @@ const hpstudyPanels = (() => {
   }
 
   function layout(data, view, networks, ink) {
-    const [yaxis, xaxis] = data.axes.map(({ title, range, ticks, labels }) =>
+    const looks = data.axes.map(({ title, range, ticks, labels }) =>
       axisLook(ink, title, { range, tickvals: ticks, ticktext: labels, tickangle: 0 }),
     );
-    const margin = { t: 6, r: 10, b: 104, l: 58 };
-    return { ...plain(ink, 300, margin), xaxis, yaxis, shapes: shapes(data, view, networks) };
+    const { title, zmin, zmax } = scaleOf(data, view, networks);
+    const room = (zmax - zmin) / 12;
+    const levels = axisLook(ink, title, { range: [zmin - room, zmax + room], nticks: 7 });
+    const [yaxis, xaxis] = [levels, ...looks].slice(-2);
+    const margin = { t: 6, r: 10, b: looks.length > 1 ? 104 : 48, l: 58 };
+    return { ...plain(ink, 196 + margin.b, margin), xaxis, yaxis, shapes: shapes(data, view, networks) };
   }
 
   function curvesLayout(ink) {

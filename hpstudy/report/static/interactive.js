@@ -1,10 +1,10 @@
 /* Landscapes that a reader moves: controls, numbers and learning curves around their panels.
-   Everything comes from the JSON in the page; needs no kernel and asks no other host. */
-(() => {
+   Everything comes from one object of numbers; needs no kernel and asks no other host. */
+const hpstudyInteractive = (() => {
   "use strict";
 
   const { measured, pointsIn, runsAt } = hpstudyPanels;
-  const { fields, fixed, rows, settingOf } = hpstudyText;
+  const { fields, level, rows, settingOf } = hpstudyText;
   const CONFIG = { displayModeBar: false, responsive: false };
   const COLOURS = { value: "value", relative: "distance from own best" };
   const PANELS = ["left", "right", "difference"];
@@ -19,11 +19,20 @@
   const KEY = {
     "•": "measured",
     "⊙": "in the region of interest (of both, in the difference)",
-    "○": "ellipse, two standard deviations (dashed: right network)",
+    "○": "ellipse of the region (dashed: right network)",
     "★": "best",
     "✖": "diverged",
     "━": "stopped early",
     "◧": "purple: right network nearer to its own best than the left",
+  };
+  /* What differs over one axis. */
+  const KEY_OF_LEVELS = {
+    "⊙": "",
+    "○": "",
+    "▒": "levels of the region of interest",
+    "▬": "extent of the region (dashed: right network)",
+    "◧": "",
+    "△": "beyond the end of the scale",
   };
   let boxes = 0;
 
@@ -42,18 +51,22 @@
   const inkOf = (box) => getComputedStyle(box).color;
 
   class Interactive {
-    constructor(box) {
+    /* `data` are what Python computed, `view` what is shown first, and `follow` hears of changes. */
+    constructor(box, data, view = {}, follow = () => {}) {
       this.box = box;
-      this.data = JSON.parse(box.querySelector('script[type="application/json"]').textContent);
+      this.data = data;
       this.id = `hpstudy-interactive-${(boxes += 1)}`;
       this.view = {
         left: 0,
-        right: this.data.networks.length - 1,
-        metric: Object.keys(this.data.metrics)[0],
+        right: data.networks.length - 1,
+        metric: Object.keys(data.metrics)[0],
         colour: "value",
-        step: this.data.start,
+        step: data.start,
+        multiple: 2,
         point: null,
+        ...view,
       };
+      this.changed = () => follow(this.view);
       this.build();
       this.draw(PANELS);
       this.drawCurves();
@@ -76,7 +89,8 @@
         this.choice("colour", "colour", Object.entries(COLOURS)),
         this.slider(),
       ]);
-      const key = Object.entries(KEY).map(([mark, words]) =>
+      const marks = this.data.axes.length > 1 ? KEY : { ...KEY, ...KEY_OF_LEVELS };
+      const key = Object.entries(marks).filter(([, words]) => words).map(([mark, words]) =>
         element("span", {}, [element("span", { "aria-hidden": "true" }, [mark]), ` ${words}`]),
       );
       this.panels = PANELS.map((name) => this.panel(name));
@@ -86,8 +100,7 @@
       this.tip = element("div", { class: "tip", hidden: "" });
       this.legend = element("p", { class: "legend", "aria-live": "polite" });
       this.curvesRow = element("div", { class: "panels curves" }, this.figures(this.curves));
-      this.box.querySelector(".fallback").remove();
-      this.box.append(
+      this.box.replaceChildren(
         controls,
         element("div", { class: "panels" }, this.figures(this.panels)),
         element("p", { class: "key" }, key),
@@ -109,8 +122,9 @@
       const input = element("select", { name });
       fill(input, options, this.view[name]);
       input.addEventListener("change", () => {
-        this.view[name] = input.value;
+        this.view[name] = typeof this.view[name] === "number" ? Number(input.value) : input.value;
         this.draw(CHANGES[name]);
+        this.changed();
         if (name === "left" || name === "right") {
           this.drawCurves();
         }
@@ -129,14 +143,22 @@
 
     slider() {
       const { thresholds } = this.data;
+      const best = this.data.unit ? "points from the best" : "from the best";
       const ends = { min: 0, max: thresholds.length - 1, step: 1 };
-      const input = element("input", { type: "range", name: "threshold", ...ends });
+      const words = ["region of interest: at most ", ` ${best}`];
+      const spoken = (text) => `${text} ${pointsIn(this.data)}`;
+      return this.range("threshold", "step", ends, words, (step) => thresholds[step], spoken);
+    }
+
+    /* A slider that moves one part of the view. */
+    range(name, part, ends, [before, after], text, spoken) {
+      const input = element("input", { type: "range", name, ...ends });
       const output = element("output");
       const say = () => {
-        output.textContent = thresholds[input.value];
-        input.setAttribute("aria-valuetext", `${output.textContent} ${pointsIn(this.data)}`);
+        output.textContent = text(Number(input.value));
+        input.setAttribute("aria-valuetext", spoken(output.textContent));
       };
-      input.value = this.view.step;
+      input.value = this.view[part];
       say();
       let waiting = false;
       input.addEventListener("input", () => {
@@ -145,14 +167,14 @@
           waiting = true;
           requestAnimationFrame(() => {
             waiting = false;
-            this.view.step = Number(input.value);
+            this.view[part] = Number(input.value);
             this.update();
             this.tabulate();
+            this.changed();
           });
         }
       });
-      const words = ["region of interest: at most ", output, this.data.unit ? " points from the best" : " from the best"];
-      return this.labelled("threshold", words, input);
+      return this.labelled(name, [before, output, after], input);
     }
 
     panel(name) {
@@ -249,7 +271,9 @@
     offerPoints() {
       const points = [...new Set(this.shown.flatMap(measured))].sort((a, b) => a - b);
       const options = points.map((k) => {
-        const values = this.shown.map(({ metrics }) => fixed(metrics[this.view.metric].value[k]));
+        const values = this.shown.map(({ metrics }) =>
+          level(metrics[this.view.metric].value[k], this.data),
+        );
         return [k, `${settingOf(this.data, k)}: ${values.join(", ")}`];
       });
       fill(this.points, [["", "click a point, or choose it here"], ...options], this.view.point ?? "");
@@ -257,13 +281,14 @@
 
     drawCurves() {
       const { point } = this.view;
-      this.curvesRow.hidden = point === null;
+      const networks = [...new Set(this.shown)];
+      const known = ({ runs }, run) => Object.keys(CURVES).some((name) => runs.curves[name][run].length);
+      this.curvesRow.hidden = !networks.some((one) => runsAt(one, point).some((run) => known(one, run)));
       this.legend.replaceChildren();
       this.facts.replaceChildren();
       if (point === null) {
         return;
       }
-      const networks = [...new Set(this.shown)];
       const setting = settingOf(this.data, point);
       this.facts.append(...networks.map((network) => this.factsOf(network, point)));
       this.legend.append(`${setting}: `);
@@ -273,7 +298,8 @@
         const name = `${network.title} (n = ${runsAt(network, point).length})`;
         this.legend.append(element("span", {}, [line, name]));
       });
-      this.curves.forEach(({ name, title, plot }) => {
+      const curves = this.curvesRow.hidden ? [] : this.curves;
+      curves.forEach(({ name, title, plot }) => {
         title.textContent = CURVES[name];
         plot.setAttribute("aria-label", `${CURVES[name]} over epochs, ${setting}`);
         const traces = hpstudyPanels.curves(networks, point, name);
@@ -285,7 +311,7 @@
 
     follow() {
       const plots = [...this.panels, ...this.curves].map(({ plot }) => plot);
-      const drawn = () => plots.filter((plot) => plot.data);
+      const drawn = () => plots.filter((plot) => plot.data && plot.isConnected);
       let width = this.box.clientWidth;
       new ResizeObserver(() => {
         if (this.box.clientWidth !== width && this.box.clientWidth > 0) {
@@ -302,6 +328,11 @@
 
   /* Deferred scripts, Plotly's among them, have run when this event comes. */
   document.addEventListener("DOMContentLoaded", () => {
-    document.querySelectorAll(".hpstudy-interactive").forEach((box) => new Interactive(box));
+    document.querySelectorAll(".hpstudy-interactive").forEach((box) => {
+      const text = box.querySelector('script[type="application/json"]').textContent;
+      new Interactive(box, JSON.parse(text));
+    });
   });
+
+  return Interactive;
 })();
