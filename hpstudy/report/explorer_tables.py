@@ -215,7 +215,7 @@ def _network(
     for number, axis in enumerate(landscape.axes):
         centre = setting_text(10 ** ellipse.centre[number]) if ellipse else "–"
         cells[f"its centre, {axis_title(axis)}"] = centre
-    best = analysis.best(side).corrected.scaled(metric.sign)
+    best = analysis.best(side).scaled(metric.sign)
     return cells | {
         "mean risk at the left network's region": f"{metric.text(lost.mean)} (n = {lost.n})",
         "without noise: best": metric.interval(best),
@@ -239,8 +239,8 @@ def pair_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd
         f"overlap of the {roi_title(threshold)}s, Jaccard": roi_overlap(left, right, threshold),
         "distance of the ellipses' centres, decades": apart,
         "without noise: Spearman": shift.spearman_interval if shift else UNKNOWN,
-        "without noise: distance of the centres": shift.centre.distance if shift else UNKNOWN,
-        "its permutation test, p": number_text(shift.centre.p if shift else math.nan, 3),
+        "without noise: distance of the centres": shift.shift_interval if shift else UNKNOWN,
+        "its permutation test, p": number_text(shift.shift_p if shift else math.nan, 3),
     }
     return pd.DataFrame({"right − left": pd.Series(cells, dtype=object)}).rename_axis("quantity")
 

@@ -141,7 +141,7 @@ def best_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
         row |= {"top-5 (%)": _points(study, "top5", landscape.variant)["value"].max()}
         row |= {_SETTING[axis]: value for axis, value in landscape.best_at.items()}
         row |= {
-            "without noise (%)": analysis.best(landscape.variant).corrected,
+            "without noise (%)": analysis.best(landscape.variant),
             "SD of a run": surrogate.noise if surrogate else math.nan,
             "SD of replicates": deviation,
             "degrees of freedom": degrees,
