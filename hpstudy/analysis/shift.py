@@ -150,7 +150,7 @@ def on_a_lattice(dense: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> 
         _draws(surrogate, seed, np.zeros(len(surrogate.used), bool), lattice)
         for surrogate, seed in zip(pair, seeds, strict=True)
     ]
-    return _interpolated(*drawn, lattice)
+    return _interpolated(drawn[0], drawn[1], lattice)
 
 
 def _draws(surrogate: Surrogate, seed: int, kept: Mask, also: Array) -> Array:

@@ -53,7 +53,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def remembered(method: F) -> F:
     """Method whose results its object keeps, by its arguments."""
-
     parameters = signature(method)
 
     @wraps(method)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from hpstudy.analysis.run_tables import read_runs
-from hpstudy.analysis.run_tables.files import is_source, read_source
+from hpstudy.analysis.run_tables.tracker_logs import is_source, read_source
 
 
 @pytest.mark.parametrize(

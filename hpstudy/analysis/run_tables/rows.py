@@ -196,7 +196,7 @@ def keep_one_epoch(source: Source, axes: tuple[str, ...], epoch: str, goal: str)
 def _ids(source: Source, axes: tuple[str, ...]) -> tuple[pd.Series | None, str]:
     """Run of each row, and the columns that say it; None where each row is a run."""
     runs, epochs = source.runs, source.runs["epoch"]
-    rows = source.cells.loc[runs.index]
+    rows = source.rows
     if epochs.nunique() < 2:
         return None, ""
     keys = [runs[axis] for axis in axes]
