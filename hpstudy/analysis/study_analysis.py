@@ -83,11 +83,6 @@ class Shape(NamedTuple):
     band: Band = NO_BAND
     fitted: float = float("nan")
 
-    @property
-    def has_ellipse(self) -> bool:
-        """Whether the ellipse has intervals."""
-        return self.fitted >= FITTED
-
 
 @dataclass(frozen=True, eq=False)
 class StudyAnalysis:
@@ -179,6 +174,15 @@ class StudyAnalysis:
             return on_a_lattice(dense, other, seeds)
         return pair_up(dense, other, seeds, (drawn, other_drawn))
 
+    def common(self, variant: str) -> tuple[Array, Array] | None:
+        """Draws of the dense network and of another at the second one's settings.
+
+        None without draws of both, and without a setting that both have.
+        """
+        pair = self.pair(variant)
+        # All of the other's points stay: its best may lie where the dense network has none.
+        return (pair.dense, pair.other) if pair is not None and pair.both.any() else None
+
     @remembered
     def shift(self, variant: str, threshold: float) -> LandscapeShift | None:
         """Comparison with the dense network's landscape; None without draws of both."""
@@ -205,7 +209,7 @@ class StudyAnalysis:
     @remembered
     def risk(self, variant: str, threshold: float) -> RegionRisk[Interval]:
         """Risk over the dense network's region; the means have the one-sided bounds of a `Loss`."""
-        pair = self._common(variant)
+        pair = self.common(variant)
         if pair is None:
             return RegionRisk(*[UNKNOWN] * 4)
         drawn, best = risk_draws(*pair, threshold), pair[1].max(axis=1)
@@ -220,7 +224,7 @@ class StudyAnalysis:
         What is not known of a network counts as loss over another's region. To compare like with
         like the dense network's values are of one draw and its region is of another.
         """
-        pair = self._common(variant)
+        pair = self.common(variant)
         if pair is None:
             return np.array([])
         uncertain = risk_draws(pair[0], np.roll(pair[0], 1, axis=0), threshold)
@@ -228,7 +232,7 @@ class StudyAnalysis:
 
     def share_within_bound(self, variant: str, threshold: float) -> Interval:
         """`hpstudy.analysis.risk.share_within_bound`."""
-        pair = self._common(variant)
+        pair = self.common(variant)
         return UNKNOWN if pair is None else interval(share_within_bound(*pair, threshold))
 
     def measured_transfer_regret(self, variant: str) -> float:
@@ -279,12 +283,6 @@ class StudyAnalysis:
 
     def _seed(self, variant: str) -> int:
         return list(self.landscapes).index(variant) + 1000 * self.batch
-
-    def _common(self, variant: str) -> tuple[Array, Array] | None:
-        """Draws of the dense network and of another at the settings that both have."""
-        pair = self.pair(variant)
-        # All of the other's points stay: its best may lie where the dense network has none.
-        return (pair.dense, pair.other) if pair is not None and pair.both.any() else None
 
     def _transferred_row(self, variant: str, rank: int = 0) -> int | None:
         """Row of the dense optimum among the points of another network."""

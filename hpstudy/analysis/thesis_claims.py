@@ -164,8 +164,7 @@ def _value(
     analysis = results.analysis()
     match measured:
         case "slope":
-            shape = analysis.shape(variant, roi)
-            return shape.band.b if shape.has_ellipse else UNKNOWN
+            return analysis.shape(variant, roi).band.b
         case "shift of lr" | "shift of weight_decay" | "shift of product" | "length" | "width":
             pair, movement = analysis.pair(variant), analysis.shift(variant, roi)
             if pair is None or movement is None or not pair.both.any():
@@ -199,11 +198,10 @@ def _value(
         case "relative risk":
             return analysis.risk(variant, roi).relative_mean.scaled(100)
         case "difference of risk":
-            pairs = [analysis.pair(name) for name in (variant, against)]
             means = [
-                risk_draws(pair.dense, pair.other, roi).mean
-                for pair in pairs
-                if pair is not None and pair.both.any()
+                risk_draws(*drawn, roi).mean
+                for name in (variant, against)
+                if (drawn := analysis.common(name)) is not None
             ]
             n = min(map(len, means), default=0)
             return interval(means[0][:n] - means[1][:n]) if len(means) == 2 else UNKNOWN
