@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import sweeps
 
-from hpstudy.analysis import shift, study_analysis
 from hpstudy.analysis.landscape import common_points
 from hpstudy.analysis.shift import RUNGS, within
+
+pytestmark = pytest.mark.usefixtures("few_draws")
 
 
 def held(truth, draws):
@@ -113,9 +114,7 @@ def test_surfaces_over_one_axis_are_drawn_on_a_ladder():
 
 
 @pytest.mark.slow
-def test_loss_and_shift_over_one_axis_cover_the_truth(monkeypatch):
-    monkeypatch.setattr(study_analysis, "DRAWS", 2000)
-    monkeypatch.setattr(shift, "DRAWS", 2000)
+def test_loss_and_shift_over_one_axis_cover_the_truth():
     generator, held = np.random.default_rng(6), []
     for _ in range(20):
         found, (_, truth) = lines(generator, 0.4)

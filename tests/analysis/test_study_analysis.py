@@ -11,6 +11,8 @@ from hpstudy.analysis.risk import risk_draws
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.verdict import TOLERABLE, trainings, verdict
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 STEPS = np.linspace(-1.0, 1.0, 9)
 
 
