@@ -154,7 +154,7 @@ def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> di
     """Entry of one network under "landscapes"."""
     landscape, best = analysis.landscapes[name], analysis.best(name)
     surrogate = analysis.surrogates.get(name)
-    deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
+    deviation, degrees = surrogate.noise_model.replicates if surrogate else (math.nan, 0)
     return {
         "points": len(landscape.points),
         "seeds": landscape.seeds,

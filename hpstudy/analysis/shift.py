@@ -33,7 +33,7 @@ _PERMUTATIONS = 1999
 
 
 class Difference(NamedTuple):
-    """Difference landscape of two networks, `dense` and `other`, each relative to its own best.
+    """Difference landscape of two networks, each relative to its own best.
 
     `points` are the settings at which both have a value: the axes; `dense` and `other`, each
     network's value minus the best of its whole landscape; and `difference`, `other` minus `dense`.
@@ -41,9 +41,6 @@ class Difference(NamedTuple):
     and where one of the two is constant.
     """
 
-    dense: str
-    other: str
-    axes: tuple[str, ...]
     points: pd.DataFrame
     spearman: float
     kendall: float
@@ -65,7 +62,7 @@ def difference(dense: Landscape, other: Landscape) -> Difference:
     if len(points) > 1 and points[["dense", "other"]].nunique().min() > 1:
         spearman = float(spearmanr(points["dense"], points["other"]).statistic)
         kendall = float(kendalltau(points["dense"], points["other"]).statistic)
-    return Difference(dense.variant, other.variant, dense.axes, points, spearman, kendall)
+    return Difference(points, spearman, kendall)
 
 
 def roi_overlap(dense: Landscape, other: Landscape, threshold: float) -> float:

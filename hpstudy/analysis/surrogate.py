@@ -89,11 +89,6 @@ class Surrogate:
     def _logs(self) -> Array:
         return self.landscape.logs[self.used]
 
-    @property
-    def replicates(self) -> tuple[float, int]:
-        """As `Noise.replicates`."""
-        return self.noise_model.replicates
-
     @cached_property
     def noise(self) -> float:
         """Deviation of a run at the best point, without its seed's effect: median over choices."""
@@ -237,7 +232,7 @@ class Surrogate:
             variance = _AMPLITUDES[:, None, None] ** 2 * eigenvalues + nodes[None, :, None] ** 2
             logs.append(-0.5 * (turned**2 / variance + np.log(variance)).sum(axis=-1))
         likelihood = np.stack(logs) + widths
-        deviation, degrees = self.replicates
+        deviation, degrees = self.noise_model.replicates
         if degrees:
             scatter = degrees * (deviation / self._spread) ** 2
             likelihood = likelihood - degrees * np.log(nodes) - scatter / (2 * nodes**2)

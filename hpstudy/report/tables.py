@@ -170,7 +170,7 @@ def noise_table(study: StudyResults) -> pd.DataFrame:
             "best (%)": landscape.best,
             "without noise (%)": analysis.best(name),
             "SD of a run": surrogate.noise if surrogate else math.nan,
-            "SD of replicates": surrogate.replicates[0] if surrogate else math.nan,
+            "SD of replicates": surrogate.noise_model.replicates[0] if surrogate else math.nan,
         }
         rows.append(row)
     return indexed(rows, ["variant"])

@@ -135,7 +135,7 @@ def best_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for study, row, landscape in _networks(studies):
         analysis = study.analysis()
         surrogate = analysis.surrogates.get(landscape.variant)
-        deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
+        deviation, degrees = surrogate.noise_model.replicates if surrogate else (math.nan, 0)
         row |= {"settings": len(landscape.points), "runs": landscape.runs}
         row |= {"top-1 (%)": landscape.best}
         row |= {"top-5 (%)": _points(study, "top5", landscape.variant)["value"].max()}

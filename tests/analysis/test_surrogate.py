@@ -138,14 +138,14 @@ def test_replicates_are_pooled_by_their_degrees_of_freedom():
     std = [NAN, NAN, NAN, NAN, 0.3, 0.5, NAN, NAN, 0.4]
     seeds = [1, 1, 1, 1, 3, 2, 1, 1, 4]
     values = np.array([90.0, 90, 90, 90, 90, 90, 90, 90, 50])
-    deviation, degrees = Surrogate(measured(logs, values, seeds, std)).replicates
+    deviation, degrees = Surrogate(measured(logs, values, seeds, std)).noise_model.replicates
     # Two degrees at the fifth point, one at the sixth, three at the last, whatever it measured.
     assert degrees == 6
     assert deviation == pytest.approx(math.sqrt((2 * 0.09 + 1 * 0.25 + 3 * 0.16) / 6))
 
 
 def test_without_replicates_there_is_no_deviation():
-    deviation, degrees = Surrogate(measured(decades(3), np.arange(9.0))).replicates
+    deviation, degrees = Surrogate(measured(decades(3), np.arange(9.0))).noise_model.replicates
     assert math.isnan(deviation) and degrees == 0
 
 

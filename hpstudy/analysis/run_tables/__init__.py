@@ -21,7 +21,7 @@ from hpstudy.analysis.run_tables.columns import (
     resolved,
     use_named,
 )
-from hpstudy.analysis.run_tables.joining import join_runs, settings_of, settle_goal, settle_units
+from hpstudy.analysis.run_tables.joining import join_runs, settle_goal, settle_units
 from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
 from hpstudy.analysis.run_tables.tracker_logs import is_source, read_source
 from hpstudy.errors import HpstudyError, listed
@@ -149,7 +149,7 @@ def read_runs(
         source.runs = source.runs.assign(diverged=diverged, metric=values)
     in_percent, fractions = settle_units(sources, goal, percent)
     table, seed_columns, loose = join_runs(sources, swept)
-    if std is not None and (again := settings_of(table, swept).duplicated()).any():
+    if std is not None and (again := rows.settings_of(table, swept).duplicated()).any():
         raise HpstudyError(
             f"{again.idxmax()} is another row of a setting that has one; with --std a row is the "
             "mean of all runs of its setting."
@@ -160,7 +160,7 @@ def read_runs(
     column = sources[0].uses["metric"]
     name = "top1" if column in ("top1", sources[0].named.get("top1")) else column
     dense = _dense(table, sources[0].runs, dense, name)
-    repeats = int(settings_of(table, axes).duplicated().sum())
+    repeats = int(rows.settings_of(table, axes).duplicated().sum())
     metrics = listed(dict.fromkeys(source.uses["metric"] for source in sources))
     better = "more" if goal == "maximize" else "less"
     unit = "percent" if in_percent else "its own unit"

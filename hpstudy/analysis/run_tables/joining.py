@@ -10,6 +10,7 @@ from hpstudy.analysis.run_tables import names
 from hpstudy.analysis.run_tables.cells import also, bad_cells, correct_by, parse, to_integer
 from hpstudy.analysis.run_tables.columns import Source
 from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
+from hpstudy.analysis.run_tables.rows import settings_of
 from hpstudy.errors import HpstudyError, listed, shown
 
 # A column without a telling name that has more values than this is no list of choices.
@@ -18,12 +19,6 @@ _DATE = r"\d{4}-\d\d-\d\d|\d+ days|\d+:\d\d"
 # So many accuracies, of which nine in ten are at most 1, are fractions.
 _MANY = 10
 _GOALS = "add --goal minimize if less of it is better, --goal maximize if more is"
-
-
-def settings_of(table: pd.DataFrame, axes: tuple[str, ...]) -> pd.Series:
-    """Number of the variant and setting of each run, equal where only floats differ."""
-    keys = [table["variant"], *(unify_settings(table[axis]) for axis in axes)]
-    return table.groupby([key.to_numpy() for key in keys]).ngroup()
 
 
 def join_runs(
