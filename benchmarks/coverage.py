@@ -186,10 +186,10 @@ def simulate(number: int, setting: Setting, threshold: float = THRESHOLD) -> Ite
     both = analysis.pair(other.variant)
     here, there = (truth(both.logs) for truth in pair.truths)
     centres = [fit_ellipses(both.logs, roi(one[None], threshold)) for one in (here, there)]
-    shift = analysis.shift(other.variant, threshold).centre
-    yield row("shift, lr", centres[1].first[0] - centres[0].first[0], *shift.first[1:])
+    shift = analysis.shift(other.variant, threshold).shift_components
+    yield row("shift, lr", centres[1].first[0] - centres[0].first[0], *shift[0][1:])
     wd = centres[1].second[0] - centres[0].second[0]
-    yield row("shift, weight decay", wd, *shift.second[1:])
+    yield row("shift, weight decay", wd, *shift[1][1:])
     inside = roi(here[None], threshold)[0]
     mean = float((there.max() - there[inside]).mean())
     risk = analysis.risk(other.variant, threshold).mean

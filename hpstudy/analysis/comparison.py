@@ -154,7 +154,7 @@ def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> di
     """Entry of one network under "landscapes"."""
     landscape, best = analysis.landscapes[name], analysis.best(name)
     surrogate = analysis.surrogates.get(name)
-    deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
+    deviation, degrees = surrogate.noise_model.replicates if surrogate else (math.nan, 0)
     return {
         "points": len(landscape.points),
         "seeds": landscape.seeds,
@@ -162,8 +162,8 @@ def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> di
         "best": landscape.sign * landscape.best,
         "best_at": landscape.best_at,
         "ties": landscape.ties,
-        "best_corrected": best.corrected.scaled(landscape.sign),
-        "best_bias": best.bias,
+        "best_corrected": best.scaled(landscape.sign),
+        "best_bias": landscape.best - best.estimate,
         "on_edge": landscape.on_edge,
         "noise": {
             "std": surrogate and surrogate.noise,
@@ -207,23 +207,7 @@ def _region(analysis: StudyAnalysis, name: str, threshold: float) -> dict[str, A
 
 def _movement(shift: LandscapeShift | None, axes: int) -> dict[str, Any] | None:
     """Entry of one threshold under "movement"."""
-    if shift is None:
-        return None
-    return {
-        "n": shift.n,
-        "interpolated": shift.interpolated,
-        "spearman": shift.spearman,
-        "spearman_interval": shift.spearman_interval,
-        "kendall": shift.kendall,
-        "jaccard": shift.overlap.measured,
-        "jaccard_by_noise": shift.overlap.expected,
-        "jaccard_p": shift.overlap.p,
-        "shift": shift.centre.measured,
-        "shift_interval": shift.centre.distance,
-        "shift_components": [shift.centre.first, shift.centre.second][:axes],
-        "shift_p": shift.centre.p,
-        "ellipse_overlap": shift.ellipse_overlap,
-    }
+    return shift and shift._asdict() | {"shift_components": shift.shift_components[:axes]}
 
 
 def _advice(analysis: StudyAnalysis, verdict: Verdict) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.regions import Ellipse
 from hpstudy.config.grid import grid_value
 
-Cells = Iterable[tuple[float, ...]]
-
 
 class Kind(StrEnum):
     """What is wrong with a grid, as `grid_warnings` defines it."""

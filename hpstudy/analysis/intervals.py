@@ -98,6 +98,26 @@ def distance_interval(first: Array, second: Array) -> Interval:
     return length._replace(low=0.0) if near else length
 
 
+def correlation_interval(dense: Array, other: Array) -> Interval:
+    """Rank correlation of each draw's two landscapes, up to 1 where they may be one landscape."""
+    if dense.shape[1] < 2:
+        return UNKNOWN
+    correlation = interval(rank_correlations(dense, other))
+    # What is not known of two landscapes only ever lowers their correlation. So much as here is
+    # what two measurements of the first would leave: of each an error, and the draws around it.
+    errors = [drawn - drawn.mean(axis=0) for drawn in (dense, other)]
+    twice = [dense.mean(axis=0) + error + np.roll(error, 1, axis=0) for error in errors]
+    alike = correlation.estimate >= np.quantile(rank_correlations(*twice), 1 - LEVEL)
+    return correlation._replace(high=1.0) if alike else correlation
+
+
+def rank_correlations(dense: Array, other: Array) -> Array:
+    """Spearman's correlation of each row of two arrays; draws have no ties."""
+    ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (dense, other)]
+    n, squares = dense.shape[1], ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
+    return np.asarray(1 - 6 * squares / (n * (n**2 - 1)))
+
+
 def loss_draws(draws: Array, kept: Array) -> tuple[Array, Array]:
     """Loss of a kept setting, or the mean loss over kept settings, in each draw.
 

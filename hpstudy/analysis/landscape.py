@@ -1,9 +1,8 @@
 """A table of runs as landscapes over one or two hyperparameters."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -43,8 +42,6 @@ class Landscape:
     goal: str = "maximize"
     ceiling: float = math.inf
     singles: pd.DataFrame | None = None
-    # Results that compare it with others, by their kind and the other landscape.
-    compared: dict[tuple[str, "Landscape"], Any] = field(default_factory=dict, repr=False)
 
     @property
     def sign(self) -> int:
@@ -73,6 +70,11 @@ class Landscape:
         values = self.points[list(self.axes)].to_numpy(float)
         logs = np.log10(np.where(values > 0, values, np.nan))
         return np.column_stack([logs, np.zeros((len(logs), 2 - logs.shape[1]))])
+
+    @cached_property
+    def keys(self) -> pd.MultiIndex:
+        """Settings by the keys of their values, which are equal where only rounding differs."""
+        return pd.MultiIndex.from_frame(self.points[list(self.axes)].apply(setting_keys))
 
     @cached_property
     def placed(self) -> Mask:
@@ -163,21 +165,14 @@ def common_points(dense: Landscape, landscape: Landscape) -> tuple[Rows, Rows]:
 
     In the order of the first landscape's points. Refuses landscapes over different axes.
     """
-    if known := dense.compared.get(("points", landscape)):
-        return cast(tuple[Rows, Rows], known)
     if dense.axes != landscape.axes:
         raise HpstudyError(
             f"{dense.variant!r} lies over {' x '.join(dense.axes)}, {landscape.variant!r} over "
             f"{' x '.join(landscape.axes)}; only landscapes over the same axes are compared."
         )
-    keys, others = (
-        pd.MultiIndex.from_frame(network.points[list(network.axes)].apply(setting_keys))
-        for network in (dense, landscape)
-    )
-    rows = others.get_indexer(keys)
+    rows = landscape.keys.get_indexer(dense.keys)
     both = ~np.isnan(dense.values) & ~np.isnan(landscape.values[rows]) & (rows >= 0)
-    dense.compared["points", landscape] = shared = np.flatnonzero(both), rows[both]
-    return shared
+    return np.flatnonzero(both), rows[both]
 
 
 def landscapes(

@@ -1,23 +1,29 @@
 """Shift of a landscape from the dense network's: as measured, and without noise."""
 
-from typing import NamedTuple, cast
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, spearmanr
 
 from hpstudy.analysis.intervals import (
-    LEVEL,
     UNKNOWN,
     Array,
     Interval,
+    Mask,
+    correlation_interval,
     distance_interval,
     interval,
 )
 from hpstudy.analysis.landscape import Landscape, common_points
-from hpstudy.analysis.pairs import Pair
-from hpstudy.analysis.regions import ellipse_overlap, fit_ellipses, jaccard, roi
+from hpstudy.analysis.regions import Ellipses, ellipse_overlap, fit_ellipses, jaccard, roi
+from hpstudy.analysis.surrogate import DRAWS, Surrogate
 
+COMMON = 0.5
+"""Share of either network's settings that both must have before surfaces are not interpolated."""
+RUNGS = {1: 61, 2: 13}
+"""Values of each axis of a lattice, by the number of axes."""
 FITTED = 0.9
 """Share of the draws that must have an ellipse before a shift is known."""
 # Draws whose ranks and overlaps are compared: all of them would take most of the time.
@@ -27,7 +33,7 @@ _PERMUTATIONS = 1999
 
 
 class Difference(NamedTuple):
-    """Difference landscape of two networks, `dense` and `other`, each relative to its own best.
+    """Difference landscape of two networks, each relative to its own best.
 
     `points` are the settings at which both have a value: the axes; `dense` and `other`, each
     network's value minus the best of its whole landscape; and `difference`, `other` minus `dense`.
@@ -35,9 +41,6 @@ class Difference(NamedTuple):
     and where one of the two is constant.
     """
 
-    dense: str
-    other: str
-    axes: tuple[str, ...]
     points: pd.DataFrame
     spearman: float
     kendall: float
@@ -50,12 +53,6 @@ class Difference(NamedTuple):
 
 def difference(dense: Landscape, other: Landscape) -> Difference:
     """Distance of each setting from the best for one network, less the same for another."""
-    if not (known := dense.compared.get(("difference", other))):
-        known = dense.compared["difference", other] = _difference(dense, other)
-    return cast(Difference, known)
-
-
-def _difference(dense: Landscape, other: Landscape) -> Difference:
     dense_rows, rows = common_points(dense, other)
     points = dense.points.loc[dense_rows, list(dense.axes)].reset_index(drop=True)
     points["dense"] = dense.values[dense_rows] - dense.best
@@ -65,7 +62,7 @@ def _difference(dense: Landscape, other: Landscape) -> Difference:
     if len(points) > 1 and points[["dense", "other"]].nunique().min() > 1:
         spearman = float(spearmanr(points["dense"], points["other"]).statistic)
         kendall = float(kendalltau(points["dense"], points["other"]).statistic)
-    return Difference(dense.variant, other.variant, dense.axes, points, spearman, kendall)
+    return Difference(points, spearman, kendall)
 
 
 def roi_overlap(dense: Landscape, other: Landscape, threshold: float) -> float:
@@ -74,51 +71,142 @@ def roi_overlap(dense: Landscape, other: Landscape, threshold: float) -> float:
     return float(jaccard(dense.in_roi(threshold)[dense_rows], other.in_roi(threshold)[rows]))
 
 
-class Overlap(NamedTuple):
-    """Jaccard index of two regions of interest, and what noise alone would make of it.
+# --- draws at the same settings -------------------------------------------------------------------
 
-    `expected` is that of two noisy measurements of the dense network's landscape, and `p` the share
-    of those that overlap no more than the `measured` regions do. NaN without any.
+
+class Pair(NamedTuple):
+    """Draws of the dense network's landscape and of another's at the same settings.
+
+    Of shape (n_draws, n_points), -inf where a network has no value; `logs` of shape (n_points, 2)
+    are log10 of the axes, and `both` says where both networks have a value. `interpolated` draws
+    come from the surfaces between the settings.
     """
 
-    measured: float = float("nan")
-    expected: Interval = UNKNOWN
-    p: float = float("nan")
+    dense: Array
+    other: Array
+    logs: Array
+    both: Mask
+    interpolated: bool
+
+    @property
+    def shared(self) -> tuple[Array, Array]:
+        """Draws of the two networks where both have a value."""
+        return self.dense[:, self.both], self.other[:, self.both]
+
+    def rois(self, threshold: float) -> tuple[Mask, Mask]:
+        """Regions of interest of the two networks among the `shared` settings."""
+        dense, other = self.shared
+        return roi(dense, threshold), roi(other, threshold)
+
+    def ellipses(self, threshold: float) -> tuple[Ellipses, Ellipses]:
+        """Ellipses of `rois`."""
+        dense, other = self.rois(threshold)
+        return fit_ellipses(self.logs[self.both], dense), fit_ellipses(self.logs[self.both], other)
 
 
-class CentreShift(NamedTuple):
-    """Shift of a region's centre from the dense network's, in decades.
+def pair_up(
+    dense: Surrogate, other: Surrogate, seeds: tuple[int, int], draws: tuple[Array, Array]
+) -> Pair:
+    """Draws of two networks at all settings of the second, given `draws` at their own settings.
 
-    Both regions are those among the same settings (`Pair`): a grid that grew further would move
-    its centre by that alone. NaN where fewer than nine in ten draws have an ellipse of both.
-    `measured` is the distance between the measured centres, and `p` that of `permutation_test`; NaN
-    where a region has too few points. Of the noise-free landscapes are the components along the two
-    axes and the `distance`, which begins at 0 where no shift is within the 95 % region.
+    Where they share fewer than half of either's settings, as two random searches do, both surfaces
+    are interpolated to all settings of both that lie within the range of each, the first network's
+    first. Over one axis they are interpolated to a lattice, as the few settings on one line place
+    a region's ends only roughly.
     """
+    one, two = dense.landscape, other.landscape
+    if len(one.axes) == 1:
+        return on_a_lattice(dense, other, seeds)
+    rows, other_rows = common_points(one, two)
+    fewer = min((~np.isnan(landscape.values)).sum() for landscape in (one, two))
+    if len(rows) >= COMMON * fewer:
+        n = min(map(len, draws))
+        aligned = np.full((n, len(two.points)), -np.inf)
+        aligned[:, other_rows] = draws[0][:n][:, rows]
+        both = np.isin(np.arange(len(two.points)), other_rows)
+        return Pair(aligned, draws[1][:n], two.logs, both, interpolated=False)
+    kept, other_kept = within(one, two), within(two, one)
+    # A setting of both is one setting.
+    other_kept[other_rows[kept[rows]]] = False
+    logs, other_logs = one.logs[kept], two.logs[other_kept]
+    first = _draws(dense, seeds[0], kept, other_logs)
+    second = np.roll(_draws(other, seeds[1], other_kept, logs), len(logs), axis=1)
+    return _interpolated(first, second, np.vstack([logs, other_logs]))
 
-    measured: float = float("nan")
-    first: Interval = UNKNOWN
-    second: Interval = UNKNOWN
-    distance: Interval = UNKNOWN
-    p: float = float("nan")
+
+def on_a_lattice(dense: Surrogate, other: Surrogate, seeds: tuple[int, int]) -> Pair:
+    """Draws of two networks' surfaces on an even lattice over the range that both span."""
+    pair, number = (dense, other), len(dense.landscape.axes)
+    logs = [surrogate.landscape.logs[surrogate.used] for surrogate in pair]
+    low = np.max([place.min(axis=0) for place in logs], axis=0)[:number]
+    high = np.min([place.max(axis=0) for place in logs], axis=0)[:number]
+    rungs = RUNGS[number] if (low < high).all() else 0
+    ticks = [np.linspace(*ends, rungs) for ends in zip(low, high, strict=True)]
+    lattice = np.array(list(product(*ticks, *[[0.0]] * (2 - number)))).reshape(-1, 2)
+    drawn = [
+        _draws(surrogate, seed, np.zeros(len(surrogate.used), bool), lattice)
+        for surrogate, seed in zip(pair, seeds, strict=True)
+    ]
+    return _interpolated(drawn[0], drawn[1], lattice)
+
+
+def _draws(surrogate: Surrogate, seed: int, kept: Mask, also: Array) -> Array:
+    """Draws at the points that are kept, and then at further places."""
+    return surrogate.draws(DRAWS, seed, also)[:, np.r_[kept, np.ones(len(also), bool)]]
+
+
+def _interpolated(dense: Array, other: Array, logs: Array) -> Pair:
+    n = min(len(dense), len(other))
+    return Pair(dense[:n], other[:n], logs, np.ones(len(logs), bool), interpolated=True)
+
+
+def within(landscape: Landscape, other: Landscape) -> Mask:
+    """Which measured points of a landscape lie in the range that another's measured points span."""
+    span = other.logs[other.placed & ~np.isnan(other.values)]
+    low, high = span.min(axis=0) - 1e-9, span.max(axis=0) + 1e-9
+    # A value of 0 has the place NaN, which is in no range.
+    inside: Mask = ((landscape.logs >= low) & (landscape.logs <= high)).all(axis=1)
+    return inside & ~np.isnan(landscape.values)
+
+
+# --- the comparison -------------------------------------------------------------------------------
 
 
 class LandscapeShift(NamedTuple):
     """Comparison of one network's landscape with the dense network's.
 
-    What is measured (`Difference`) is over the `n` settings at which both have a value. Intervals
-    are of the noise-free landscapes, where `interpolated` off surfaces between the settings; that
-    of the rank correlation ends at 1 where both may be one landscape. `ellipse_overlap` is the area
-    common to both ellipses over the area of either.
+    What is measured is over the `n` settings at which both have a value, and NaN where a region has
+    too few of them. Intervals are of the noise-free landscapes, `interpolated` where `Pair` says
+    so; where fewer than nine in ten draws have an ellipse of both, those of ellipses are NaN.
+
+    Attributes
+    ----------
+    spearman, kendall : float
+        Rank correlations (`Difference`); the interval ends at 1 where both may be one landscape.
+    jaccard : float
+        Jaccard index of the measured regions of interest. `jaccard_by_noise` is that of two noisy
+        measurements of the dense network's landscape, and `jaccard_p` the share of those that
+        overlap no more than the measured regions do.
+    shift : float
+        Distance in decades between the measured regions' centres, `shift_p` as
+        `permutation_test`. The interval begins at 0 where no shift is within the 95 % region of
+        `shift_components`, which are along the two axes.
+    ellipse_overlap : Interval
+        Area common to both ellipses over the area of either.
     """
 
     n: int
     interpolated: bool
     spearman: float
-    kendall: float
     spearman_interval: Interval
-    overlap: Overlap
-    centre: CentreShift
+    kendall: float
+    jaccard: float
+    jaccard_by_noise: Interval
+    jaccard_p: float
+    shift: float
+    shift_interval: Interval
+    shift_components: tuple[Interval, Interval]
+    shift_p: float
     ellipse_overlap: Interval
 
 
@@ -133,33 +221,38 @@ def landscape_shift(
     generator, compared = np.random.default_rng(0), difference(dense, other)
     rows, other_rows = common_points(dense, other)
     measured = np.stack([dense.values[rows], other.values[other_rows]])
-    overlap, centre, areas = Overlap(), CentreShift(), UNKNOWN
+    index = overlap_p = distance = distance_p = float("nan")
+    by_noise = areas = length = UNKNOWN
+    components = UNKNOWN, UNKNOWN
     if compared.n and not pair.interpolated:
         drawn, index = pair.shared[0][:_COMPARED], float(jaccard(*roi(measured, threshold)))
         deviations = spread[0][rows], spread[1][other_rows]
         noisy = [drawn + own * generator.standard_normal(drawn.shape) for own in deviations]
         by_chance = jaccard(roi(noisy[0], threshold), roi(noisy[1], threshold))
-        p = float((by_chance <= index + 1e-9).mean())
-        overlap = Overlap(index, interval(by_chance), p)
+        by_noise, overlap_p = interval(by_chance), float((by_chance <= index + 1e-9).mean())
     shapes = pair.ellipses(threshold)
     if min(shape.fitted.mean() for shape in shapes) >= FITTED:
-        logs, distance, p = dense.logs[rows], float("nan"), float("nan")
+        logs = dense.logs[rows]
         if fit_ellipses(logs, roi(measured, threshold)).fitted.all():
             distance = float(_distance(measured[:1], measured[1:], logs, threshold)[0])
             seed = int(generator.integers(2**31))
-            p = permutation_test(measured[0], measured[1], logs, threshold, seed)
+            distance_p = permutation_test(measured[0], measured[1], logs, threshold, seed)
         first, second = centre_shifts(pair, threshold).T
-        length = distance_interval(first, second)
-        centre = CentreShift(distance, interval(first), interval(second), length, p)
+        components, length = (interval(first), interval(second)), distance_interval(first, second)
         areas = interval(ellipse_overlap(*(shape.select(slice(_COMPARED)) for shape in shapes)))
     return LandscapeShift(
         n=compared.n,
         interpolated=pair.interpolated,
         spearman=compared.spearman,
+        spearman_interval=correlation_interval(*(drawn[:_COMPARED] for drawn in pair.shared)),
         kendall=compared.kendall,
-        spearman_interval=_spearman(*(drawn[:_COMPARED] for drawn in pair.shared)),
-        overlap=overlap,
-        centre=centre,
+        jaccard=index,
+        jaccard_by_noise=by_noise,
+        jaccard_p=overlap_p,
+        shift=distance,
+        shift_interval=length,
+        shift_components=components,
+        shift_p=distance_p,
         ellipse_overlap=areas,
     )
 
@@ -202,23 +295,3 @@ def _distance(values: Array, other: Array, logs: Array, threshold: float) -> Arr
         for inside in (roi(values, threshold), roi(other, threshold))
     )
     return np.asarray(np.hypot(*(other_centre - centre).T))
-
-
-def _spearman(dense: Array, other: Array) -> Interval:
-    """Rank correlation of each draw's two landscapes, up to 1 where they may be one landscape."""
-    if dense.shape[1] < 2:
-        return UNKNOWN
-    correlation = interval(rank_correlations(dense, other))
-    # What is not known of two landscapes only ever lowers their correlation. So much as here is
-    # what two measurements of the first would leave: of each an error, and the draws around it.
-    errors = [drawn - drawn.mean(axis=0) for drawn in (dense, other)]
-    twice = [dense.mean(axis=0) + error + np.roll(error, 1, axis=0) for error in errors]
-    alike = correlation.estimate >= np.quantile(rank_correlations(*twice), 1 - LEVEL)
-    return correlation._replace(high=1.0) if alike else correlation
-
-
-def rank_correlations(dense: Array, other: Array) -> Array:
-    """Spearman's correlation of each row of two arrays; draws have no ties."""
-    ranks = [drawn.argsort(axis=1).argsort(axis=1).astype(float) for drawn in (dense, other)]
-    n, squares = dense.shape[1], ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
-    return np.asarray(1 - 6 * squares / (n * (n**2 - 1)))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property, wraps
+from inspect import signature
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -19,7 +20,6 @@ from hpstudy.analysis.intervals import (
     loss_draws,
 )
 from hpstudy.analysis.landscape import Landscape, common_points
-from hpstudy.analysis.pairs import Pair, on_a_lattice, pair_up, within
 from hpstudy.analysis.regions import NO_BAND, Band, band, fit_ellipses, roi
 from hpstudy.analysis.risk import (
     Curve,
@@ -30,7 +30,15 @@ from hpstudy.analysis.risk import (
     risk_draws,
     share_within_bound,
 )
-from hpstudy.analysis.shift import FITTED, LandscapeShift, landscape_shift
+from hpstudy.analysis.shift import (
+    FITTED,
+    LandscapeShift,
+    Pair,
+    landscape_shift,
+    on_a_lattice,
+    pair_up,
+    within,
+)
 from hpstudy.analysis.surrogate import DRAWS, FEWEST, Surrogate
 
 # Trainings times points of all searches on one landscape's draws: about a second's work, which
@@ -43,26 +51,21 @@ SEARCHED = 2000
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _remembered(method: F) -> F:
+def remembered(method: F) -> F:
     """Method whose results its object keeps, by its arguments."""
+    parameters = signature(method)
 
     @wraps(method)
-    def remembering(self: object, *args: Hashable, **kwargs: Hashable) -> Any:
+    def remembering(*args: Hashable, **kwargs: Hashable) -> Any:
+        call = parameters.bind(*args, **kwargs)
+        call.apply_defaults()
+        self, *key = call.args
         results = self.__dict__.setdefault(f"_{method.__name__}", {})
-        key = (args, *kwargs.items())
-        if key not in results:
-            results[key] = method(self, *args, **kwargs)
-        return results[key]
+        if tuple(key) not in results:
+            results[tuple(key)] = method(*call.args)
+        return results[tuple(key)]
 
     return cast(F, remembering)
-
-
-class Best(NamedTuple):
-    """Highest mean over seeds, the noise-free value at that same setting, and their difference."""
-
-    measured: float
-    corrected: Interval
-    bias: float
 
 
 class Shape(NamedTuple):
@@ -79,11 +82,6 @@ class Shape(NamedTuple):
     angle: Interval = UNKNOWN
     band: Band = NO_BAND
     fitted: float = float("nan")
-
-    @property
-    def has_ellipse(self) -> bool:
-        """Whether the ellipse has intervals."""
-        return self.fitted >= FITTED
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +114,7 @@ class StudyAnalysis:
             if (~np.isnan(landscape.values) & landscape.placed).sum() >= FEWEST
         }
 
-    @_remembered
+    @remembered
     def draws(self, variant: str) -> Array | None:
         """Noise-free landscapes of one network (`Surrogate.draws`); None where it has none."""
         if variant not in self.surrogates:
@@ -141,13 +139,12 @@ class StudyAnalysis:
             return float(edge.all())
         return float((drawn[:, edge].max(axis=1) > drawn[:, ~edge].max(axis=1) + margin).mean())
 
-    def best(self, variant: str) -> Best:
-        """Best of one network, as measured and without noise."""
-        landscape, drawn = self.landscapes[variant], self.draws(variant)
-        corrected = UNKNOWN if drawn is None else interval(drawn[:, landscape.best_row])
-        return Best(landscape.best, corrected, landscape.best - corrected.estimate)
+    def best(self, variant: str) -> Interval:
+        """Noise-free value of one network at the setting that measured best."""
+        drawn, landscape = self.draws(variant), self.landscapes[variant]
+        return UNKNOWN if drawn is None else interval(drawn[:, landscape.best_row])
 
-    @_remembered
+    @remembered
     def shape(self, variant: str, threshold: float) -> Shape:
         """Size, place and direction of one network's region of interest."""
         drawn, landscape = self.draws(variant), self.landscapes[variant]
@@ -165,7 +162,7 @@ class StudyAnalysis:
         line = band(ellipses) if len(landscape.axes) == 2 else NO_BAND
         return Shape(n, length, width, first, second, axis_interval(ellipses.angle), line, fitted)
 
-    @_remembered
+    @remembered
     def pair(self, variant: str, lattice: bool = False) -> Pair | None:
         """Draws of the dense network and of another at the same settings; None without both."""
         drawn, other_drawn = self.draws(self.dense), self.draws(variant)
@@ -177,7 +174,16 @@ class StudyAnalysis:
             return on_a_lattice(dense, other, seeds)
         return pair_up(dense, other, seeds, (drawn, other_drawn))
 
-    @_remembered
+    def common(self, variant: str) -> tuple[Array, Array] | None:
+        """Draws of the dense network and of another at the second one's settings.
+
+        None without draws of both, and without a setting that both have.
+        """
+        pair = self.pair(variant)
+        # All of the other's points stay: its best may lie where the dense network has none.
+        return (pair.dense, pair.other) if pair is not None and pair.both.any() else None
+
+    @remembered
     def shift(self, variant: str, threshold: float) -> LandscapeShift | None:
         """Comparison with the dense network's landscape; None without draws of both."""
         pair = self.pair(variant)
@@ -187,18 +193,23 @@ class StudyAnalysis:
         spread = dense.deviations, other.deviations
         return landscape_shift(dense.landscape, other.landscape, pair, spread, threshold)
 
-    def accuracy_drop(self, variant: str) -> Interval:
-        """Dense network's best less another's, both noise-free at their measured optima."""
-        dense, other = self.draws(self.dense), self.draws(variant)
-        if dense is None or other is None:
-            return UNKNOWN
-        rows = [self.landscapes[name].best_row for name in (self.dense, variant)]
-        return interval(dense[:, rows[0]] - other[:, rows[1]])
+    def accuracy_drop(self, variant: str, against: str = "") -> Interval:
+        """Best of another network, the dense one by default, less this one's.
 
-    @_remembered
+        Both are noise-free at their measured optima.
+        """
+        names = (against or self.dense, variant)
+        best = [
+            drawn[:, self.landscapes[name].best_row]
+            for name in names
+            if (drawn := self.draws(name)) is not None
+        ]
+        return interval(best[0] - best[1]) if len(best) == 2 else UNKNOWN
+
+    @remembered
     def risk(self, variant: str, threshold: float) -> RegionRisk[Interval]:
         """Risk over the dense network's region; the means have the one-sided bounds of a `Loss`."""
-        pair = self._common(variant)
+        pair = self.common(variant)
         if pair is None:
             return RegionRisk(*[UNKNOWN] * 4)
         drawn, best = risk_draws(*pair, threshold), pair[1].max(axis=1)
@@ -213,7 +224,7 @@ class StudyAnalysis:
         What is not known of a network counts as loss over another's region. To compare like with
         like the dense network's values are of one draw and its region is of another.
         """
-        pair = self._common(variant)
+        pair = self.common(variant)
         if pair is None:
             return np.array([])
         uncertain = risk_draws(pair[0], np.roll(pair[0], 1, axis=0), threshold)
@@ -221,7 +232,7 @@ class StudyAnalysis:
 
     def share_within_bound(self, variant: str, threshold: float) -> Interval:
         """`hpstudy.analysis.risk.share_within_bound`."""
-        pair = self._common(variant)
+        pair = self.common(variant)
         return UNKNOWN if pair is None else interval(share_within_bound(*pair, threshold))
 
     def measured_transfer_regret(self, variant: str) -> float:
@@ -238,7 +249,7 @@ class StudyAnalysis:
         drawn = self.transfer_regret_draws(variant, rank)
         return NO_LOSS if drawn is None else loss(*drawn)
 
-    @_remembered
+    @remembered
     def transfer_regret_draws(self, variant: str, rank: int = 0) -> tuple[Array, Array] | None:
         """Draws behind `transfer_regret` (`hpstudy.analysis.intervals.loss_draws`)."""
         drawn, row = self.draws(variant), self._transferred_row(variant, rank)
@@ -257,7 +268,7 @@ class StudyAnalysis:
         """Whether a network was not trained at the dense network's measured optimum."""
         return self._transferred_row(variant) is None
 
-    @_remembered
+    @remembered
     def regret(self, variant: str) -> Regret | None:
         """Regret curves of one network; None without draws or a value at the kept setting."""
         row, drawn = self._transferred_row(variant), self.draws(variant)
@@ -272,12 +283,6 @@ class StudyAnalysis:
 
     def _seed(self, variant: str) -> int:
         return list(self.landscapes).index(variant) + 1000 * self.batch
-
-    def _common(self, variant: str) -> tuple[Array, Array] | None:
-        """Draws of the dense network and of another at the settings that both have."""
-        pair = self.pair(variant)
-        # All of the other's points stay: its best may lie where the dense network has none.
-        return (pair.dense, pair.other) if pair is not None and pair.both.any() else None
 
     def _transferred_row(self, variant: str, rank: int = 0) -> int | None:
         """Row of the dense optimum among the points of another network."""

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.risk import Risk, risks
-from hpstudy.analysis.study_analysis import StudyAnalysis
+from hpstudy.analysis.study_analysis import StudyAnalysis, remembered
 from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count, unknown
@@ -118,21 +117,16 @@ class StudyResults:
         """Landscapes of its networks, the dense one first."""
         return dict(self.analysis(metric).landscapes)
 
+    @remembered
     def analysis(self, metric: str = "top1") -> StudyAnalysis:
         """Its landscapes with the noise in them; made once for each metric, refused if unknown."""
         if metric not in self.metrics:
             raise unknown("metric", metric, self.metrics)
-        if metric not in self._analyses:
-            self._analyses[metric] = StudyAnalysis(landscapes(self.table, metric))
-        return self._analyses[metric]
+        return StudyAnalysis(landscapes(self.table, metric))
 
     def risks(self, threshold: float | None = None) -> dict[str, Risk]:
         """Risk of each network in top-1 accuracy, by default over `risk_threshold`'s region."""
         return risks(self.landscapes(), self.risk_threshold if threshold is None else threshold)
-
-    @cached_property
-    def _analyses(self) -> dict[str, StudyAnalysis]:
-        return {}
 
 
 def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:

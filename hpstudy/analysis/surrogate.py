@@ -89,11 +89,6 @@ class Surrogate:
     def _logs(self) -> Array:
         return self.landscape.logs[self.used]
 
-    @property
-    def replicates(self) -> tuple[float, int]:
-        """As `Noise.replicates`."""
-        return self.noise_model.replicates
-
     @cached_property
     def noise(self) -> float:
         """Deviation of a run at the best point, without its seed's effect: median over choices."""
@@ -153,32 +148,6 @@ class Surrogate:
         values[:, :count] += levels
         values[:, count:] += levels.mean(axis=1, keepdims=True)
         return values.clip(max=self.landscape.ceiling)
-
-    @_single_threaded
-    def predict(self, first: Array, second: Array) -> tuple[Array, Array]:
-        """Mean and deviation of the noise-free landscape at values of its axes, of shape (n,)."""
-        places = np.log10(np.column_stack([first, second]))
-        old, new = self._places(self._logs), self._places(places)
-        choices, weights = self._weighed
-        means, seconds = np.zeros(len(new[0])), np.zeros(len(new[0]))
-        # What has no weight to speak of costs as much time as the rest.
-        kept = np.where(weights > 1e-3 * weights.max(), weights, 0.0)
-        kept /= kept.sum()
-        for k in np.flatnonzero(kept.sum(axis=(1, 2))):
-            choice, turn = choices[k], choices[k].kernel.rotated
-            across = _covariance(new[turn], old[turn], choice.kernel)
-            turned = (across * self._roots) @ choice.vectors
-            for a, s in np.argwhere(kept[k]):
-                variance = _AMPLITUDES[a] ** 2
-                scale = variance * choice.eigenvalues + self._noises[0][s] ** 2
-                mean = variance * (turned @ (choice.values / scale))
-                known = variance**2 * (turned**2 @ (1 / scale))
-                left = (variance * (1 + _LEVEL) - known).clip(0.0)
-                means += kept[k, a, s] * mean
-                seconds += kept[k, a, s] * (mean**2 + left)
-        deviation = self._spread * np.sqrt((seconds - means**2).clip(0.0))
-        steep = np.maximum(np.exp((self._middle + self._spread * means) / self._bound - 1), 1.0)
-        return self._values(means), steep * deviation
 
     @cached_property
     def _depth(self) -> Array:
@@ -263,7 +232,7 @@ class Surrogate:
             variance = _AMPLITUDES[:, None, None] ** 2 * eigenvalues + nodes[None, :, None] ** 2
             logs.append(-0.5 * (turned**2 / variance + np.log(variance)).sum(axis=-1))
         likelihood = np.stack(logs) + widths
-        deviation, degrees = self.replicates
+        deviation, degrees = self.noise_model.replicates
         if degrees:
             scatter = degrees * (deviation / self._spread) ** 2
             likelihood = likelihood - degrees * np.log(nodes) - scatter / (2 * nodes**2)

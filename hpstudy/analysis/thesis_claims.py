@@ -14,10 +14,17 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hpstudy.analysis.intervals import UNKNOWN, Interval, interval, loss, loss_draws
+from hpstudy.analysis.intervals import (
+    UNKNOWN,
+    Interval,
+    interval,
+    loss,
+    loss_draws,
+    rank_correlations,
+)
 from hpstudy.analysis.landscape import common_points
 from hpstudy.analysis.risk import risk_draws
-from hpstudy.analysis.shift import FITTED, rank_correlations
+from hpstudy.analysis.shift import FITTED
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.analysis.thesis_data import RELATIVES, claims
@@ -157,31 +164,23 @@ def _value(
     analysis = results.analysis()
     match measured:
         case "slope":
-            shape = analysis.shape(variant, roi)
-            return shape.band.b if shape.has_ellipse else UNKNOWN
-        case "shift of lr" | "shift of weight_decay" | "length" | "width":
+            return analysis.shape(variant, roi).band.b
+        case "shift of lr" | "shift of weight_decay" | "shift of product" | "length" | "width":
             pair, movement = analysis.pair(variant), analysis.shift(variant, roi)
             if pair is None or movement is None or not pair.both.any():
                 return UNKNOWN
             # The centre of a region that is most of the grid is the grid's.
             if max(region.mean() for region in pair.rois(roi)) > GRID:
                 return UNKNOWN
-            if measured.startswith("shift"):
-                centre = movement.centre
-                return centre.first if measured == "shift of lr" else centre.second
-            dense, pruned = (getattr(ellipse, measured) for ellipse in pair.ellipses(roi))
-            # Draws that have ellipses are no sample of all where many have none.
-            fitted = np.isfinite(pruned - dense).mean() >= FITTED
-            return interval(pruned - dense) if fitted else UNKNOWN
-        case "shift of product":
-            pair = analysis.pair(variant)
-            if pair is None or not pair.both.any():
-                return UNKNOWN
-            if max(region.mean() for region in pair.rois(roi)) > GRID:
-                return UNKNOWN
+            if measured in ("shift of lr", "shift of weight_decay"):
+                return movement.shift_components[measured != "shift of lr"]
             dense, pruned = pair.ellipses(roi)
-            moved = pruned.first + pruned.second - dense.first - dense.second
-            return interval(moved) if np.isfinite(moved).mean() >= FITTED else UNKNOWN
+            if measured == "shift of product":
+                change = pruned.first + pruned.second - dense.first - dense.second
+            else:
+                change = getattr(pruned, measured) - getattr(dense, measured)
+            # Draws that have ellipses are no sample of all where many have none.
+            return interval(change) if np.isfinite(change).mean() >= FITTED else UNKNOWN
         case str() if measured.startswith("loss at lr x "):
             return _loss_at(analysis, variant, float(measured.split()[-1]))
         case "spearman":
@@ -191,12 +190,7 @@ def _value(
             rows = _common_rows([(results.analysis(x), variant) for x in ("top1", "top5")])
             return UNKNOWN if rows is None else interval(rank_correlations(*rows))
         case "best":
-            best = [
-                draws[:, analysis.landscapes[name].best_row]
-                for name in (variant, against)
-                if (draws := analysis.draws(name)) is not None
-            ]
-            return interval(best[0] - best[1]) if len(best) == 2 else UNKNOWN
+            return analysis.accuracy_drop(against, variant)
         case "extra risk":
             return interval(analysis.extra_risk(variant, roi))
         case "bounded share":
@@ -204,11 +198,10 @@ def _value(
         case "relative risk":
             return analysis.risk(variant, roi).relative_mean.scaled(100)
         case "difference of risk":
-            pairs = [analysis.pair(name) for name in (variant, against)]
             means = [
-                risk_draws(pair.dense, pair.other, roi).mean
-                for pair in pairs
-                if pair is not None and pair.both.any()
+                risk_draws(*drawn, roi).mean
+                for name in (variant, against)
+                if (drawn := analysis.common(name)) is not None
             ]
             n = min(map(len, means), default=0)
             return interval(means[0][:n] - means[1][:n]) if len(means) == 2 else UNKNOWN

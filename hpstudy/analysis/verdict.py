@@ -108,7 +108,7 @@ def verdict(
         return None if pair is None else np.column_stack(pair)
 
     dense, pruned = analysis.landscapes[analysis.dense], analysis.landscapes[variant]
-    gaps = _settled(analysis, losses, of_loss)
+    gaps = _settled(analysis, losses(analysis), losses, of_loss)
     in_dense, in_pruned = common_points(dense, pruned)
     good = dense.in_roi(threshold)[in_dense]
     return Verdict(
@@ -143,12 +143,14 @@ def answer(shift: Interval) -> Answer:
 def _axes(analysis: StudyAnalysis, variant: str, threshold: float) -> dict[str, AxisVerdict]:
     pair = [analysis.landscapes[name] for name in (analysis.dense, variant)]
     ends = {net.variant: net.at_end(net.roi(threshold)) for net in pair}
-    interpolated = shift_draws(analysis, variant, threshold)[1]
+    drawn, interpolated = shift_draws(analysis, variant, threshold)
 
     def of_shifts(drawn: Array, errors: float = ERRORS) -> tuple[Answer, ...]:
         return tuple(answer(interval(shift, errors)) for shift in drawn.T)
 
-    drawn = _settled(analysis, lambda batch: shift_draws(batch, variant, threshold)[0], of_shifts)
+    drawn = _settled(
+        analysis, drawn, lambda batch: shift_draws(batch, variant, threshold)[0], of_shifts
+    )
     if drawn is None:
         drawn = np.full((1, 2), np.nan)
     return {
@@ -164,11 +166,11 @@ def _axes(analysis: StudyAnalysis, variant: str, threshold: float) -> dict[str, 
 
 def _settled(
     analysis: StudyAnalysis,
+    drawn: Array | None,
     draw: Callable[[StudyAnalysis], Array | None],
     answers: Callable[[Array, float], tuple[Answer, ...]],
 ) -> Array | None:
     """Draws that settle their answers: `BATCHES` times as many near a limit."""
-    drawn = draw(analysis)
     if drawn is None or answers(drawn, ERRORS) == answers(drawn, -ERRORS):
         return drawn
     more = (draw(replace(analysis, batch=analysis.batch + k)) for k in range(1, BATCHES))

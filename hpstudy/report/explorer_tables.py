@@ -181,7 +181,7 @@ def network_table(analysis: StudyAnalysis, threshold: float, multiple: float) ->
     for side, landscape in analysis.landscapes.items():
         points, metric = landscape.points, metric_of(landscape)
         shape, lost = analysis.shape(side, threshold), risk(left, landscape, threshold)
-        best = analysis.best(side).corrected.scaled(metric.sign)
+        best = analysis.best(side).scaled(metric.sign)
         cells = {
             "points": len(points),
             "runs at a point": f"{points['seeds'].min()} to {points['seeds'].max()}",
@@ -213,8 +213,8 @@ def pair_table(analysis: StudyAnalysis, threshold: float, multiple: float) -> pd
         f"overlap of the {roi_title(threshold)}s, Jaccard": roi_overlap(left, right, threshold),
         "distance of the ellipses' centres, decades": apart,
         "without noise: Spearman": shift.spearman_interval if shift else UNKNOWN,
-        "without noise: distance of the centres": shift.centre.distance if shift else UNKNOWN,
-        "its permutation test, p": number_text(shift.centre.p if shift else math.nan, 3),
+        "without noise: distance of the centres": shift.shift_interval if shift else UNKNOWN,
+        "its permutation test, p": number_text(shift.shift_p if shift else math.nan, 3),
     }
     return pd.DataFrame({"right − left": pd.Series(cells, dtype=object)}).rename_axis("quantity")
 

@@ -151,10 +151,10 @@ def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
                 row = _keys(study, name, threshold) | {
                     "common settings": shift.n,
                     "Spearman": shift.spearman_interval,
-                    "overlap": shift.overlap.measured,
-                    "overlap by noise alone": shift.overlap.expected,
-                    "shift of the centre": shift.centre.distance,
-                    "p of the shift": shift.centre.p,
+                    "overlap": shift.jaccard,
+                    "overlap by noise alone": shift.jaccard_by_noise,
+                    "shift of the centre": shift.shift_interval,
+                    "p of the shift": shift.shift_p,
                 }
                 rows.append(row)
     return indexed(rows, [*KEYS, "region"])
@@ -168,9 +168,9 @@ def noise_table(study: StudyResults) -> pd.DataFrame:
         row = {
             "variant": short_title(name),
             "best (%)": landscape.best,
-            "without noise (%)": analysis.best(name).corrected,
+            "without noise (%)": analysis.best(name),
             "SD of a run": surrogate.noise if surrogate else math.nan,
-            "SD of replicates": surrogate.replicates[0] if surrogate else math.nan,
+            "SD of replicates": surrogate.noise_model.replicates[0] if surrogate else math.nan,
         }
         rows.append(row)
     return indexed(rows, ["variant"])

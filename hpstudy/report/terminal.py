@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from hpstudy.analysis.comparison import Comparison, as_dict, parse_roi
-from hpstudy.analysis.run_tables import options, read_runs
+from hpstudy.analysis.run_tables import read_runs
 from hpstudy.errors import count, printed
 
 WIDTH = 100
@@ -92,12 +92,11 @@ def compare(
     if html is not None:
         check_path(html)
     thresholds = parse_roi(roi) if roi is not None else None
-    swept = options.parse_axes(axes) if axes is not None else None
     table = read_runs(
         tables,
         dense=dense,
-        columns=options.parse_columns(columns, swept) if columns else None,
-        axes=swept,
+        columns=columns or None,
+        axes=axes,
         metric=metric,
         goal=goal,
         percent=percent,

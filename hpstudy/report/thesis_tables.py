@@ -135,13 +135,13 @@ def best_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for study, row, landscape in _networks(studies):
         analysis = study.analysis()
         surrogate = analysis.surrogates.get(landscape.variant)
-        deviation, degrees = surrogate.replicates if surrogate else (math.nan, 0)
+        deviation, degrees = surrogate.noise_model.replicates if surrogate else (math.nan, 0)
         row |= {"settings": len(landscape.points), "runs": landscape.runs}
         row |= {"top-1 (%)": landscape.best}
         row |= {"top-5 (%)": _points(study, "top5", landscape.variant)["value"].max()}
         row |= {_SETTING[axis]: value for axis, value in landscape.best_at.items()}
         row |= {
-            "without noise (%)": analysis.best(landscape.variant).corrected,
+            "without noise (%)": analysis.best(landscape.variant),
             "SD of a run": surrogate.noise if surrogate else math.nan,
             "SD of replicates": deviation,
             "degrees of freedom": degrees,

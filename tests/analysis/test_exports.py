@@ -9,7 +9,7 @@ from sweeps import notes
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.run_tables import read_runs
-from hpstudy.analysis.run_tables.options import parse_axes, parse_columns
+from hpstudy.analysis.run_tables.names import parse_columns
 from hpstudy.errors import HpstudyError
 
 PUBLISHED = Path(__file__).parents[2] / "book" / "results" / "small-resnet20.csv"
@@ -114,7 +114,7 @@ def test_trials_that_all_still_run_are_no_table(write):
 
 def test_any_two_parameters_are_axes(write):
     text = OPTUNA.replace("params_weight_decay", "params_momentum")
-    axes = parse_axes("momentum,lr")
+    axes = ("momentum", "lr")
     columns = OPTUNA_COLUMNS.replace("weight_decay", "momentum")
     read = read_runs(write(text), percent=True, columns=parse_columns(columns, axes), axes=axes)
     table = read.table
@@ -270,11 +270,13 @@ def test_columns_that_may_both_be_an_axis_are_asked_for_unless_they_are_equal(wr
     assert "lr, config/lr" in words and "--columns lr=config/lr" in words
 
 
-def test_one_axis_or_two_are_axes():
-    assert parse_axes("lr") == ("lr",) and parse_axes("momentum, lr") == ("momentum", "lr")
+def test_one_axis_or_two_are_axes(write):
+    path = write("lr,momentum,top1\n0.1,0.5,93\n0.01,0.9,92\n")
+    assert read_runs(path, axes="lr").axes == ("lr",)
+    assert read_runs(path, axes="momentum, lr").axes == ("momentum", "lr")
 
 
 @pytest.mark.parametrize("text", ["", "lr,lr", "lr,weight_decay,momentum", "lr,top1", "lr,"])
 def test_axes_that_are_no_hyperparameters_are_refused(text):
-    with pytest.raises(HpstudyError):
-        parse_axes(text)
+    with pytest.raises(HpstudyError, match="landscape has one axis or two|cannot be an axis"):
+        read_runs("missing.csv", axes=text)

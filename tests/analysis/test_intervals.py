@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.analysis import pairs, study_analysis
 from hpstudy.analysis.intervals import (
     axis_interval,
     distance_interval,
@@ -85,9 +84,7 @@ QUANTITIES = [
 
 
 @pytest.fixture
-def benchmark(monkeypatch):
-    monkeypatch.setattr(study_analysis, "DRAWS", 2000)
-    monkeypatch.setattr(pairs, "DRAWS", 2000)
+def benchmark(few_draws):
     # Not by its name, which is also that of the package that measures the coverage of tests.
     spec = importlib.util.spec_from_file_location("interval_coverage", BENCHMARK)
     benchmark = importlib.util.module_from_spec(spec)

@@ -9,8 +9,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from hpstudy.analysis.landscape import Landscape, common_points
-from hpstudy.analysis.pairs import Pair
-from hpstudy.analysis.shift import landscape_shift, permutation_test
+from hpstudy.analysis.shift import Pair, landscape_shift, permutation_test
 from hpstudy.errors import HpstudyError
 
 NAN = math.nan
@@ -108,10 +107,11 @@ def test_interval_ends_at_1_where_ranks_differ_by_noise_alone():
 def test_expected_overlap_decreases_with_noise():
     logs = decades(9)
     # No point lies 0.9 below the best, where the least noise would decide.
-    quiet = compared(logs, bowl(logs), bowl(logs), noise=1e-6, threshold=0.9).overlap
-    assert quiet.measured == 1 and quiet.expected == pytest.approx((1, 1, 1)) and quiet.p == 1
-    loud = compared(logs, bowl(logs), bowl(logs), noise=1.0).overlap
-    assert loud.expected.estimate < 0.5
+    quiet = compared(logs, bowl(logs), bowl(logs), noise=1e-6, threshold=0.9)
+    assert quiet.jaccard == 1 and quiet.jaccard_p == 1
+    assert quiet.jaccard_by_noise == pytest.approx((1, 1, 1))
+    loud = compared(logs, bowl(logs), bowl(logs), noise=1.0)
+    assert loud.jaccard_by_noise.estimate < 0.5
 
 
 def test_regions_of_a_shifted_landscape_overlap_less_than_noise_explains():
@@ -119,19 +119,20 @@ def test_regions_of_a_shifted_landscape_overlap_less_than_noise_explains():
     noise = 0.2 * random.standard_normal((2, 81))
     same = compared(logs, bowl(logs) + noise[0], bowl(logs) + noise[1], noise=0.2)
     moved = compared(logs, bowl(logs) + noise[0], bowl(logs, 0.5, -0.5) + noise[1], noise=0.2)
-    assert same.overlap.p > 0.05 and moved.overlap.p < 0.01
-    assert moved.overlap.measured < moved.overlap.expected.low
-    assert same.centre.p > 0.05 and moved.centre.p < 0.01
+    assert same.jaccard_p > 0.05 and moved.jaccard_p < 0.01
+    assert moved.jaccard < moved.jaccard_by_noise.low
+    assert same.shift_p > 0.05 and moved.shift_p < 0.01
 
 
 def test_known_shift_is_recovered():
     logs = decades(13)
-    found = compared(logs, bowl(logs), bowl(logs, 0.25, -0.5), noise=0.01).centre
+    found = compared(logs, bowl(logs), bowl(logs, 0.25, -0.5), noise=0.01)
     # The grid is moved onto itself, by one point and by two.
-    assert found.measured == pytest.approx(math.hypot(0.25, 0.5), abs=1e-9)
-    assert found.first.estimate == pytest.approx(0.25, abs=0.03)
-    assert found.second.estimate == pytest.approx(-0.5, abs=0.03)
-    assert found.distance.low > 0.4 and found.distance.high < 0.7
+    assert found.shift == pytest.approx(math.hypot(0.25, 0.5), abs=1e-9)
+    first, second = found.shift_components
+    assert first.estimate == pytest.approx(0.25, abs=0.03)
+    assert second.estimate == pytest.approx(-0.5, abs=0.03)
+    assert found.shift_interval.low > 0.4 and found.shift_interval.high < 0.7
 
 
 def test_larger_grid_is_not_a_shift():
@@ -145,9 +146,9 @@ def test_larger_grid_is_not_a_shift():
     values = [one.points["value"].to_numpy() for one in pair]
     draws = tuple(row + 0.05 * random.standard_normal((400, len(row))) for row in values)
     found = compare(*pair, draws, 0.05, 0.9)
-    assert found.n == len(logs) and found.overlap.measured == 1
-    assert found.centre.measured == 0 and found.centre.distance.low == 0
-    assert found.centre.distance.high < 0.1 and found.centre.p == 1
+    assert found.n == len(logs) and found.jaccard == 1
+    assert found.shift == 0 and found.shift_interval.low == 0
+    assert found.shift_interval.high < 0.1 and found.shift_p == 1
     assert found.ellipse_overlap.estimate > 0.9
 
 
@@ -155,8 +156,8 @@ def test_shift_is_nan_where_a_region_has_no_ellipse():
     logs = decades(5)
     peak = np.where((logs == 0).all(axis=1), 99.0, 90.0 + logs.sum(axis=1) / 10)
     found = compared(logs, bowl(logs), peak, noise=0.01)
-    assert math.isnan(found.centre.measured) and math.isnan(found.centre.p)
-    assert np.isnan(found.centre.distance).all() and np.isnan(found.ellipse_overlap).all()
+    assert math.isnan(found.shift) and math.isnan(found.shift_p)
+    assert np.isnan(found.shift_interval).all() and np.isnan(found.ellipse_overlap).all()
 
 
 def test_ellipses_of_equal_landscapes_overlap_and_of_shifted_ones_do_not():
@@ -179,4 +180,4 @@ def test_comparison_is_deterministic():
     random, logs = np.random.default_rng(15), decades(5)
     one, other = bowl(logs) + 0.3 * random.standard_normal((2, 25))
     first, second = (compared(logs, one, other, noise=0.3) for _ in range(2))
-    assert first.overlap == second.overlap and first.centre == second.centre
+    np.testing.assert_equal(first, second)

@@ -4,48 +4,17 @@ import math
 from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
-import sweeps
-from scipy.integrate import quad
-from scipy.stats import chi2, norm
+from ridges import decades, measured, repeated
+from scipy.stats import chi2
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
 
 from hpstudy.analysis import surrogate
-from hpstudy.analysis.intervals import interval
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.regions import fit_ellipses, roi
 from hpstudy.analysis.surrogate import Surrogate, _Kernel
 
 NAN = math.nan
-
-
-def decades(points, step=0.25):
-    """log10 of a square grid around 0, of shape (points squared, 2)."""
-    ticks = step * (np.arange(points) - (points - 1) / 2)
-    return np.array(list(product(ticks, ticks)))
-
-
-def measured(logs, values, seeds=1, std=NAN):
-    columns = {"lr": 10 ** logs[:, 0], "weight_decay": 10 ** logs[:, 1], "value": values}
-    points = pd.DataFrame(columns).assign(std=std, seeds=seeds, diverged=0.0, stopped=0.0)
-    return Landscape("unpruned", "top1", points)
-
-
-def ridge(logs, top=90.0):
-    """Inverse band: steep across it, flat along it."""
-    return top - 4 * (logs.sum(axis=1)) ** 2 - 0.8 * (logs[:, 0] - logs[:, 1]) ** 2
-
-
-@pytest.fixture
-def uneven():
-    """A band on 6 x 6 points, none of them deep, some of which were run more often."""
-    random = np.random.default_rng(1)
-    logs = decades(6, 0.2)
-    seeds = random.integers(1, 4, len(logs))
-    values = ridge(logs) + 0.3 * random.standard_normal(len(logs)) / np.sqrt(seeds)
-    return measured(logs, values, seeds), logs
 
 
 # --- the same by scikit-learn ---------------------------------------------------------------------
@@ -80,19 +49,6 @@ def regression(kernel, amplitude, noise, landscape, logs):
         optimizer=None,
     )
     return found.fit(unit(logs, logs, rotated), (values - values.mean()) / values.std())
-
-
-@pytest.mark.parametrize("kernel", KERNELS, ids=["as it is", "turned"])
-def test_between_the_points_it_is_scikit_learns_process(kernel, monkeypatch, uneven):
-    landscape, logs = uneven
-    only(monkeypatch, [kernel], [1.3], [0.4])
-    new = np.random.default_rng(2).uniform(-0.8, 0.8, (50, 2))
-    mean, deviation = Surrogate(landscape).predict(*(10**new).T)
-    other = regression(kernel, 1.3, 0.4, landscape, logs)
-    expected, spread = other.predict(unit(new, logs, kernel[0]), return_std=True)
-    values = landscape.points["value"]
-    np.testing.assert_allclose(mean, values.mean() + values.std(ddof=0) * expected, atol=1e-8)
-    np.testing.assert_allclose(deviation, values.std(ddof=0) * spread, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=["as it is", "turned"])
@@ -152,7 +108,7 @@ def test_the_scatter_between_seeds_weighs_as_chi_squared_does(monkeypatch, uneve
     np.testing.assert_allclose(np.diff(gained), np.diff(expected), atol=1e-9)
 
 
-def test_prediction_is_the_mean_over_all_choices(monkeypatch, uneven):
+def test_draws_have_moments_of_the_mixture_of_all_choices(monkeypatch, uneven):
     landscape, logs = uneven
     amplitudes, noises = [1.0, 4.0], [0.1, 0.2]
     only(monkeypatch, KERNELS, amplitudes, noises)
@@ -162,26 +118,16 @@ def test_prediction_is_the_mean_over_all_choices(monkeypatch, uneven):
     weights /= weights.sum()
     new = decades(4, 0.3)
     said = [
-        one.predict(unit(new, logs, choice[0][0]), return_std=True)
+        one.predict(unit(np.vstack([logs, new]), logs, choice[0][0]), return_std=True)
         for one, choice in zip(all_of_them, choices, strict=True)
     ]
     mean = sum(w * m for w, (m, _) in zip(weights, said, strict=True))
     second = sum(w * (m**2 + s**2) for w, (m, s) in zip(weights, said, strict=True))
-    values = landscape.points["value"]
-    scale = values.std(ddof=0)
-    found, deviation = Surrogate(landscape).predict(*(10**new).T)
-    # Choices of less than a thousandth of the greatest weight are left out.
-    np.testing.assert_allclose(found, values.mean() + scale * mean, atol=0.01 * scale)
-    np.testing.assert_allclose(deviation, scale * np.sqrt(second - mean**2), rtol=0.01)
-
-
-def test_draws_at_the_points_agree_with_the_surface_between_them(uneven):
-    landscape, logs = uneven
-    found = Surrogate(landscape)
-    drawn = found.draws(4000)
-    mean, deviation = found.predict(*(10**logs).T)
-    assert (np.abs(drawn.mean(axis=0) - mean) < 6 * deviation / math.sqrt(4000)).all()
-    np.testing.assert_allclose(drawn.std(axis=0), deviation, rtol=0.12)
+    deviation = np.sqrt(second - mean**2)
+    values, number = landscape.points["value"], 20_000
+    drawn = (Surrogate(landscape).draws(number, also=new) - values.mean()) / values.std(ddof=0)
+    assert (np.abs(drawn.mean(axis=0) - mean) < 5 * deviation / math.sqrt(number)).all()
+    np.testing.assert_allclose(drawn.std(axis=0), deviation, rtol=0.03)
 
 
 # --- noise ----------------------------------------------------------------------------------------
@@ -192,23 +138,15 @@ def test_replicates_are_pooled_by_their_degrees_of_freedom():
     std = [NAN, NAN, NAN, NAN, 0.3, 0.5, NAN, NAN, 0.4]
     seeds = [1, 1, 1, 1, 3, 2, 1, 1, 4]
     values = np.array([90.0, 90, 90, 90, 90, 90, 90, 90, 50])
-    deviation, degrees = Surrogate(measured(logs, values, seeds, std)).replicates
+    deviation, degrees = Surrogate(measured(logs, values, seeds, std)).noise_model.replicates
     # Two degrees at the fifth point, one at the sixth, three at the last, whatever it measured.
     assert degrees == 6
     assert deviation == pytest.approx(math.sqrt((2 * 0.09 + 1 * 0.25 + 3 * 0.16) / 6))
 
 
 def test_without_replicates_there_is_no_deviation():
-    deviation, degrees = Surrogate(measured(decades(3), np.arange(9.0))).replicates
+    deviation, degrees = Surrogate(measured(decades(3), np.arange(9.0))).noise_model.replicates
     assert math.isnan(deviation) and degrees == 0
-
-
-def repeated(sigma, seeds, seed, points=7):
-    """Band measured `seeds` times at every point."""
-    logs = decades(points)
-    runs = ridge(logs) + sigma * np.random.default_rng(seed).standard_normal((seeds, len(logs)))
-    std = runs.std(axis=0, ddof=1) if seeds > 1 else NAN
-    return measured(logs, runs.mean(axis=0), seeds, std)
 
 
 def test_noise_is_estimated_from_many_replicates():
@@ -222,209 +160,3 @@ def test_noise_is_estimated_from_single_runs():
     found = [Surrogate(repeated(0.4, 1, seed, points=9)).noise / 0.4 for seed in range(6)]
     assert all(1 / 1.6 < ratio < 1.6 for ratio in found)
     assert 0.85 < np.mean(found) < 1.15
-
-
-# --- points ---------------------------------------------------------------------------------------
-
-
-def test_points_without_a_value_are_never_the_best():
-    logs = decades(4)
-    values = ridge(logs)
-    values[[0, 7]] = NAN
-    drawn = Surrogate(measured(logs, values)).draws(200)
-    assert drawn.shape == (200, 16)
-    assert (drawn[:, [0, 7]] == -np.inf).all()
-    assert np.isfinite(np.delete(drawn, [0, 7], axis=1)).all()
-
-
-def test_cliff_does_not_change_the_region():
-    logs = decades(7)
-    runs = ridge(logs) + 0.3 * np.random.default_rng(4).standard_normal((3, 49))
-    fallen = np.where(logs.sum(axis=1) > 0.8, runs - 60, runs)
-    both = [
-        Surrogate(measured(logs, one.mean(axis=0), 3, one.std(axis=0, ddof=1)))
-        for one in (runs, fallen)
-    ]
-    shapes = [fit_ellipses(logs, roi(one.draws(4000), 1.0)) for one in both]
-    # A surface that had to follow the cliff would know nothing of the band.
-    assert both[1].noise == pytest.approx(both[0].noise, rel=0.15)
-    for end in ("length", "width", "first", "second"):
-        whole, beside = (interval(getattr(one, end)) for one in shapes)
-        assert beside.estimate == pytest.approx(whole.estimate, abs=0.25)
-        assert beside.high - beside.low < 0.7
-
-
-def test_points_beyond_a_cliff_stay_there():
-    logs = decades(6)
-    values = ridge(logs) + 0.2 * np.random.default_rng(4).standard_normal(36)
-    cliff = logs.sum(axis=1) > 0.8
-    values[cliff] = 10.0
-    drawn = Surrogate(measured(logs, values)).draws(4000)
-    # Of a depth of 80 points, a few: nothing there is ever near the best.
-    assert drawn[:, cliff].max() < 45
-    assert np.abs(np.median(drawn[:, cliff], axis=0) - 10).max() < 8
-
-
-def test_half_of_the_points_may_tie_with_the_best_above_a_cliff():
-    logs = decades(5)
-    drawn = Surrogate(measured(logs, np.where(logs.sum(axis=1) > 0.4, 10.0, 90.0))).draws(2000)
-    assert np.median(drawn[:, logs.sum(axis=1) < 0.4], axis=0) == pytest.approx(90.0, abs=0.05)
-
-
-def test_the_surface_goes_through_all_points_whatever_they_measured():
-    deep = np.array([90.0, 84.1, 83.9, 84.0, 88.0, 10.0, NAN, 86.0, 85.0])
-    found = Surrogate(measured(decades(3), deep))
-    assert found.used.tolist() == np.isfinite(deep).tolist()
-
-
-@pytest.mark.slow
-def test_300_noisy_random_settings_are_covered():
-    # Points that took part only where they measured well held in 60 to 75 %.
-    generator, held = np.random.default_rng(5), []
-    for _ in range(3):
-        logs = sweeps.scattered(300, generator)
-        truth = ridge(logs)
-        drawn = Surrogate(measured(logs, truth + generator.standard_normal(300))).draws()
-        low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
-        held.append(np.mean((low <= truth) & (truth <= high)))
-    assert np.mean(held) >= 0.9
-
-
-def test_shared_effect_of_seeds_changes_levels_alone():
-    generator, logs = np.random.default_rng(21), sweeps.square(6)
-    table = sweeps.sweep("unpruned", logs, sweeps.parabola(logs), 0.3, generator, seeds=3)
-    moved = table.assign(top1=table["top1"] + np.where(table["seed"] == 1, 4.0, 0.0))
-    # A ceiling would cut the levels of one of the two.
-    plain, lucky = (
-        Surrogate(sweeps.analysed(one, ceiling=math.inf).landscapes["unpruned"])
-        for one in (table, moved)
-    )
-    assert lucky.noise == pytest.approx(plain.noise, rel=0.05)
-    assert lucky.noise_model.shared > 0.9 > plain.noise_model.shared
-    drawn = [one.draws() for one in (plain, lucky)]
-    sizes = [interval(roi(one, 1.0).sum(axis=1)) for one in drawn]
-    assert sizes[0] == pytest.approx(sizes[1], abs=1)
-    losses = [interval(one.max(axis=1) - one[:, 7]) for one in drawn]
-    assert losses[0] == pytest.approx(losses[1], abs=0.05)
-    # The mean is of three seeds, one of which may be 4 points too lucky.
-    levels = [interval(one[:, 14]) for one in drawn]
-    assert levels[1].high - levels[1].low > 5 * (levels[0].high - levels[0].low)
-    assert levels[1].low < levels[0].estimate < levels[1].high
-
-
-def test_no_draw_is_better_than_the_metric_can_be():
-    logs = decades(5)
-    points = measured(logs, np.minimum(ridge(logs, 101.0), 100.0)).points
-    drawn = Surrogate(Landscape("unpruned", "top1", points, ceiling=100.0)).draws(2000)
-    assert drawn.max() == 100.0
-    assert Surrogate(Landscape("unpruned", "top1", points)).draws(2000).max() > 100.0
-    assert Landscape("unpruned", "top1", points).ties == (points["value"] == 100).sum() - 1 > 0
-
-
-def test_value_of_0_keeps_its_measurement():
-    logs = decades(5)
-    values = ridge(logs) + 0.2 * np.random.default_rng(22).standard_normal(25)
-    points = measured(logs, values).points
-    none = points.iloc[:3].assign(weight_decay=0.0, value=[88.0, 89.0, NAN])
-    both = pd.concat([points, none], ignore_index=True)
-    found = Surrogate(Landscape("unpruned", "top1", both))
-    drawn = found.draws(4000)
-    assert found.used.sum() == 25 and (drawn[:, 27] == -np.inf).all()
-    assert drawn[:, 25:27].mean(axis=0) == pytest.approx([88, 89], abs=5 * found.noise / 4000**0.5)
-    assert drawn[:, 25:27].std(axis=0) == pytest.approx(found.noise, rel=0.1)
-    assert (drawn[:, :25] == Surrogate(measured(logs, values)).draws(4000)).all()
-
-
-# --- between the points ---------------------------------------------------------------------------
-
-
-def test_draws_at_measured_places_are_unchanged(uneven):
-    landscape, logs = uneven
-    drawn = Surrogate(landscape).draws(500, also=logs)
-    np.testing.assert_allclose(drawn[:, 36:], drawn[:, :36], atol=0.05)
-    # And those are what they are without anything else asked for.
-    assert (drawn[:, :36] == Surrogate(landscape).draws(500)).all()
-
-
-@pytest.mark.slow
-def test_draws_cover_the_truth_at_untried_settings():
-    generator, held = np.random.default_rng(23), []
-    for _ in range(8):
-        logs, new = sweeps.scattered(40, generator), sweeps.scattered(25, generator, half=0.8)
-        values = ridge(logs) + 0.4 * generator.standard_normal(40)
-        drawn = Surrogate(measured(logs, values)).draws(2000, also=new)[:, 40:]
-        low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
-        held.append(np.mean((low <= ridge(new)) & (ridge(new) <= high)))
-    assert 0.88 <= np.mean(held) <= 0.995
-
-
-# --- repeated -------------------------------------------------------------------------------------
-
-
-def test_draws_repeat_with_their_seed():
-    found = Surrogate(repeated(0.3, 1, 5, points=4))
-    assert (found.draws(50, seed=1) == found.draws(50, seed=1)).all()
-    assert (found.draws(50, seed=1) != found.draws(50, seed=2)).all()
-
-
-# --- the best of many -----------------------------------------------------------------------------
-
-
-def expected_maximum(n):
-    """Mean of the largest of n independent standard normals."""
-    return quad(lambda x: x * n * norm.pdf(x) * norm.cdf(x) ** (n - 1), -10, 10)[0]
-
-
-@pytest.mark.slow
-def test_bias_of_the_best_of_a_flat_landscape_is_the_expected_maximum():
-    assert expected_maximum(81) == pytest.approx(2.43, abs=0.01)
-    sigma, logs = 0.5, decades(5)
-    random = np.random.default_rng(6)
-    gains, true = [], []
-    for _ in range(30):
-        landscape = measured(logs, 70 + sigma * random.standard_normal(25))
-        top = landscape.points["value"].idxmax()
-        gains.append(landscape.best - np.median(Surrogate(landscape).draws(400)[:, top]))
-        true.append(landscape.best - 70)
-    # The deviation of such a maximum is 0.5 sigma.
-    assert np.mean(true) == pytest.approx(
-        sigma * expected_maximum(25), abs=3 * 0.5 * sigma / 30**0.5
-    )
-    # A surface that may be weak takes a little less off than one that must be flat.
-    assert np.mean(gains) == pytest.approx(sigma * expected_maximum(25), rel=0.2)
-
-
-def test_many_scattered_points_are_described_as_well_as_a_grid():
-    # More points than the sample that chooses the kernels; the truth is a bowl.
-    generator = np.random.default_rng(5)
-    logs = generator.uniform(-1, 1, (250, 2))
-    truth = 80 - 3 * (logs**2).sum(axis=1)
-    found = Surrogate(measured(logs, truth + 0.4 * generator.standard_normal(250)))
-    drawn = found.draws()
-    assert found.noise == pytest.approx(0.4, rel=0.2)
-    assert np.sqrt(np.mean((drawn.mean(axis=0) - truth) ** 2)) < 0.15
-    low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
-    assert np.mean((low <= truth) & (truth <= high)) > 0.85
-
-
-# --- many seeds -----------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [10, 20])
-def test_more_seeds_narrow_the_intervals(seeds):
-    """The noise of a run is far larger than the spread of the means of so many."""
-    generator, logs, sigma = np.random.default_rng(24), decades(5), 0.6
-    found = []
-    for _ in range(40):
-        runs = 80 + sigma * generator.standard_normal((seeds, 25))
-        landscape = measured(logs, runs.mean(axis=0), seeds, runs.std(axis=0, ddof=1))
-        surrogate = Surrogate(landscape)
-        top = landscape.points["value"].idxmax()
-        found.append([*interval(surrogate.draws(1000)[:, top]), surrogate.noise])
-    _, low, high, noise = np.array(found).T
-    assert np.mean((low <= 80) & (80 <= high)) >= 0.9
-    assert np.median(noise) == pytest.approx(sigma, rel=0.1)
-    # 25 means of a flat landscape are nearly one mean, and never less sure than one of them.
-    width = np.median(high - low)
-    assert 2 * 1.96 * sigma / np.sqrt(25 * seeds) < width < 2 * 1.96 * sigma / np.sqrt(seeds)

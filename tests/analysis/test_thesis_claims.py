@@ -1,57 +1,20 @@
 """Claims of the thesis against landscapes of known shape, each by the network that it is of."""
 
-from functools import cache
-
 import numpy as np
-import pandas as pd
 import pytest
-import synthetic
+from claimed import bowl, study
 from scipy.stats import spearmanr
 
 from hpstudy.analysis import thesis_claims
 from hpstudy.analysis.intervals import Interval
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.analysis.thesis_claims import VERDICTS, decide, families, measure
-from hpstudy.analysis.thesis_data import claims, literature
+from hpstudy.analysis.thesis_data import claims
+
+pytestmark = pytest.mark.usefixtures("few_draws")
 
 AGREES, DIFFERS, INCONCLUSIVE = VERDICTS
 NAN = float("nan")
-STEPS = np.linspace(-1.0, 1.0, 9)
-X, Y = (side.ravel() for side in np.meshgrid(STEPS, STEPS, indexing="ij"))
-
-
-def bowl(lr=0.0, weight_decay=0.0, along=2.0, across=8.0, top=90.0):
-    """Accuracies over the grid: an inverse band, whose middle lies so many decades from it."""
-    x, y = X - lr, Y - weight_decay
-    return top - across * (x + y) ** 2 / 2 - along * (x - y) ** 2 / 2
-
-
-def study(model="resnet56", name="study", scatter=0.02, roi=(0.5, 1.0), **surfaces):
-    """Two runs a setting, `scatter` above and below the surface of each network."""
-    surfaces = {"unpruned": bowl()} | {key.replace("_", "-"): one for key, one in surfaces.items()}
-    return _study(
-        model, name, scatter, roi, tuple((key, *one.tolist()) for key, one in surfaces.items())
-    )
-
-
-@cache
-def _study(model, name, scatter, roi, surfaces):
-    rows = [
-        {
-            "variant": variant.replace("0", "0.", 1),
-            "lr": float(f"{10 ** (x - 1):.6g}"),
-            "weight_decay": float(f"{10 ** (y - 3):.6g}"),
-            "seed": seed,
-            "top1": value + scatter * seed * (-1) ** (row % 2),
-            "diverged": False,
-        }
-        for variant, *values in surfaces
-        for row, (x, y, value) in enumerate(zip(X, Y, values, strict=True))
-        for seed in (-1, 1)
-    ]
-    record = synthetic.record(name, "resnet56")
-    record["study"] |= {"roi": list(roi), "model": model}
-    return StudyResults(name, pd.DataFrame(rows), record)
 
 
 def asked(results):
@@ -313,43 +276,3 @@ def test_counts_are_those_of_the_rows():
     assert list(counts) == ["section", "claim", "of", *VERDICTS]
     assert counts[list(VERDICTS)].sum().to_dict() == table["verdict"].value_counts().to_dict()
     assert counts["claim"].tolist() == table["claim"].drop_duplicates().tolist()
-
-
-# --- claims of others -----------------------------------------------------------------------------
-
-
-def others(results, section):
-    """Variant -> verdict and number of a claim of `hpstudy/published/literature.csv`."""
-    (claim,) = [claim for claim in literature().itertuples() if claim.section == section]
-    return {
-        one.variant: (decide(one.value, claim.low, claim.high), one.value.estimate)
-        for one in measure(results, claim)
-    }
-
-
-@pytest.mark.slow
-def test_product_of_the_good_settings_is_kept_where_they_move_along_the_band():
-    along = study(uniform_06=bowl(lr=0.25, weight_decay=-0.25))
-    verdict, moved = others(along, "product")["uniform-0.6"]
-    assert verdict == AGREES and moved == pytest.approx(0, abs=0.1)
-    assert others(along, "higher")["uniform-0.6"][0] == AGREES
-    assert others(along, "lower")["uniform-0.6"][0] == DIFFERS
-    across = study(uniform_06=bowl(lr=0.25, weight_decay=0.25))
-    verdict, moved = others(across, "product")["uniform-0.6"]
-    assert verdict == DIFFERS and moved == pytest.approx(0.5, abs=0.1)
-
-
-def test_smaller_rate_costs_what_the_surface_says_there():
-    # 0.3 decades below the best along the learning rate: 5 * 0.3 ** 2 points for this bowl.
-    verdict, lost = others(study(uniform_06=bowl()), "half")["uniform-0.6"]
-    assert verdict == INCONCLUSIVE or lost > 0
-    assert lost == pytest.approx(5 * np.log10(2) ** 2, abs=0.05)
-    verdict, lost = others(study(uniform_06=bowl()), "fifth")["uniform-0.6"]
-    assert verdict == DIFFERS and lost == pytest.approx(5 * np.log10(5) ** 2, abs=0.1)
-
-
-def test_rate_far_beyond_the_grid_has_no_loss():
-    # The dense optimum lies at the least learning rate, a fifth of it 0.7 decades below.
-    low = study(unpruned=bowl(lr=-1.0), uniform_06=bowl())
-    verdict, lost = others(low, "fifth")["uniform-0.6"]
-    assert verdict == INCONCLUSIVE and np.isnan(lost)

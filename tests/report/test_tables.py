@@ -118,14 +118,12 @@ def test_tables_hold_what_the_analysis_found():
     assert regions["length"].iloc[0] == analysis.shape("unpruned", 1.0).length
     shifts = tables.shift_table([one])
     assert (
-        shifts["shift of the centre"].iloc[0] == analysis.shift("uniform-0.6", 1.0).centre.distance
+        shifts["shift of the centre"].iloc[0] == analysis.shift("uniform-0.6", 1.0).shift_interval
     )
     kept = tables.transfer_regret_table([one]).loc[key]
     assert kept["loss", "without noise"] == analysis.transfer_regret("uniform-0.6")
     assert kept["local search", "0.5"] > 0
-    assert (
-        tables.noise_table(one)["without noise (%)"].iloc[0] == analysis.best("unpruned").corrected
-    )
+    assert tables.noise_table(one)["without noise (%)"].iloc[0] == analysis.best("unpruned")
     noise = thesis_tables.best_table([one])[OWN].iloc[0]
     # Two runs 0.04 apart at each point: all of it is what the seed does to every setting.
     assert noise["SD of replicates"] < 1e-3 and noise["degrees of freedom"] > 20

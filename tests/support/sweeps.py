@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.run_tables import RunTable
@@ -86,3 +87,25 @@ def read(table, dense="unpruned", metric="top1", goal="maximize", percent=True):
     """Runs as the reader returns them."""
     axes = tuple(axis for axis in table.columns if axis not in ("variant", "seed", metric))
     return RunTable(table, dense, axes, metric, goal, percent, [])
+
+
+def only(entry, names):
+    """Entry with these keys alone: the format may grow, but what was in it stays."""
+    return {name: entry[name] for name in names}
+
+
+def assert_close(one, other):
+    """The same keys and words, and numbers that are alike but for what other draws would make."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_close(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for x, y in zip(one, other, strict=True):
+            assert_close(x, y)
+    elif isinstance(one, float):
+        # Rounding in the last bit turns axes of equal length, and so makes draws others.
+        assert one == pytest.approx(other, rel=0.03, abs=0.03)
+    else:
+        assert one == other

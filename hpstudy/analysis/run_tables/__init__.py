@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis.landscape import GOALS, check_axes, unify_settings
-from hpstudy.analysis.run_tables import names, options, rows
+from hpstudy.analysis.run_tables import names, rows
+from hpstudy.analysis.run_tables.cells import read_cells
 from hpstudy.analysis.run_tables.columns import (
     Source,
     find_axes,
     find_metric,
     find_others,
-    settle_goal,
-    settle_units,
+    keep_rows,
+    resolved,
+    use_named,
 )
-from hpstudy.analysis.run_tables.files import is_source, read_cells, read_source
+from hpstudy.analysis.run_tables.joining import join_runs, settle_goal, settle_units
 from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
-from hpstudy.analysis.run_tables.settings import join_runs, settings_of
+from hpstudy.analysis.run_tables.tracker_logs import is_source, read_source
 from hpstudy.errors import HpstudyError, listed
 
 # The longest runs of two variants are as long as each other from this share of the epochs on.
@@ -77,12 +79,12 @@ def read_runs(
     Parameters
     ----------
     tables : str, Path, or iterable of them
-        CSV files, or sources such as "optuna:study.db" (`files.read_source`). A file without a
-        column that names networks is of one network, of the file's name.
+        CSV files, or sources such as "optuna:study.db" (`tracker_logs.read_source`). A file without
+        a column that names networks is of one network, of the file's name.
     dense : str, optional
         Variant of the dense network; by default "unpruned", "dense" or the first table's only one.
     columns : dict of str to str, or str, optional
-        Our name -> the tables' where they differ (`options.parse_columns`).
+        Our name -> the tables' where they differ (`names.parse_columns`).
     axes : tuple of str, or str, optional
         One or two hyperparameters; by default lr and weight_decay, or the one that varies.
     metric, goal : str, optional
@@ -107,10 +109,10 @@ def read_runs(
         is needed to read the tables in one way only; names it.
     """
     if isinstance(axes, str):
-        axes = options.parse_axes(axes)
-    elif axes is not None:
+        axes = tuple(word.strip() for word in axes.split(","))
+    if axes is not None:
         check_axes(axes)
-    columns = options.parse_columns(columns, axes) if isinstance(columns, str) else columns or {}
+    columns = names.parse_columns(columns, axes) if isinstance(columns, str) else columns or {}
     for option, value, valid in (("goal", goal, GOALS), ("epoch", epoch, ("last", "best"))):
         if value is not None and value not in valid:
             raise HpstudyError(f"--{option} takes {listed(valid)}; not {value!r}.")
@@ -119,11 +121,11 @@ def read_runs(
             "means need both --std COLUMN and --runs, a number or a column of counts."
         )
     sources = _open(tables)
-    options.use_named(sources, columns)
-    conditions = options.keep_rows(sources, where)
-    for source, chosen in options.resolved("--variant-by", variant_by, sources).items():
+    use_named(sources, columns)
+    conditions = keep_rows(sources, where)
+    for source, chosen in resolved("--variant-by", variant_by, sources).items():
         source.variant_by = chosen
-    for source, chosen in options.resolved("--average-over", average_over, sources).items():
+    for source, chosen in resolved("--average-over", average_over, sources).items():
         source.averaged = chosen
     for source in sources:
         if std is not None:
@@ -147,7 +149,7 @@ def read_runs(
         source.runs = source.runs.assign(diverged=diverged, metric=values)
     in_percent, fractions = settle_units(sources, goal, percent)
     table, seed_columns, loose = join_runs(sources, swept)
-    if std is not None and (again := settings_of(table, swept).duplicated()).any():
+    if std is not None and (again := rows.settings_of(table, swept).duplicated()).any():
         raise HpstudyError(
             f"{again.idxmax()} is another row of a setting that has one; with --std a row is the "
             "mean of all runs of its setting."
@@ -158,7 +160,7 @@ def read_runs(
     column = sources[0].uses["metric"]
     name = "top1" if column in ("top1", sources[0].named.get("top1")) else column
     dense = _dense(table, sources[0].runs, dense, name)
-    repeats = int(settings_of(table, axes).duplicated().sum())
+    repeats = int(rows.settings_of(table, axes).duplicated().sum())
     metrics = listed(dict.fromkeys(source.uses["metric"] for source in sources))
     better = "more" if goal == "maximize" else "less"
     unit = "percent" if in_percent else "its own unit"

@@ -1,20 +1,17 @@
-"""Which column of a table of runs holds what, which way its metric is better, and its unit."""
+"""Which column of a table of runs holds what: as the user says, and as its name says."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from hpstudy.analysis.run_tables import names
-from hpstudy.analysis.run_tables.cells import bad_cells
+from hpstudy.analysis.run_tables.cells import to_number
 from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
 from hpstudy.config.grid import AXES
-from hpstudy.errors import HpstudyError, did_you_mean, listed
-
-# So many accuracies, of which nine in ten are at most 1, are fractions.
-_MANY = 10
-_GOALS = "add --goal minimize if less of it is better, --goal maximize if more is"
+from hpstudy.errors import HpstudyError, did_you_mean, listed, unknown
 
 
 @dataclass(eq=False)
@@ -45,6 +42,11 @@ class Source:
         """Names of the columns that are not used."""
         used = {*self.uses.values(), *self.variant_by, *self.averaged, *self.seeds}
         return [column for column in self.cells if column not in used]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Cells of the runs."""
+        return self.cells.loc[self.runs.index]
 
     def texts(self, ours: str) -> pd.Series:
         """Cells of a column that is used."""
@@ -95,6 +97,82 @@ class Source:
             f"{self.label} has several columns that may be {what}: {listed(columns)}; choose one "
             f"by {option}."
         )
+
+
+# --- what the user says ---------------------------------------------------------------------------
+
+
+def use_named(sources: list[Source], columns: dict[str, str]) -> None:
+    """Use the columns that the user names: of each table its own before those of all tables."""
+    scopes = [(*ours.rpartition(":")[::2], column) for ours, column in columns.items()]
+    # A table is called as it was given, by its file's name, or by that without its ending.
+    calls = [("", x.label, Path(x.label).name, Path(x.label).stem) for x in sources]
+    for scope, _, _ in scopes:
+        if not any(scope in called for called in calls):
+            raise unknown("file in --columns", scope, [source.label for source in sources])
+    for source, called in zip(sources, calls, strict=True):
+        own = {ours: column for call in called for scope, ours, column in scopes if scope == call}
+        for ours, column in own.items():
+            if len(both := [name for name, other in own.items() if other == column]) > 1:
+                raise HpstudyError(
+                    f"--columns names {column} for {' and '.join(both)}; a column is one thing. "
+                    f"For a sweep of one hyperparameter add --axes {ours}."
+                )
+            if column not in source.cells:
+                raise source.has_no(column, ours, ours)
+            source.use(ours, column)
+        source.named = own
+
+
+def resolved(
+    option: str, named: str | Iterable[str], sources: list[Source]
+) -> dict[Source, list[str]]:
+    """Columns that an option names, of each table that has any of them."""
+    texts = [named] if isinstance(named, str) else named
+    columns: dict[Source, list[str]] = {}
+    for name in [word.strip() for text in texts for word in text.split(",") if word.strip()]:
+        own = {source: column for source in sources if (column := source.column(name))}
+        if not own:
+            valid = list(dict.fromkeys(column for source in sources for column in source.cells))
+            raise HpstudyError(
+                f"{option} names the column {name!r}{did_you_mean(name, valid)}, which "
+                f"{listed(source.label for source in sources)} lacks; there: {listed(valid)}."
+            )
+        for source, column in own.items():
+            columns.setdefault(source, []).append(column)
+    return columns
+
+
+def keep_rows(sources: list[Source], pairs: str | Iterable[str]) -> list[str]:
+    """Leave out rows of other values than those of pairs such as "optimizer=sgd"; the columns."""
+    where: dict[str, list[str]] = {}
+    for pair in [pairs] if isinstance(pairs, str) else pairs:
+        name, value = names.pair(pair, "--where takes a pair such as optimizer=sgd", blank=True)
+        where.setdefault(name, []).append(value)
+    for name, values in where.items():
+        for source, (column,) in resolved("--where", [name], sources).items():
+            text = source.cells[column]
+            same = pd.Series(False, index=text.index)
+            for value in values:
+                rows = text == value
+                with suppress(ValueError):
+                    rows |= pd.to_numeric(text, errors="coerce") == to_number(value)
+                if not rows.any():
+                    raise HpstudyError(
+                        f"no row of {source.label} has {name}={value}; values there: "
+                        f"{listed(text[text != ''].unique())}."
+                    )
+                same |= rows
+            source.cells = source.cells[same]
+            if not same.all():
+                source.notes.append(
+                    f"{source.label}: {same.sum():,} of {len(same):,} rows are taken, those with "
+                    f"{name}={' or '.join(values)}."
+                )
+    return list(where)
+
+
+# --- what names say -------------------------------------------------------------------------------
 
 
 def find_axes(sources: list[Source], axes: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -191,89 +269,3 @@ def find_others(source: Source, chosen: Iterable[str]) -> None:
     seed = source.uses.pop("seed", None)
     free = [column for column in source.spare if column not in chosen]
     source.seeds = [seed] if seed else names.named(free, ALIASES["seed"])
-
-
-# --- the metric -----------------------------------------------------------------------------------
-
-
-def settle_goal(sources: list[Source], goal: str | None, percent: bool) -> str:
-    """Whether the metric is maximized or minimized, as the user, the study or its name says."""
-    if goal is not None:
-        return goal
-    known = {source.cells.attrs.get("goals", {}).get(source.uses["metric"]) for source in sources}
-    if len(known) == 1 and None not in known:
-        return str(known.pop())
-    for source in sources:
-        column, values = source.uses["metric"], source.runs["metric"]
-        kind, finite = names.kind(column), values[np.isfinite(values)]
-        of, problem = f"{column} of {source.label}", ""
-        if kind == "loss":
-            problem = f"the metric {of} is a loss or an error by its name"
-        elif not (kind == "accuracy" or percent or source.named.get("top1") == column):
-            problem = f"the name of the metric {of} does not say which way is better"
-        elif len(odd := finite[(finite < 0) | (finite > 100)]):
-            raise _bad_metric(source, odd, "which no accuracy is", f"correct it, or {_GOALS}")
-        elif kind != "accuracy" and not percent and 1 < finite.max() <= 10:
-            problem = (
-                f"{of} goes from {finite.min():g} to {finite.max():g}, which is too little for "
-                "percentages and too much for fractions"
-            )
-        if problem:
-            raise HpstudyError(f"{problem}; {_GOALS}.")
-    return "maximize"
-
-
-def _bad_metric(source: Source, odd: pd.Series, reason: str, remedy: str) -> HpstudyError:
-    """Error about values of the metric, as they are written."""
-    return bad_cells(source.texts("metric")[odd.index], source.uses["metric"], reason, remedy)
-
-
-def settle_units(sources: list[Source], goal: str, percent: bool) -> tuple[bool, list[str]]:
-    """Multiply fractions of accuracies by 100: metric, deviations, further accuracies.
-
-    `percent` is whether the user says that they are fractions. Returns whether the metric is in
-    percent, and the labels of the tables that had fractions.
-    """
-    written = [source.texts("metric").str.endswith("%") for source in sources]
-    values = pd.concat([source.runs["metric"] for source in sources])
-    values = values[np.isfinite(values)]
-    usual = all(names.kind(source.uses["metric"]) in ("accuracy", "open") for source in sources)
-    usual |= all("top1" in source.named for source in sources)
-    accuracies = goal == "maximize" and usual and values.between(0, 100).all()
-    if not accuracies and not percent and not any(signed.any() for signed in written):
-        return False, []
-    fractions = []
-    for source, signed in zip(sources, written, strict=True):
-        metric, signed = source.runs["metric"], signed[source.runs.index]
-        bad = metric[np.isfinite(metric) & (signed | ~metric.between(0, 1))]
-        if percent and len(bad):
-            reason = "but with --percent must be a fraction from 0 to 1"
-            raise _bad_metric(source, bad, reason, "leave out --percent")
-        largest = metric[np.isfinite(metric) & ~signed].max()
-        scaled = [name for name in ACCURACIES if name in source.runs]
-        scaled = [name for name in scaled if percent or 0 < source.runs[name].max() <= 1]
-        if percent or (accuracies and not signed.any() and 0 < largest <= 1):
-            scaled += source.runs.columns.intersection(["metric", "std"]).tolist()
-            fractions.append(source.label)
-        elif accuracies:
-            _check_mixture(source)
-        # 100 x 0.931 is 93.10000000000001.
-        source.runs[scaled] = (100 * source.runs[scaled]).round(9)
-    return True, fractions
-
-
-def _check_mixture(source: Source) -> None:
-    """Refuse slips: a few values above 1 among fractions, a few fractions among percentages."""
-    runs = source.runs
-    known = runs["metric"][np.isfinite(runs["metric"]) & ~runs["diverged"]]
-    if len(known) >= _MANY and 0.9 <= (known <= 1).mean() < 1:
-        remedy = (
-            "correct it if these are fractions, or add --goal maximize --roi with numbers in its "
-            "own unit"
-        )
-        raise _bad_metric(source, known[known > 1], "among values of at most 1", remedy)
-    best = known.max()
-    alike = known[(known < 1) & (100 * known).between(0.75 * best, 1.1 * best)]
-    if len(alike):
-        remedy = "write fractions as percentages, and mark a run that diverged in a column diverged"
-        raise _bad_metric(source, alike, f"among percentages up to {best:g}", remedy)

@@ -1,9 +1,11 @@
 """What the name of a column says of it: hyperparameter, metric, record of a run."""
 
+import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from hpstudy.errors import nearest
+from hpstudy.config.grid import AXES
+from hpstudy.errors import HpstudyError, nearest, unknown
 
 ACCURACIES = ("top1", "top5", "best_top1")
 TRUTHS = ("diverged", "stopped")
@@ -74,6 +76,40 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 PART = re.compile(rf"({_CONFIG})?(optimizer|optim|opt|solver|training)[./]", re.IGNORECASE)
+
+
+def parse_columns(text: str, axes: Sequence[str] | None = None) -> dict[str, str]:
+    """Our names, after a file and a colon where given -> the tables' names of columns.
+
+    `text` is such as "lr=params_lr,top1=value" or "dense.csv:top1=acc"; a pair with a comma stands
+    in double quotes. The `axes`, lr and weight_decay by default, belong to our names.
+
+    Raises
+    ------
+    HpstudyError
+        If a pair is incomplete, or our name is unknown or comes twice.
+    """
+    columns: dict[str, str] = {}
+    # A shell leaves the line breaks of a long option in it.
+    line = " ".join(text.splitlines())
+    for text in next(csv.reader([line], skipinitialspace=True)) or [""]:
+        usage = "--columns takes pairs such as lr=params_lr, separated by commas"
+        ours, theirs = pair(text, usage)
+        name = ours.rpartition(":")[2]
+        if name not in (valid := (*(axes or AXES), *COLUMNS)):
+            raise unknown("column name in --columns", name, valid)
+        if ours in columns:
+            raise HpstudyError(f"--columns names {ours} twice: {columns[ours]} and {theirs}.")
+        columns[ours] = theirs
+    return columns
+
+
+def pair(text: str, usage: str, blank: bool = False) -> tuple[str, str]:
+    """Both sides of "name=value", of which only the value may be blank."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (name and equals and (value or blank)):
+        raise HpstudyError(f"{usage}; not {text!r}.")
+    return name, value
 
 
 def words(name: str) -> list[str]:

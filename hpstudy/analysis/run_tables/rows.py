@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from hpstudy.analysis.landscape import unify_settings
 from hpstudy.analysis.run_tables import cells, names
 from hpstudy.analysis.run_tables.columns import Source
 from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
@@ -160,6 +161,17 @@ def _typed(
     return table
 
 
+def settings_of(table: pd.DataFrame, axes: tuple[str, ...]) -> pd.Series:
+    """Number of the variant and setting of each run, equal where only floats differ."""
+    return group_numbers([table["variant"], *(unify_settings(table[axis]) for axis in axes)])
+
+
+def group_numbers(columns: list[pd.Series]) -> pd.Series:
+    """Number of each row's combination of values of columns, which may have one name."""
+    table = pd.concat(columns, axis=1, ignore_index=True)
+    return table.groupby(list(table)).ngroup()
+
+
 # --- rows per epoch -------------------------------------------------------------------------------
 
 
@@ -196,13 +208,13 @@ def keep_one_epoch(source: Source, axes: tuple[str, ...], epoch: str, goal: str)
 def _ids(source: Source, axes: tuple[str, ...]) -> tuple[pd.Series | None, str]:
     """Run of each row, and the columns that say it; None where each row is a run."""
     runs, epochs = source.runs, source.runs["epoch"]
-    rows = source.cells.loc[runs.index]
+    rows = source.rows
     if epochs.nunique() < 2:
         return None, ""
     keys = [runs[axis] for axis in axes]
     if "variant" in source.uses:
         keys.append(rows[source.uses["variant"]])
-    settings = runs.groupby([key.to_numpy() for key in keys]).ngroup()
+    settings = group_numbers(keys)
     free = [column for column in rows if column not in source.uses.values()]
     given = source.uses.get("run")
     for column in [given] if given else names.named(free, ALIASES["trial"]):
@@ -217,7 +229,7 @@ def _ids(source: Source, axes: tuple[str, ...]) -> tuple[pd.Series | None, str]:
     of = [column for column in free if 1 < rows[column].nunique() < len(rows)]
     of = [column for column in of if column in source.seeds or not _changes(rows[column])]
     keys += [rows[column] for column in of]
-    groups = runs.groupby([key.to_numpy() for key in keys]).ngroup()
+    groups = group_numbers(keys)
     # Repeats of one setting follow each other.
     begins = epochs.groupby(groups).diff().le(0)
     ids = groups.astype(str) + " " + begins.groupby(groups).cumsum().astype(str)

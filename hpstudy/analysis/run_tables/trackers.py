@@ -1,11 +1,9 @@
-"""Sweeps of Optuna, Ray Tune and MLflow, read where these tools keep them."""
+"""Sweeps of Optuna and MLflow, read where these tools keep them, and what all readers share."""
 
 import io
-import json
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing, suppress
-from csv import DictReader
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +14,6 @@ import yaml
 from hpstudy.errors import HpstudyError, listed, nearest, one_line, shown
 
 Row = dict[str, Any]
-
-
-def flat(values: Row, joint: str, prefix: str = "") -> Row:
-    """Values of a nested mapping by their path; `joint` stands between the names of a path."""
-    paths: Row = {}
-    for name, value in values.items():
-        path = f"{prefix}{name}"
-        nested = isinstance(value, dict) and value
-        paths |= flat(value, joint, f"{path}{joint}") if nested else {path: value}
-    return paths
 
 
 def as_text(rows: Iterable[tuple[str, Row]]) -> pd.DataFrame:
@@ -55,7 +43,8 @@ def nothing(text: str, problem: str, places: Iterable[Path]) -> HpstudyError:
     return HpstudyError(f"{text}: {problem}{'; type ' if hints else ''}{listed(hints)}.")
 
 
-def _damaged(place: object, problem: object, remedy: str = "restore the file") -> HpstudyError:
+def damaged(place: object, problem: object, remedy: str = "restore the file") -> HpstudyError:
+    """Error about a file."""
     return HpstudyError(f"{place} is damaged: {problem}; {remedy}, or move it elsewhere.")
 
 
@@ -138,66 +127,6 @@ def _optuna_storage(text: str, address: str) -> Any:
     return optuna.storages.RDBStorage(f"sqlite:///{path.resolve().as_uri()}?mode=ro&uri=true")
 
 
-# --- Ray Tune, from the files in its results folder -----------------------------------------------
-
-
-def read_ray(text: str, place: str) -> pd.DataFrame:
-    """Columns of Ray's own data frames, and status; a trial without a report is a row too."""
-    folder = existing(text, place)
-    trials: dict[str, Row] = {}
-    for path in sorted(folder.glob("experiment_state-*.json")):
-        # Each trial is JSON in JSON, with its results.
-        for trial, *_ in _json(path, path.read_text(encoding="utf-8")).get("trial_data") or []:
-            state = _json(path, trial)
-            trials[state.get("trial_id", "")] = state
-    files = [*folder.glob("*/result.json"), *folder.glob("*/progress.csv")]
-    folders = sorted({path.parent for path in files})
-    reports = [report for trial in folders for report in _ray_reports(trial)]
-    if not reports and not trials:
-        above = [folder.parent] if (folder / "result.json").exists() else []
-        inner = [path.parents[1] for path in sorted(folder.glob("*/*/result.json"))]
-        raise nothing(text, "no folder in it holds a result.json", above or inner)
-    reported = {report["trial_id"] for report in reports}
-    for name, state in trials.items():
-        if name not in reported:
-            reports.append({"trial_id": name, "config": state.get("config", {})})
-    rows = []
-    for report in reports:
-        label = f"trial {report['trial_id']}"
-        if "training_iteration" in report:
-            label = f"iteration {report['training_iteration']} of {label}"
-        state = trials.get(report["trial_id"], {})
-        row = flat(report, "/") | {key: state[key] for key in state.keys() & {"status"}}
-        # Ray writes a NaN of numpy's float32 as the word null.
-        rows.append((label, {key: "nan" if x == "null" else x for key, x in row.items()}))
-    return as_text(rows)
-
-
-def _ray_reports(trial: Path) -> list[Row]:
-    """Reports of a trial, from its folder, each with its trial_id and config."""
-    path, params = trial / "result.json", trial / "params.json"
-    reports: list[Row]
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        reports = [_json(path, line, n) for n, line in enumerate(lines, 1) if line.strip()]
-    else:
-        text = (trial / "progress.csv").read_text(encoding="utf-8")
-        reports = list(DictReader(io.StringIO(text, newline="")))
-    config = _json(params, params.read_text(encoding="utf-8")) if params.exists() else {}
-    return [{"trial_id": trial.name, "config": config} | report for report in reports]
-
-
-def _json(path: Path, text: str, line: int = 0) -> Row:
-    with suppress(ValueError):
-        value = json.loads(text)
-        if isinstance(value, dict):
-            return value
-    problem = f"{shown(text)} is no JSON object"
-    if line:
-        raise _damaged(f"line {line} of {path}", problem, "remove the line")
-    raise _damaged(path, problem)
-
-
 # --- MLflow, from its folder or its SQLite file ---------------------------------------------------
 
 _STATUS = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
@@ -246,7 +175,7 @@ def _mlflow_sqlite(text: str, path: Path) -> dict[str, list[Row]]:
                         value = np.nan if row["is_nan"] else np.copysign(np.inf, value)
                     runs.get(row["run_uuid"], {})[f"{kind}.{row['key']}"] = value
         except sqlite3.Error as error:
-            raise _damaged(path, error) from None
+            raise damaged(path, error) from None
     return {
         row["name"]: [run for run in runs.values() if run["experiment_id"] == row["experiment_id"]]
         for row in names
@@ -276,9 +205,9 @@ def _meta(path: Path, *needed: str) -> Row:
     try:
         meta = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError) as error:
-        raise _damaged(path, one_line(error)) from None
+        raise damaged(path, one_line(error)) from None
     if not isinstance(meta, dict) or not set(needed) <= set(meta):
-        raise _damaged(path, f"it lacks one of {listed(needed)}")
+        raise damaged(path, f"it lacks one of {listed(needed)}")
     return meta
 
 
@@ -295,6 +224,6 @@ def _logged(run: Path) -> Row:
                 try:
                     value = max((int(step), int(time), float(x)) for time, x, step in lines)[2]
                 except ValueError:
-                    raise _damaged(path, "a line is not 'time value step'") from None
+                    raise damaged(path, "a line is not 'time value step'") from None
             logged[f"{kind}.{path.relative_to(run / kind).as_posix()}"] = value
     return logged

@@ -1,25 +1,24 @@
-"""What tells runs of one setting apart: the seed alone, or something that must not be averaged."""
+"""Runs of all tables in one: the metric's goal and unit, and a seed for each run of a setting."""
 
 import re
 
+import numpy as np
 import pandas as pd
 
 from hpstudy.analysis.landscape import unify_settings
 from hpstudy.analysis.run_tables import names
-from hpstudy.analysis.run_tables.cells import also, correct_by, parse, to_integer
+from hpstudy.analysis.run_tables.cells import also, bad_cells, correct_by, parse, to_integer
 from hpstudy.analysis.run_tables.columns import Source
-from hpstudy.analysis.run_tables.names import ALIASES, TRUTHS
+from hpstudy.analysis.run_tables.names import ACCURACIES, ALIASES, TRUTHS
+from hpstudy.analysis.run_tables.rows import settings_of
 from hpstudy.errors import HpstudyError, listed, shown
 
 # A column without a telling name that has more values than this is no list of choices.
 _MOST_CHOICES = 10
 _DATE = r"\d{4}-\d\d-\d\d|\d+ days|\d+:\d\d"
-
-
-def settings_of(table: pd.DataFrame, axes: tuple[str, ...]) -> pd.Series:
-    """Number of the variant and setting of each run, equal where only floats differ."""
-    keys = [table["variant"], *(unify_settings(table[axis]) for axis in axes)]
-    return table.groupby([key.to_numpy() for key in keys]).ngroup()
+# So many accuracies, of which nine in ten are at most 1, are fractions.
+_MANY = 10
+_GOALS = "add --goal minimize if less of it is better, --goal maximize if more is"
 
 
 def join_runs(
@@ -31,10 +30,8 @@ def join_runs(
     from setting to setting.
     """
     table = pd.concat([source.runs for source in sources])
-    rows = [source.cells.loc[source.runs.index] for source in sources]
-    pairs = list(zip(sources, rows, strict=True))
-    spare = pd.concat([cells[source.spare] for source, cells in pairs]).fillna("")
-    repeats = pd.concat([cells[source.seeds] for source, cells in pairs]).fillna("")
+    spare = pd.concat([source.rows[source.spare] for source in sources]).fillna("")
+    repeats = pd.concat([source.rows[source.seeds] for source in sources]).fillna("")
     loose = _check_settings(table, spare, axes, repeats)
     table["seed"] = -1
     seeded_by, unseeded = [], []
@@ -60,7 +57,7 @@ def join_runs(
 def _seed_columns(source: Source, axes: tuple[str, ...]) -> list[str]:
     """Columns that tell the runs of each setting apart; none where none says it."""
     runs, averaged = source.runs, source.averaged
-    cells, settings = source.cells.loc[runs.index], settings_of(runs, axes)
+    cells, settings = source.rows, settings_of(runs, axes)
     usable = []
     for column in source.seeds:
         # A number of its own for every run is the run's name.
@@ -86,11 +83,10 @@ def _seed_columns(source: Source, axes: tuple[str, ...]) -> list[str]:
 
 def _seeds(source: Source, columns: list[str]) -> pd.Series:
     """Seed of each run, an integer."""
-    cells = source.cells.loc[source.runs.index]
     if len(columns) > 1:
-        return cells.groupby(columns).ngroup()
+        return source.rows.groupby(columns).ngroup()
     (column,) = columns
-    text = cells[column]
+    text = source.rows[column]
     words = pd.to_numeric(text, errors="coerce").isna().all() and column != "seed"
     if column in source.averaged or words:
         return pd.Series(pd.factorize(text, sort=True)[0], index=text.index)
@@ -106,7 +102,7 @@ def _check_repeats(table: pd.DataFrame, keys: pd.DataFrame, axes: tuple[str, ...
         return
     line = again.idxmax()
     runs = whole.groupby(list(whole.columns), dropna=False).ngroup()
-    first = runs.index[runs == runs[line]][0]
+    first = (runs == runs[line]).idxmax()
     place = "".join(f", {axis} {table.loc[line, axis]:g}" for axis in axes)
     seed = "".join(f", {key} {keys.loc[line, key]}" for key in keys)
     raise HpstudyError(
@@ -212,3 +208,89 @@ def _differing(
 
 def _quoted(text: str) -> str:
     return text if re.fullmatch(r"[\w.,:/=+%@-]+", text) else f'"{text}"'
+
+
+# --- the metric -----------------------------------------------------------------------------------
+
+
+def settle_goal(sources: list[Source], goal: str | None, percent: bool) -> str:
+    """Whether the metric is maximized or minimized, as the user, the study or its name says."""
+    if goal is not None:
+        return goal
+    known = {source.cells.attrs.get("goals", {}).get(source.uses["metric"]) for source in sources}
+    if len(known) == 1 and None not in known:
+        return str(known.pop())
+    for source in sources:
+        column, values = source.uses["metric"], source.runs["metric"]
+        kind, finite = names.kind(column), values[np.isfinite(values)]
+        of, problem = f"{column} of {source.label}", ""
+        if kind == "loss":
+            problem = f"the metric {of} is a loss or an error by its name"
+        elif not (kind == "accuracy" or percent or source.named.get("top1") == column):
+            problem = f"the name of the metric {of} does not say which way is better"
+        elif len(odd := finite[(finite < 0) | (finite > 100)]):
+            raise _bad_metric(source, odd, "which no accuracy is", f"correct it, or {_GOALS}")
+        elif kind != "accuracy" and not percent and 1 < finite.max() <= 10:
+            problem = (
+                f"{of} goes from {finite.min():g} to {finite.max():g}, which is too little for "
+                "percentages and too much for fractions"
+            )
+        if problem:
+            raise HpstudyError(f"{problem}; {_GOALS}.")
+    return "maximize"
+
+
+def _bad_metric(source: Source, odd: pd.Series, reason: str, remedy: str) -> HpstudyError:
+    """Error about values of the metric, as they are written."""
+    return bad_cells(source.texts("metric")[odd.index], source.uses["metric"], reason, remedy)
+
+
+def settle_units(sources: list[Source], goal: str, percent: bool) -> tuple[bool, list[str]]:
+    """Multiply fractions of accuracies by 100: metric, deviations, further accuracies.
+
+    `percent` is whether the user says that they are fractions. Returns whether the metric is in
+    percent, and the labels of the tables that had fractions.
+    """
+    written = [source.texts("metric").str.endswith("%") for source in sources]
+    values = pd.concat([source.runs["metric"] for source in sources])
+    values = values[np.isfinite(values)]
+    usual = all(names.kind(source.uses["metric"]) in ("accuracy", "open") for source in sources)
+    usual |= all("top1" in source.named for source in sources)
+    accuracies = goal == "maximize" and usual and values.between(0, 100).all()
+    if not accuracies and not percent and not any(signed.any() for signed in written):
+        return False, []
+    fractions = []
+    for source, signed in zip(sources, written, strict=True):
+        metric, signed = source.runs["metric"], signed[source.runs.index]
+        bad = metric[np.isfinite(metric) & (signed | ~metric.between(0, 1))]
+        if percent and len(bad):
+            reason = "but with --percent must be a fraction from 0 to 1"
+            raise _bad_metric(source, bad, reason, "leave out --percent")
+        largest = metric[np.isfinite(metric) & ~signed].max()
+        scaled = [name for name in ACCURACIES if name in source.runs]
+        scaled = [name for name in scaled if percent or 0 < source.runs[name].max() <= 1]
+        if percent or (accuracies and not signed.any() and 0 < largest <= 1):
+            scaled += source.runs.columns.intersection(["metric", "std"]).tolist()
+            fractions.append(source.label)
+        elif accuracies:
+            _check_mixture(source)
+        # 100 x 0.931 is 93.10000000000001.
+        source.runs[scaled] = (100 * source.runs[scaled]).round(9)
+    return True, fractions
+
+
+def _check_mixture(source: Source) -> None:
+    """Refuse slips: a few values above 1 among fractions, a few fractions among percentages."""
+    runs = source.runs
+    known = runs["metric"][np.isfinite(runs["metric"]) & ~runs["diverged"]]
+    if len(known) >= _MANY and 0.9 <= (known <= 1).mean() < 1:
+        remedy = (
+            "correct it if these are fractions, or add --goal maximize --roi with numbers in its "
+            "own unit"
+        )
+        raise _bad_metric(source, known[known > 1], "among values of at most 1", remedy)
+    best = known.max()
+    alike = known[(known < 1) & (100 * known).between(0.75 * best, 1.1 * best)]
+    if len(alike):
+        remedy = "write fractions as percentages, and mark a run that diverged in a column diverged"
+        raise _bad_metric(source, alike, f"among percentages up to {best:g}", remedy)
