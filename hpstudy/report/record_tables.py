@@ -65,12 +65,6 @@ def certificate_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return indexed(rows, KEYS)
 
 
-def width_table(study: StudyResults) -> pd.DataFrame:
-    """Channels that each pruned layer keeps: a row a layer, a column a variant."""
-    made = study.record["certificates"]
-    return pd.DataFrame({short_title(name): made[name]["widths"] for name in made})
-
-
 def ranking_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Channels that each layer of a non-uniformly pruned network keeps, by either ranking.
 
@@ -107,28 +101,6 @@ def ranking_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return indexed(rows, [*KEYS, "criterion"])
 
 
-def study_cost_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Time of one run of each network; seconds and images/s are those of runs to the end."""
-    tables = []
-    for study in studies:
-        table = study.table.assign(study=study.name, hours=study.table["seconds"] / 3600)
-        table["variant"] = table["variant"].map(short_title)
-        table["images"] = table["epochs"] * study.record["study"]["data"]["train"]
-        whole = ["seconds", "images_per_second"]
-        table[whole] = table[whole].where(table["top1"].notna())
-        tables.append(table)
-    columns = {
-        "runs": ("hours", "size"),
-        "images per run": ("images", "max"),
-        "median (s)": ("seconds", "median"),
-        "fastest (s)": ("seconds", "min"),
-        "slowest (s)": ("seconds", "max"),
-        "images/s": ("images_per_second", "median"),
-        "hours of all": ("hours", "sum"),
-    }
-    return pd.concat(tables).groupby(KEYS, sort=False).agg(**columns)
-
-
 def grid_point_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
     """Hours of one training by the thesis's recipe, on a whole machine and for the thesis.
 
@@ -156,11 +128,6 @@ def programme_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
     return table.assign(
         **{"thesis (days on one)": table["runs"] * groups["thesis (hours)"].max() / 24}
     )
-
-
-def measurement_table(rows: list[dict[str, Any]], headings: dict[str, str]) -> pd.DataFrame:
-    """Rows of a measurement: the named keys, in their order, under their headings."""
-    return pd.DataFrame(rows)[list(headings)].rename(columns=headings)
 
 
 def _text(value: Any) -> str:

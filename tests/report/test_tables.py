@@ -93,14 +93,6 @@ def test_decisive_studies_are_finished_replicated_and_large():
     assert tables.decisive([once]) == [once]
 
 
-def test_studies_are_listed_with_their_data_and_missing_runs():
-    one = study()
-    one.record["record"]["missing"] = {"unpruned": 97, "uniform-0.2": 98}
-    row = tables.studies_table([one]).loc["synthetic"]
-    assert (row["trained on"], row["size"], row["runs missing"]) == (2000, "8×8", 195)
-    assert row["smaller than the thesis's"] and row["runs"] == len(one.table)
-
-
 @pytest.mark.slow
 def test_tables_hold_what_the_analysis_found():
     one = study(rows=bands(0.4))
@@ -108,27 +100,23 @@ def test_tables_hold_what_the_analysis_found():
     key = (one.heading, "Uniform, 60 %")
     regions = tables.region_table([one])
     assert (
-        regions.index.get_level_values("region").tolist()
+        regions.index.get_level_values(tables.WITHIN).tolist()
         == [
-            "within 1 point",
-            "within 0.5 points",
+            "1",
+            "0.5",
         ]
         * 2
     )
     assert regions["length"].iloc[0] == analysis.shape("unpruned", 1.0).length
     shifts = tables.shift_table([one])
-    assert (
-        shifts["shift of the centre"].iloc[0] == analysis.shift("uniform-0.6", 1.0).centre.distance
-    )
+    assert shifts["shift of centre"].iloc[0] == analysis.shift("uniform-0.6", 1.0).centre.distance
     kept = tables.transfer_regret_table([one]).loc[key]
-    assert kept["loss", "without noise"] == analysis.transfer_regret("uniform-0.6")
-    assert kept["local search", "0.5"] > 0
-    assert (
-        tables.noise_table(one)["without noise (%)"].iloc[0] == analysis.best("unpruned").corrected
-    )
-    noise = thesis_tables.best_table([one])[OWN].iloc[0]
+    assert kept["loss of keeping", "without noise"] == analysis.transfer_regret("uniform-0.6")
+    assert kept[tables.SEARCHES["local"], "≤ 0.5"] > 0
+    noise = tables.noise_table(one).iloc[0]
+    assert noise["without noise"] == analysis.best("unpruned").corrected
     # Two runs 0.04 apart at each point: all of it is what the seed does to every setting.
-    assert noise["SD of replicates"] < 1e-3 and noise["degrees of freedom"] > 20
+    assert noise["SD of replicates"] < 1e-3 and noise[tables.DEGREES] > 20
     dense, pruned = thesis_tables.risk_table([one])[OWN, "mean without noise"]
     assert pruned.low > dense.high
 
@@ -137,8 +125,8 @@ def test_tables_hold_what_the_analysis_found():
 def test_other_accuracies_have_a_transfer_regret_of_their_own():
     rows = [row | {"top5": 99 - (90 - row["top1"]) / 10} for row in bands(0.4)]
     one = study(rows=rows)
-    (first,) = tables.transfer_regret_table([one])["loss", "measured"]
-    (fifth,) = tables.transfer_regret_table([one], "top5")["loss", "measured"]
+    (first,) = tables.transfer_regret_table([one])["loss of keeping", "measured"]
+    (fifth,) = tables.transfer_regret_table([one], "top5")["loss of keeping", "measured"]
     assert fifth == pytest.approx(first / 10)
 
 
