@@ -238,7 +238,7 @@ def _more(comparison: Comparison, html: Path | None) -> list[Text]:
     return [*more, Text(f"Report: {printed(str(html))}", style="bold")] if html else more
 
 
-# --- while a sweep goes on --------------------------------------------------------------------------
+# --- while a sweep goes on ------------------------------------------------------------------------
 
 
 def draw_landscapes(plan: "Plan") -> None:

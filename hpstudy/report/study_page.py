@@ -1,5 +1,6 @@
 """Facts, answers and links on the pages of studies and of sweeps."""
 
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,7 +12,6 @@ from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.plots.cells import plot_cells
 from hpstudy.plots.labels import axis_title, setting_text, short_title
 from hpstudy.report.verdicts import TEMPLATES, verdict_html
-from hpstudy.storage.tables import METRIC_TITLES
 
 Fact = tuple[str, str, str]
 """Name, value and note."""
@@ -31,7 +31,7 @@ def study_facts(study: StudyResults) -> list[Fact]:
     size = f"{data['image_size']}×{data['image_size']}"
     hours = record["train_seconds"] / 3600
     return [
-        ("Network", study.title, size_text(study, DENSE)),
+        ("Network", study.title, f"{size_text(study, DENSE)} parameters"),
         ("Images", DATA_TITLES.get(data["name"], data["name"]), f"{data['train']:,} of {size}"),
         (
             "Training",
@@ -55,25 +55,9 @@ def study_facts(study: StudyResults) -> list[Fact]:
 
 
 def size_text(study: StudyResults, variant: str) -> str:
-    """Number of parameters of one network: "160 k parameters"; empty where it is unknown."""
-    reports = study.record["certificates"]
-    if variant == DENSE:
-        sizes = [report.get("params_dense") for report in reports.values()]
-    else:
-        sizes = [reports[variant].get("params")] if variant in reports else []
-    if not sizes or sizes[0] is None:
-        return ""
-    millions = sizes[0] / 1e6
-    return f"{millions:.2f} M parameters" if millions >= 1 else f"{1e3 * millions:.0f} k parameters"
-
-
-def other_accuracies(study: StudyResults) -> dict[str, go.Figure]:
-    """Landscapes of a study by its accuracies other than the first, under their titles."""
-    widest = max(study.thresholds)
-    return {
-        METRIC_TITLES[name]: plot_cells(study.landscapes(name), widest)
-        for name in study.metrics[1:]
-    }
+    """Number of parameters of one network: "160 k", "1.23 M"."""
+    millions = study.table.loc[study.table["variant"] == variant, "params"].iloc[0] / 1e6
+    return f"{millions:.2f} M" if millions >= 1 else f"{1e3 * millions:.0f} k"
 
 
 def settings_html(study: StudyResults) -> str:
@@ -83,7 +67,7 @@ def settings_html(study: StudyResults) -> str:
         networks=study.landscapes(),
         dense=DENSE,
         title=short_title,
-        size=lambda name: size_text(study, name).removesuffix(" parameters"),
+        size=partial(size_text, study),
     )
 
 

@@ -20,7 +20,6 @@ from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings
 from hpstudy.config.grid import AXES
 from hpstudy.plots.labels import axis_title, factor_text, short_title
 from hpstudy.report.notebook import cell_text, interval_text
-from hpstudy.storage.tables import METRIC_TITLES
 
 KEYS, WITHIN, DEGREES = ["study", "variant"], "within (points)", "degrees of freedom"
 Row = dict[Any, Any]
@@ -90,11 +89,6 @@ def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1")
             row |= {(SEARCHES[search], f"≤ {target:g}"): numbers.get(target) for target in TARGETS}
         rows.append(row)
     return _grouped(indexed(rows, KEYS))
-
-
-def transfer_regret_tables(study: StudyResults) -> dict[str, pd.DataFrame]:
-    """`transfer_regret_table` of one study by each accuracy, under its title."""
-    return {METRIC_TITLES[name]: transfer_regret_table([study], name) for name in study.metrics}
 
 
 def region_table(

@@ -235,7 +235,7 @@ def test_accuracy_lost_to_pruning_stands_beside_the_thesis_and_others():
     one = study(rows=rows)
     table = thesis_tables.pruned_accuracy_table([one])
     assert table["FLOPs left (%)"].is_monotonic_decreasing
-    own = table[table["source"] == f"{one.name}, Uniform, 60 %"].iloc[0]
+    own = table[table["network"] == one.heading].iloc[0]
     assert own["dense (%)"] - own["pruned (%)"] == pytest.approx(3)
     assert own["points lost"].low < 3 < own["points lost"].high
     # Section 4.1.1: 94.05 and 91.08; Wang et al., Table 6: 93.78 and 92.11.
