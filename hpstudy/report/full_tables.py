@@ -94,7 +94,7 @@ def _text(value: Any, metric: Metric | None) -> str:
 def _landscapes(comparison: Comparison, metric: Metric) -> Iterator[Row]:
     """Best of each network, where it is, and the noise of a run."""
     for name, landscape in comparison.analysis.landscapes.items():
-        row = {"network": name} | noise_row(comparison.analysis, name)
+        row: Row = {"network": name} | noise_row(comparison.analysis, name)
         marks = "^" * landscape.on_edge + f" ={landscape.ties}" * bool(landscape.ties)
         row["best"] = metric.text(row["best"]) + marks
         row["SD of replicates"] = f"{metric.text(row['SD of replicates'])} ({row.pop(DEGREES)} df)"
@@ -111,7 +111,6 @@ def _regions(comparison: Comparison) -> Iterator[Row]:
             row = region_row(comparison.analysis, name, threshold)
             expected = row["settings"].partition(" ")[2]
             row["settings"] = f"{len(landscape.roi(threshold))} {expected}".rstrip()
-            row.pop("slope b", None)
             yield {"network": name, "within": f"{threshold:g}"} | row
 
 

@@ -23,7 +23,7 @@ from hpstudy.storage.tables import read_json
 from hpstudy.workspace import find_root
 
 MISSING = "–"
-LONGEST_LINE = 34
+LONGEST_LINE = 24
 """Characters of a table's cell from which its lines may break."""
 
 
@@ -198,25 +198,20 @@ def html_table(frame: pd.DataFrame, name: str = "Table", digits: int = 2) -> str
             if frame.index.get_level_values(level).nunique() == 1:
                 frame = frame.reset_index(level, drop=True)
     names = [name for name in frame.index.names if name is not None]
-    keys = frame.index.to_frame().itertuples(index=False, name=None)
-    values = frame.itertuples(index=False, name=None)
-    rows = [
-        (
-            [_cell(label, label_of, digits) for label, label_of in zip(names, key, strict=False)],
-            [_cell(*cell, digits) for cell in zip(frame.columns, row, strict=True)],
-        )
-        for key, row in zip(keys, values, strict=True)
-    ]
-    parts = [("", rows)]
+    labels = _rows([frame.index.get_level_values(name) for name in names], names, digits)
+    titles = list(frame.columns)
+    rows = _rows([frame.iloc[:, place] for place in range(len(titles))], titles, digits)
+    body = list(zip(labels or [()] * len(rows), rows, strict=True))
+    parts = [("", body)]
     if names[:1] == ["study"] and len(names) > 1:
+        names = names[1:]
         parts = [
             (study, [(labels[1:], cells) for labels, cells in part])
-            for (study, _), part in groupby(rows, lambda row: row[0][0])
+            for (study, _), part in groupby(body, lambda row: row[0][0])
         ]
-        names = names[1:]
-    columns = [column if isinstance(column, tuple) else (column,) for column in frame.columns]
+    columns = [title if isinstance(title, tuple) else (title,) for title in titles]
     groups = [(title, len(list(of))) for title, of in groupby(columns, lambda column: column[0])]
-    kinds = [kind for _, kind in rows[0][1]] if rows else [""] * len(columns)
+    kinds = [kind for _, kind in rows[0]] if rows else [""] * len(columns)
     return TEMPLATES.get_template("table.html").render(
         name=name,
         names=names,
@@ -226,12 +221,22 @@ def html_table(frame: pd.DataFrame, name: str = "Table", digits: int = 2) -> str
     )
 
 
+def _rows(columns: Iterable[Iterable[Any]], titles: list[Any], digits: int) -> list[Any]:
+    """Rows of cells, each a text and its class in the style sheet, of columns of values."""
+    texts = []
+    for title, values in zip(titles, columns, strict=True):
+        cells = [_cell(title, value, digits) for value in values]
+        # What is missing stands where the others of its column do.
+        usual = next((kind for text, kind in cells if text != MISSING), "number")
+        texts.append([(text, usual if text == MISSING else kind) for text, kind in cells])
+    return list(zip(*texts, strict=True))
+
+
 def _cell(column: Any, value: Any, digits: int) -> tuple[str, str]:
-    """Text of a cell, and its class in the style sheet."""
     if isinstance(value, str):
         if len(value) > LONGEST_LINE:
             return value, "words"
-        return _before_brackets(value) if value.endswith(")") else (value, "")
+        return _before_brackets(value) if re.match(r"[×\d−].*\)$", value) else (value, "")
     names = column if isinstance(column, tuple) else (column,)
     if isinstance(value, float) and math.isfinite(value):
         if names[0] == "Thesis":

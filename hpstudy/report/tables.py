@@ -127,17 +127,15 @@ def noise_table(study: StudyResults) -> pd.DataFrame:
 def region_row(analysis: StudyAnalysis, name: str, threshold: float) -> Row:
     """Region of interest of a noise-free landscape: its size, and the ellipse around it.
 
-    The ellipse has its diameters in decades, and its centre in values. The band is log10 weight
-    decay = a - b log10 learning rate (equation 2.2 has b = 1).
+    The ellipse has its diameters in decades, and its centre in values.
     """
     shape, axes = analysis.shape(name, threshold), analysis.landscapes[name].axes
     row: Row = {"settings": interval_text(shape.n, digits=0)}
     row |= {"length": shape.length, "width": shape.width}
-    row |= {
+    return row | {
         f"centre, {axis_title(axis)}": factor_text(centre).removeprefix("×")
         for axis, centre in zip(axes, (shape.first, shape.second), strict=False)
     }
-    return row | ({"slope b": shape.band.b} if len(axes) == 2 else {})
 
 
 def shift_row(analysis: StudyAnalysis, name: str, threshold: float) -> Row:

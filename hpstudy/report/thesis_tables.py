@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis import thesis_data as thesis
+from hpstudy.analysis.intervals import Loss
 from hpstudy.analysis.landscape import Landscape, setting_keys
 from hpstudy.analysis.regions import Ellipse
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
@@ -183,7 +184,7 @@ def ellipse_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
 def risk_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Table 4.2: risk over the dense network's region of interest: the study's and the 0.5-ROI.
 
-    "Mean without noise" is an `Interval` whose ends are one-sided 95 % bounds.
+    "Mean without noise" is a `Loss`.
     """
     rows = []
     for study, row, landscape in _networks(studies):
@@ -192,7 +193,7 @@ def risk_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
             region = {"roi": threshold, "settings": risk.n, "mean": risk.mean, "SD": risk.std}
             region["mean (% of best)"] = 100 * risk.relative_mean
             region["SD (% of best)"] = 100 * risk.relative_std
-            noiseless = study.analysis().risk(landscape.variant, threshold).mean
+            noiseless = Loss(*study.analysis().risk(landscape.variant, threshold).mean)
             rows.append(row | region | {"mean without noise": noiseless})
     published = thesis.table_4_2().assign(roi=THESIS_RISK)
     published[["relative_mean", "relative_std"]] *= 100
