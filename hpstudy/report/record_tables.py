@@ -7,8 +7,7 @@ import pandas as pd
 
 from hpstudy.analysis import thesis_data as thesis
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
-from hpstudy.config.study import CRITERIA, DENSE
-from hpstudy.errors import HpstudyError
+from hpstudy.config.study import DENSE
 from hpstudy.plots.labels import short_title
 from hpstudy.report.tables import KEYS, indexed
 
@@ -63,42 +62,6 @@ def certificate_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
         for name, made in study.record["certificates"].items()
     ]
     return indexed(rows, KEYS)
-
-
-def ranking_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Channels that each layer of a non-uniformly pruned network keeps, by either ranking.
-
-    A study whose record holds no ranking has no rows.
-
-    References
-    ----------
-    Thesis, section 3.2.3, which does not give its ranking.
-    """
-    # Torch takes seconds to import, and no other table needs it.
-    from hpstudy.networks.dependency import PrunableNetwork
-    from hpstudy.networks.pruning import choose_channels
-
-    rows = []
-    for study in [study for study in studies if study.record.get("ranking")]:
-        scores, size = (
-            study.record["ranking"]["scores"],
-            study.record["study"]["data"]["image_size"],
-        )
-        for variant, made in study.record["certificates"].items():
-            if made["method"] != "nonuniform":
-                continue
-            cost = PrunableNetwork(study.model, made["classes"], size).cost
-            for criterion in reversed(CRITERIA):
-                try:
-                    kept = choose_channels(cost, scores, "nonuniform", made["target"], criterion)
-                except HpstudyError:
-                    # The ranking does not reach the share of FLOPs.
-                    kept = {}
-                widths = [len(channels) for channels in kept.values()]
-                keys = {"study": study.name, "variant": short_title(variant)}
-                channels = {"criterion": criterion, "channels": ", ".join(map(str, widths))}
-                rows.append({**keys, **channels, "layers with one": widths.count(1)})
-    return indexed(rows, [*KEYS, "criterion"])
 
 
 def grid_point_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:

@@ -18,11 +18,18 @@ from tqdm import tqdm
 
 from hpstudy.analysis.comparison import Comparison
 from hpstudy.analysis.grid_checks import grid_warnings
-from hpstudy.analysis.intervals import Interval, Loss
+from hpstudy.analysis.intervals import Loss
 from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.verdict import NEGLIGIBLE, Answer, Verdict
 from hpstudy.errors import HpstudyError, count, printed
-from hpstudy.plots.labels import Metric, axis_title, metric_of, setting_text, short_title
+from hpstudy.plots.labels import (
+    Metric,
+    axis_title,
+    factor_text,
+    metric_of,
+    setting_text,
+    short_title,
+)
 from hpstudy.report.terminal import MARKS, WIDTH, console, lines_of
 from hpstudy.report.verdicts import marks
 
@@ -74,10 +81,6 @@ def show_screen(comparison: Comparison, html: Path | None = None) -> None:
     print(*first, *middle, *last, sep="\n")
 
 
-def _metric(comparison: Comparison) -> Metric:
-    return metric_of(comparison.analysis.landscapes[comparison.analysis.dense])
-
-
 def _reading(comparison: Comparison) -> list[Text]:
     """How the tables were read, in at most `READING` lines."""
     notes = Text(" ".join(map(printed, comparison.runs.notes)), style="dim")
@@ -104,7 +107,8 @@ def _settings(setting: dict[str, float]) -> str:
 
 def verdict_table(comparison: Comparison, rows: Sequence[Verdict], detailed: bool) -> Table:
     """Verdicts, a row a network; `detailed` adds a line of factors and losses to each."""
-    metric, largest = _metric(comparison), 4 * comparison.tolerable
+    metric = metric_of(comparison.analysis.landscapes[comparison.analysis.dense])
+    largest = 4 * comparison.tolerable
     unit = "points" if metric.percent else metric.name
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("\nnetwork", no_wrap=True, max_width=NAME)
@@ -116,7 +120,7 @@ def verdict_table(comparison: Comparison, rows: Sequence[Verdict], detailed: boo
     for row in rows:
         cells = [Text(_cut(printed(short_title(row.variant)), NAME))]
         for axis, of in row.axes.items():
-            cells.append(_cell(of.answer, marks(row, axis), _factors(of.shift), detailed))
+            cells.append(_cell(of.answer, marks(row, axis), factor_text(of.shift), detailed))
         cells.append(_loss(row, metric, largest, detailed))
         table.add_row(*cells, f"{row.kept[0]} of {row.kept[1]}")
     return table
@@ -130,13 +134,6 @@ def _cell(answer: Answer, mark: str, numbers: str, detailed: bool) -> Text:
     cell = Text(f"{SIGNS[answer]} {answer}", style=STYLES[answer])
     cell.append(mark)
     return cell.append(f"\n  {numbers}", style="not bold dim default") if detailed else cell
-
-
-def _factors(shift: Interval) -> str:
-    if not math.isfinite(shift.estimate):
-        return "no interval"
-    estimate, low, high = (f"{10**decades:.2g}" for decades in shift)
-    return f"×{estimate} ({low} to {high})"
 
 
 def _loss(row: Verdict, metric: Metric, largest: float, detailed: bool) -> Text:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from hpstudy.analysis.grid_checks import Kind, grid_warnings
+from hpstudy.analysis.comparison import warning_sentence
+from hpstudy.analysis.grid_checks import grid_warnings
 from hpstudy.analysis.intervals import NO_LOSS, UNKNOWN
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import StudyResults
@@ -27,19 +28,6 @@ Row = dict[Any, Any]
 SEARCHES = {
     "random": "trainings at random, until loss",
     "local": "trainings by local search, until loss",
-}
-
-WARNINGS = {
-    Kind.NO_VALUE: "no setting has a value",
-    Kind.OPTIMUM_ON_EDGE: "the best setting lies on the edge of the grid",
-    Kind.REGION_ON_EDGE: "the region reaches the edge of the grid",
-    Kind.FEW_POINTS: "the region has too few settings for an ellipse",
-    Kind.COARSE: "the region is narrower than two steps of the grid",
-    Kind.DIVERGED: "runs diverged",
-    Kind.STOPPED: "runs were stopped early and have no value",
-    Kind.MISSING: "settings inside the grid have no result",
-    Kind.FOR_ZERO: "the smallest value may stand for 0",
-    Kind.SCATTERED: "most settings are scattered, not on a grid",
 }
 
 
@@ -210,16 +198,14 @@ def grid_table(study: StudyResults) -> pd.DataFrame:
 
 def warning_table(study: StudyResults) -> pd.DataFrame:
     """Warnings of each network's grid, and the number of settings to add against each."""
-    rows = [
-        {
-            "variant": short_title(name),
-            "warning": WARNINGS[warning.kind],
-            WITHIN: warning.numbers.get("threshold"),
-            "settings to add": len(warning.cells),
-        }
-        for name, landscape in study.landscapes().items()
-        for warning in grid_warnings(landscape, study.thresholds)
-    ]
+    rows = []
+    for name, landscape in study.landscapes().items():
+        for warning in grid_warnings(landscape, study.thresholds):
+            sentence = warning_sentence(warning)
+            for axis in AXES:
+                sentence = sentence.replace(f" {axis} ", f" {axis_title(axis)} ")
+            row = {"variant": short_title(name), "warning": sentence}
+            rows.append(row | {"settings to add": len(warning.cells)})
     return indexed(rows, ["variant"])
 
 

@@ -7,14 +7,12 @@ import pytest
 import synthetic
 
 from hpstudy.analysis.study_results import StudyResults, read_results
-from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.report.record_tables import (
     certificate_table,
     grid_point_cost_table,
     programme_cost_table,
     provenance_table,
     published_table,
-    ranking_table,
 )
 from hpstudy.report.tables import cost_table
 
@@ -109,21 +107,3 @@ def test_published_table_comes_with_its_hours_and_checksum(study, folder):
 def test_pruned_networks_come_with_their_ratios_and_widths(study):
     row = certificate_table([study]).loc[study.name, "Uniform, 20 %"]
     assert (row["target"], row["its channels"]) == (0.2, 3)
-
-
-def test_raw_norms_leave_single_channels_where_layers_differ_in_size():
-    study = StudyResults("s", synthetic.table("s", "resnet56"), synthetic.record("s", "resnet56"))
-    network = PrunableNetwork("resnet20", 10, 8)
-    # Alike in all layers, but for their size, which is a thousandth in the first two.
-    scores = {
-        layer: [(1 + n / width) * (1e-3 if k < 2 else 1.0) for n in range(width)]
-        for k, (layer, width) in enumerate(network.cost.widths.items())
-    }
-    assert ranking_table([study]).empty
-    study.record["ranking"] = {"weights_sha256": "0" * 64, "scores": scores}
-    study.record["study"]["model"] = "resnet20"
-    for made in study.record["certificates"].values():
-        made["classes"] = 10
-    frame = ranking_table([study]).sort_index().loc["s", "Non-uniform, 60 %"]
-    assert frame.loc["l1", "channels"].startswith("1, 1, ")
-    assert frame["layers with one"].to_dict() == {"l1-normalised": 0, "l1": 2}
