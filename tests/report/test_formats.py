@@ -71,7 +71,7 @@ def test_several_studies_stand_above_their_rows():
     frame = pd.DataFrame({"study": ["s", "s", "t"], "variant": ["a", "b", "a"], "n": [1, 2, 3]})
     html = html_table(frame.set_index(["study", "variant"]))
     assert [html.count(f'scope="rowgroup">{study}<') for study in "st"] == [1, 1]
-    assert html.count("<tbody>") == 2 and html.count('<th scope="row">a</th>') == 2
+    assert html.count("<tbody>") == 2 and html.count('<th scope="row" class="">a</th>') == 2
 
 
 def test_repeated_label_is_read_out_but_not_shown():
