@@ -234,9 +234,9 @@ def _rows(columns: Iterable[Iterable[Any]], titles: list[Any], digits: int) -> l
 
 def _cell(column: Any, value: Any, digits: int) -> tuple[str, str]:
     if isinstance(value, str):
-        if len(value) > LONGEST_LINE:
-            return value, "words"
-        return _before_brackets(value) if re.match(r"[×\d−].*\)$", value) else (value, "")
+        if re.fullmatch(r"[×−]?[\d.,]+ \(.*\)", value):
+            return _before_brackets(value)
+        return value, "words" if len(value) > LONGEST_LINE else ""
     names = column if isinstance(column, tuple) else (column,)
     if isinstance(value, float) and math.isfinite(value):
         if names[0] == "Thesis":
