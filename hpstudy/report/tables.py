@@ -1,4 +1,4 @@
-"""Tables of the studies: pooled verdicts, losses, regions, shifts, noise, grids and costs.
+"""Which studies stand beside the thesis, and tables of studies: verdicts, losses, regions, costs.
 
 A function returns a frame with one row a network, or a network and a region of interest. Its index
 names the row; its columns are headed as the book shows them. Cells hold numbers, `Interval` or
@@ -16,11 +16,15 @@ from hpstudy.analysis.comparison import warning_sentence
 from hpstudy.analysis.grid_checks import grid_warnings
 from hpstudy.analysis.intervals import NO_LOSS, UNKNOWN
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import StudyResults
+from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
+from hpstudy.analysis.thesis_data import RELATIVES
 from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings
 from hpstudy.config.grid import AXES
+from hpstudy.config.study import Study
+from hpstudy.errors import HpstudyError
 from hpstudy.plots.labels import axis_title, factor_text, short_title
 from hpstudy.report.notebook import cell_text, interval_text
+from hpstudy.workspace import find_root
 
 KEYS, WITHIN, DEGREES = ["study", "variant"], "within (points)", "degrees of freedom"
 Row = dict[Any, Any]
@@ -36,6 +40,33 @@ def decisive(studies: Iterable[StudyResults], settings: int = 40) -> list[StudyR
     studies = list(studies)
     finished = [study for study in studies if study.replicated and not study.missing]
     return [study for study in finished if min(_settings(study)) >= settings] or studies
+
+
+def counterpart(studies: Iterable[StudyResults], *models: str) -> StudyResults:
+    """Study with the most runs of the first network of the thesis, or family, that has any."""
+    families: dict[str, list[StudyResults]] = {}
+    for study in studies:
+        families.setdefault(_family(study), []).append(study)
+    for model in filter(families.get, models):
+        return max(families[model], key=lambda study: len(study.table))
+    titles = " or ".join(MODEL_TITLES[model] for model in models)
+    raise HpstudyError(f"no study of {titles} has been published yet.")
+
+
+def beside(studies: list[StudyResults]) -> list[StudyResults]:
+    """Decisive studies, and all of networks of the thesis that have no decisive one."""
+    large = decisive(studies)
+    families = {_family(study) for study in large}
+    return [study for study in studies if study in large or _family(study) not in families]
+
+
+def initial_grid(study: StudyResults) -> dict[str, tuple[float, ...]]:
+    """Grid of a study before it grew, by axis, from its params file; empty without one."""
+    path = find_root() / "params" / f"{study.name.replace('-', '/', 1)}.yaml"
+    if not path.is_file():
+        return {}
+    planned = Study.load(path)
+    return {axis: planned.grid.values(axis, planned.prior) for axis in AXES}
 
 
 def pooled_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -225,6 +256,10 @@ def _grouped(table: pd.DataFrame) -> pd.DataFrame:
 def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> dict[str, Any]:
     keys: dict[str, Any] = {"study": study.heading, "variant": short_title(variant)}
     return keys if threshold is None else keys | {WITHIN: f"{threshold:g}"}
+
+
+def _family(study: StudyResults) -> str:
+    return RELATIVES.get(study.model, study.model)
 
 
 def _settings(study: StudyResults) -> list[int]:

@@ -1,4 +1,4 @@
-"""Tables of the thesis from 2.3 on, with this book's numbers; the studies that stand beside it.
+"""Tables of the thesis from 2.3 on and its best accuracies, with this book's numbers.
 
 Columns have two levels: "This book", and "Thesis" with the numbers of the same network and variant.
 Where the thesis lacks a network, these are of the deeper one of its family
@@ -18,11 +18,8 @@ from hpstudy.analysis.landscape import Landscape, setting_keys
 from hpstudy.analysis.regions import Ellipse
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.config.grid import AXES, setting_key
-from hpstudy.config.study import DENSE, Study, parse_variant
-from hpstudy.errors import HpstudyError
+from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.plots.labels import axis_title, roi_title, setting_text, short_title
-from hpstudy.report.tables import decisive
-from hpstudy.workspace import find_root
 
 THESIS_ROI = (0.5, 1.0)
 THESIS_RISK = 0.5
@@ -33,33 +30,6 @@ _SETTING = {axis: axis_title(axis) for axis in AXES}
 _CENTRE = {"weight_decay": "log₁₀ weight decay", "lr": "log₁₀ learning rate"}
 _ACCURACY = {"top1": "top-1 (%)", "top5": "top-5 (%)"}
 NO_ELLIPSE = Ellipse(math.nan, math.nan, (math.nan, math.nan), math.nan)
-
-
-def counterpart(studies: Iterable[StudyResults], *models: str) -> StudyResults:
-    """Study with the most runs of the first network of the thesis, or family, that has any."""
-    families: dict[str, list[StudyResults]] = {}
-    for study in studies:
-        families.setdefault(_family(study), []).append(study)
-    for model in filter(families.get, models):
-        return max(families[model], key=lambda study: len(study.table))
-    titles = " or ".join(MODEL_TITLES[model] for model in models)
-    raise HpstudyError(f"no study of {titles} has been published yet.")
-
-
-def beside(studies: list[StudyResults]) -> list[StudyResults]:
-    """Decisive studies, and all of networks of the thesis that have no decisive one."""
-    large = decisive(studies)
-    families = {_family(study) for study in large}
-    return [study for study in studies if study in large or _family(study) not in families]
-
-
-def initial_grid(study: StudyResults) -> dict[str, tuple[float, ...]]:
-    """Grid of a study before it grew, by axis, from its params file; empty without one."""
-    path = find_root() / "params" / f"{study.name.replace('-', '/', 1)}.yaml"
-    if not path.is_file():
-        return {}
-    planned = Study.load(path)
-    return {axis: planned.grid.values(axis, planned.prior) for axis in AXES}
 
 
 def hyperparameter_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -252,10 +222,6 @@ def count_texts(counts: Mapping[str, Mapping[str, int]], answers: Sequence[str])
         key: ", ".join(f"{answer} {given[answer]}" for answer in answers)
         for key, given in counts.items()
     }
-
-
-def _family(study: StudyResults) -> str:
-    return thesis.RELATIVES.get(study.model, study.model)
 
 
 def _networks(

@@ -4,7 +4,8 @@ import pytest
 import synthetic
 
 from hpstudy.analysis.study_results import StudyResults
-from hpstudy.report.thesis_tables import beside, best_table, counterpart, initial_grid, prior_table
+from hpstudy.report.tables import beside, counterpart, initial_grid
+from hpstudy.report.thesis_tables import best_table, prior_table
 
 
 def study(name, model, seeds=1):
