@@ -105,7 +105,10 @@ def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1")
         row["loss of keeping", "measured"] = analysis.measured_transfer_regret(name)
         row["loss of keeping", "without noise"] = analysis.transfer_regret(name)
         for search, numbers in trainings(analysis, name).items():
-            row |= {(SEARCHES[search], f"≤ {target:g}"): numbers.get(target) for target in TARGETS}
+            row |= {
+                (SEARCHES[search], f"≤\N{NO-BREAK SPACE}{target:g}"): numbers.get(target)
+                for target in TARGETS
+            }
         rows.append(row)
     return _grouped(indexed(rows, KEYS))
 

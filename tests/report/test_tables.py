@@ -112,7 +112,7 @@ def test_tables_hold_what_the_analysis_found():
     assert shifts["shift of centre"].iloc[0] == analysis.shift("uniform-0.6", 1.0).centre.distance
     kept = tables.transfer_regret_table([one]).loc[key]
     assert kept["loss of keeping", "without noise"] == analysis.transfer_regret("uniform-0.6")
-    assert kept[tables.SEARCHES["local"], "≤ 0.5"] > 0
+    assert kept[tables.SEARCHES["local"], "≤\N{NO-BREAK SPACE}0.5"] > 0
     noise = tables.noise_table(one).iloc[0]
     assert noise["without noise"] == analysis.best("unpruned").corrected
     # Two runs 0.04 apart at each point: all of it is what the seed does to every setting.
