@@ -78,7 +78,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train the missing runs of studies; publish tables and book."""
-    from hpstudy.report.landscape_text import draw
+    from hpstudy.report.screen import draw_landscapes
     from hpstudy.sweep.run import sweep
 
     plans = [workspace.open_plan(path, pruning, data_root, executor) for path in params]
@@ -88,9 +88,9 @@ def run(
         if retry_failed:
             plan.retry_failed()
         publish = partial(workspace.publish_results, plan, command, workers)
-        trained = sweep(plan, workers, publish, address, partial(draw, plan))
+        trained = sweep(plan, workers, publish, address, partial(draw_landscapes, plan))
         if trained and len(plan.study.variants) > 1:
-            draw(plan)
+            draw_landscapes(plan)
         table = publish()
         counts = plan.counts().sum()
         study = {"study": plan.study.name, "trained": trained, "runs": int(counts["total"])}

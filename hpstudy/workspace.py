@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from tqdm import tqdm
 
 from hpstudy.config.study import EXECUTORS, LOCAL, Study
-from hpstudy.config.validation import Frozen, one_sentence, read_mapping
+from hpstudy.config.validation import Frozen, as_params_file, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.storage.schema import read_study_record
 from hpstudy.storage.store import Store, restore
@@ -230,7 +230,11 @@ def open_notebook(namespace: Mapping[str, Any]) -> NotebookSweep:
         and name not in ("In", "Out")
         and isinstance(value, str | int | float | list | dict | None)
     }
-    own = {key: values[key] for key in Study.model_fields if values.get(key) is not None}
+    own = {
+        key: as_params_file(values[key])
+        for key in Study.model_fields
+        if values.get(key) is not None
+    }
     given_study = bool(own.keys() - {"model"}) and not values.get("results")
     fields = SweepParameters.model_fields.keys()
     rest = {key: values[key] for key in values if key in fields or key not in Study.model_fields}

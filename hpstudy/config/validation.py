@@ -119,6 +119,22 @@ _SafeLoader.add_implicit_resolver(
 )
 
 
+def as_params_file(value: Any) -> Any:
+    """Value of a reader of YAML 1.1, such as papermill, as `read_mapping` would have it.
+
+    YAML 1.1 takes 1e-4 for text.
+    """
+    match value:
+        case dict():
+            return {key: as_params_file(item) for key, item in value.items()}
+        case list():
+            return [as_params_file(item) for item in value]
+        case str():
+            # Written as YAML 1.1, text that was in quotes is in quotes again.
+            return yaml.load(yaml.safe_dump(value), _SafeLoader)  # noqa: S506
+    return value
+
+
 def one_sentence(error: ValidationError, model: type[BaseModel]) -> str:
     """Every fault of a mapping that is not a `model`, each with its key and its value."""
     faults = dict.fromkeys(_fault(dict(fault), model) for fault in error.errors())

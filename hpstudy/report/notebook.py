@@ -3,28 +3,27 @@
 import json
 import math
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
+from itertools import groupby
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from pandas.io.formats.style import Styler
 
 from hpstudy.analysis.intervals import Interval, Loss
 from hpstudy.analysis.study_results import StudyResults, read_results, read_study
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.labels import setting_text
+from hpstudy.report.verdicts import TEMPLATES
 from hpstudy.storage.tables import read_json
 from hpstudy.workspace import find_root
 
 MISSING = "–"
-DETAILS = '<details class="hp-fold"><summary>Details</summary><p>{}</p></details>'
-LONGEST_LINE = 34
+LONGEST_LINE = 24
 """Characters of a table's cell from which its lines may break."""
 
 
@@ -66,6 +65,7 @@ def show(
     caption: str = "",
     digits: int = 2,
     details: str = "",
+    folded: str = "",
 ) -> None:
     """Display a figure or a table with its caption, in JupyterLab and in the book alike.
 
@@ -79,25 +79,36 @@ def show(
         Decimals of a table (`html_table`).
     details : str
         What the caption has no room for; it unfolds.
+    folded : str
+        Label under which all of it unfolds; by default it is open.
     """
     parts = content if isinstance(content, Mapping) else {"": content}
     name = re.split(r"(?<=[.!?])\s", caption, maxsplit=1)[0]
-    above = any(isinstance(part, pd.DataFrame) for part in parts.values())
-    if above:
-        _paragraph(escape(caption))
+    bundles = []
     for title, part in parts.items():
         if title:
-            _paragraph(f"<strong>{escape(title)}</strong>")
+            bundles.append(_paragraph(f"<strong>{escape(title)}</strong>"))
         spoken = f"{title}: {name}" if title else name
         if isinstance(part, go.Figure):
-            _display(figure_bundle(part, spoken))
+            bundles.append(figure_bundle(part, spoken))
         else:
             html = part if isinstance(part, str) else html_table(part, spoken, digits)
-            _display({"text/html": html, "text/plain": spoken})
-    if caption and parts and not above:
-        _paragraph(escape(caption))
+            bundles.append({"text/html": html, "text/plain": spoken})
+    if caption and parts:
+        above = any(isinstance(part, pd.DataFrame) for part in parts.values())
+        bundles.insert(0 if above else len(bundles), _paragraph(escape(caption)))
     if details:
-        _display({"text/html": DETAILS.format(escape(details)), "text/plain": details})
+        bundles.append(_fold("Details", f"<p>{escape(details)}</p>"))
+    if folded:
+        bundles = [_fold(folded, "".join(bundle["text/html"] for bundle in bundles))]
+    for bundle in bundles:
+        _display(bundle)
+
+
+def drawing(name: str) -> str:
+    """Drawing `book/_static/drawings/<name>.svg`, inline: it takes the ink of the page's theme."""
+    path = find_root() / "book" / "_static" / "drawings" / f"{name}.svg"
+    return f'<div class="hpstudy-drawing">{path.read_text(encoding="utf-8")}</div>'
 
 
 @contextmanager
@@ -106,7 +117,7 @@ def if_enough_runs() -> Iterator[None]:
     try:
         yield
     except HpstudyError as error:
-        _paragraph(escape(f"No figure: {error}"))
+        _display(_paragraph(escape(f"No figure: {error}")))
 
 
 def figure_bundle(figure: go.Figure, name: str) -> dict[str, Any]:
@@ -126,8 +137,13 @@ def figure_bundle(figure: go.Figure, name: str) -> dict[str, Any]:
     }
 
 
-def _paragraph(html: str) -> None:
-    _display({"text/html": f'<p class="hpstudy-caption">{html}</p>', "text/plain": ""})
+def _paragraph(html: str) -> dict[str, Any]:
+    return {"text/html": f'<p class="hpstudy-caption">{html}</p>', "text/plain": ""}
+
+
+def _fold(label: str, html: str) -> dict[str, Any]:
+    fold = f'<details class="hp-fold"><summary>{escape(label)}</summary>{html}</details>'
+    return {"text/html": fold, "text/plain": label}
 
 
 def _display(bundle: dict[str, Any]) -> None:
@@ -153,8 +169,7 @@ def interval_text(value: Interval | Loss, digits: int = 2) -> str:
     estimate, low, high = (number_text(number, digits) for number in value)
     if isinstance(value, Loss):
         return f"{estimate} (≥ {low}, ≤ {high})" if value[1] > 0 else f"{estimate} (≤ {high})"
-    # A line may break before the bracket, but not within it.
-    return f"{estimate} ({low}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high})"
+    return f"{estimate} ({low} to {high})"
 
 
 def cell_text(value: Any, digits: int = 2) -> str:
@@ -173,52 +188,66 @@ def cell_text(value: Any, digits: int = 2) -> str:
 def html_table(frame: pd.DataFrame, name: str = "Table", digits: int = 2) -> str:
     """HTML table in a box that the keyboard reaches and scrolls sideways.
 
-    The index heads the rows, if it has a name; a study or network that is alone is left out.
-    Columns may have two levels, such as ("Thesis", "length"). Learning rates, weight decays and
-    numbers of the thesis keep their own digits, all others that are not whole have `digits`
-    decimals. A screen reader reads out the `name`.
+    The index heads the rows, if it has a name; a study or network that is alone is left out, and
+    several studies head the rows of each. Columns may have two levels, such as ("Thesis",
+    "length"). Learning rates, weight decays and numbers of the thesis keep their own digits, all
+    others that are not whole have `digits` decimals. A screen reader reads out the `name`.
     """
     for level in ("study", "network"):
         if level in frame.index.names and frame.index.nlevels > 1:
             if frame.index.get_level_values(level).nunique() == 1:
                 frame = frame.reset_index(level, drop=True)
-    # A counter makes the rows unique, which classes of cells need.
-    bare = frame.index.names == [None]
-    frame = frame.set_index(pd.RangeIndex(len(frame)), append=True)
-    texts, classes = frame.astype(object), frame.astype(object)
-    for position, column in enumerate(frame.columns):
-        cells = frame.iloc[:, position]
-        texts.isetitem(position, [_text(column, cell, digits) for cell in cells])
-        classes.isetitem(position, [_class(cell) for cell in cells])
-    style = Styler(texts, cell_ids=False).format(escape="html")
-    if frame.columns.is_unique:
-        style.set_td_classes(classes)
-    style.format_index(_label, escape="html").format_index(escape="html", axis="columns")
-    style.hide(axis="index", names=True)
-    style.hide(axis="index", level=None if bare else frame.index.nlevels - 1)
-    # Pandas gives every table an id and an empty style sheet.
-    table = re.sub(r"^.*?<table[^>]*>", "<table>", style.to_html(), count=1, flags=re.DOTALL)
-    table = re.sub(r'<th (?=class="(col|row)_heading)', r'<th scope="\1" ', table)
-    box = f'<div class="hpstudy-table" tabindex="0" role="region" aria-label="{escape(name)}">'
-    return f"{box}\n{table}</div>"
+    names = [name for name in frame.index.names if name is not None]
+    labels = _rows([frame.index.get_level_values(name) for name in names], names, digits)
+    titles = list(frame.columns)
+    rows = _rows([frame.iloc[:, place] for place in range(len(titles))], titles, digits)
+    body = list(zip(labels or [()] * len(rows), rows, strict=True))
+    parts = [("", body)]
+    if names[:1] == ["study"] and len(names) > 1:
+        names = names[1:]
+        parts = [
+            (study, [(labels[1:], cells) for labels, cells in part])
+            for (study, _), part in groupby(body, lambda row: row[0][0])
+        ]
+    columns = [title if isinstance(title, tuple) else (title,) for title in titles]
+    groups = [(title, len(list(of))) for title, of in groupby(columns, lambda column: column[0])]
+    kinds = [kind for _, kind in rows[0]] if rows else [""] * len(columns)
+    return TEMPLATES.get_template("table.html").render(
+        name=name,
+        names=names,
+        groups=groups if frame.columns.nlevels > 1 else [],
+        heads=[(column[-1], kind) for column, kind in zip(columns, kinds, strict=True)],
+        parts=parts,
+    )
 
 
-def _text(column: Any, value: Any, digits: int) -> str:
+def _rows(columns: Iterable[Iterable[Any]], titles: list[Any], digits: int) -> list[Any]:
+    """Rows of cells, each a text and its class in the style sheet, of columns of values."""
+    texts = []
+    for title, values in zip(titles, columns, strict=True):
+        cells = [_cell(title, value, digits) for value in values]
+        # What is missing stands where the others of its column do.
+        usual = next((kind for text, kind in cells if text != MISSING), "number")
+        texts.append([(text, usual if text == MISSING else kind) for text, kind in cells])
+    return list(zip(*texts, strict=True))
+
+
+def _cell(column: Any, value: Any, digits: int) -> tuple[str, str]:
+    if isinstance(value, str):
+        if re.fullmatch(r"[×−]?[\d.,]+ \(.*\)", value):
+            return _before_brackets(value)
+        return value, "words" if len(value) > LONGEST_LINE else ""
     names = column if isinstance(column, tuple) else (column,)
     if isinstance(value, float) and math.isfinite(value):
         if names[0] == "Thesis":
-            return f"{value:.4g}".replace("-", "−")
+            return f"{value:.4g}".replace("-", "−"), "number"
         if names[-1] in ("learning rate", "weight decay"):
-            return setting_text(value)
-    return cell_text(value, digits)
+            return setting_text(value), "number"
+    text = cell_text(value, digits)
+    return _before_brackets(text) if isinstance(value, Interval | Loss) else (text, "number")
 
 
-def _class(value: Any) -> str:
-    if not isinstance(value, str):
-        return "number"
-    return "words" if len(value) > LONGEST_LINE else ""
-
-
-def _label(value: Any) -> str:
-    """Label of a row, in lines of at most `LONGEST_LINE` characters."""
-    return "\n".join(textwrap.wrap(str(value), LONGEST_LINE, break_long_words=False))
+def _before_brackets(text: str) -> tuple[str, str]:
+    """Text whose lines may break before a bracket only, and the class of such cells."""
+    unbroken = text.replace(" ", "\N{NO-BREAK SPACE}")
+    return unbroken.replace("\N{NO-BREAK SPACE}(", " ("), "number interval"

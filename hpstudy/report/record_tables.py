@@ -7,8 +7,7 @@ import pandas as pd
 
 from hpstudy.analysis import thesis_data as thesis
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
-from hpstudy.config.study import CRITERIA, DENSE
-from hpstudy.errors import HpstudyError
+from hpstudy.config.study import DENSE
 from hpstudy.plots.labels import short_title
 from hpstudy.report.tables import KEYS, indexed
 
@@ -65,70 +64,6 @@ def certificate_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return indexed(rows, KEYS)
 
 
-def width_table(study: StudyResults) -> pd.DataFrame:
-    """Channels that each pruned layer keeps: a row a layer, a column a variant."""
-    made = study.record["certificates"]
-    return pd.DataFrame({short_title(name): made[name]["widths"] for name in made})
-
-
-def ranking_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Channels that each layer of a non-uniformly pruned network keeps, by either ranking.
-
-    A study whose record holds no ranking has no rows.
-
-    References
-    ----------
-    Thesis, section 3.2.3, which does not give its ranking.
-    """
-    # Torch takes seconds to import, and no other table needs it.
-    from hpstudy.networks.dependency import PrunableNetwork
-    from hpstudy.networks.pruning import choose_channels
-
-    rows = []
-    for study in [study for study in studies if study.record.get("ranking")]:
-        scores, size = (
-            study.record["ranking"]["scores"],
-            study.record["study"]["data"]["image_size"],
-        )
-        for variant, made in study.record["certificates"].items():
-            if made["method"] != "nonuniform":
-                continue
-            cost = PrunableNetwork(study.model, made["classes"], size).cost
-            for criterion in reversed(CRITERIA):
-                try:
-                    kept = choose_channels(cost, scores, "nonuniform", made["target"], criterion)
-                except HpstudyError:
-                    # The ranking does not reach the share of FLOPs.
-                    kept = {}
-                widths = [len(channels) for channels in kept.values()]
-                keys = {"study": study.name, "variant": short_title(variant)}
-                channels = {"criterion": criterion, "channels": ", ".join(map(str, widths))}
-                rows.append({**keys, **channels, "layers with one": widths.count(1)})
-    return indexed(rows, [*KEYS, "criterion"])
-
-
-def study_cost_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Time of one run of each network; seconds and images/s are those of runs to the end."""
-    tables = []
-    for study in studies:
-        table = study.table.assign(study=study.name, hours=study.table["seconds"] / 3600)
-        table["variant"] = table["variant"].map(short_title)
-        table["images"] = table["epochs"] * study.record["study"]["data"]["train"]
-        whole = ["seconds", "images_per_second"]
-        table[whole] = table[whole].where(table["top1"].notna())
-        tables.append(table)
-    columns = {
-        "runs": ("hours", "size"),
-        "images per run": ("images", "max"),
-        "median (s)": ("seconds", "median"),
-        "fastest (s)": ("seconds", "min"),
-        "slowest (s)": ("seconds", "max"),
-        "images/s": ("images_per_second", "median"),
-        "hours of all": ("hours", "sum"),
-    }
-    return pd.concat(tables).groupby(KEYS, sort=False).agg(**columns)
-
-
 def grid_point_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
     """Hours of one training by the thesis's recipe, on a whole machine and for the thesis.
 
@@ -156,11 +91,6 @@ def programme_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
     return table.assign(
         **{"thesis (days on one)": table["runs"] * groups["thesis (hours)"].max() / 24}
     )
-
-
-def measurement_table(rows: list[dict[str, Any]], headings: dict[str, str]) -> pd.DataFrame:
-    """Rows of a measurement: the named keys, in their order, under their headings."""
-    return pd.DataFrame(rows)[list(headings)].rename(columns=headings)
 
 
 def _text(value: Any) -> str:

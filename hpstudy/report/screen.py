@@ -1,24 +1,46 @@
-"""The answer of `hpstudy compare` on one screen."""
+"""What a terminal shows of landscapes: the answer of `hpstudy compare`, and those of a sweep."""
 
+import io
 import math
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from rich import box
+from rich.columns import Columns
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from tqdm import tqdm
 
 from hpstudy.analysis.comparison import Comparison
 from hpstudy.analysis.grid_checks import grid_warnings
-from hpstudy.analysis.intervals import Interval, Loss
+from hpstudy.analysis.intervals import Loss
+from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.verdict import NEGLIGIBLE, Answer, Verdict
-from hpstudy.errors import count, printed
-from hpstudy.plots.labels import Metric, axis_title, metric_of, setting_text, short_title
+from hpstudy.errors import HpstudyError, count, printed
+from hpstudy.plots.labels import (
+    Metric,
+    axis_title,
+    factor_text,
+    metric_of,
+    setting_text,
+    short_title,
+)
 from hpstudy.report.terminal import MARKS, WIDTH, console, lines_of
 from hpstudy.report.verdicts import marks
 
+if TYPE_CHECKING:
+    from hpstudy.sweep.plan import Plan
+
+ALONE = Text("There is one network only, and no verdict: add the table of a pruned one.")
 HEIGHT = 30
 """Lines of a screen."""
+# Ink that is read on each class of cells.
+INKS = ("white", "white", "black", "black", "black")
 # Lines at most of how the tables were read, and columns of a network's name and of a bar.
 READING, NAME, BAR = 5, 24, 22
 SIGNS = {"keep": "✓", "retune": "↻", "inconclusive": "?"}
@@ -43,24 +65,20 @@ BOTH = {
 def show_screen(comparison: Comparison, html: Path | None = None) -> None:
     """Print a comparison on one screen of at most `HEIGHT` lines of `WIDTH` characters."""
     rows = comparison.verdicts
-    above = [*_reading(comparison), _dense(comparison), Text()]
-    below = [Text("There is one network only, and no verdict: add the table of a pruned one.")]
+    above = [*_reading(comparison), dense_line(comparison), Text()]
+    below = [ALONE]
     if rows:
-        below = [Text(), *_advice(comparison), Text(), _key(comparison)]
+        below = [Text(), *advice(comparison), Text(), key(comparison)]
     below += _more(comparison, html)
     first, last = ([line for part in parts for line in lines_of(part)] for parts in (above, below))
     room = HEIGHT - len(first) - len(last) - 3
     detailed = 2 * len(rows) <= room
     fit = len(rows) if detailed or len(rows) <= room else room - 1
-    middle = lines_of(_table(comparison, rows[:fit], detailed)) if rows else []
+    middle = lines_of(verdict_table(comparison, rows[:fit], detailed)) if rows else []
     if fit < len(rows):
         cut = f"{count(len(rows) - fit, 'more network')}: --full shows all {len(rows)}."
         middle += lines_of(Text(cut, style="dim"))
     print(*first, *middle, *last, sep="\n")
-
-
-def _metric(comparison: Comparison) -> Metric:
-    return metric_of(comparison.analysis.landscapes[comparison.analysis.dense])
 
 
 def _reading(comparison: Comparison) -> list[Text]:
@@ -72,7 +90,7 @@ def _reading(comparison: Comparison) -> list[Text]:
     return lines
 
 
-def _dense(comparison: Comparison) -> Text:
+def dense_line(comparison: Comparison) -> Text:
     """Best setting of the dense network."""
     landscape = comparison.analysis.landscapes[comparison.runs.dense]
     name = _cut(printed(comparison.runs.dense), NAME)
@@ -87,9 +105,10 @@ def _settings(setting: dict[str, float]) -> str:
     return ", ".join(f"{axis_title(axis)} {setting_text(at)}" for axis, at in setting.items())
 
 
-def _table(comparison: Comparison, rows: Sequence[Verdict], detailed: bool) -> Table:
+def verdict_table(comparison: Comparison, rows: Sequence[Verdict], detailed: bool) -> Table:
     """Verdicts, a row a network; `detailed` adds a line of factors and losses to each."""
-    metric, largest = _metric(comparison), 4 * comparison.tolerable
+    metric = metric_of(comparison.analysis.landscapes[comparison.analysis.dense])
+    largest = 4 * comparison.tolerable
     unit = "points" if metric.percent else metric.name
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("\nnetwork", no_wrap=True, max_width=NAME)
@@ -101,7 +120,7 @@ def _table(comparison: Comparison, rows: Sequence[Verdict], detailed: bool) -> T
     for row in rows:
         cells = [Text(_cut(printed(short_title(row.variant)), NAME))]
         for axis, of in row.axes.items():
-            cells.append(_cell(of.answer, marks(row, axis), _factors(of.shift), detailed))
+            cells.append(_cell(of.answer, marks(row, axis), factor_text(of.shift), detailed))
         cells.append(_loss(row, metric, largest, detailed))
         table.add_row(*cells, f"{row.kept[0]} of {row.kept[1]}")
     return table
@@ -115,13 +134,6 @@ def _cell(answer: Answer, mark: str, numbers: str, detailed: bool) -> Text:
     cell = Text(f"{SIGNS[answer]} {answer}", style=STYLES[answer])
     cell.append(mark)
     return cell.append(f"\n  {numbers}", style="not bold dim default") if detailed else cell
-
-
-def _factors(shift: Interval) -> str:
-    if not math.isfinite(shift.estimate):
-        return "no interval"
-    estimate, low, high = (f"{10**decades:.2g}" for decades in shift)
-    return f"×{estimate} ({low} to {high})"
 
 
 def _loss(row: Verdict, metric: Metric, largest: float, detailed: bool) -> Text:
@@ -164,7 +176,7 @@ def _scale(largest: float) -> str:
     return "".join(text).rstrip()
 
 
-def _advice(comparison: Comparison) -> list[Text]:
+def advice(comparison: Comparison) -> list[Text]:
     """A sentence for each hyperparameter; for a single one another on the loss."""
     rows, at = comparison.verdicts, comparison.analysis.landscapes[comparison.runs.dense].best_at
     sentences = []
@@ -199,7 +211,7 @@ def _networks(some: int, all_of_them: int) -> str:
     return f" in {some} of {all_of_them} networks" if some < all_of_them else " in every network"
 
 
-def _key(comparison: Comparison) -> Text:
+def key(comparison: Comparison) -> Text:
     """What the verdicts mean, and what the marks that are in the table say."""
     good, limit = comparison.verdicts[0].threshold, comparison.tolerable
     lines = [
@@ -221,3 +233,50 @@ def _more(comparison: Comparison, html: Path | None) -> list[Text]:
     grids = f" (with {count(warnings, 'grid warning')})" if warnings else ""
     more = [Text(f"More: hpstudy compare TABLE --full{grids}, --json, --html FILE")]
     return [*more, Text(f"Report: {printed(str(html))}", style="bold")] if html else more
+
+
+# --- while a sweep goes on ------------------------------------------------------------------------
+
+
+def draw_landscapes(plan: "Plan") -> None:
+    """Print the landscapes that a study has by now on standard error, above progress bars."""
+    try:
+        shown = landscapes(plan.table())
+    except HpstudyError:
+        return  # the dense network has no run yet
+    text, threshold = io.StringIO(), max(plan.study.roi)
+    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
+    console = Console(file=text, force_terminal=sys.stderr.isatty(), width=width, highlight=False)
+    console.print(
+        f"{plan.study.name}: top-1 accuracy (%) over learning rate (up) and weight decay\n"
+        f"* best, + within {threshold:g} of the best, - not trained yet or diverged"
+    )
+    console.print(Columns([landscape_table(own, threshold) for own in shown.values()], padding=2))
+    tqdm.write(text.getvalue().rstrip(), sys.stderr)
+
+
+def landscape_table(landscape: Landscape, threshold: float) -> Table:
+    """Table of one landscape, a coloured cell a setting; a dash where there is no value yet."""
+    up, across = landscape.axes
+    levels = landscape.levels.pivot(index=up, columns=across, values="value")[::-1]
+    title = short_title(landscape.variant)
+    width = len(title) + 2
+    table = Table(title=title, box=None, padding=0, title_style="bold", min_width=width)
+    table.add_column(justify="right")
+    for value in levels.columns:
+        table.add_column(setting_text(value), justify="center", min_width=7)
+    for value, row in levels.iterrows():
+        cells = [_level(level, landscape.best, threshold) for level in row]
+        table.add_row(f"{setting_text(value)} ", *cells)
+    return table
+
+
+def _level(level: float, best: float, threshold: float) -> Text:
+    if not np.isfinite(level):
+        return Text("-")
+    # It imports Plotly, which `compare` has no need of.
+    from hpstudy.plots.cells import CLASSES, LIMITS
+
+    number = int(np.searchsorted(LIMITS * threshold, best - level - 1e-9))
+    mark = "*" if level == best else "+" if number < 2 else " "
+    return Text(f" {level:.1f}{mark} ", f"{INKS[number]} on {CLASSES[number]}")

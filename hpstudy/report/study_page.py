@@ -1,31 +1,25 @@
-"""Head and foot of a study's page: facts about the study, and the pages of its settings."""
+"""Facts, answers and links on the pages of studies and of sweeps."""
 
-from collections.abc import Iterable
-from html import escape
+from functools import partial
+from typing import Any
 
 import plotly.graph_objects as go
 
 from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
+from hpstudy.analysis.verdict import VerdictGroup, trainings, verdict
 from hpstudy.config.study import DENSE
-from hpstudy.errors import count
+from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.plots.cells import plot_cells
-from hpstudy.plots.labels import short_title
-from hpstudy.report.notebook import number_text
-from hpstudy.storage.tables import METRIC_TITLES
+from hpstudy.plots.labels import axis_title, setting_text, short_title
+from hpstudy.report.verdicts import TEMPLATES, verdict_html
 
-STYLE = "display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr))"
 Fact = tuple[str, str, str]
 """Name, value and note."""
 
 
-def facts_html(facts: Iterable[Fact]) -> str:
-    """Strip of facts, each a value below its name and above its note."""
-    cells = (
-        f"<div><dt>{escape(name)}</dt><dd><strong>{escape(value)}</strong>"
-        f"<small>{escape(note)}</small></dd></div>"
-        for name, value, note in facts
-    )
-    return f'<dl class="hpstudy-facts" style="{STYLE}">{"".join(cells)}</dl>'
+def facts_html(study: StudyResults) -> str:
+    """Strip of facts about a study, each a value below its name and above its note."""
+    return TEMPLATES.get_template("facts.html").render(facts=study_facts(study))
 
 
 def study_facts(study: StudyResults) -> list[Fact]:
@@ -36,9 +30,8 @@ def study_facts(study: StudyResults) -> list[Fact]:
     seeds, missing = max(x.seeds for x in landscapes), sum(study.missing.values())
     size = f"{data['image_size']}×{data['image_size']}"
     hours = record["train_seconds"] / 3600
-    time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
     return [
-        ("Network", study.title, size_text(study, DENSE)),
+        ("Network", study.title, f"{size_text(study, DENSE)} parameters"),
         ("Images", DATA_TITLES.get(data["name"], data["name"]), f"{data['train']:,} of {size}"),
         (
             "Training",
@@ -53,47 +46,72 @@ def study_facts(study: StudyResults) -> list[Fact]:
             f"{len(study.table):,}",
             f"{missing:,} missing" if missing else f"up to {count(seeds, 'seed')} a setting",
         ),
-        ("Time", time, record["device"].replace("cpu", "CPU")),
+        (
+            "Time",
+            f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes",
+            record["device"].replace("cpu", "CPU"),
+        ),
     ]
 
 
-def other_accuracies(study: StudyResults) -> dict[str, go.Figure]:
-    """Landscapes of a study by its accuracies other than the first, under their titles."""
-    widest = max(study.thresholds)
-    return {
-        METRIC_TITLES[name]: plot_cells(study.landscapes(name), widest)
-        for name in study.metrics[1:]
-    }
+def size_text(study: StudyResults, variant: str) -> str:
+    """Number of parameters of one network: "160 k", "1.23 M"."""
+    millions = study.table.loc[study.table["variant"] == variant, "params"].iloc[0] / 1e6
+    return f"{millions:.2f} M" if millions >= 1 else f"{1e3 * millions:.0f} k"
 
 
 def settings_html(study: StudyResults) -> str:
     """Table of a study's networks, each pruned one with a link to the page of its sweep."""
-    heads = ("network", "runs", "parameters", "best top-1 (%)")
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    rows = []
-    for name, landscape in study.landscapes().items():
-        link = escape(short_title(name))
-        if name != DENSE:
-            link = f'<a href="{escape(study.name)}/{escape(name)}.html">{link}</a>'
-        size = size_text(study, name).removesuffix(" parameters")
-        numbers = (landscape.runs, size, number_text(landscape.best, 1))
-        cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
-        rows.append(f'<tr><th scope="row">{link}</th>{cells}</tr>')
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f'<div class="hpstudy-table hpstudy-settings">{table}</div>'
-
-
-def size_text(study: StudyResults, variant: str) -> str:
-    """Number of parameters of one network: "160 k parameters"; empty where it is unknown."""
-    reports = study.record["certificates"]
-    if variant == DENSE:
-        sizes = [report.get("params_dense") for report in reports.values()]
-    else:
-        sizes = [reports[variant].get("params")] if variant in reports else []
-    if not sizes or sizes[0] is None:
-        return ""
-    return (
-        f"{sizes[0] / 1e6:.2f} M parameters"
-        if sizes[0] >= 1e6
-        else f"{sizes[0] / 1e3:.0f} k parameters"
+    return TEMPLATES.get_template("settings.html").render(
+        study=study.name,
+        networks=study.landscapes(),
+        dense=DENSE,
+        title=short_title,
+        size=partial(size_text, study),
     )
+
+
+# --- pages of sweeps ------------------------------------------------------------------------------
+
+
+def networks(runs: StudyResults, pruning: str) -> list[str]:
+    """Networks to show: the dense one, and those of a pruning, or of "all"."""
+    names = list(runs.landscapes())
+    if pruning == "all":
+        return names
+    if pruning not in names:
+        raise unknown("pruning", pruning, ["all", *names])
+    return list(dict.fromkeys([DENSE, pruning]))
+
+
+def answer_html(runs: StudyResults, shown: list[str]) -> str:
+    """Verdicts on the pruned networks that are shown, and what follows from each in words."""
+    if not (pruned := [name for name in shown if name != DENSE]):
+        raise HpstudyError("there is no pruned network to compare the dense one with.")
+    verdicts, rows = [], []
+    dense = runs.landscapes()[DENSE]
+    for name in pruned:
+        result = verdict(runs.analysis(), name, max(runs.thresholds))
+        counts = trainings(runs.analysis(), name)["local"].items()
+        known = [(number, target) for target, number in counts if number]
+        row: dict[str, Any] = {"title": short_title(name), "verdict": result}
+        row["trainings"] = known[:1]
+        row["axes"] = {
+            axis_title(axis): (of, setting_text(dense.best_at[axis]), 10**of.shift.estimate)
+            for axis, of in result.axes.items()
+        }
+        verdicts.append(result)
+        rows.append(row)
+    table = verdict_html([VerdictGroup(runs.heading, verdicts)], detailed=True)
+    return table + TEMPLATES.get_template("advice.html").render(rows=rows)
+
+
+def landscape_figures(runs: StudyResults, shown: list[str]) -> dict[str, go.Figure]:
+    """Landscape of each network that is shown, with its levels, by the network's title."""
+    every, threshold, figures = runs.landscapes(), max(runs.thresholds), {}
+    for name in shown:
+        figure = plot_cells(every, threshold, [name], numbers=True)
+        # The page has the title above the figure.
+        figure.for_each_annotation(lambda note: note.update(text=note.text.rpartition("<br>")[2]))
+        figures[short_title(name)] = figure
+    return figures

@@ -1,4 +1,4 @@
-"""Tables of the studies: pooled verdicts, transfer regret, regions, shifts, noise and grids.
+"""Which studies stand beside the thesis, and tables of studies: verdicts, losses, regions, costs.
 
 A function returns a frame with one row a network, or a network and a region of interest. Its index
 names the row; its columns are headed as the book shows them. Cells hold numbers, `Interval` or
@@ -12,29 +12,26 @@ from typing import Any
 
 import pandas as pd
 
-from hpstudy.analysis.grid_checks import Kind, grid_warnings
+from hpstudy.analysis.comparison import warning_sentence
+from hpstudy.analysis.grid_checks import grid_warnings
 from hpstudy.analysis.intervals import NO_LOSS, UNKNOWN
 from hpstudy.analysis.study_analysis import StudyAnalysis
-from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
+from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
+from hpstudy.analysis.thesis_data import RELATIVES
 from hpstudy.analysis.verdict import TARGETS, pooled_verdict, trainings
 from hpstudy.config.grid import AXES
+from hpstudy.config.study import Study
+from hpstudy.errors import HpstudyError
 from hpstudy.plots.labels import axis_title, factor_text, short_title
-from hpstudy.report.notebook import interval_text
-from hpstudy.storage.tables import METRIC_TITLES
+from hpstudy.report.notebook import cell_text, interval_text
+from hpstudy.workspace import find_root
 
-KEYS = ["study", "variant"]
-
-WARNINGS = {
-    Kind.NO_VALUE: "no setting has a value",
-    Kind.OPTIMUM_ON_EDGE: "the best setting lies on the edge of the grid",
-    Kind.REGION_ON_EDGE: "the region reaches the edge of the grid",
-    Kind.FEW_POINTS: "the region has too few settings for an ellipse",
-    Kind.COARSE: "the region is narrower than two steps of the grid",
-    Kind.DIVERGED: "runs diverged",
-    Kind.STOPPED: "runs were stopped early and have no value",
-    Kind.MISSING: "settings inside the grid have no result",
-    Kind.FOR_ZERO: "the smallest value may stand for 0",
-    Kind.SCATTERED: "most settings are scattered, not on a grid",
+KEYS, WITHIN, DEGREES = ["study", "variant"], "within (points)", "degrees of freedom"
+Row = dict[Any, Any]
+"""Values of a row of a table by their headings."""
+SEARCHES = {
+    "random": "trainings at random, until loss",
+    "local": "trainings by local search, until loss",
 }
 
 
@@ -45,26 +42,31 @@ def decisive(studies: Iterable[StudyResults], settings: int = 40) -> list[StudyR
     return [study for study in finished if min(_settings(study)) >= settings] or studies
 
 
-def studies_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Network, data, length of training and number of runs of each study."""
-    rows = []
+def counterpart(studies: Iterable[StudyResults], *models: str) -> StudyResults:
+    """Study with the most runs of the first network of the thesis, or family, that has any."""
+    families: dict[str, list[StudyResults]] = {}
     for study in studies:
-        data, recipe = study.record["study"]["data"], study.record["study"]["recipe"]
-        row = {
-            "study": study.name,
-            "network": study.title,
-            "images": DATA_TITLES.get(data["name"], data["name"]),
-            "size": f"{data['image_size']}×{data['image_size']}",
-            "trained on": int(data["train"]),
-            "tested on": int(data["test"]),
-            "epochs": int(recipe["epochs"]),
-            "settings": max(_settings(study)),
-            "runs": len(study.table),
-            "runs missing": sum(study.missing.values()),
-            "smaller than the thesis's": study.scaled_down,
-        }
-        rows.append(row)
-    return indexed(rows, ["study"])
+        families.setdefault(_family(study), []).append(study)
+    for model in filter(families.get, models):
+        return max(families[model], key=lambda study: len(study.table))
+    titles = " or ".join(MODEL_TITLES[model] for model in models)
+    raise HpstudyError(f"no study of {titles} has been published yet.")
+
+
+def beside(studies: list[StudyResults]) -> list[StudyResults]:
+    """Decisive studies, and all of networks of the thesis that have no decisive one."""
+    large = decisive(studies)
+    families = {_family(study) for study in large}
+    return [study for study in studies if study in large or _family(study) not in families]
+
+
+def initial_grid(study: StudyResults) -> dict[str, tuple[float, ...]]:
+    """Grid of a study before it grew, by axis, from its params file; empty without one."""
+    path = find_root() / "params" / f"{study.name.replace('-', '/', 1)}.yaml"
+    if not path.is_file():
+        return {}
+    planned = Study.load(path)
+    return {axis: planned.grid.values(axis, planned.prior) for axis in AXES}
 
 
 def pooled_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -82,10 +84,7 @@ def pooled_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
         networks = sum(len(analysis.pruned) for analysis, _ in pool)
         result = pooled_verdict(pool)
         known = result.networks if result else 0
-        row: dict[Any, Any] = {
-            "study": heading,
-            ("networks", "with shifts"): f"{known} of {networks}",
-        }
+        row: Row = {"study": heading, ("networks", "with shifts"): f"{known} of {networks}"}
         for axis in AXES:
             row[axis_title(axis), "verdict"] = result.answers[axis] if result else None
             shift = result.axes[axis] if result else UNKNOWN
@@ -98,82 +97,122 @@ def transfer_regret_table(studies: Iterable[StudyResults], metric: str = "top1")
     """Loss at the dense network's best setting, and the further trainings that bring it down.
 
     Settings are drawn at random, or by a local search from there, until the expected loss is at
-    most 0.5, 0.25 and 0.1 points; None where no number of trainings does that on the grid.
+    most one of `TARGETS`; None where no number of trainings does that on the grid.
     """
     rows = []
     for study, analysis, name in _networks(studies, pruned=True, metric=metric):
-        row: dict[Any, Any] = _keys(study, name) | {
-            ("loss", "measured"): analysis.measured_transfer_regret(name),
-            ("loss", "without noise"): analysis.transfer_regret(name),
-        }
+        row: Row = _keys(study, name)
+        row["loss of keeping", "measured"] = analysis.measured_transfer_regret(name)
+        row["loss of keeping", "without noise"] = analysis.transfer_regret(name)
         for search, numbers in trainings(analysis, name).items():
-            title = {"random": "random choice", "local": "local search"}[search]
-            row |= {(title, f"{target:g}"): numbers.get(target) for target in TARGETS}
+            row |= {
+                (SEARCHES[search], f"≤\N{NO-BREAK SPACE}{target:g}"): numbers.get(target)
+                for target in TARGETS
+            }
         rows.append(row)
     return _grouped(indexed(rows, KEYS))
 
 
-def transfer_regret_tables(study: StudyResults) -> dict[str, pd.DataFrame]:
-    """`transfer_regret_table` of one study by each accuracy, under its title."""
-    return {METRIC_TITLES[name]: transfer_regret_table([study], name) for name in study.metrics}
-
-
-def region_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Regions of interest of the noise-free landscapes: Table 4.1 with intervals.
-
-    The band is log10 weight decay = a - b log10 learning rate (equation 2.2 has b = 1).
-    """
-    rows = []
-    for study, analysis, name in _networks(studies):
-        for threshold in reversed(study.thresholds):
-            shape = analysis.shape(name, threshold)
-            row = _keys(study, name, threshold) | {
-                "settings": interval_text(shape.n, digits=0),
-                "length": shape.length,
-                "width": shape.width,
-                "log₁₀ weight decay": shape.second,
-                "log₁₀ learning rate": shape.first,
-                "slope b of the band": shape.band.b,
-            }
-            rows.append(row)
-    return indexed(rows, [*KEYS, "region"])
+def region_table(
+    studies: Iterable[StudyResults], shown: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Regions of interest (`region_row`) of the networks of studies, or of those shown only."""
+    rows = [
+        _keys(study, name, threshold) | region_row(analysis, name, threshold)
+        for study, analysis, name in _networks(studies)
+        if shown is None or name in shown
+        for threshold in reversed(study.thresholds)
+    ]
+    return indexed(rows, [*KEYS, WITHIN])
 
 
 def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Differences between each pruned network's landscape and the dense network's.
-
-    "Overlap by noise alone" is the Jaccard index of two measurements of one landscape.
-    """
-    rows = []
-    for study, analysis, name in _networks(studies, pruned=True):
-        for threshold in reversed(study.thresholds):
-            if shift := analysis.shift(name, threshold):
-                row = _keys(study, name, threshold) | {
-                    "common settings": shift.n,
-                    "Spearman": shift.spearman_interval,
-                    "overlap": shift.jaccard,
-                    "overlap by noise alone": shift.jaccard_by_noise,
-                    "shift of the centre": shift.shift_interval,
-                    "p of the shift": shift.shift_p,
-                }
-                rows.append(row)
-    return indexed(rows, [*KEYS, "region"])
+    """Shifts (`shift_row`) of the pruned networks of studies."""
+    rows = [
+        _keys(study, name, threshold) | row
+        for study, analysis, name in _networks(studies, pruned=True)
+        for threshold in reversed(study.thresholds)
+        if (row := shift_row(analysis, name, threshold))
+    ]
+    return indexed(rows, [*KEYS, WITHIN])
 
 
 def noise_table(study: StudyResults) -> pd.DataFrame:
-    """Best accuracy of each network as measured and without noise, and the noise of one run."""
-    analysis, rows = study.analysis(), []
-    for name, landscape in analysis.landscapes.items():
-        surrogate = analysis.surrogates.get(name)
-        row = {
-            "variant": short_title(name),
-            "best (%)": landscape.best,
-            "without noise (%)": analysis.best(name),
-            "SD of a run": surrogate.noise if surrogate else math.nan,
-            "SD of replicates": surrogate.noise_model.replicates[0] if surrogate else math.nan,
-        }
-        rows.append(row)
+    """Best accuracy and noise (`noise_row`) of each network of a study."""
+    analysis = study.analysis()
+    rows = [
+        {"variant": short_title(name)} | noise_row(analysis, name) for name in analysis.landscapes
+    ]
     return indexed(rows, ["variant"])
+
+
+def region_row(analysis: StudyAnalysis, name: str, threshold: float) -> Row:
+    """Region of interest of a noise-free landscape: its size, and the ellipse around it.
+
+    The ellipse has its diameters in decades, and its centre in values.
+    """
+    shape, axes = analysis.shape(name, threshold), analysis.landscapes[name].axes
+    row: Row = {"settings": interval_text(shape.n, digits=0)}
+    row |= {"length": shape.length, "width": shape.width}
+    return row | {
+        f"centre, {axis_title(axis)}": factor_text(centre).removeprefix("×")
+        for axis, centre in zip(axes, (shape.first, shape.second), strict=False)
+    }
+
+
+def shift_row(analysis: StudyAnalysis, name: str, threshold: float) -> Row:
+    """Difference between a pruned network's landscape and the dense network's; empty without one.
+
+    The overlap of the regions is their Jaccard index, that by noise the index of two measurements
+    of one landscape. The centre's shift is in decades, along all axes together.
+    """
+    shift = analysis.shift(name, threshold)
+    if shift is None:
+        return {}
+    p = shift.shift_p
+    return {
+        "settings": shift.n,
+        "Spearman": shift.spearman_interval,
+        "overlap": shift.jaccard,
+        "overlap by noise": shift.jaccard_by_noise,
+        "shift of centre": shift.shift_interval,
+        "p of shift": "< 0.001" if p < 0.001 else cell_text(p, 3),
+    }
+
+
+def noise_row(analysis: StudyAnalysis, name: str) -> Row:
+    """Best level as measured and without noise, and the noise of one run."""
+    landscape, surrogate = analysis.landscapes[name], analysis.surrogates.get(name)
+    deviation, degrees = surrogate.noise_model.replicates if surrogate else (math.nan, 0)
+    return {
+        "best": landscape.sign * landscape.best,
+        "without noise": analysis.best(name).scaled(landscape.sign),
+        "SD of a run": surrogate.noise if surrogate else math.nan,
+        "SD of replicates": deviation,
+        DEGREES: degrees,
+    }
+
+
+def cost_table(studies: Iterable[StudyResults], shown: Iterable[str] | None = None) -> pd.DataFrame:
+    """Runs, time and size of the networks of studies, or of those shown only.
+
+    Seconds and images per second are medians of the runs trained to the end.
+    """
+    rows = []
+    for study, _, name in _networks(studies):
+        if shown is None or name in shown:
+            runs = study.table[study.table["variant"] == name]
+            whole = runs[runs["top1"].notna()]
+            row: Row = _keys(study, name) | {
+                "runs": len(runs),
+                "seconds a run": float(whole["seconds"].median()),
+                "images/s": float(whole["images_per_second"].median()),
+                "hours in all": float(runs["seconds"].sum() / 3600),
+                "million MACs": float(runs["macs"].iloc[0] / 1e6),
+                "parameters": int(runs["params"].iloc[0]),
+            }
+            rows.append(row)
+    return indexed(rows, KEYS)
 
 
 def grid_table(study: StudyResults) -> pd.DataFrame:
@@ -184,7 +223,7 @@ def grid_table(study: StudyResults) -> pd.DataFrame:
         row = {"variant": short_title(name), "settings": len(points), "runs": landscape.runs}
         row["missing"] = study.missing.get(name, 0)
         row["diverged"] = round(float((points["diverged"] * points["seeds"]).sum()))
-        row |= {f"within {_points(x)}": len(landscape.roi(x)) for x in study.thresholds}
+        row |= {f"within {x:g}": len(landscape.roi(x)) for x in study.thresholds}
         row["best on edge"] = landscape.on_edge
         row["warnings"] = len(grid_warnings(landscape, study.thresholds))
         rows.append(row)
@@ -193,16 +232,14 @@ def grid_table(study: StudyResults) -> pd.DataFrame:
 
 def warning_table(study: StudyResults) -> pd.DataFrame:
     """Warnings of each network's grid, and the number of settings to add against each."""
-    rows = [
-        {
-            "variant": short_title(name),
-            "warning": WARNINGS[warning.kind],
-            "region within": _points(warning.numbers.get("threshold")),
-            "settings to add": len(warning.cells),
-        }
-        for name, landscape in study.landscapes().items()
-        for warning in grid_warnings(landscape, study.thresholds)
-    ]
+    rows = []
+    for name, landscape in study.landscapes().items():
+        for warning in grid_warnings(landscape, study.thresholds):
+            sentence = warning_sentence(warning)
+            for axis in AXES:
+                sentence = sentence.replace(f" {axis} ", f" {axis_title(axis)} ")
+            row = {"variant": short_title(name), "warning": sentence}
+            rows.append(row | {"settings to add": len(warning.cells)})
     return indexed(rows, ["variant"])
 
 
@@ -221,14 +258,11 @@ def _grouped(table: pd.DataFrame) -> pd.DataFrame:
 
 def _keys(study: StudyResults, variant: str, threshold: float | None = None) -> dict[str, Any]:
     keys: dict[str, Any] = {"study": study.heading, "variant": short_title(variant)}
-    return keys if threshold is None else keys | {"region": f"within {_points(threshold)}"}
+    return keys if threshold is None else keys | {WITHIN: f"{threshold:g}"}
 
 
-def _points(threshold: float | None) -> str | None:
-    """Threshold of a region with its unit: "2 points"."""
-    if threshold is None:
-        return None
-    return f"{threshold:g} point" + ("" if threshold == 1 else "s")
+def _family(study: StudyResults) -> str:
+    return RELATIVES.get(study.model, study.model)
 
 
 def _settings(study: StudyResults) -> list[int]:

@@ -23,7 +23,7 @@ MARKS = {
 }
 """Marks of verdicts, as `hpstudy.report.verdicts.marks` gives them."""
 # For terminals and files that are not in UTF-8.
-ASCII = str.maketrans(dict(zip("✓↻●■○━┊─×≤−–…†", "+!*#o-:-x<--.^", strict=True)))
+ASCII = str.maketrans(dict(zip("✓↻●■○━┊─×≤≥−–…†", "+!*#o-:-x<>--.^", strict=True)))
 
 
 def compare(
@@ -85,7 +85,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Compare the landscapes of the networks of any table of runs."""
-    from hpstudy.report.full_tables import format_text
+    from hpstudy.report.full_tables import show_full
     from hpstudy.report.html_report import check_path, write_report
     from hpstudy.report.screen import show_screen
 
@@ -114,7 +114,7 @@ def compare(
     if as_json:
         print(json.dumps(as_dict(comparison), indent=1, allow_nan=False))
     elif full:
-        print(format_text(as_dict(comparison)))
+        show_full(comparison)
     else:
         show_screen(comparison, html)
 

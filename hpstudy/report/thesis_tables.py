@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis import thesis_data as thesis
+from hpstudy.analysis.intervals import Loss
 from hpstudy.analysis.landscape import Landscape, setting_keys
 from hpstudy.analysis.regions import Ellipse
-from hpstudy.analysis.study_results import DATA_TITLES, MODEL_TITLES, StudyResults
+from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
 from hpstudy.config.grid import AXES, setting_key
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.plots.labels import axis_title, roi_title, setting_text, short_title
@@ -50,17 +51,11 @@ def data_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Table 3.1: images that each study trains and tests on."""
     rows = []
     for study in studies:
-        data = study.record["study"]["data"]
-        reports = study.record["certificates"].values()
-        row = {"study": study.name, "model": study.model}
-        row |= {"images": DATA_TITLES.get(data["name"], data["name"])}
-        row |= {"input": f"{data['image_size']}×{data['image_size']}×3"}
-        row |= {"training": data["train"], "test": data["test"]}
+        data, reports = study.record["study"]["data"], study.record["certificates"].values()
+        row = _row(study) | {"training": data["train"], "test": data["test"]}
         rows.append(row | {"classes": next((made.get("classes") for made in reports), None)})
-    published = thesis.table_3_1()
-    published["input_shape"] = published["input_shape"].str.replace("x", "×")
     headings = {"input_shape": "input", "train": "training"}
-    return _beside(rows, published.rename(columns=headings), ["model"])
+    return _beside(rows, thesis.table_3_1().rename(columns=headings), ["model"])
 
 
 def recipe_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -71,8 +66,7 @@ def recipe_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     for study in studies:
         recipe = dict(study.record["study"]["recipe"])
         recipe["lr_decay_epochs"] = ", ".join(map(str, recipe["lr_decay_epochs"]))
-        row = {"study": study.name, "model": study.model}
-        rows.append(row | {title: recipe[key] for key, title in titles.items()})
+        rows.append(_row(study) | {title: recipe[key] for key, title in titles.items()})
     return _beside(rows, thesis.table_3_3().rename(columns=titles), ["model"])
 
 
@@ -89,25 +83,24 @@ def size_table(studies: Iterable[StudyResults], networks: dict[str, Any]) -> pd.
 
     `networks` is the measurement of that name: sizes at the thesis's image size, by model.
     """
-    sizes = [("at the thesis's image size", model, size) for model, size in networks.items()]
+    sizes = [
+        ({"study": f"{_network_title(model)}, the thesis's images", "model": model}, size)
+        for model, size in networks.items()
+    ]
     for study in studies:
         dense = study.table.loc[study.table["variant"] == DENSE, ["params", "macs"]].iloc[0]
-        image_size = study.record["study"]["data"]["image_size"]
-        sizes.append((study.name, study.model, {"image_size": image_size, **dense}))
+        sizes.append((_row(study), dict(dense)))
     rows = [
-        {
-            "study": study,
-            "model": model,
-            "input": f"{size['image_size']}×{size['image_size']}×3",
+        row
+        | {
             "parameters (M)": size["params"] / 1e6,
             "FLOPs (M)": 2 * size["macs"] / 1e6,
             "by torch-pruning (M)": 2 * size.get("macs_torch_pruning", math.nan) / 1e6,
         }
-        for study, model, size in sizes
+        for row, size in sizes
     ]
     published = thesis.table_3_2()
     published["flops"] /= 1e6
-    published["input_shape"] = published["input_shape"].str.replace("x", "×")
     headings = {"input_shape": "input", "params_millions": "parameters (M)", "flops": "FLOPs (M)"}
     return _beside(rows, published.rename(columns=headings), ["model"])
 
@@ -117,8 +110,7 @@ def prior_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     rows = []
     for study in studies:
         prior = study.record["study"]["prior"]
-        row: dict[str, Any] = {"study": study.name, "model": study.model}
-        row |= {title: prior[axis] for axis, title in _SETTING.items()}
+        row = _row(study) | {title: prior[axis] for axis, title in _SETTING.items()}
         for metric, title in _ACCURACY.items():
             points = _points(study, metric, DENSE)
             for axis in AXES:
@@ -130,22 +122,13 @@ def prior_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
 
 
 def best_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
-    """Section 4.1.1: best accuracy of every network over its grid, and the noise of a run."""
+    """Section 4.1.1: best accuracy of every network over its grid, and where it is."""
     rows = []
     for study, row, landscape in _networks(studies):
-        analysis = study.analysis()
-        surrogate = analysis.surrogates.get(landscape.variant)
-        deviation, degrees = surrogate.noise_model.replicates if surrogate else (math.nan, 0)
         row |= {"settings": len(landscape.points), "runs": landscape.runs}
         row |= {"top-1 (%)": landscape.best}
         row |= {"top-5 (%)": _points(study, "top5", landscape.variant)["value"].max()}
         row |= {_SETTING[axis]: value for axis, value in landscape.best_at.items()}
-        row |= {
-            "without noise (%)": analysis.best(landscape.variant),
-            "SD of a run": surrogate.noise if surrogate else math.nan,
-            "SD of replicates": deviation,
-            "degrees of freedom": degrees,
-        }
         rows.append(row)
     published = thesis.best_accuracies().rename(columns=_ACCURACY)
     return _beside(rows, published, ["model", "variant"])
@@ -171,7 +154,7 @@ def ellipse_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
 def risk_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     """Table 4.2: risk over the dense network's region of interest: the study's and the 0.5-ROI.
 
-    "Mean without noise" is an `Interval` whose ends are one-sided 95 % bounds.
+    "Mean without noise" is a `Loss`.
     """
     rows = []
     for study, row, landscape in _networks(studies):
@@ -180,7 +163,7 @@ def risk_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
             region = {"roi": threshold, "settings": risk.n, "mean": risk.mean, "SD": risk.std}
             region["mean (% of best)"] = 100 * risk.relative_mean
             region["SD (% of best)"] = 100 * risk.relative_std
-            noiseless = study.analysis().risk(landscape.variant, threshold).mean
+            noiseless = Loss(*study.analysis().risk(landscape.variant, threshold).mean)
             rows.append(row | region | {"mean without noise": noiseless})
     published = thesis.table_4_2().assign(roi=THESIS_RISK)
     published[["relative_mean", "relative_std"]] *= 100
@@ -200,8 +183,9 @@ def pruned_accuracy_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
         analysis = study.analysis()
         dense, *pruned = analysis.landscapes.values()
         for landscape in pruned:
-            source, lost = (study.name, study.model), analysis.accuracy_drop(landscape.variant)
-            rows.append((*source, landscape.variant, dense.best, landscape.best, lost))
+            lost = analysis.accuracy_drop(landscape.variant)
+            source = ("this book", study.heading, landscape.variant)
+            rows.append((*source, dense.best, landscape.best, lost))
     for (model, name), top1 in best.drop(DENSE, level="variant").items():
         dense_top1 = best[model, DENSE]
         rows.append(("thesis", model, name, dense_top1, top1, dense_top1 - top1))
@@ -246,7 +230,11 @@ def _networks(
     """Networks of studies, each with the keys of its row."""
     for study in studies:
         for name, landscape in study.landscapes().items():
-            yield study, {"study": study.name, "model": study.model, "variant": name}, landscape
+            yield study, _row(study) | {"variant": name}, landscape
+
+
+def _row(study: StudyResults) -> dict[str, Any]:
+    return {"study": study.heading, "model": study.model}
 
 
 def _points(study: StudyResults, metric: str, variant: str) -> pd.DataFrame:
@@ -270,10 +258,10 @@ def _beside(rows: list[dict[str, Any]], published: pd.DataFrame, keys: list[str]
     index = own[["study"]].copy()
     if "variant" in keys:
         index["variant"] = own["variant"].map(short_title)
-    else:
-        index["network"] = own["model"].map(_network_title)
     if "roi" in keys:
         index["region"] = own["roi"].map(roi_title)
+    if "input" in matched:
+        matched["input"] = matched["input"].str.replace("x", "×")
     own = own.drop(columns=["study", *keys])
     table = pd.concat({"This book": own, "Thesis": matched}, axis="columns")
-    return table.set_index(pd.MultiIndex.from_frame(index))
+    return table.set_index([index[name] for name in index])

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from jinja2 import Environment, PackageLoader
 
-from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import StudyResults
-from hpstudy.analysis.verdict import NEGLIGIBLE, TOLERABLE, Verdict, VerdictGroup, verdict
+from hpstudy.analysis.verdict import NEGLIGIBLE, Verdict, VerdictGroup, verdict
 from hpstudy.errors import count
 from hpstudy.plots.labels import TOP1, Metric, axis_title, factor_text, short_title
 
@@ -22,13 +21,6 @@ TEMPLATES = Environment(
 )
 
 
-def verdict_rows(
-    analysis: StudyAnalysis, threshold: float, tolerable: float = TOLERABLE
-) -> list[Verdict]:
-    """Verdicts on all pruned networks of an analysis (`hpstudy.analysis.verdict.verdict`)."""
-    return [verdict(analysis, name, threshold, tolerable) for name in analysis.pruned]
-
-
 def verdict_groups(studies: Iterable[StudyResults]) -> list[VerdictGroup]:
     """Verdicts of each study, whose good settings are those of its widest region of interest."""
     groups = []
@@ -36,7 +28,8 @@ def verdict_groups(studies: Iterable[StudyResults]) -> list[VerdictGroup]:
         data, recipe = study.record["study"]["data"], study.record["study"]["recipe"]
         note = f"{data['train']:,} images, {count(recipe['epochs'], 'epoch')}, "
         note += count(len(study.table), "run")
-        verdicts = verdict_rows(study.analysis(), max(study.thresholds))
+        analysis, widest = study.analysis(), max(study.thresholds)
+        verdicts = [verdict(analysis, name, widest) for name in analysis.pruned]
         groups.append(VerdictGroup(study.heading, verdicts, note, f"studies/{study.name}.html"))
     return [group for group in groups if group.verdicts]
 

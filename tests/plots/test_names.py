@@ -9,10 +9,10 @@ import pytest
 import synthetic
 import tiny
 
-from hpstudy.analysis.comparison import compare, read_runs
+from hpstudy.analysis.comparison import Comparison, as_dict, read_runs
 from hpstudy.analysis.study_results import read_results
 from hpstudy.config.study import Study
-from hpstudy.report.full_tables import format_text
+from hpstudy.report.full_tables import show_full
 from hpstudy.report.notebook import show
 from hpstudy.report.record_tables import provenance_table
 from hpstudy.storage.tables import is_plain
@@ -147,11 +147,13 @@ def test_provenance_shows_data_folder_and_command(study, shown):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name.isprintable()])
-def test_own_table_is_compared_with_its_names(name, tmp_path):
+def test_own_table_is_compared_with_its_names(name, tmp_path, capsys):
     rows = [("unpruned", 0.1, 1e-4, 0, 93.0), (name, 0.1, 1e-4, 0, 92.0)]
     path = tmp_path / "runs.csv"
     header = ["variant", "lr", "weight_decay", "seed", "top1"]
     pd.DataFrame(rows, columns=header).to_csv(path, index=False)
-    result = compare(read_runs(path))
-    assert list(json.loads(json.dumps(result))["landscapes"]) == ["unpruned", name]
-    assert f"\n{name} " in format_text(result)
+    comparison = Comparison.of(read_runs(path))
+    result = json.loads(json.dumps(as_dict(comparison)))
+    assert list(result["landscapes"]) == ["unpruned", name]
+    show_full(comparison)
+    assert f"\n{name} " in capsys.readouterr().out

@@ -11,6 +11,7 @@ import tiny
 import yaml
 from badcommands import PARAMETERS, make_clone
 from badinput import command
+from papermill.iorw import read_yaml_file
 
 from hpstudy.config.study import Study
 from hpstudy.storage.integrity import check_files
@@ -113,6 +114,24 @@ def test_notebook_understands_the_keys_of_a_params_file(path, clone, monkeypatch
     others = dict.fromkeys(Study.model_fields)
     opened = open_notebook(others | PARAMETERS | yaml.safe_load(path.read_text()))
     assert opened.plan.study == Study.load(path)
+
+
+def test_notebook_reads_numbers_as_the_params_file_does(tmp_path, clone, monkeypatch, refused):
+    """papermill reads YAML 1.1, to which 1e-4 is text."""
+    monkeypatch.setattr(
+        "hpstudy.workspace.open_plan", lambda study, *_: SimpleNamespace(study=study)
+    )
+    path = tiny.write_study(tmp_path / "tiny.yaml")
+    text = path.read_text().replace("- 0.01\n  - 0.02", "- 1e-2\n  - 2E-2")
+    path.write_text(text.replace("weight_decay: 0.01", "weight_decay: 1e-4"))
+    values = read_yaml_file(str(path))
+    assert values["prior"]["weight_decay"] == "1e-4" and values["grid"]["lr"] == ["1e-2", "2E-2"]
+    study = open_notebook(PARAMETERS | values).plan.study
+    assert study == Study.load(path) and study.prior.weight_decay == 1e-4
+    path.write_text(text.replace("weight_decay: 0.01", "weight_decay: '0.01'"))
+    said = refused(open_notebook, PARAMETERS | read_yaml_file(str(path)))
+    assert said == f"parameters: {refused(Study.load, path).partition(': ')[2]}"
+    assert "prior.weight_decay" in said and "'0.01'" in said
 
 
 def test_misspelt_key_of_a_study_is_refused_with_the_nearest(clone, refused):

@@ -4,7 +4,8 @@ import pytest
 import synthetic
 
 from hpstudy.analysis.study_results import StudyResults
-from hpstudy.report.counterparts import beside, counterpart, initial_grid
+from hpstudy.report.tables import beside, counterpart, initial_grid
+from hpstudy.report.thesis_tables import best_table, prior_table
 
 
 def study(name, model, seeds=1):
@@ -39,8 +40,6 @@ def test_grid_before_it_grew_comes_from_the_params_file():
 
 @pytest.mark.slow
 def test_top5_of_a_study_stands_beside_the_thesis(refused):
-    from hpstudy.report.thesis_tables import best_table, prior_table
-
     one = study("fifty", "resnet50")
     assert best_table([one])["This book", "top-5 (%)"].isna().all()
     one.table["top5"] = 99.0

@@ -11,6 +11,7 @@ from hpstudy.report.notebook import (
     html_table,
     interval_text,
     number_text,
+    show,
 )
 
 
@@ -26,7 +27,7 @@ from hpstudy.report.notebook import (
         ("keep*", "keep*"),
         (Loss(0.214, 0.0, 0.983), "0.21 (≤ 0.98)"),
         (Loss(0.76, 0.31, 1.27), "0.76 (≥ 0.31, ≤ 1.27)"),
-        (Interval(0.1734, -0.001, 0.861), "0.17 (0.00\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}0.86)"),
+        (Interval(0.1734, -0.001, 0.861), "0.17 (0.00 to 0.86)"),
     ],
 )
 def test_cell_has_the_format_of_its_type(value, text):
@@ -63,4 +64,36 @@ def test_index_of_one_study_and_index_without_a_name_are_left_out():
     frame = pd.DataFrame({"study": ["s", "s"], "variant": ["a", "b"], "n": [1, 2]})
     html = html_table(frame.set_index(["study", "variant"]))
     assert ">s<" not in html and ">a<" in html
-    assert html_table(frame[["n"]]).count("row_heading") == 0
+    assert html_table(frame[["n"]]).count('scope="row"') == 0
+
+
+def test_several_studies_stand_above_their_rows():
+    frame = pd.DataFrame({"study": ["s", "s", "t"], "variant": ["a", "b", "a"], "n": [1, 2, 3]})
+    html = html_table(frame.set_index(["study", "variant"]))
+    assert [html.count(f'scope="rowgroup">{study}<') for study in "st"] == [1, 1]
+    assert html.count("<tbody>") == 2 and html.count('<th scope="row" class="">a</th>') == 2
+
+
+def test_repeated_label_is_read_out_but_not_shown():
+    frame = pd.DataFrame({"variant": ["a", "a", "b"], "within": ["1", "2", "1"], "n": [1, 2, 3]})
+    html = html_table(frame.set_index(["variant", "within"]))
+    assert html.count('<span class="hp-sr">a</span>') == 1 and html.count(">a<") == 2
+    assert html.count(">1</th>") == 2 and 'hp-sr">1' not in html
+
+
+def test_intervals_break_before_their_bracket_only():
+    frame = pd.DataFrame({"a": [Interval(0.17, 0.0, 0.86)], "b": ["×1.1 (0.5 to 2)"]})
+    html = html_table(frame)
+    assert 'class="number interval">0.17 (0.00\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}0.86)<' in html
+    assert ">×1.1 (0.5\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}2)<" in html
+
+
+@pytest.mark.parametrize("caption", ["", "What it is."])
+def test_folded_content_has_its_label(caption, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda one, **options: shown.append(one))
+    show(pd.DataFrame({"a": [1]}), caption, folded="More <numbers>")
+    (bundle,) = shown
+    assert "<summary>More &lt;numbers&gt;</summary>" in bundle["text/html"]
+    assert bundle["text/html"].index("</summary>") < bundle["text/html"].index("<table>")
+    assert caption in bundle["text/html"]

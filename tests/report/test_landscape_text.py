@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from hpstudy.report.landscape_text import draw
+from hpstudy.report.screen import draw_landscapes
 
 
 def plan(*rows):
@@ -14,7 +14,7 @@ def plan(*rows):
 
 
 def test_best_and_good_settings_are_marked_and_missing_ones_are_dashes(capsys):
-    draw(
+    draw_landscapes(
         plan(
             ("unpruned", 0.1, 0.01, 0, 90.0),
             ("unpruned", 0.1, 0.02, 0, 88.0),
@@ -33,6 +33,6 @@ def test_best_and_good_settings_are_marked_and_missing_ones_are_dashes(capsys):
 
 
 def test_nothing_is_drawn_before_the_dense_network_has_a_run(capsys):
-    draw(plan())
-    draw(plan(("uniform-0.2", 0.1, 0.01, 0, 70.0)))
+    draw_landscapes(plan())
+    draw_landscapes(plan(("uniform-0.2", 0.1, 0.01, 0, 70.0)))
     assert capsys.readouterr().err == ""

@@ -7,18 +7,14 @@ import pytest
 import synthetic
 
 from hpstudy.analysis.study_results import StudyResults, read_results
-from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.report.record_tables import (
     certificate_table,
     grid_point_cost_table,
-    measurement_table,
     programme_cost_table,
     provenance_table,
     published_table,
-    ranking_table,
-    study_cost_table,
-    width_table,
 )
+from hpstudy.report.tables import cost_table
 
 PROGRAMME = [
     {
@@ -53,19 +49,26 @@ def study(folder):
 
 
 def test_cost_of_a_study_is_that_of_its_runs(study):
-    frame = study_cost_table([study])
-    # 3 x 3 settings and two seeds of nine seconds; five epochs of 2,000 images.
-    assert set(frame["runs"]) == {18} and set(frame["images per run"]) == {10_000}
-    assert set(frame["median (s)"]) == {9.0}
-    assert frame["hours of all"].sum() == pytest.approx(90 * 9 / 3600)
+    frame = cost_table([study])
+    # 3 x 3 settings and two seeds of nine seconds.
+    assert set(frame["runs"]) == {18} and set(frame["seconds a run"]) == {9.0}
+    assert frame["hours in all"].sum() == pytest.approx(90 * 9 / 3600)
+    macs = study.table.groupby("variant", sort=False)["macs"].first() / 1e6
+    assert frame["million MACs"].tolist() == macs.tolist() and len(frame) == 5
+
+
+def test_cost_of_some_networks_is_theirs_only(study):
+    frame = cost_table([study], ["unpruned", "uniform-0.2"])
+    titles = frame.index.get_level_values("variant").tolist()
+    assert titles == ["Dense", "Uniform, 20 %"]
 
 
 def test_stopped_run_costs_hours_but_is_no_whole_run(study):
     table = study.table.copy()
-    table.loc[0, ["top1", "epochs", "seconds"]] = [math.nan, 1, 2.0]
-    dense = study_cost_table([StudyResults(study.name, table, study.record)]).iloc[0]
-    assert (dense["runs"], dense["fastest (s)"], dense["images per run"]) == (18, 9.0, 10_000)
-    assert dense["hours of all"] == pytest.approx((17 * 9 + 2) / 3600)
+    table.loc[:9, ["top1", "epochs", "seconds"]] = [math.nan, 1, 2.0]
+    dense = cost_table([StudyResults(study.name, table, study.record)]).iloc[0]
+    assert (dense["runs"], dense["seconds a run"]) == (18, 9.0)
+    assert dense["hours in all"] == pytest.approx((8 * 9 + 10 * 2) / 3600)
 
 
 def test_workers_share_a_machine():
@@ -104,27 +107,3 @@ def test_published_table_comes_with_its_hours_and_checksum(study, folder):
 def test_pruned_networks_come_with_their_ratios_and_widths(study):
     row = certificate_table([study]).loc[study.name, "Uniform, 20 %"]
     assert (row["target"], row["its channels"]) == (0.2, 3)
-    assert width_table(study).shape == (9, 4)
-
-
-def test_raw_norms_leave_single_channels_where_layers_differ_in_size():
-    study = StudyResults("s", synthetic.table("s", "resnet56"), synthetic.record("s", "resnet56"))
-    network = PrunableNetwork("resnet20", 10, 8)
-    # Alike in all layers, but for their size, which is a thousandth in the first two.
-    scores = {
-        layer: [(1 + n / width) * (1e-3 if k < 2 else 1.0) for n in range(width)]
-        for k, (layer, width) in enumerate(network.cost.widths.items())
-    }
-    assert ranking_table([study]).empty
-    study.record["ranking"] = {"weights_sha256": "0" * 64, "scores": scores}
-    study.record["study"]["model"] = "resnet20"
-    for made in study.record["certificates"].values():
-        made["classes"] = 10
-    frame = ranking_table([study]).sort_index().loc["s", "Non-uniform, 60 %"]
-    assert frame.loc["l1", "channels"].startswith("1, 1, ")
-    assert frame["layers with one"].to_dict() == {"l1-normalised": 0, "l1": 2}
-
-
-def test_measurement_shows_the_named_keys_in_order():
-    frame = measurement_table([{"a": 1, "b": 2, "c": 3}], {"c": "third", "a": "first"})
-    assert frame.to_dict("list") == {"third": [3], "first": [1]}

@@ -35,4 +35,7 @@ def test_every_pruned_network_links_to_the_page_of_its_sweep():
 
 
 def test_facts_are_never_markup():
-    assert "<b>" not in facts_html([("<b>", "<b>", "<b>")])
+    record = synthetic.record("mine", "resnet56")
+    record["study"]["data"]["name"] = record["record"]["device"] = "<b>"
+    html = facts_html(StudyResults("mine", synthetic.table("mine", "resnet56"), record))
+    assert "<b>" not in html and html.count("&lt;b&gt;") == 2

@@ -4,14 +4,16 @@ import re
 from xml.etree import ElementTree
 
 import nbformat
+import numpy as np
 import pytest
+import sample_images
+from PIL import Image
 from synthetic import REPOSITORY
 
 from hpstudy.analysis.study_results import read_results
 from hpstudy.analysis.thesis_claims import agreement, by_claim
 from hpstudy.analysis.thesis_data import literature, table_3_5
 from hpstudy.networks.models import MobileNetV2Cifar, build_model
-from hpstudy.report.drawings import sample_images
 from hpstudy.report.tables import decisive
 from hpstudy.report.thesis_tables import confidence_table
 from hpstudy.report.verdicts import tally, verdict_groups
@@ -90,15 +92,10 @@ def test_drawing_takes_the_ink_of_the_page_and_is_legible_on_a_phone(path):
 
 @pytest.mark.slow
 def test_sample_images_are_one_of_each_class_at_each_size():
-    html = sample_images([32, 8])
-    width, height = (int.from_bytes(png(html)[at : at + 4], "big") for at in (16, 20))
-    assert (width, height) == (10 * 68, 2 * 68)
-
-
-def png(html):
-    from base64 import b64decode
-
-    return b64decode(re.search(r"base64,([^\"]+)", html)[1])
+    with Image.open(sample_images.PATH) as figure:
+        assert figure.size == (10 * 68, 3 * 68) and "alt=" in text("thesis")
+        assert (np.asarray(figure) == np.asarray(sample_images.drawn())).all()
+    assert f'src="_static/{sample_images.PATH.name}"' in text("thesis")
 
 
 @pytest.mark.slow
