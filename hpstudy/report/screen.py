@@ -264,7 +264,7 @@ def landscape_table(landscape: Landscape, threshold: float) -> Table:
     table = Table(title=title, box=None, padding=0, title_style="bold", min_width=width)
     table.add_column(justify="right")
     for value in levels.columns:
-        table.add_column(setting_text(value), justify="center", min_width=7)
+        table.add_column(setting_text(value), justify="center", min_width=8)
     for value, row in levels.iterrows():
         cells = [_level(level, landscape.best, threshold) for level in row]
         table.add_row(f"{setting_text(value)} ", *cells)
