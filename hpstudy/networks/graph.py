@@ -181,7 +181,7 @@ class Graph:
         pruner = self._graph.get_pruner_of_module(module)
         start = self._graph.module2node[module], pruner.prune_out_channels
         first = {_Pair(k, k) for k in range(pruner.get_out_channels(module))}
-        found: dict[tuple[Any, Any], set[_Pair]] = defaultdict(set, {start: set(first)})
+        found = {start: set(first)}
         pending = [(*start, first)]
         while pending:
             node, trigger, pairs = pending.pop()
@@ -192,8 +192,8 @@ class Graph:
                 for mapping in filter(None, edge.index_mapping):
                     mapped = mapping(mapped)
                 place = edge.target, edge.handler
-                if new := set(mapped) - found[place]:
-                    found[place] |= new
+                if new := set(mapped) - found.get(place, set()):
+                    found.setdefault(place, set()).update(new)
                     pending.append((*place, new))
         return found
 
