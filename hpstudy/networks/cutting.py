@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,13 @@ from torch import Tensor, nn
 from hpstudy.networks.graph import CONV, Removed, depthwise
 from hpstudy.networks.groups import Refused
 
-_CHANNELWISE = nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm
+# Attribute that counts the channels of a layer which gives as many as it takes.
+_WIDTHS: tuple[tuple[type[nn.Module], str], ...] = (
+    (nn.modules.batchnorm._BatchNorm, "num_features"),
+    (nn.modules.instancenorm._InstanceNorm, "num_features"),
+    (nn.GroupNorm, "num_channels"),
+    (nn.PReLU, "num_parameters"),
+)
 
 
 def cut(model: nn.Module, removed: Removed) -> nn.Module:
@@ -53,6 +60,73 @@ def temporarily_cut(model: nn.Module, removed: Removed) -> Iterator[nn.Module]:
             module.__dict__.update(attributes)
 
 
+def _cut_module(module: Any, side: str, lost: set[int], name: str) -> None:
+    if isinstance(module, CONV):
+        _cut_convolution(module, side, lost, name)
+    elif isinstance(module, nn.Linear):
+        width = "in_features" if side == "in" else "out_features"
+        kept = _kept(getattr(module, width), lost, name)
+        _select_all(module, kept, getattr(module, width), dim=int(side == "in"))
+        setattr(module, width, len(kept))
+    elif isinstance(module, nn.LayerNorm) and len(module.normalized_shape) == 1:
+        (channels,) = module.normalized_shape
+        kept = _kept(channels, lost, name)
+        _select_all(module, kept, channels)
+        module.normalized_shape = (len(kept),)
+    elif width := next((width for kind, width in _WIDTHS if isinstance(module, kind)), ""):
+        if (channels := getattr(module, width)) > 1 or not isinstance(module, nn.PReLU):
+            kept = _kept(channels, lost, name)
+            _select_all(module, kept, channels)
+            setattr(module, width, len(kept))
+    else:
+        raise Refused(f"{name} is a {type(module).__name__}, which has no rule")
+
+
+def _cut_convolution(module: Any, side: str, lost: set[int], name: str) -> None:
+    channels = getattr(module, "in_channels" if side == "in" else "out_channels")
+    kept, groups = _kept(channels, lost, name), module.groups
+    if depthwise(module):
+        _select_all(module, kept, channels)
+        module.in_channels = module.out_channels = module.groups = len(kept)
+        return
+    size = channels // groups
+    blocks = [kept[kept // size == block] - block * size for block in range(groups)]
+    if len(set(map(len, blocks))) > 1:
+        raise Refused(f"the {groups} groups of {name} would keep unequal numbers of channels")
+    # The first dimension of a weight has the channels of all groups, the second those of one.
+    dim = int((side == "in") != module.transposed)
+    if groups == 1 or dim == 0:
+        _select(module, "weight", dim, kept)
+    else:
+        parts = module.weight.detach().unflatten(0, (groups, -1))
+        pairs = zip(parts, blocks, strict=True)
+        smaller = torch.cat([part.index_select(1, one.to(part.device)) for part, one in pairs])
+        module.weight = nn.Parameter(smaller, requires_grad=module.weight.requires_grad)
+    if side == "out":
+        _select_all(module, kept, channels, but="weight")
+    setattr(module, f"{side}_channels", len(kept))
+
+
+def _select_all(
+    module: nn.Module, kept: Tensor, channels: int, dim: int = 0, but: str = ""
+) -> None:
+    """Keep some channels of everything that a layer has for each of them."""
+    if "weight" not in module._parameters and hasattr(module, "weight"):
+        raise Refused(f"the weights of a {type(module).__name__} are computed from others")
+    for name, value in [*module._parameters.items(), *module._buffers.items()]:
+        if name != but and value is not None and value.shape[dim : dim + 1] == (channels,):
+            _select(module, name, dim, kept)
+
+
+def _select(module: nn.Module, name: str, dim: int, kept: Tensor) -> None:
+    """Keep part of a parameter or buffer."""
+    value = getattr(module, name)
+    smaller = value.detach().index_select(dim, kept.to(value.device))
+    if isinstance(value, nn.Parameter):
+        smaller = nn.Parameter(smaller, requires_grad=value.requires_grad)
+    setattr(module, name, smaller)
+
+
 def _kept(channels: int, lost: set[int], name: str) -> Tensor:
     """Indices of the channels that stay."""
     if max(lost) >= channels:
@@ -61,86 +135,3 @@ def _kept(channels: int, lost: set[int], name: str) -> Tensor:
     if not kept:
         raise Refused(f"no channel of {name} would be left")
     return torch.tensor(kept)
-
-
-def _select(module: nn.Module, name: str, dim: int, kept: Tensor) -> None:
-    """Keep part of a parameter or buffer, if the module has it."""
-    value = getattr(module, name, None)
-    if value is None:
-        return
-    if name not in module._parameters and name not in module._buffers:
-        raise Refused(f"{name} of {type(module).__name__} is computed from other parameters")
-    smaller = value.detach().index_select(dim, kept.to(value.device))
-    if isinstance(value, nn.Parameter):
-        smaller = nn.Parameter(smaller, requires_grad=value.requires_grad)
-    setattr(module, name, smaller)
-
-
-def _cut_module(module: nn.Module, side: str, lost: set[int], name: str) -> None:
-    if isinstance(module, CONV):
-        _cut_convolution(module, side, lost, name)
-    elif isinstance(module, nn.Linear):
-        width = "in_features" if side == "in" else "out_features"
-        kept = _kept(getattr(module, width), lost, name)
-        _select_filters(module, 1 if side == "in" else 0, kept, getattr(module, width), side)
-        setattr(module, width, len(kept))
-    elif isinstance(module, _CHANNELWISE):
-        kept = _kept(module.num_features, lost, name)
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            _select(module, part, 0, kept)
-        module.num_features = len(kept)
-    elif isinstance(module, nn.GroupNorm):
-        kept = _kept(module.num_channels, lost, name)
-        _select(module, "weight", 0, kept)
-        _select(module, "bias", 0, kept)
-        module.num_channels = len(kept)
-    elif isinstance(module, nn.LayerNorm) and len(module.normalized_shape) == 1:
-        kept = _kept(module.normalized_shape[0], lost, name)
-        _select(module, "weight", 0, kept)
-        _select(module, "bias", 0, kept)
-        module.normalized_shape = (len(kept),)
-    elif isinstance(module, nn.PReLU):
-        if module.num_parameters > 1:
-            kept = _kept(module.num_parameters, lost, name)
-            _select(module, "weight", 0, kept)
-            module.num_parameters = len(kept)
-    else:
-        raise Refused(f"{name} is a {type(module).__name__}, which has no rule")
-
-
-def _cut_convolution(module: nn.Module, side: str, lost: set[int], name: str) -> None:
-    channels = module.in_channels if side == "in" else module.out_channels
-    kept = _kept(channels, lost, name)
-    if depthwise(module):
-        _select_filters(module, 0, kept, channels, "out")
-        module.in_channels = module.out_channels = module.groups = len(kept)
-        return
-    size = channels // module.groups
-    blocks = [kept[kept // size == block] - block * size for block in range(module.groups)]
-    if len(set(map(len, blocks))) > 1:
-        raise Refused(f"the {module.groups} groups of {name} would keep unequal numbers of channels")
-    # The first dimension of a weight has the channels of all groups, the second those of one.
-    first_is_out = not module.transposed
-    if module.groups == 1 or (side == "out") == first_is_out:
-        dim = 0 if (side == "out") == first_is_out else 1
-        _select_filters(module, dim, kept, channels, side)
-    else:
-        weight = module.weight.detach().unflatten(0, (module.groups, -1))
-        parts = [
-            part.index_select(1, block.to(part.device))
-            for part, block in zip(weight, blocks, strict=True)
-        ]
-        trainable = module.weight.requires_grad
-        module.weight = nn.Parameter(torch.cat(parts), requires_grad=trainable)
-        if side == "out":
-            _select(module, "bias", 0, kept)
-    setattr(module, f"{side}_channels", len(kept))
-
-
-def _select_filters(module: nn.Module, dim: int, kept: Tensor, channels: int, side: str) -> None:
-    """Keep part of a weight and, for outputs, of what else the layer has for each filter."""
-    _select(module, "weight", dim, kept)
-    if side == "out":
-        for name, value in [*module._parameters.items(), *module._buffers.items()]:
-            if name != "weight" and value is not None and value.shape[:1] == (channels,):
-                _select(module, name, 0, kept)

@@ -8,8 +8,8 @@ from torch import nn
 
 from hpstudy.networks.cutting import without
 from hpstudy.networks.flops import cost_model
-from hpstudy.networks.graph import Graph, Inputs
-from hpstudy.networks.groups import Removed, find_groups, union
+from hpstudy.networks.graph import Graph, Inputs, Removed
+from hpstudy.networks.groups import find_groups, union
 from hpstudy.networks.models import architecture, build_model, zeros
 
 

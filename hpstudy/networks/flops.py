@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -148,7 +149,7 @@ def measured(model: nn.Module, inputs: Inputs) -> tuple[dict[str, int], int]:
     """Places where each layer is applied, over all its calls, and torch's count of its work."""
     positions: Counter[str] = Counter()
 
-    def record(name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+    def record(name: str, module: Any, args: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Linear):
             positions[name] += output.numel() // module.out_features
         elif module.transposed:  # multiplies once for each pixel that it is given

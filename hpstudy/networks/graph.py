@@ -156,7 +156,7 @@ class Graph:
         """All that depends on the output channels of a layer."""
         module = next(module for module, name in self.names.items() if name == layer)
         found = self._walk(module)
-        parts: dict[Part, set[tuple[int, int]]] = defaultdict(set)
+        parts: dict[Part, set[_Pair]] = defaultdict(set)
         scopes: set[Scope] = set()
         for (node, handler), pairs in found.items():
             if part := self._part(node, handler):

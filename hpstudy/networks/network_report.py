@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from hpstudy.config.validation import read_text
 from hpstudy.errors import HpstudyError, one_line, shown
 from hpstudy.networks.cutting import cut
-from hpstudy.networks.graph import Removed, Side
-from hpstudy.networks.groups import Group, Refused, Scope, Status
+from hpstudy.networks.graph import Removed, Scope, Side
+from hpstudy.networks.groups import Group, Refused, Status
 from hpstudy.networks.sources import Factory, build_network, call_factory, is_data
 from hpstudy.networks.weights import load_state
 

@@ -196,9 +196,7 @@ def _traded(
     return [step for group, queue in queues.items() for step in queue[: best[group]]]
 
 
-def _neighbours(
-    taken: Counter[str], queues: Mapping[str, list[_Step]]
-) -> Iterator[Counter[str]]:
+def _neighbours(taken: Counter[str], queues: Mapping[str, list[_Step]]) -> Iterator[Counter[str]]:
     """Numbers of steps in which one or two groups take one more or less."""
     groups = list(queues)
     for number, one in enumerate(groups):

@@ -61,9 +61,7 @@ def call_factory(factory: Factory, arguments: Mapping[str, Any], name: str) -> n
     except Exception as error:
         raise HpstudyError(f"{name} fails: {one_line(error)}") from None
     if not isinstance(model, nn.Module):
-        raise HpstudyError(
-            f"{name} must return a torch.nn.Module, not {type(model).__name__}"
-        )
+        raise HpstudyError(f"{name} must return a torch.nn.Module, not {type(model).__name__}")
     return model
 
 
@@ -86,9 +84,7 @@ def _factory(name: str) -> Factory:
         try:
             import timm
         except ImportError:
-            raise HpstudyError(
-                f"{name} needs the package timm; type `pip install timm`"
-            ) from None
+            raise HpstudyError(f"{name} needs the package timm; type `pip install timm`") from None
         _known(package, member.partition(".")[0], timm.list_models())
         return lambda **rest: timm.create_model(member, **rest)
     return _imported(package, member)

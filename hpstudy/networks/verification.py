@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 
@@ -81,7 +81,7 @@ class Probe:
             group.status = "exact" if gap < min(EQUAL, 1e-6 * effect) else "inexact"
             if group.status == "exact":
                 return
-            with _channelwise_norms():
+            with _ChannelwiseNorms():
                 neutral, _ = self.differences(removed)
             if not neutral < EQUAL:
                 raise Refused(
@@ -102,7 +102,7 @@ class Probe:
         """Distance of a whole cut from the masked network; raises HpstudyError if they differ."""
         with ExitStack() as stack:
             if not exact:
-                stack.enter_context(_channelwise_norms())
+                stack.enter_context(_ChannelwiseNorms())
             gap, _ = self.differences(removed)
         if not gap < EQUAL:
             raise HpstudyError(
@@ -135,31 +135,24 @@ def _zeroed(lost: list[int], module: nn.Module, args: tuple[Any, ...]) -> tuple[
 
 
 def _randomise(model: nn.Module, inputs: Inputs) -> None:
-    """Random gains, shifts and statistics; running statistics are those of a batch, if it runs."""
-    norms = [m for m in model.modules() if isinstance(m, _BATCH_NORM) and m.running_mean is not None]
-    with torch.no_grad():
-        for norm in norms:
-            nn.init.normal_(norm.running_mean, std=0.1)
-            nn.init.uniform_(norm.running_var, 0.5, 1.5)
-        for name, parameter in model.named_parameters():
-            if parameter.numel() == max(parameter.shape, default=1):  # a vector, of any shape
-                if name.endswith("bias"):
-                    nn.init.normal_(parameter, std=0.2)
-                else:
-                    nn.init.uniform_(parameter, 0.5, 1.5)
-            elif not parameter.any():
-                nn.init.normal_(parameter, std=0.02)
-        if not norms:
-            return
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.momentum = 1.0
-        try:
-            inputs.map(_batch).run(model.train())
-        except Exception:  # noqa: S110
-            pass  # the random statistics above serve as well, unless a sigmoid saturates
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+    """Random gains and shifts; running statistics are those of a batch, if the network takes it."""
+    for name, parameter in model.named_parameters():
+        if parameter.numel() == max(parameter.shape, default=1):  # a vector, of any shape
+            if name.endswith("bias"):
+                nn.init.normal_(parameter, std=0.2)
+            else:
+                nn.init.uniform_(parameter, 0.5, 1.5)
+        elif not parameter.any():
+            nn.init.normal_(parameter, std=0.02)
+    norms = [module for module in model.modules() if isinstance(module, _BATCH_NORM)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    # Not every network takes another batch; it keeps its own statistics then.
+    with suppress(Exception), torch.no_grad():
+        inputs.map(_batch).run(model.train())
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _batch(tensor: Tensor) -> Tensor:
@@ -170,35 +163,25 @@ def _batch(tensor: Tensor) -> Tensor:
     return torch.rand_like(more) if more.is_floating_point() else more
 
 
-@contextmanager
-def _channelwise_norms() -> Iterator[None]:
-    """Context in which normalisations over channels scale and shift alone."""
-    with _ChannelwiseNorms():
-        yield
-
-
 class _ChannelwiseNorms(TorchFunctionMode):
+    """Context in which normalisations over channels scale and shift alone."""
+
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
-        if func is F.layer_norm:
-            return _affine(*args[:1], *_pick(args, kwargs, (2, "weight"), (3, "bias")), first=False)
-        if func is F.group_norm:
-            return _affine(*args[:1], *_pick(args, kwargs, (2, "weight"), (3, "bias")), first=True)
+        given = kwargs or {}
+        if func in (F.layer_norm, F.group_norm):
+            weight, bias = (
+                args[k] if k < len(args) else given.get(name)
+                for k, name in ((2, "weight"), (3, "bias"))
+            )
         # Standardised weights are computed by a batch normalisation over the filters.
-        if func is F.batch_norm and kwargs.get("training") and args[1] is None:
-            return _affine(*args[:1], *_pick(args, kwargs, (3, "weight"), (4, "bias")), first=True)
-        return func(*args, **kwargs)
-
-
-def _pick(args: tuple[Any, ...], kwargs: Any, *places: tuple[int, str]) -> list[Any]:
-    return [args[k] if k < len(args) else kwargs.get(name) for k, name in places]
-
-
-def _affine(values: Tensor, weight: Tensor | None, bias: Tensor | None, first: bool) -> Tensor:
-    """Values times a weight plus a bias for each channel, in the first dimension or the last."""
-    shape = (1, -1, *[1] * (values.ndim - 2)) if first else (-1,)
-    if weight is not None:
-        values = values * weight.reshape(shape)
-    return values if bias is None else values + bias.reshape(shape)
+        elif func is F.batch_norm and given.get("training") and args[1] is None:
+            weight, bias = given.get("weight"), given.get("bias")
+        else:
+            return func(*args, **given)
+        values = args[0]
+        shape = (-1,) if func is F.layer_norm else (1, -1, *[1] * (values.ndim - 2))
+        if weight is not None:
+            values = values * weight.reshape(shape)
+        return values if bias is None else values + bias.reshape(shape)
