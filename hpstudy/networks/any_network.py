@@ -1,16 +1,15 @@
 """Pruning of any network to a share of its FLOPs, verified against the dense one."""
 
-import copy
-import json
 import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from hpstudy.config.study import CRITERIA, METHODS
-from hpstudy.errors import HpstudyError, count, did_you_mean, listed, one_line, shown, unknown
+from hpstudy.errors import HpstudyError, count, did_you_mean, listed, shown, unknown
 from hpstudy.networks.cutting import without
 from hpstudy.networks.flops import CostModel, cost_model, measured_macs
 from hpstudy.networks.graph import Graph, Inputs
@@ -25,7 +24,7 @@ from hpstudy.networks.network_report import (
     installed_versions,
 )
 from hpstudy.networks.pruning import TOLERANCE, choose_channels, lowest_ratio, weights_hash
-from hpstudy.networks.sources import build_network
+from hpstudy.networks.sources import open_network
 from hpstudy.networks.verification import Probe
 
 SCOPES = ("inside", "all")
@@ -44,6 +43,7 @@ def prune(
     exact: bool = True,
     tolerance: float = TOLERANCE,
     arguments: Mapping[str, Any] | None = None,
+    weights: str | Path | None = None,
 ) -> tuple[nn.Module, NetworkReport]:
     """Prune a network to a share of its FLOPs.
 
@@ -54,9 +54,8 @@ def prune(
     Parameters
     ----------
     model : torch.nn.Module or str
-        Network whose filters are ranked by its weights, which is not changed; or the name of one
-        with untrained weights: one of the study's, "torchvision:NAME", "timm:NAME", or
-        "package.module:factory".
+        Network whose filters are ranked by its weights, which is not changed; or the name of one:
+        the study's, "torchvision:NAME", "timm:NAME", or "package.module:factory".
     example_inputs : tensor, tuple or dict
         Arguments of its forward, for a batch of one.
     flops_ratio : float, default 0.4
@@ -79,6 +78,8 @@ def prune(
         Share of the dense FLOPs by which the target may be missed.
     arguments : dict, optional
         Keyword arguments of a network that is given by name.
+    weights : path, optional
+        File of trained weights for it (see `hpstudy.networks.weights`).
 
     Returns
     -------
@@ -93,7 +94,7 @@ def prune(
         If the network cannot be pruned so; says why and what is possible.
     """
     _check_options(flops_ratio, method, criterion, scope, round_to, tolerance)
-    name, dense, inputs = _open(model, example_inputs, arguments)
+    name, dense, inputs, ranked = open_network(model, example_inputs, arguments, weights)
     probe, found = _verified(name, dense, inputs, scope, spare)
     statuses = ("exact",) if exact else ("exact", "inexact")
     usable = [group for group in found if group.status in statuses]
@@ -139,6 +140,7 @@ def prune(
         params=sum(parameter.numel() for parameter in pruned.parameters()),
         params_dense=sum(parameter.numel() for parameter in dense.parameters()),
         error=error,
+        ranked=ranked,
         groups=[GroupReport.of(group, sizes.get(group.root)) for group in found],
         removed=as_ranges(removed),
         architecture_sha256=architecture_hash(dense),
@@ -152,7 +154,7 @@ def groups(
     model: nn.Module | str, example_inputs: Any, arguments: Mapping[str, Any] | None = None
 ) -> list[GroupReport]:
     """What can be pruned of a network, and what not and why; see `prune` for the parameters."""
-    name, dense, inputs = _open(model, example_inputs, arguments)
+    name, dense, inputs, _ = open_network(model, example_inputs, arguments, None)
     _, found = _verified(name, dense, inputs, "all", (OUTPUT,))
     return [GroupReport.of(group) for group in found]
 
@@ -178,44 +180,6 @@ def _check_options(
         raise HpstudyError(f"round_to must be a whole number from 1, not {shown(round_to)}")
     if not 0 < tolerance < 1:
         raise HpstudyError(f"tolerance must be between 0 and 1, not {shown(tolerance)}")
-
-
-def _open(
-    model: nn.Module | str, example_inputs: Any, arguments: Mapping[str, Any] | None
-) -> tuple[str, nn.Module, Inputs]:
-    """Name, copy and inputs of a network, whose forward is tried."""
-    inputs = Inputs.of(example_inputs)
-    if not inputs.tensors():
-        raise HpstudyError("example_inputs hold no tensor")
-    if isinstance(model, nn.Module):
-        if arguments:
-            raise HpstudyError("arguments are for a network by name; this one is made already")
-        name = f"{type(model).__module__}.{type(model).__qualname__}"
-        dense = copy.deepcopy(model)
-        dense.zero_grad()
-    elif isinstance(model, str):
-        try:
-            json.dumps(dict(arguments or {}))
-        except TypeError as error:
-            raise HpstudyError(f"arguments must be values that JSON has: {error}") from None
-        name, dense = model, build_network(model, arguments)
-    else:
-        raise HpstudyError(
-            f"model must be a torch.nn.Module or the name of one, not {type(model).__name__}"
-        )
-    for parameter in dense.parameters():
-        if not parameter.isfinite().all():
-            raise HpstudyError(f"{name} has weights that are not finite")
-    try:
-        outputs = inputs.run(copy.deepcopy(dense).eval())
-    except Exception as error:
-        shapes = listed(list(tensor.shape) for tensor in inputs.tensors())
-        raise HpstudyError(
-            f"{name} fails on example_inputs of the shape {shapes}: {one_line(error)}"
-        ) from None
-    if not outputs:
-        raise HpstudyError(f"{name} must return tensors, alone or in tuples, lists or dicts")
-    return name, dense, inputs
 
 
 def _verified(

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hpstudy.networks.graph import CONV, Removed, depthwise
-from hpstudy.networks.groups import Refused
+from hpstudy.networks.graph import CONV, Refused, Removed, depthwise
 
 # Attribute that counts the channels of a layer which gives as many as it takes.
 _WIDTHS: tuple[tuple[type[nn.Module], str], ...] = (

@@ -33,6 +33,10 @@ _MAPPINGS: dict[Any, Callable[[Any, Any], None]] = {
 }
 
 
+class Refused(HpstudyError):
+    """Reason why a group of channels is not pruned."""
+
+
 class Inputs(NamedTuple):
     """Arguments of a network's forward."""
 
@@ -42,16 +46,14 @@ class Inputs(NamedTuple):
     @classmethod
     def of(cls, example: Any) -> "Inputs":
         """Arguments from a tensor, a tuple or list of arguments, or a dict of named ones."""
-        if isinstance(example, Tensor):
-            return cls((example,), {})
+        if not tensors(example):
+            raise HpstudyError(
+                "example_inputs must be a tensor, or a tuple of arguments or dict of named "
+                f"arguments with a tensor among them, not {type(example).__name__}"
+            )
         if isinstance(example, Mapping):
             return cls((), dict(example))
-        if isinstance(example, (tuple, list)):
-            return cls(tuple(example), {})
-        raise HpstudyError(
-            "example_inputs must be a tensor, a tuple of arguments or a dict of named arguments, "
-            f"not {type(example).__name__}"
-        )
+        return cls((example,) if isinstance(example, Tensor) else tuple(example), {})
 
     def tensors(self) -> list[Tensor]:
         """Tensors among the arguments, in their order."""
@@ -153,7 +155,7 @@ class Graph:
                 yield name
 
     def reach(self, layer: str) -> Reach:
-        """All that depends on the output channels of a layer."""
+        """All that depends on the output channels of a layer; raises Refused if that is unknown."""
         module = next(module for module, name in self.names.items() if name == layer)
         found = self._walk(module)
         parts: dict[Part, set[_Pair]] = defaultdict(set)
@@ -190,7 +192,10 @@ class Graph:
                     continue
                 mapped: Iterable[_Pair] = pairs
                 for mapping in filter(None, edge.index_mapping):
-                    mapped = mapping(mapped)
+                    try:
+                        mapped = mapping(mapped)
+                    except IndexError:  # a split whose parts torch-pruning miscounts
+                        raise Refused(f"their way through {node.name} is not understood") from None
                 place = edge.target, edge.handler
                 if new := set(mapped) - found.get(place, set()):
                     found.setdefault(place, set()).update(new)

@@ -9,15 +9,10 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from hpstudy.errors import HpstudyError
-from hpstudy.networks.graph import CONV, Graph, Member, Part, Removed, Scope, depthwise
+from hpstudy.networks.graph import CONV, Graph, Member, Part, Refused, Removed, Scope, depthwise
 
 # "inexact": the cut is right, but statistics over the removed channels change.
 Status = Literal["exact", "inexact", "refused", "spared"]
-
-
-class Refused(HpstudyError):
-    """Reason why a group is not pruned."""
 
 
 @dataclass
@@ -104,13 +99,14 @@ def find_groups(
     for layer in graph.layers():
         if layer in seen or not may_prune(layer):
             continue
-        reach = graph.reach(layer)
         module = modules[layer]
         channels = module.out_channels if isinstance(module, CONV) else module.out_features
-        group = Group(layer, reach.scope, channels, reach.members, [], [])
-        seen |= {layer, *(part[0] for part, *_ in reach.members if part[1] in ("out", "both"))}
+        group = Group(layer, "inside", channels, (), [], [])
         groups.append(group)
         try:
+            reach = graph.reach(layer)
+            group.members, group.scope = reach
+            seen |= {part[0] for part, *_ in reach.members if part[1] in ("out", "both")}
             owners = {part[0] for part, *_ in reach.members}
             for names in shared:
                 if owners & {name.rpartition(".")[0] for name in names}:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from hpstudy.config.validation import read_text
 from hpstudy.errors import HpstudyError, one_line, shown
 from hpstudy.networks.cutting import cut
-from hpstudy.networks.graph import Removed, Scope, Side
-from hpstudy.networks.groups import Group, Refused, Status
+from hpstudy.networks.graph import Refused, Removed, Scope, Side
+from hpstudy.networks.groups import Group, Status
 from hpstudy.networks.sources import Factory, build_network, call_factory, is_data
 from hpstudy.networks.weights import load_state
 
@@ -62,7 +62,8 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
     of the dense network's names and shapes (`architecture_sha256`) and weights, and of the pruned
     network's weights. FLOPs ratios are as asked for (`target`), as reached (`achieved`) and the
     lowest that can be (`floor`). `error` is the largest relative difference of the outputs from
-    those of the dense network with the removed channels at zero, in float64.
+    those of the dense network with the removed channels at zero, in float64. `ranked` says whose
+    filters were ranked.
     """
 
     format: Literal[1]
@@ -82,6 +83,7 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
     params: int
     params_dense: int
     error: float
+    ranked: str
     groups: list[GroupReport]
     removed: list[tuple[str, Side, int, Annotated[str, Field(pattern=_RANGES)]]]
     architecture_sha256: str
@@ -105,6 +107,7 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
             "MACs": f"{self.macs:,} of {self.macs_dense:,}",
             "parameters": f"{self.params:,} of {self.params_dense:,}",
             "error": f"{self.error:.1e} of the largest output, in float64",
+            "ranked": self.ranked,
             "SHA-256": self.weights_sha256,
             "widths": ", ".join(f"{root} {width}" for root, width in self.widths().items()),
         }

@@ -1,20 +1,94 @@
 """Networks by name: the study's, torchvision's, timm's, or made by a function of one's own."""
 
+import copy
 import importlib
 import inspect
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from hpstudy.errors import HpstudyError, did_you_mean, listed, one_line, shown
+from hpstudy.networks.graph import Inputs
 from hpstudy.networks.models import MODELS, build_model
+from hpstudy.networks.weights import load_state, read_weights
 
 Factory = Callable[..., nn.Module]
 TORCHVISION, TIMM = "torchvision", "timm"
+
+
+class Opened(NamedTuple):
+    """Network to prune, with its inputs; `ranked` says whose weights it has."""
+
+    name: str
+    model: nn.Module
+    inputs: Inputs
+    ranked: str
+
+
+def open_network(
+    model: nn.Module | str,
+    example_inputs: Any,
+    arguments: Mapping[str, Any] | None,
+    weights: str | Path | None,
+) -> Opened:
+    """Copy of a network, or one by name, whose forward has been tried; see `prune`.
+
+    Raises HpstudyError for a model that is none, inputs that it does not take, weights that do not
+    fit or are not finite, and outputs that hold no tensors.
+    """
+    inputs = Inputs.of(example_inputs)
+    if isinstance(model, str):
+        try:
+            json.dumps(dict(arguments or {}), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise HpstudyError(f"arguments must be values that JSON has: {error}") from None
+        name, ranked = model, "untrained, seed 0"
+        dense = build_network(model, arguments)
+    elif not isinstance(model, nn.Module):
+        raise HpstudyError(
+            f"model must be a torch.nn.Module or the name of one, not {type(model).__name__}"
+        )
+    elif arguments or weights:
+        raise HpstudyError("arguments and weights are for a network by name; this one has its own")
+    else:
+        name = f"{type(model).__module__}.{type(model).__qualname__}"
+        dense, ranked = copy.deepcopy(model), "the given network"
+        dense.zero_grad()
+    if weights is not None:
+        ranked = _load(dense, name, Path(weights))
+    for key, value in dense.named_parameters():
+        if not value.isfinite().all():
+            raise HpstudyError(f"{name} has values in {key!r} that are not finite")
+    _try(dense, name, inputs)
+    return Opened(name, dense, inputs, ranked)
+
+
+def _load(dense: nn.Module, name: str, weights: Path) -> str:
+    """Load a file of weights into a network; says how it was read."""
+    if name not in MODELS:
+        dense.load_state_dict(load_state(weights, dense, name))
+        return weights.name
+    state, notes = read_weights(weights, name, dense)
+    dense.load_state_dict(state)
+    return weights.name + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _try(dense: nn.Module, name: str, inputs: Inputs) -> None:
+    try:
+        with torch.no_grad():
+            outputs = inputs.run(copy.deepcopy(dense).eval())
+    except Exception as error:
+        shapes = listed(list(tensor.shape) for tensor in inputs.tensors())
+        raise HpstudyError(
+            f"{name} fails on example_inputs of the shape {shapes}: {one_line(error)}"
+        ) from None
+    if not outputs:
+        raise HpstudyError(f"{name} must return tensors, alone or in tuples, lists or dicts")
 
 
 def build_network(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Module:

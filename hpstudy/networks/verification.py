@@ -14,8 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks.cutting import temporarily_cut
-from hpstudy.networks.graph import Inputs, Removed
-from hpstudy.networks.groups import Group, Refused
+from hpstudy.networks.graph import Inputs, Refused, Removed
+from hpstudy.networks.groups import Group
 
 # Relative to the largest output: rounding is below, and any wrong channel above.
 EQUAL = 1e-9
@@ -37,8 +37,9 @@ class Probe:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
             _randomise(self.model, inputs)
+            # Equal pixels would hide that a layer sees them in another order.
+            self.inputs = inputs.map(_varied).double()
         self.model.double().eval()
-        self.inputs = inputs.double()
         self.dense = self.run()
         if distance(self.run(), self.dense) > EQUAL:
             raise HpstudyError(
@@ -153,6 +154,11 @@ def _randomise(model: nn.Module, inputs: Inputs) -> None:
         inputs.map(_batch).run(model.train())
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+
+
+def _varied(tensor: Tensor) -> Tensor:
+    constant = tensor.is_floating_point() and bool((tensor == tensor.flatten()[:1]).all())
+    return torch.rand_like(tensor) if constant else tensor
 
 
 def _batch(tensor: Tensor) -> Tensor:
