@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from hpstudy.config.study import CRITERIA, METHODS
-from hpstudy.errors import HpstudyError, count, did_you_mean, listed, shown, unknown
+from hpstudy.errors import HpstudyError, count, did_you_mean, shown, unknown
 from hpstudy.networks.cutting import without
 from hpstudy.networks.flops import CostModel, cost_model, measured_macs
 from hpstudy.networks.graph import Graph, Inputs
@@ -199,12 +199,11 @@ def _verified(
 
 def _check_patterns(found: list[Group], spare: Sequence[str]) -> None:
     layers = [layer for group in found for layer in (group.root, *group.layers)]
-    for pattern in spare:
-        known = pattern in (STEM, OUTPUT)
-        if not known and not any(fnmatchcase(layer, pattern) for layer in layers):
+    for pattern in set(spare) - {STEM, OUTPUT}:
+        if not any(fnmatchcase(layer, pattern) for layer in layers):
             raise HpstudyError(
-                f"no layer is called {shown(pattern)}, which is to be spared"
-                f"{did_you_mean(pattern, layers)}; layers: {listed(dict.fromkeys(layers))}"
+                f"no layer matches {shown(pattern)}, which is to be spared"
+                f"{did_you_mean(pattern, layers)}; `hpstudy groups` lists the layers"
             )
 
 
