@@ -29,6 +29,8 @@ def spread(model, seed=0):
             if value.is_floating_point() and value.numel() == max(value.shape, default=1):
                 low, high = (-0.5, 0.5) if name.endswith(("bias", "mean")) else (0.5, 1.5)
                 value.uniform_(low, high)
+            elif value.is_floating_point() and not value.any():
+                value.normal_(std=0.1)
     return model.double().eval()
 
 

@@ -7,6 +7,8 @@ import warnings
 import pytest
 import torch
 from test_any_network import outputs, relative_gap, silenced, spread
+from timm.layers import ScaledStdConv2d
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hpstudy.networks import groups, prune, rebuild
@@ -87,14 +89,17 @@ def test_network_by_name_is_rebuilt_by_its_report_alone():
     assert report.versions.keys() >= {"torch", "torchvision", "torch-pruning", "hpstudy"}
 
 
-@pytest.mark.slow
 def test_standardised_weights_are_pruned_on_request(refused):
-    image = torch.rand(1, 3, 32, 32).double()
-    arguments = {"num_classes": 5, "layers": [1, 1, 1, 1]}
-    model = spread(build_network("timm:resnetv2_50x1_bit", arguments))
-    assert {group.status for group in groups(model, image) if group.scope == "inside"} == {
-        "inexact"
-    }
-    assert "statistics over them, which change" in refused(prune, model, image)
-    small, report = prune(model, image, 0.5, exact=False)
+    """A filter's weights are standardised over the channels that it sees, and have a gain."""
+    torch.manual_seed(1)
+    a, b, c = ScaledStdConv2d(3, 8, 3), ScaledStdConv2d(8, 16, 3), ScaledStdConv2d(16, 12, 3)
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = nn.Sequential(a, nn.ReLU(), b, nn.ReLU(), c, nn.ReLU(), pool, nn.Linear(12, 5))
+    image = torch.rand(1, 3, 8, 8)
+    statuses = {group.root: group.status for group in groups(model, image)}
+    assert statuses == {"0": "inexact", "2": "inexact", "4": "exact", "7": "spared"}
+    words = refused(prune, model, image, spare=("stem", "output", "4"))
+    assert "statistics over them, which change; exact=False prunes them" in words
+    small, report = prune(model, image, 0.5, exact=False, tolerance=0.05)
+    assert small[2].gain.shape == (report.widths()["2"], 1, 1, 1)
     assert report.macs == counted_macs(small, image)
