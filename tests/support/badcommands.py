@@ -192,8 +192,8 @@ COMMANDS = [
     ),
     line((*PRUNE, "--round-to", "0"), "round_to must be a whole number from 1, not 0."),
     line(
-        (*PRUNE, "--image-size", "8", "--spare", "block.*"),
-        "no layer matches 'block.*', which is to be spared (did you mean 'blocks.0.conv1'?); "
+        (*PRUNE, "--image-size", "8", "--spare", "fd"),
+        "no layer matches 'fd', which is to be spared (did you mean 'fc'?); "
         "`hpstudy groups` lists the layers.",
     ),
     line(
