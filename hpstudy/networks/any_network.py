@@ -32,7 +32,8 @@ STEM, OUTPUT = "stem", "output"
 
 
 def prune(
-    model: nn.Module | str,
+    # The text is for the documentation, which is built without torch.
+    model: "nn.Module | str",
     example_inputs: Any,
     flops_ratio: float = 0.4,
     method: str = "nonuniform",
@@ -151,7 +152,7 @@ def prune(
 
 
 def groups(
-    model: nn.Module | str, example_inputs: Any, arguments: Mapping[str, Any] | None = None
+    model: "nn.Module | str", example_inputs: Any, arguments: Mapping[str, Any] | None = None
 ) -> list[GroupReport]:
     """What can be pruned of a network, and what not and why; see `prune` for the parameters."""
     name, dense, inputs, _ = open_network(model, example_inputs, arguments, None)

@@ -31,7 +31,7 @@ class Opened(NamedTuple):
 
 
 def open_network(
-    model: nn.Module | str,
+    model: "nn.Module | str",
     example_inputs: Any,
     arguments: Mapping[str, Any] | None,
     weights: str | Path | None,
