@@ -231,7 +231,7 @@ def _reasons(groups: Sequence[Group]) -> str:
     """First group's reason, refused ones before spared ones, and the number of the others."""
     ordered = sorted(groups, key=lambda group: group.status == "spared")
     if not ordered:
-        return "it has no convolutions or linear layers that run on example_inputs"
+        return "no convolution or linear layer runs on example_inputs with gradients"
     first, more = ordered[0], len(ordered) - 1
     others = f", and {count(more, 'more group')}; hpstudy.networks.groups lists them" * (more > 0)
     return f"{first.root}: {first.sentence.removesuffix('.')}{others}"

@@ -126,7 +126,12 @@ class Graph:
         model = copy.deepcopy(model).requires_grad_(True)
         self.names = {module: name for name, module in model.named_modules()}
         self.parameters = {parameter: name for name, parameter in model.named_parameters()}
-        self._graph = _build(model, inputs, training=False)
+        try:
+            self._graph = _build(model, inputs, training=False)
+        except Exception as error:  # whatever torch-pruning raises
+            raise HpstudyError(
+                f"the network's operators cannot be followed by autograd: {one_line(error)}"
+            ) from None
         if unreached := self._unreached(model):
             # Auxiliary heads run in training mode only; left uncut, training would fail.
             pair = inputs.map(lambda tensor: torch.cat([tensor, tensor]) if tensor.ndim else tensor)

@@ -57,7 +57,10 @@ def open_network(
         raise HpstudyError("arguments and weights are for a network by name; this one has its own")
     else:
         name = f"{type(model).__module__}.{type(model).__qualname__}"
-        dense, ranked = copy.deepcopy(model), "the given network"
+        try:
+            dense, ranked = copy.deepcopy(model), "the given network"
+        except Exception as error:
+            raise HpstudyError(f"{name} cannot be copied: {one_line(error)}") from None
         dense.zero_grad()
     if weights is not None:
         ranked = _load(dense, name, Path(weights))

@@ -64,9 +64,9 @@ class Probe:
 
     def differences(self, removed: Removed) -> tuple[float, float]:
         """Distances of pruned and dense outputs from those of the masked network."""
-        masked = self.masked(removed)
         with temporarily_cut(self.model, removed):
             pruned = self.run()
+        masked = self.masked(removed)
         return distance(pruned, masked), distance(self.dense, masked)
 
     def verify(self, group: Group) -> None:

@@ -361,6 +361,21 @@ class Moody(nets.Chain):
         return super().forward(x) + torch.rand(1)
 
 
+class BadHead(nets.Headed):
+    """A network whose auxiliary head needs larger images."""
+
+    def forward(self, x):
+        return super().forward(x) if x.shape[-1] > 8 or not self.training else 1 / 0
+
+
+class Still(nets.Chain):
+    """A network that switches gradients off."""
+
+    @torch.no_grad()
+    def forward(self, x):
+        return super().forward(x)
+
+
 class Empty(nets.Chain):
     """A network that returns no tensor."""
 
@@ -413,7 +428,13 @@ BAD = {
         {},
         "no channels of torch.nn.modules.container.Sequential can be pruned: 0: output layers are",
     ),
-    "no layers": ((nn.ReLU(), torch.rand(1, 3, requires_grad=True)), {}, "can be pruned"),
+    "no layers": (
+        (nn.ReLU(), torch.rand(1, 3, requires_grad=True)),
+        {},
+        "no convolution or linear layer runs on example_inputs with gradients",
+    ),
+    "no gradients": ((Still(), IMAGE), {}, "runs on example_inputs with gradients"),
+    "a head that fails": ((BadHead(), IMAGE), {}, "head does not run in evaluation mode, and in"),
     "below the floor": (
         (nets.Chain(), IMAGE, 0.01),
         {},
