@@ -368,14 +368,6 @@ class BadHead(nets.Headed):
         return super().forward(x) if x.shape[-1] > 8 or not self.training else 1 / 0
 
 
-class Still(nets.Chain):
-    """A network that switches gradients off."""
-
-    @torch.no_grad()
-    def forward(self, x):
-        return super().forward(x)
-
-
 class Empty(nets.Chain):
     """A network that returns no tensor."""
 
@@ -433,7 +425,6 @@ BAD = {
         {},
         "no convolution or linear layer runs on example_inputs with gradients",
     ),
-    "no gradients": ((Still(), IMAGE), {}, "runs on example_inputs with gradients"),
     "a head that fails": ((BadHead(), IMAGE), {}, "head does not run in evaluation mode, and in"),
     "below the floor": (
         (nets.Chain(), IMAGE, 0.01),
