@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from hpstudy.analysis.run_tables import read_runs as read_runs
     from hpstudy.analysis.study_analysis import StudyAnalysis as StudyAnalysis
     from hpstudy.config.study import Study as Study
-    from hpstudy.networks.pruning_report import prune as prune
+    from hpstudy.networks import groups as groups
+    from hpstudy.networks import prune as prune
+    from hpstudy.networks import rebuild as rebuild
     from hpstudy.report.build import build_book as build_book
     from hpstudy.report.html_report import write_report as write_report
 
@@ -30,7 +32,9 @@ _MODULES = {
     "compare": "analysis.comparison",
     "landscapes": "analysis.landscape",
     "plots": "plots",
-    "prune": "networks.pruning_report",
+    "groups": "networks",
+    "prune": "networks",
+    "rebuild": "networks",
     "read_runs": "analysis.run_tables",
     "write_report": "report.html_report",
 }

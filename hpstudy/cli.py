@@ -1,21 +1,20 @@
 """The command line; each command refuses bad input before it works."""
 
-import json
 import logging
 import shlex
 import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import RenderableType
 
 import hpstudy
 from hpstudy import workspace
 from hpstudy.errors import HpstudyError, count
-from hpstudy.report.terminal import columns, compare, price_tables, show
+from hpstudy.report.network_commands import groups, prune
+from hpstudy.report.terminal import columns, compare, price_tables, print_report
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ def run(
     elif book:
         logger.info("no book: this folder is not in a clone of hpstudy")
     if as_json:
-        _report({"studies": studies, "book": index}, as_json)
+        print_report({"studies": studies, "book": index}, as_json)
 
 
 @app.command()
@@ -129,49 +128,11 @@ def cost(
     from hpstudy.sweep.pricing import price
 
     priced = price(workspace.open_plan(params, pruning, data_root, executor), workers, address)
-    _report(priced, as_json, *price_tables(priced))
+    print_report(priced, as_json, *price_tables(priced))
 
 
-@app.command()
-def prune(
-    model: Annotated[
-        str,
-        typer.Argument(help="resnet20, resnet56, mobilenetv2-shallow, mobilenetv2 or resnet50."),
-    ],
-    flops_ratio: Annotated[float, typer.Option(help="Share of the FLOPs that remains.")],
-    method: Annotated[
-        str, typer.Option(help="uniform (one keep factor), or nonuniform (one ranking).")
-    ],
-    criterion: Annotated[
-        str, typer.Option(help="l1 (filter norms), or l1-normalised (by their layer's mean).")
-    ] = "l1-normalised",
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            help="State dict or checkpoint whose filters are ranked; by default untrained weights."
-        ),
-    ] = None,
-    classes: Annotated[
-        int | None, typer.Option(help="By default 10, or 1000 for resnet50.")
-    ] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="Pixels; by default as in the thesis.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="JSON file for the report.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Prune one network; print a report from which it can be rebuilt."""
-    if output is not None and (output.is_dir() or not output.parent.is_dir()):
-        raise HpstudyError(f"--output must name a file in a folder that exists, not {output}")
-    report = hpstudy.prune(model, method, flops_ratio, criterion, weights, classes, image_size)
-    if output is not None:
-        try:
-            output.write_text(json.dumps(report.model_dump(), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise HpstudyError(f"{output} cannot be written ({error.strerror})") from None
-    _report(report.model_dump(), as_json, columns(report.facts().items()))
-
-
+app.command()(prune)
+app.command()(groups)
 app.command()(compare)
 
 
@@ -193,7 +154,7 @@ def check(
     whole = [("whole", file.numbers(), str(file.path)) for file in files if not file.faults]
     tables = [columns(whole)] if whole else []
     faulty = [line for file in files if file.faults for line in file.lines()]
-    _report([file.as_json() for file in files], as_json, *tables, *faulty)
+    print_report([file.as_json() for file in files], as_json, *tables, *faulty)
     if any(findings.faults for findings in files):
         raise typer.Exit(1)
 
@@ -217,7 +178,7 @@ def restore(
         )
         for table in restored
     ]
-    _report(restored, as_json, columns(rows))
+    print_report(restored, as_json, columns(rows))
 
 
 @app.command()
@@ -239,13 +200,6 @@ def book(
     print(hpstudy.build_book(publish=publish, strict=strict))
     if pdf:
         print(print_book(publish=publish))
-
-
-def _report(value: Any, as_json: bool, *parts: RenderableType) -> None:
-    if as_json:
-        print(json.dumps(value, indent=1, allow_nan=False))
-    else:
-        show(*parts)
 
 
 def main() -> None:

@@ -153,6 +153,10 @@ class Architecture(NamedTuple):
     # Last part of the names of the convolutions that may be pruned.
     prunable: tuple[str, ...]
 
+    def may_prune(self, layer: str) -> bool:
+        """Whether the channels of a layer lie inside a block; those of the stem do not."""
+        return "." in layer and layer.rpartition(".")[2] in self.prunable
+
 
 MODELS = {
     "resnet20": Architecture(partial(ResNetCifar, 3), 32, 10, ("conv1",)),

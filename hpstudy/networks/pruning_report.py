@@ -1,7 +1,6 @@
-"""Report of one pruned network, enough to rebuild it."""
+"""Report of a pruned network of a study, as its published record keeps it."""
 
 import copy
-from pathlib import Path
 
 import torch_pruning as tp
 from pydantic import BaseModel
@@ -9,9 +8,8 @@ from torch import nn
 
 from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
-from hpstudy.networks.models import architecture, build_model, zeros
-from hpstudy.networks.pruning import Scores, choose_channels, filter_scores, weights_hash
-from hpstudy.networks.weights import read_weights
+from hpstudy.networks.models import build_model, zeros
+from hpstudy.networks.pruning import Scores, choose_channels, weights_hash
 
 
 class PruningReport(BaseModel, frozen=True, extra="forbid"):
@@ -58,22 +56,6 @@ class PruningReport(BaseModel, frozen=True, extra="forbid"):
             )
         return network.cut(model, self.kept)
 
-    def facts(self) -> dict[str, str]:
-        """What a terminal shows by name, without the kept channels."""
-        size, smallest = self.image_size, self.smallest
-        return {
-            "network": f"{self.model}, {self.classes} classes, {size}x{size} pixels",
-            "pruning": f"{self.method}, by {self.criterion}",
-            "FLOPs ratio": f"asked {self.target}, reached {self.achieved:.6f} "
-            f"(by torch-pruning's counter {self.achieved_torch_pruning:.6f})",
-            "MACs": f"{self.macs:,} of {self.macs_dense:,}",
-            "parameters": f"{self.params:,} of {self.params_dense:,}",
-            "smallest": f"{smallest['layer']}, width {smallest['width']}",
-            "ranked": self.ranked,
-            "SHA-256": self.weights_sha256,
-            "widths": ", ".join(f"{name} {width}" for name, width in self.widths.items()),
-        }
-
 
 def prune_network(
     network: PrunableNetwork,
@@ -113,52 +95,6 @@ def prune_network(
         weights_sha256=weights_sha256,
         widths=widths,
         kept=kept,
-    )
-
-
-def prune(
-    model: str,
-    method: str,
-    flops_ratio: float,
-    criterion: str = "l1-normalised",
-    weights: str | Path | None = None,
-    classes: int | None = None,
-    image_size: int | None = None,
-) -> PruningReport:
-    """Prune one of `hpstudy.networks.models.MODELS` (see `choose_channels`).
-
-    Parameters
-    ----------
-    model, method, flops_ratio, criterion
-    weights : path, optional
-        File of trained dense weights (see `read_weights`); untrained ones are ranked by default.
-    classes, image_size : int, optional
-        By default those of the thesis (Table 3.2).
-
-    Raises
-    ------
-    HpstudyError
-        For an unknown model, a file that does not fit it, or a ratio out of reach.
-    """
-    thesis = architecture(model)
-    network = PrunableNetwork(
-        model,
-        thesis.classes if classes is None else classes,
-        thesis.image_size if image_size is None else image_size,
-    )
-    ranked = "He-initialised, untrained, seed 0"
-    if weights is not None:
-        state, notes = read_weights(Path(weights), model, network.model)
-        network.model.load_state_dict(state)
-        ranked = Path(weights).name + (f" ({', '.join(notes)})" if notes else "")
-    return prune_network(
-        network,
-        filter_scores(network.model, network.prunable),
-        method,
-        flops_ratio,
-        criterion,
-        ranked=ranked,
-        weights_sha256=weights_hash(network.model),
     )
 
 

@@ -70,6 +70,26 @@ def read_weights(path: Path, model: str, dense: nn.Module) -> tuple[dict[str, Te
     return state, notes + [f"{dtype} converted to float32" for dtype in sorted(converted)]
 
 
+def load_state(
+    state: Mapping[str, Tensor] | str | Path, network: nn.Module, what: str
+) -> dict[str, Tensor]:
+    """Weights for a network, under its names, from a state dict or a file of one.
+
+    Raises HpstudyError if they do not fit; `what` names the network there.
+    """
+    place = str(state) if isinstance(state, (str, Path)) else "the state dict"
+    if isinstance(state, (str, Path)):
+        given, _ = _state_dict(Path(state), _load(Path(state)))
+    else:
+        given = dict(state)
+    if differences := _differences(network.state_dict(), {name: name for name in given}, given):
+        raise HpstudyError(f"{place} does not fit {what}: {'; '.join(differences)}")
+    for name, tensor in given.items():
+        if not tensor.isfinite().all():
+            raise HpstudyError(f"{place} has values in {shown(name)} that are not finite.")
+    return network.state_dict() | given
+
+
 def _load(path: Path) -> Any:
     if not path.is_file():
         raise HpstudyError(f"there is no file {str(path)!r}.")

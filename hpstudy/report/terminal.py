@@ -131,6 +131,14 @@ def show(*parts: RenderableType) -> None:
         print(*([part] if isinstance(part, str) else lines_of(part)), sep="\n")
 
 
+def print_report(value: Any, as_json: bool, *parts: RenderableType) -> None:
+    """Print the values of a command as JSON, or the parts of its text."""
+    if as_json:
+        print(json.dumps(value, indent=1, allow_nan=False))
+    else:
+        show(*parts)
+
+
 def columns(rows: Iterable[Sequence[str]], *headings: str, right: Sequence[int] = ()) -> Table:
     """Table of texts under headings, or without any; columns of the numbers `right` end aligned."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(headings))

@@ -33,7 +33,7 @@ def _network(model: str, classes: int, image_size: int) -> "PrunableNetwork":
 @cache
 def network_size(built: Built) -> tuple[int, int]:
     """Multiply-accumulates and parameters of a network, counted on the layers of a new one."""
-    from hpstudy.networks.dependency import output_positions
+    from hpstudy.networks.flops import output_positions
     from hpstudy.networks.models import zeros
 
     *dense, widths = built

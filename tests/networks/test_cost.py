@@ -5,7 +5,7 @@ import pytest
 import torch
 from test_models import counted_flops
 
-from hpstudy.networks.dependency import output_positions
+from hpstudy.networks.flops import output_positions
 from hpstudy.networks.models import MODELS, zeros
 
 

@@ -12,10 +12,12 @@ from test_pruning import spread_weights
 from torch import nn
 
 from hpstudy.config.study import METHODS
+from hpstudy.networks import prune
 from hpstudy.networks.dependency import PrunableNetwork
-from hpstudy.networks.models import MODELS, build_model
+from hpstudy.networks.models import MODELS, build_model, zeros
+from hpstudy.networks.network_report import from_ranges
 from hpstudy.networks.pruning import choose_channels, filter_scores, weights_hash
-from hpstudy.networks.pruning_report import PruningReport, prune, prune_network
+from hpstudy.networks.pruning_report import PruningReport, prune_network
 
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
 # The normalisations whose channels vanish with a pruned convolution; a batch norm behind a zeroed
@@ -196,7 +198,8 @@ def test_keys_of_the_json_are_those_of_published_records():
 def test_other_counter_counts_normalisation_too():
     # Worked out apart from this code: keeping 0.594 of the 16, 32 and 64 channels leaves 0.6 of the
     # multiply-accumulates, and 0.6016 where normalisations are counted too.
-    report = prune("resnet56", "uniform", 0.6)
+    network = PrunableNetwork("resnet56", 10, 32)
+    report = report_of(network, network.model, "uniform", 0.6)
     assert set(report.widths.values()) <= {9, 10, 19, 20, 37, 38, 39}
     assert report.achieved_torch_pruning == pytest.approx(0.6016, abs=5e-4)
     assert report.achieved_torch_pruning > report.achieved
@@ -204,7 +207,8 @@ def test_other_counter_counts_normalisation_too():
 
 def test_other_weights_than_the_ranked_ones_are_refused(used, refused):
     _, model = used("resnet56")
-    report = prune("resnet56", "uniform", 0.6, image_size=8)
+    network = PrunableNetwork("resnet56", 10, 8)
+    report = report_of(network, network.model, "uniform", 0.6)
     words = refused(report.rebuild, model)
     assert weights_hash(model)[:16] in words and report.weights_sha256[:16] in words
 
@@ -214,24 +218,39 @@ def test_trained_weights_of_a_file_are_ranked(used, tmp_path, refused):
     _, model = used("resnet56")
     path = tmp_path / "trained.pt"
     torch.save(model.state_dict(), path)
-    report = prune("resnet56", "nonuniform", 0.2, weights=path, image_size=8)
+    _, report = prune("resnet56", zeros(8), 0.2, weights=path)
     assert report.ranked == "trained.pt" and report.weights_sha256 == weights_hash(model)
-    for layer, channels in report.kept.items():
-        weight = model.get_submodule(layer).weight.detach().numpy()
-        norms = np.abs(weight).sum((1, 2, 3))
-        assert set(channels) == set(np.argsort(norms)[-len(channels) :])
-    untrained = prune("resnet56", "nonuniform", 0.2, image_size=8)
+    for part, _, _, ranges in report.removed:
+        if part.endswith("conv1"):
+            norms = np.abs(model.get_submodule(part).weight.detach().numpy()).sum((1, 2, 3))
+            lost = from_ranges([(part, "out", 0, ranges)])[part, "out", 0]
+            assert lost == set(np.argsort(norms)[: len(lost)])
+    _, untrained = prune("resnet56", zeros(8), 0.2)
     assert "untrained, seed 0" in untrained.ranked
-    assert untrained.kept != report.kept
-    words = refused(prune, "mobilenetv2", "uniform", 0.6, weights=path, image_size=8)
+    assert untrained.removed != report.removed
+    words = refused(prune, "mobilenetv2", zeros(8), weights=path)
     assert "trained.pt does not fit mobilenetv2 with 10 classes" in words and "'blocks." in words
     assert "`hpstudy prune resnet56 --classes 10`" in words
     path.write_bytes(b"not a state dict")
-    assert "trained.pt" in refused(prune, "resnet56", "uniform", 0.6, weights=path)
+    assert "trained.pt" in refused(prune, "resnet56", zeros(8), weights=path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet20", "mobilenetv2-shallow"])
+@pytest.mark.parametrize("method", METHODS)
+def test_pruning_of_any_network_cuts_the_studys_networks_as_a_study_does(name, method):
+    image_size = 16
+    small, report = prune(name, zeros(image_size), 0.4, method)
+    network = PrunableNetwork(name, 10, image_size)
+    study = report_of(network, network.model, method, 0.4)
+    assert report.widths() == {k: v for k, v in study.widths.items() if v < network.cost.widths[k]}
+    assert weights_hash(small) == weights_hash(network.cut(network.model, study.kept))
+    for key in ("macs", "macs_dense", "params", "params_dense", "achieved", "weights_sha256"):
+        assert getattr(report, key) == getattr(study, key)
 
 
 def test_report_as_text_holds_its_numbers():
-    report = prune("resnet56", "uniform", 0.6, image_size=8)
+    _, report = prune("resnet20", zeros(8), 0.6, "uniform")
     for part in (f"{report.macs:,}", f"{report.params:,}", "0.6", report.weights_sha256):
         assert part in " ".join(report.facts().values())
-    assert all(layer in report.facts()["widths"] for layer in report.widths)
+    assert all(layer in report.facts()["widths"] for layer in report.widths())

@@ -9,7 +9,7 @@ import torch
 from test_models import counted_flops
 
 from hpstudy.config.study import CRITERIA, METHODS
-from hpstudy.networks.dependency import Channels, CostModel, Layer
+from hpstudy.networks.flops import Channels, CostModel, Layer
 from hpstudy.networks.models import build_model
 from hpstudy.networks.pruning import choose_channels, filter_scores
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torchvision.models import mobilenet_v2, resnet50
 
+from hpstudy.networks import prune
 from hpstudy.networks.dependency import PrunableNetwork
-from hpstudy.networks.models import build_model
+from hpstudy.networks.models import build_model, zeros
 from hpstudy.networks.pruning import filter_scores
-from hpstudy.networks.pruning_report import prune
 from hpstudy.networks.weights import read_weights
 
 
@@ -151,7 +151,7 @@ def test_filters_of_a_checkpoint_are_ranked_as_those_of_the_network(what, nets, 
     torch.save(change(nets[model].state_dict()), path)
     own = filter_scores(nets[model], PrunableNetwork(model, 10, 32).prunable)
     assert scores_of(path, model) == own
-    report = prune(model, "uniform", 0.6, weights=path)
+    _, report = prune(model, zeros(8), 0.6, "uniform", weights=path)
     assert report.ranked == (f"dense.pt ({said})" if said else "dense.pt")
     assert report.ranked in report.facts().values()
 
@@ -174,8 +174,8 @@ def test_other_precisions_are_converted_with_a_note(kind, nets, tmp_path):
     scores = scores_of(tmp_path / "half.pt", "resnet20")
     weight = state["blocks.4.conv1.weight"].float().double()
     assert scores["blocks.4.conv1"] == weight.abs().sum((1, 2, 3)).tolist()
-    ranked = prune("resnet20", "nonuniform", 0.5, weights=tmp_path / "half.pt").ranked
-    assert ranked == f"half.pt ({str(kind).removeprefix('torch.')} converted to float32)"
+    _, report = prune("resnet20", zeros(8), 0.5, weights=tmp_path / "half.pt")
+    assert report.ranked == f"half.pt ({str(kind).removeprefix('torch.')} converted to float32)"
 
 
 # --- what does not fit ----------------------------------------------------------------------------
@@ -186,7 +186,8 @@ def refusal(nets, tmp_path, monkeypatch, refused):
     def refusal(change, model="resnet20", classes=10):
         monkeypatch.chdir(tmp_path)
         torch.save(change(nets["resnet20"].state_dict()), "dense.pt")
-        return refused(prune, model, "uniform", 0.6, weights="dense.pt", classes=classes)
+        arguments = {"classes": classes}
+        return refused(prune, model, zeros(8), weights="dense.pt", arguments=arguments)
 
     return refusal
 

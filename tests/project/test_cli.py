@@ -19,7 +19,6 @@ from simulated import Simulated
 
 import hpstudy
 from hpstudy.config.study import Study
-from hpstudy.networks.pruning_report import PruningReport
 from hpstudy.storage.store import Store
 from hpstudy.training.state import RunOutcome
 
@@ -227,9 +226,10 @@ def test_pruning_report_rebuilds_the_network(tmp_path):
     report = json.loads(output)
     assert status == 0 and json.loads(path.read_text()) == report
     assert Study.model_fields.keys() >= {"model", "criterion"} <= report.keys()
-    assert (report["model"], report["classes"], report["image_size"]) == ("resnet20", 3, 8)
+    assert (report["model"], report["arguments"]) == ("resnet20", {"classes": 3})
+    assert report["inputs"] == [[[1, 3, 8, 8], "float32"]]
     assert report["achieved"] == pytest.approx(0.6, abs=5e-3)
-    small = PruningReport(**report).rebuild()
+    small = hpstudy.rebuild(report)
     assert sum(weights.numel() for weights in small.parameters()) == report["params"]
     assert small(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
     status, text, _ = run_command(*arguments)
@@ -243,7 +243,7 @@ def test_same_command_gives_the_same_pruning_report():
     torch.rand(5)
     assert run_command(*arguments, "--image-size", "8") == first
     l1 = run_command(*arguments, "--image-size", "8", "--criterion", "l1")
-    assert json.loads(l1[1])["kept"] != json.loads(first[1])["kept"]
+    assert json.loads(l1[1])["removed"] != json.loads(first[1])["removed"]
 
 
 # --- compare --------------------------------------------------------------------------------------

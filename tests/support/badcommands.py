@@ -149,7 +149,7 @@ COMMANDS = [
     line(
         ("prune", "<b>", *PRUNE[2:]),
         "unknown model '<b>'; valid: resnet20, resnet56, mobilenetv2-shallow, mobilenetv2, "
-        "resnet50.",
+        "resnet50, torchvision:NAME, timm:NAME or package.module:factory.",
     ),
     line(
         (*PRUNE[:4], "--method", "unifrom"),
@@ -161,15 +161,16 @@ COMMANDS = [
     ),
     line(
         "prune resnet56 --flops-ratio nan --method uniform",
-        "flops_ratio nan is out of reach; this network can keep 0.0401 to 1.0.",
+        "flops_ratio must be above 0 and at most 1, not nan.",
     ),
     line(
         "prune resnet56 --flops-ratio 0.01 --method uniform",
-        "flops_ratio 0.01 is out of reach; this network can keep 0.0401 to 1.0.",
+        "flops_ratio 0.01 is out of reach: resnet56 keeps at least 0.0401 of its FLOPs with scope "
+        "'inside' (27 groups pruned, 0 refused; scope='all' prunes the residual stream too).",
     ),
     line(
         "prune resnet56 --flops-ratio=-inf --method uniform",
-        "flops_ratio -inf is out of reach; this network can keep 0.0401 to 1.0.",
+        "flops_ratio must be above 0 and at most 1, not -inf.",
     ),
     line((*PRUNE, "--classes", "1"), "a classifier needs at least 2 classes, not 1."),
     line(
@@ -179,9 +180,27 @@ COMMANDS = [
     line((*PRUNE, "--image-size", "7"), "images of 7 pixels are outside 8 to 224."),
     line(
         (*PRUNE, "--output", "gone/x.json"),
-        "--output must name a file in a folder that exists, not gone/x.json.",
+        "--output must name a file *.json or a folder, in a folder that exists, not gone/x.json.",
     ),
-    line((*PRUNE, "--output", "/"), "--output must name a file in a folder that exists, not /."),
+    line(
+        (*PRUNE, "--output", "gone/x"),
+        "--output must name a file *.json or a folder, in a folder that exists, not gone/x.",
+    ),
+    line((*PRUNE, "--arguments", "[1]"), "--arguments must be a JSON object, not [1]."),
+    line(
+        (*PRUNE, "--scope", "al"), "unknown scope 'al' (did you mean 'all'?); valid: inside, all."
+    ),
+    line((*PRUNE, "--round-to", "0"), "round_to must be a whole number from 1, not 0."),
+    line(
+        (*PRUNE, "--image-size", "8", "--spare", "fd"),
+        "no layer matches 'fd', which is to be spared (did you mean 'fc'?); "
+        "`hpstudy groups` lists the layers.",
+    ),
+    line(
+        ("prune", "gone:make", *PRUNE[2:]),
+        "gone:make cannot be imported: there is no module 'gone' in FOLDER or among the installed "
+        "packages.",
+    ),
     line("compare gone.csv", "there is no file 'gone.csv'."),
     line(("compare", "a\nb.csv"), r"there is no file 'a\nb.csv'."),
     line("compare .", ". is a folder, not a file."),

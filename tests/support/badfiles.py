@@ -143,9 +143,10 @@ def weights(what: str, save: Callable[[Any], object], sentence: str) -> Case:
         save(build_model("resnet20").state_dict())
 
     def act() -> None:
-        from hpstudy.networks.pruning_report import prune
+        from hpstudy.networks import prune
+        from hpstudy.networks.models import zeros
 
-        prune("resnet20", "uniform", 0.6, weights="dense.pt", image_size=8)
+        prune("resnet20", zeros(8), weights="dense.pt")
 
     return Case("weights", what, make, act, sentence)
 

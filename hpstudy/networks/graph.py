@@ -1,0 +1,260 @@
+"""Which channels of a network leave together, read off torch-pruning's dependency graph."""
+
+import copy
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+from torch_pruning.dependency import index_mapping
+
+from hpstudy.errors import HpstudyError, one_line
+
+CONV = nn.modules.conv._ConvNd
+Side = Literal["in", "out", "both", "parameter"]
+Scope = Literal["inside", "residual", "stem", "output"]
+# "both" are layers that give as many channels as they take: normalisations, depthwise convolutions.
+Part = tuple[str, Side, int]
+Removed = dict[Part, set[int]]
+
+# A group is of the first scope that it has.
+_SCOPES: tuple[Scope, ...] = ("output", "residual", "stem")
+_MAPPINGS: dict[Any, Callable[[Any, Any], None]] = {
+    tp.ops.OPTYPE.CONCAT: index_mapping.update_concat_index_mapping,
+    tp.ops.OPTYPE.SPLIT: index_mapping.update_split_index_mapping,
+    tp.ops.OPTYPE.RESHAPE: index_mapping.update_reshape_index_mapping,
+    tp.ops.OPTYPE.UNBIND: index_mapping.update_unbind_index_mapping,
+    tp.ops.OPTYPE.EXPAND: index_mapping.update_expand_index_mapping,
+    tp.ops.OPTYPE.SLICE: index_mapping.update_slice_index_mapping,
+}
+
+
+class Refused(HpstudyError):
+    """Reason why a group of channels is not pruned."""
+
+
+class Inputs(NamedTuple):
+    """Arguments of a network's forward."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @classmethod
+    def of(cls, example: Any) -> "Inputs":
+        """Arguments from a tensor, a tuple or list of arguments, or a dict of named ones."""
+        if not tensors(example):
+            raise HpstudyError(
+                "example_inputs must be a tensor, or a tuple of arguments or dict of named "
+                f"arguments with a tensor among them, not {type(example).__name__}"
+            )
+        if isinstance(example, Mapping):
+            return cls((), dict(example))
+        return cls((example,) if isinstance(example, Tensor) else tuple(example), {})
+
+    def tensors(self) -> list[Tensor]:
+        """Tensors among the arguments, in their order."""
+        return tensors((self.args, self.kwargs))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Inputs":
+        """The arguments with every tensor changed."""
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return change(value)
+            if isinstance(value, dict):
+                return {key: changed(item) for key, item in value.items()}
+            if isinstance(value, (tuple, list)):
+                return type(value)(map(changed, value))
+            return value
+
+        return Inputs(changed(self.args), changed(self.kwargs))
+
+    def double(self) -> "Inputs":
+        """The arguments in float64."""
+        return self.map(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+
+    def run(self, model: nn.Module) -> list[Tensor]:
+        """Tensors that a network returns for these arguments."""
+        return tensors(model(*self.args, **self.kwargs))
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """Tensors in nested tuples, lists and dicts, in their order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return [tensor for item in value for tensor in tensors(item)]
+    return []
+
+
+class Member(NamedTuple):
+    """Part of the network that loses channels with those of a group's first layer.
+
+    Channel `channels[k]` of `part` leaves with channel `roots[k]` of the first layer.
+    """
+
+    part: Part
+    channels: tuple[int, ...]
+    roots: tuple[int, ...]
+
+
+class Reach(NamedTuple):
+    """All that depends on the output channels of one layer.
+
+    "residual" channels are added to those of another layer, "stem" channels are the first of the
+    network, and "output" channels are what it returns.
+    """
+
+    members: tuple[Member, ...]
+    scope: Scope
+
+
+class Graph:
+    """Dependencies between the layers of a network, for some inputs.
+
+    Torch-pruning's graph gives the edges and the maps between channels; which channels are reached
+    is computed here, because its groups keep one root a channel and take quadratic time.
+    """
+
+    def __init__(self, model: nn.Module, inputs: Inputs):
+        model = copy.deepcopy(model).requires_grad_(True)
+        self.names = {module: name for name, module in model.named_modules()}
+        self.parameters = {parameter: name for name, parameter in model.named_parameters()}
+        try:
+            self._graph = _build(model, inputs, training=False)
+        except Exception as error:  # whatever torch-pruning raises
+            raise HpstudyError(
+                f"the network's operators cannot be followed by autograd: {one_line(error)}"
+            ) from None
+        if unreached := self._unreached(model):
+            # Auxiliary heads run in training mode only; left uncut, training would fail.
+            pair = inputs.map(lambda tensor: torch.cat([tensor, tensor]) if tensor.ndim else tensor)
+            try:
+                self._graph = _build(model, pair, training=True)
+            except Exception as error:
+                raise HpstudyError(
+                    f"{unreached[0]} does not run in evaluation mode, and in training mode the "
+                    f"network fails on the example inputs: {one_line(error)}"
+                ) from None
+
+    def _unreached(self, model: nn.Module) -> list[str]:
+        """Convolutions and linear layers that the forward pass does not call."""
+        reached = set(self._graph.module2node)
+        for module in model.modules():
+            if isinstance(module, nn.MultiheadAttention):  # calls its projection by function
+                reached |= set(module.modules())
+        kinds = CONV, nn.Linear
+        layers = [module for module in self.names if isinstance(module, kinds)]
+        return [self.names[module] for module in layers if module not in reached]
+
+    def layers(self) -> Iterator[str]:
+        """Names of the convolutions and linear layers that run, in the order of definition."""
+        for module, name in self.names.items():
+            if isinstance(module, (CONV, nn.Linear)) and module in self._graph.module2node:
+                yield name
+
+    def reach(self, layer: str) -> Reach:
+        """All that depends on the output channels of a layer; raises Refused if that is unknown."""
+        module = next(module for module, name in self.names.items() if name == layer)
+        found = self._walk(module)
+        parts: dict[Part, set[_Pair]] = defaultdict(set)
+        scopes: set[Scope] = set()
+        for (node, handler), pairs in found.items():
+            if part := self._part(node, handler):
+                parts[part] |= pairs
+                if part[1] == "out" and not node.inputs:
+                    scopes.add("stem")
+            elif _adds(node):
+                scopes.add("residual")
+            if not node.outputs and not (part and part[1] == "in"):
+                scopes.add("output")
+        members = []
+        for part, pairs in parts.items():
+            channels, roots = zip(*sorted(pairs), strict=True)
+            members.append(Member(part, channels, roots))
+        # A layer added to itself, as in an attention bias, is no shortcut.
+        if sum(part[1] == "out" for part in parts) < 2:
+            scopes.discard("residual")
+        return Reach(tuple(members), next((s for s in _SCOPES if s in scopes), "inside"))
+
+    def _walk(self, module: nn.Module) -> dict[tuple[Any, Any], set["_Pair"]]:
+        """Pairs of a channel and its root, by node and pruning function."""
+        pruner = self._graph.get_pruner_of_module(module)
+        start = self._graph.module2node[module], pruner.prune_out_channels
+        first = {_Pair(k, k) for k in range(pruner.get_out_channels(module))}
+        found = {start: set(first)}
+        pending = [(*start, first)]
+        while pending:
+            node, trigger, pairs = pending.pop()
+            for edge in node.dependencies:
+                if not edge.is_triggered_by(trigger):
+                    continue
+                mapped: Iterable[_Pair] = pairs
+                for mapping in filter(None, edge.index_mapping):
+                    try:
+                        mapped = mapping(mapped)
+                    except IndexError:  # a split whose parts torch-pruning miscounts
+                        raise Refused(f"their way through {node.name} is not understood") from None
+                place = edge.target, edge.handler
+                if new := set(mapped) - found.get(place, set()):
+                    found.setdefault(place, set()).update(new)
+                    pending.append((*place, new))
+        return found
+
+    def _part(self, node: Any, handler: Callable[..., Any]) -> Part | None:
+        module = node.module
+        if isinstance(module, nn.Parameter):
+            return self.parameters[module], "parameter", node.pruning_dim
+        if module not in self.names or tp.ops.module2type(module) == tp.ops.OPTYPE.ELEMENTWISE:
+            return None
+        if isinstance(module, (CONV, nn.Linear)) and not depthwise(module):
+            return self.names[module], "in" if "in_channels" in handler.__name__ else "out", 0
+        return self.names[module], "both", 0
+
+
+class _Pair(NamedTuple):
+    """Channel and root; the names are those that torch-pruning's maps read."""
+
+    idx: int
+    root_idx: int
+
+
+def _build(model: nn.Module, inputs: Inputs, training: bool) -> Any:
+    graph = tp.DependencyGraph()
+
+    def forward(model: nn.Module, inputs: Inputs) -> list[Tensor]:
+        # torch-pruning puts the model in evaluation mode first.
+        return inputs.run(model.train(training))
+
+    with warnings.catch_warnings(), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        try:
+            graph.build_dependency(model, inputs, forward_fn=forward, verbose=False)
+        except ZeroDivisionError:
+            # The maps are the last step, and a channel shuffle stops it; verification refuses
+            # the groups that lack theirs.
+            for node in graph.module2node.values():
+                with suppress(ZeroDivisionError):
+                    _MAPPINGS.get(node.type, lambda graph, node: None)(graph, node)
+    return graph
+
+
+def depthwise(module: nn.Module) -> bool:
+    """Whether a module is a convolution that sees each channel alone and gives one for each."""
+    if not isinstance(module, CONV):
+        return False
+    return bool(1 < module.groups == module.in_channels == module.out_channels)
+
+
+def _adds(node: Any) -> bool:
+    """Whether a node adds two tensors that the network computes."""
+    name = str(getattr(node.module, "_grad_fn", ""))
+    adds = name.startswith(("AddBackward", "SubBackward")) or "CopySlices" in name
+    computed = [source for source in node.inputs if source.type != tp.ops.OPTYPE.PARAMETER]
+    return adds and len(computed) >= 2

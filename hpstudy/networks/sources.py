@@ -1,0 +1,202 @@
+"""Networks by name: the study's, torchvision's, timm's, or made by a function of one's own."""
+
+import copy
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from hpstudy.errors import HpstudyError, did_you_mean, listed, one_line, shown
+from hpstudy.networks.graph import Inputs
+from hpstudy.networks.models import MODELS, build_model
+from hpstudy.networks.weights import load_state, read_weights
+
+Factory = Callable[..., nn.Module]
+TORCHVISION, TIMM = "torchvision", "timm"
+
+
+class Opened(NamedTuple):
+    """Network to prune, with its inputs; `ranked` says whose weights it has."""
+
+    name: str
+    model: nn.Module
+    inputs: Inputs
+    ranked: str
+
+
+def open_network(
+    model: "nn.Module | str",
+    example_inputs: Any,
+    arguments: Mapping[str, Any] | None,
+    weights: str | Path | None,
+) -> Opened:
+    """Copy of a network, or one by name, whose forward has been tried; see `prune`.
+
+    Raises HpstudyError for a model that is none, inputs that it does not take, weights that do not
+    fit or are not finite, and outputs that hold no tensors.
+    """
+    inputs = Inputs.of(example_inputs)
+    if isinstance(model, str):
+        try:
+            json.dumps(dict(arguments or {}), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise HpstudyError(f"arguments must be values that JSON has: {error}") from None
+        name, ranked = model, "untrained, seed 0"
+        dense = build_network(model, arguments)
+    elif not isinstance(model, nn.Module):
+        raise HpstudyError(
+            f"model must be a torch.nn.Module or the name of one, not {type(model).__name__}"
+        )
+    elif arguments or weights:
+        raise HpstudyError("arguments and weights are for a network by name; this one has its own")
+    else:
+        name = f"{type(model).__module__}.{type(model).__qualname__}"
+        try:
+            dense, ranked = copy.deepcopy(model), "the given network"
+        except Exception as error:
+            raise HpstudyError(f"{name} cannot be copied: {one_line(error)}") from None
+        dense.zero_grad()
+    if weights is not None:
+        ranked = _load(dense, name, Path(weights))
+    for key, value in dense.named_parameters():
+        if not value.isfinite().all():
+            raise HpstudyError(f"{name} has values in {key!r} that are not finite")
+    _try(dense, name, inputs)
+    return Opened(name, dense, inputs, ranked)
+
+
+def _load(dense: nn.Module, name: str, weights: Path) -> str:
+    """Load a file of weights into a network; says how it was read."""
+    if name not in MODELS:
+        dense.load_state_dict(load_state(weights, dense, name))
+        return weights.name
+    state, notes = read_weights(weights, name, dense)
+    dense.load_state_dict(state)
+    return weights.name + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _try(dense: nn.Module, name: str, inputs: Inputs) -> None:
+    try:
+        with torch.no_grad():
+            outputs = inputs.run(copy.deepcopy(dense).eval())
+    except Exception as error:
+        shapes = listed(list(tensor.shape) for tensor in inputs.tensors())
+        raise HpstudyError(
+            f"{name} fails on example_inputs of the shape {shapes}: {one_line(error)}"
+        ) from None
+    if not outputs:
+        raise HpstudyError(f"{name} must return tensors, alone or in tuples, lists or dicts")
+
+
+def build_network(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Module:
+    """Network by name, untrained, with the same weights every time.
+
+    Parameters
+    ----------
+    name : str
+        One of `hpstudy.networks.models.MODELS`, "torchvision:NAME", "timm:NAME", or
+        "package.module:factory", whose code is imported and called.
+    arguments : dict, optional
+        Keyword arguments of the factory.
+
+    Raises
+    ------
+    HpstudyError
+        If there is no such network, or its factory does not make one of these arguments.
+    """
+    factory, given = _factory(name), dict(arguments or {})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return call_factory(factory, given, name)
+
+
+def is_data(name: str) -> bool:
+    """Whether a name picks one of the networks of hpstudy, torchvision or timm; others run code."""
+    return name in MODELS or name.partition(":")[0] in (TORCHVISION, TIMM)
+
+
+def call_factory(factory: Factory, arguments: Mapping[str, Any], name: str) -> nn.Module:
+    """Network that a factory makes; raises HpstudyError if it takes other arguments or fails."""
+    try:
+        inspect.signature(factory).bind(**arguments)
+    except TypeError as error:
+        raise HpstudyError(
+            f"{name} cannot be called with the arguments {shown(dict(arguments))}: {error}"
+        ) from None
+    except ValueError:  # no signature to look at
+        pass
+    try:
+        model = factory(**arguments)
+    except HpstudyError:
+        raise
+    except Exception as error:
+        raise HpstudyError(f"{name} fails: {one_line(error)}") from None
+    if not isinstance(model, nn.Module):
+        raise HpstudyError(f"{name} must return a torch.nn.Module, not {type(model).__name__}")
+    return model
+
+
+def _factory(name: str) -> Factory:
+    if name in MODELS:
+        return lambda classes=MODELS[name].classes: build_model(name, classes)
+    package, colon, member = name.partition(":")
+    if not colon or not package or not member:
+        forms = "torchvision:NAME, timm:NAME or package.module:factory"
+        raise HpstudyError(
+            f"unknown model {shown(name)}{did_you_mean(name, MODELS)}; valid: {listed(MODELS)}, "
+            f"{forms}"
+        )
+    if package == TORCHVISION:
+        from torchvision import models
+
+        _known(package, member, models.list_models())
+        return lambda weights=None, **rest: models.get_model(member, weights=weights, **rest)
+    if package == TIMM:
+        try:
+            import timm
+        except ImportError:
+            raise HpstudyError(f"{name} needs the package timm; type `pip install timm`") from None
+        _known(package, member.partition(".")[0], timm.list_models())
+        return lambda **rest: timm.create_model(member, **rest)
+    return _imported(package, member)
+
+
+def _known(package: str, name: str, names: list[str]) -> None:
+    if name not in names:
+        raise HpstudyError(
+            f"{package} has no network {shown(name)}{did_you_mean(name, names)}; valid: "
+            f"{listed(names)}"
+        )
+
+
+def _imported(package: str, member: str) -> Factory:
+    """Function of a package, which may lie in the working directory."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        missing = f"no module {shown(error.name or package)}"
+        raise HpstudyError(
+            f"{package}:{member} cannot be imported: there is {missing} in {folder} or among the "
+            "installed packages"
+        ) from None
+    except Exception as error:
+        raise HpstudyError(f"{package} fails when it is imported: {one_line(error)}") from None
+    finally:
+        sys.path.remove(folder)
+    factory: Factory | None = getattr(module, member, None)
+    if not callable(factory):
+        names = [name for name in vars(module) if not name.startswith("_")]
+        callables = [name for name in names if callable(vars(module)[name])]
+        raise HpstudyError(
+            f"{package} has no function {shown(member)}{did_you_mean(member, callables)}; it has "
+            f"{listed(callables)}"
+        )
+    return factory

@@ -1,0 +1,96 @@
+"""The commands `hpstudy prune` and `hpstudy groups`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hpstudy
+from hpstudy.report.terminal import columns, print_report
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="resnet20, resnet56, mobilenetv2-shallow, mobilenetv2, resnet50, torchvision:NAME, "
+        "timm:NAME or package.module:factory."
+    ),
+]
+Classes = Annotated[int | None, typer.Option(help="By default those of the network.")]
+ImageSize = Annotated[
+    int | None, typer.Option(help="Pixels; by default as in the thesis, or 224 for others.")
+]
+Arguments = Annotated[
+    str, typer.Option(help="Keyword arguments of the network as JSON, such as '{\"width\": 2}'.")
+]
+
+
+def prune(
+    model: Model,
+    flops_ratio: Annotated[float, typer.Option(help="Share of the FLOPs that remains.")],
+    method: Annotated[
+        str, typer.Option(help="uniform (one keep factor), or nonuniform (one ranking).")
+    ],
+    criterion: Annotated[
+        str, typer.Option(help="l1 (filter norms), or l1-normalised (by their layer's mean).")
+    ] = "l1-normalised",
+    scope: Annotated[
+        str, typer.Option(help="inside (channels inside blocks), or all (residual ones too).")
+    ] = "inside",
+    round_to: Annotated[int | None, typer.Option(help="Widths become multiples of it.")] = None,
+    spare: Annotated[
+        list[str] | None,
+        typer.Option(help="Layers that keep all channels, as layer4.*; may be given repeatedly."),
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option(help="Leave channels alone over which a normalisation averages.")
+    ] = True,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="State dict or checkpoint whose filters are ranked; by default untrained weights."
+        ),
+    ] = None,
+    classes: Classes = None,
+    image_size: ImageSize = None,
+    arguments: Arguments = "{}",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="JSON file for the report, or folder for it and the weights."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Prune one network; print a report from which it can be rebuilt."""
+    from hpstudy.networks.files import check_output, example_image, factory_arguments, write
+
+    check_output(output)
+    network, report = hpstudy.prune(
+        *(model, example_image(model, image_size), flops_ratio, method, criterion, scope),
+        round_to=round_to,
+        spare=("stem", "output", *(spare or ())),
+        exact=exact,
+        arguments=factory_arguments(model, arguments, classes),
+        weights=weights,
+    )
+    if output is not None:
+        write(output, network, report)
+    print_report(report.model_dump(), as_json, columns(report.facts().items()))
+
+
+def groups(
+    model: Model,
+    classes: Classes = None,
+    image_size: ImageSize = None,
+    arguments: Arguments = "{}",
+    as_json: Json = False,
+) -> None:
+    """List the channels of a network that can be pruned, and those that cannot and why."""
+    from hpstudy.networks.files import example_image, factory_arguments
+
+    given = factory_arguments(model, arguments, classes)
+    found = hpstudy.groups(model, example_image(model, image_size), given)
+    rows = [
+        (group.root, f"{group.channels:,}", group.scope, group.status, group.sentence)
+        for group in found
+    ]
+    print_report([group.model_dump() for group in found], as_json, columns(rows))
