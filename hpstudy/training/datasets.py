@@ -67,6 +67,8 @@ class Dataset:
         Height and width that the network sees; images may be larger, to be cropped.
     mean, std : Tensor of shape (3,)
         Statistics of the training images' pixels per colour, in [0, 1].
+    folder : bool
+        Whether the images are those of a folder, as ImageNet's are.
     """
 
     train: Split
@@ -75,6 +77,12 @@ class Dataset:
     image_size: int
     mean: Tensor
     std: Tensor
+    folder: bool = False
+
+    @property
+    def has_top5(self) -> bool:
+        """Whether top-5 accuracy is measured, as on ImageNet and not on CIFAR-10."""
+        return self.classes > (5 if self.folder else 10)
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data on `device`; stored images stay in their file."""
@@ -138,7 +146,8 @@ def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
     if spec.test_images is not None:
         test = test.take(_stratified(test.labels, spec.test_images, "test"))
     mean, std = _statistics(train)
-    return Dataset(train, test, classes, spec.image_size, mean, std)
+    folder = spec.name.startswith("folder:")
+    return Dataset(train, test, classes, spec.image_size, mean, std, folder)
 
 
 def _check(spec: Data) -> None:

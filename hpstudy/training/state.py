@@ -22,7 +22,7 @@ class RunResult:
     ----------
     top1, top5, loss : float
         Accuracies in percent (equations 3.1, 3.2) and mean cross-entropy on the evaluation images
-        after the last epoch; `top5` is None with 10 classes or fewer.
+        after the last epoch; `top5` is None with 10 classes or fewer, in a folder of images with 5.
     best_top1, best_epoch : float, int
         Highest accuracy, biased upward because it is selected on the images that it is measured on,
         and the first epoch (from 1) that reached it.

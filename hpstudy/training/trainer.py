@@ -141,13 +141,13 @@ class Trainer:
     def evaluate(self, batch_size: int = EVALUATION_BATCH) -> tuple[float, float | None, float]:
         """Top-1 and top-5 accuracy in percent, and mean cross-entropy, on the evaluation images.
 
-        Top-5 is None with 10 classes or fewer. An image whose logits are not finite counts as an
-        error. Thesis, equations 3.1 and 3.2.
+        Top-5 is None where `Dataset.has_top5` is false. An image whose logits are not finite
+        counts as an error. Thesis, equations 3.1 and 3.2.
         """
         views = self.test_batches.centred()
         totals = self._take_steps(False, self.test_batches, batch_size, views)
         top1, top5, loss = (total / len(self.data.test) for total in totals)
-        return 100 * top1, 100 * top5 if self.data.classes > 10 else None, loss
+        return 100 * top1, 100 * top5 if self.data.has_top5 else None, loss
 
     def _take_steps(
         self, training: bool, batches: Batches, size: int, views: Tensor

@@ -1,5 +1,7 @@
 """What the network sees: crops and flips in training, the plain image in evaluation; accuracy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny
@@ -139,9 +141,12 @@ def test_accuracy_by_hand_of_the_thesis_definitions():
     assert loss == pytest.approx(partition - np.mean([12, 11, 8, 7, 1]), rel=1e-12)
 
 
-@pytest.mark.parametrize("classes, known", [(2, False), (10, False), (11, True)])
-def test_top5_is_given_above_ten_classes_only(classes, known):
-    data = tiny.random_images(test=22, classes=classes)
+@pytest.mark.parametrize(
+    "classes, folder, known",
+    [(2, False, False), (10, False, False), (11, False, True), (5, True, False), (10, True, True)],
+)
+def test_top5_is_given_above_ten_classes_and_in_folders_above_five(classes, folder, known):
+    data = replace(tiny.random_images(test=22, classes=classes), folder=folder)
     _, top5, _ = evaluate(Listening(torch.eye(classes, dtype=torch.float64).repeat(22, 1)), data)
     assert (top5 is not None) == known
 

@@ -263,7 +263,8 @@ def _trainer(path: Path, device: torch.device) -> RunTrainer:
 
 def save_dataset(data: Dataset, path: Path) -> None:
     """Write images so that all workers map the same pages; of images in a file, only its path."""
-    content = {key: getattr(data, key) for key in ("classes", "image_size", "mean", "std")}
+    names = ("classes", "image_size", "mean", "std", "folder")
+    content = {name: getattr(data, name) for name in names}
     for name in ("train", "test"):
         images, labels = getattr(data, name).images, getattr(data, name).labels
         if isinstance(images, Stored):
