@@ -57,14 +57,14 @@ class StudyResults:
     def heading(self) -> str:
         """Network and data, as a page is headed: "ResNet-20 on CIFAR-10 (16×16)"."""
         data = self.record["study"]["data"]
-        name, size = DATA_TITLES.get(data["name"], data["name"]), data["image_size"]
+        name, size = data_title(data["name"]), data["image_size"]
         return f"{self.title} on {name} ({size}×{size})"
 
     @property
     def label(self) -> str:
         """Network, data and length of training."""
         data, epochs = self.record["study"]["data"], self.record["study"]["recipe"]["epochs"]
-        name, size = DATA_TITLES.get(data["name"], data["name"]), data["image_size"]
+        name, size = data_title(data["name"]), data["image_size"]
         images = f"{data['train']:,} {name} images of {size}×{size} pixels"
         return f"{self.title}, {images}, {count(epochs, 'epoch')}"
 
@@ -127,6 +127,11 @@ class StudyResults:
     def risks(self, threshold: float | None = None) -> dict[str, Risk]:
         """Risk of each network in top-1 accuracy, by default over `risk_threshold`'s region."""
         return risks(self.landscapes(), self.risk_threshold if threshold is None else threshold)
+
+
+def data_title(name: str) -> str:
+    """Name of a data set as pages spell it; of a folder of images, that of the folder."""
+    return DATA_TITLES.get(name, Path(name.removeprefix("folder:")).name)
 
 
 def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:

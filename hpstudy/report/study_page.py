@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpstudy.analysis.study_results import DATA_TITLES, StudyResults
+from hpstudy.analysis.study_results import StudyResults, data_title
 from hpstudy.analysis.verdict import VerdictGroup, trainings, verdict
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count, unknown
@@ -32,7 +32,7 @@ def study_facts(study: StudyResults) -> list[Fact]:
     hours = record["train_seconds"] / 3600
     return [
         ("Network", study.title, f"{size_text(study, DENSE)} parameters"),
-        ("Images", DATA_TITLES.get(data["name"], data["name"]), f"{data['train']:,} of {size}"),
+        ("Images", data_title(data["name"]), f"{data['train']:,} of {size}"),
         (
             "Training",
             count(recipe["epochs"], "epoch"),
