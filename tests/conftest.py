@@ -1,4 +1,4 @@
-"""What the tests share: a swept study, one network of each kind, and no GPU and no network."""
+"""Shared fixtures, markers and the order of the test files; the tests use no GPU."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
-# Markers of tests by the dear fixtures that they use.
+# Markers of tests by the expensive fixtures that they use.
 MARKERS = {
     "explorer": "browser",
     "ray_results": "cluster",
@@ -25,12 +25,18 @@ MARKERS = {
 }
 
 
-# Files whose tests run in one worker, because they share a dear fixture.
+# Files whose tests run in one worker: they share an expensive fixture or import.
 TOGETHER = {
     "test_book.py": "book",
     "test_printing.py": "book",
     "test_voila.py": "explorer",
     "test_security.py": "explorer",
+    # The networks, and torchvision.
+    "test_cost.py": "networks",
+    "test_dependency.py": "networks",
+    "test_models.py": "networks",
+    "test_pruning.py": "networks",
+    "test_weights.py": "networks",
 }
 
 
@@ -52,15 +58,19 @@ def unit(path):
     return TOGETHER.get(str(path).rpartition("/")[2], path)
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items):
-    """Mark tests by their fixtures; files with most slow tests come first."""
-    work = Counter()
+    """Mark tests by their fixtures; of the selected ones, files with most work come first."""
     for item in items:
         for fixture, marker in MARKERS.items():
             if fixture in item.fixturenames:
                 item.add_marker(marker)
+    yield
+    work = Counter()
+    for item in items:
         marks = {mark.name for mark in item.iter_markers()}
-        work[unit(item.path)] += len(marks & {"slow", "browser", "cluster"})
+        # A slow test takes a second or two, any other about 30 ms.
+        work[unit(item.path)] += 40 if marks & {"slow", "browser", "cluster"} else 1
     items.sort(key=lambda item: -work[unit(item.path)])
 
 
