@@ -1,8 +1,10 @@
 """Shared fixtures, markers and the order of the test files; the tests use no GPU."""
 
 import os
+import shutil
 import sys
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +15,9 @@ import tiny
 # has: more of them than free cores make small networks many times slower.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# File system in memory: a store waits for the disk at each of its thousands of commits.
+MEMORY = Path("/dev/shm")
 
 
 # Markers of tests by the expensive fixtures that they use.
@@ -38,6 +43,12 @@ TOGETHER = {
     "test_pruning.py": "networks",
     "test_weights.py": "networks",
 }
+
+
+def pytest_configure():
+    """Temporary files of the tests lie in memory where it has room."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 8 << 30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.hookimpl(optionalhook=True)
