@@ -126,7 +126,7 @@ def network():
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory):
-    """The tiny study, trained whole by one worker: study, store, plan, table, trained."""
+    """The tiny study, trained to the end by one worker: study, store, plan, table, trained."""
     from hpstudy.storage.store import Store
     from hpstudy.sweep.plan import Plan
     from hpstudy.sweep.run import sweep

@@ -194,7 +194,7 @@ def test_all_params_files_are_checked_before_training_begins(tmp_path, monkeypat
     assert status == 2 and "bad.yaml" in errors
 
 
-def test_one_run_has_a_singular_noun(without_training, tmp_path):
+def test_count_of_one_run_has_a_singular_noun(without_training, tmp_path):
     changes = {"grid.lr": [0.01], "grid.weight_decay": [0.01], "variants": []}
     tiny.write_study(tmp_path / "tiny.yaml", STUDY | changes)
     table, store = tmp_path / "runs/book/results/tiny.csv", tmp_path / "runs/store.sqlite"
