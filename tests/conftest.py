@@ -36,7 +36,8 @@ TOGETHER = {
     "test_printing.py": "book",
     "test_voila.py": "explorer",
     "test_security.py": "explorer",
-    # The networks, and torchvision.
+    # The networks, and the import of torchvision.
+    "test_badinput.py": "networks",
     "test_cost.py": "networks",
     "test_dependency.py": "networks",
     "test_models.py": "networks",
