@@ -46,6 +46,17 @@ TOGETHER = {
 }
 
 
+# What begins first, since few tests take long there.
+LONG = {
+    "book",
+    "explorer",
+    "test_cluster.py",
+    "test_published_book.py",
+    "test_step.py",
+    "test_sweep.py",
+}
+
+
 def pytest_configure():
     """Temporary files of the tests lie in memory where it has room."""
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 8 << 30:
@@ -67,12 +78,14 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def unit(path):
-    return TOGETHER.get(str(path).rpartition("/")[2], path)
+    """Name of the unit of work that a test file belongs to."""
+    name = str(path).rpartition("/")[2]
+    return TOGETHER.get(name, name)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items):
-    """Mark tests by their fixtures; of the selected ones, files with most work come first."""
+    """Mark tests by their fixtures; of the selected ones, the units with most work come first."""
     for item in items:
         for fixture, marker in MARKERS.items():
             if fixture in item.fixturenames:
@@ -83,7 +96,7 @@ def pytest_collection_modifyitems(items):
         marks = {mark.name for mark in item.iter_markers()}
         # A slow test takes a second or two, any other about 30 ms.
         work[unit(item.path)] += 40 if marks & {"slow", "browser", "cluster"} else 1
-    items.sort(key=lambda item: -work[unit(item.path)])
+    items.sort(key=lambda item: (unit(item.path) not in LONG, -work[unit(item.path)]))
 
 
 @pytest.fixture(autouse=True)
