@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 # A file runs in one worker, and the longest begin first: tests/conftest.py puts them in order.
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# Each process of a test would compile the package anew where this variable is set.
+export PYTHONDONTWRITEBYTECODE :=
 QUICK := params/quick/resnet56.yaml params/quick/mobilenetv2.yaml
 
 .PHONY: install study lint test test-fast test-rest book clean

@@ -1,8 +1,10 @@
-"""What the tests share: a swept study, one network of each kind, and no GPU and no network."""
+"""Shared fixtures, markers and the order of the test files; the tests use no GPU."""
 
 import os
+import shutil
 import sys
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +16,11 @@ import tiny
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# File system in memory: a store waits for the disk at each of its thousands of commits.
+MEMORY = Path("/dev/shm")
 
-# Markers of tests by the dear fixtures that they use.
+
+# Markers of tests by the expensive fixtures that they use.
 MARKERS = {
     "explorer": "browser",
     "ray_results": "cluster",
@@ -25,13 +30,37 @@ MARKERS = {
 }
 
 
-# Files whose tests run in one worker, because they share a dear fixture.
+# Files whose tests run in one worker: they share an expensive fixture or import.
 TOGETHER = {
     "test_book.py": "book",
     "test_printing.py": "book",
     "test_voila.py": "explorer",
     "test_security.py": "explorer",
+    # The networks, and the import of torchvision.
+    "test_badinput.py": "networks",
+    "test_cost.py": "networks",
+    "test_dependency.py": "networks",
+    "test_models.py": "networks",
+    "test_pruning.py": "networks",
+    "test_weights.py": "networks",
 }
+
+
+# What begins first, since few tests take long there.
+LONG = {
+    "book",
+    "explorer",
+    "test_cluster.py",
+    "test_published_book.py",
+    "test_step.py",
+    "test_sweep.py",
+}
+
+
+def pytest_configure():
+    """Temporary files of the tests lie in memory where it has room."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 8 << 30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -49,19 +78,25 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def unit(path):
-    return TOGETHER.get(str(path).rpartition("/")[2], path)
+    """Name of the unit of work that a test file belongs to."""
+    name = str(path).rpartition("/")[2]
+    return TOGETHER.get(name, name)
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items):
-    """Mark tests by their fixtures; files with most slow tests come first."""
-    work = Counter()
+    """Mark tests by their fixtures; of the selected ones, the units with most work come first."""
     for item in items:
         for fixture, marker in MARKERS.items():
             if fixture in item.fixturenames:
                 item.add_marker(marker)
+    yield
+    work = Counter()
+    for item in items:
         marks = {mark.name for mark in item.iter_markers()}
-        work[unit(item.path)] += len(marks & {"slow", "browser", "cluster"})
-    items.sort(key=lambda item: -work[unit(item.path)])
+        # A slow test takes a second or two, any other about 30 ms.
+        work[unit(item.path)] += 40 if marks & {"slow", "browser", "cluster"} else 1
+    items.sort(key=lambda item: (unit(item.path) not in LONG, -work[unit(item.path)]))
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +140,7 @@ def network():
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory):
-    """The tiny study, trained whole by one worker: study, store, plan, table, trained."""
+    """The tiny study, trained to the end by one worker: study, store, plan, table, trained."""
     from hpstudy.storage.store import Store
     from hpstudy.sweep.plan import Plan
     from hpstudy.sweep.run import sweep

@@ -138,7 +138,9 @@ class MobileNetV2Cifar(nn.Module):
 
 
 def _resnet50(classes: int) -> nn.Module:
-    from torchvision.models import resnet50
+    # torch 2.6 fails to import torchvision while another device is the default.
+    with torch.device("cpu"):
+        from torchvision.models import resnet50
 
     model: nn.Module = resnet50(num_classes=classes)
     return model

@@ -69,7 +69,9 @@ def test_any_text_is_a_study_or_refused(folder, text):
 
 
 rates = st.floats(1e-9, 1e3)
-axes = st.lists(rates, min_size=1, max_size=5, unique=True) | st.fixed_dictionaries(
+# Values that differ by rounding alone are one setting, and a list holds it once.
+listed = st.lists(rates, min_size=1, max_size=5, unique_by=lambda rate: f"{rate:.9g}")
+axes = listed | st.fixed_dictionaries(
     {"points": st.integers(1, 101), "step": st.floats(0.001, 0.1), "extend": st.integers(0, 9)}
 )
 changes = st.fixed_dictionaries(

@@ -5,7 +5,6 @@ import re
 
 import pytest
 import torch
-from torchvision.models import mobilenet_v2, resnet50
 
 from hpstudy.networks import prune
 from hpstudy.networks.dependency import PrunableNetwork
@@ -158,6 +157,8 @@ def test_filters_of_a_checkpoint_are_ranked_as_those_of_the_network(what, nets, 
 
 @pytest.mark.slow
 def test_weights_of_torchvisions_resnet50_fit(tmp_path):
+    from torchvision.models import resnet50
+
     torch.manual_seed(1)
     net = resnet50(weights=None)
     torch.save({f"module.{name}": x for name, x in net.state_dict().items()}, tmp_path / "r.pth")
@@ -193,6 +194,8 @@ def refusal(nets, tmp_path, monkeypatch, refused):
 
 
 def test_torchvisions_mobilenetv2_lacks_the_expansion_of_the_first_block(refusal):
+    from torchvision.models import mobilenet_v2
+
     words = refusal(lambda _: mobilenet_v2(num_classes=10).state_dict(), "mobilenetv2")
     assert words.startswith(
         "dense.pt does not fit mobilenetv2 with 10 classes: it lacks 'blocks.0.expand.weight', "

@@ -119,7 +119,7 @@ def test_step_is_timed_in_every_way(gpu, monkeypatch):
 
 
 @pytest.mark.slow
-def test_networks_at_once_are_compared_with_one(gpu, monkeypatch):
+def test_several_networks_at_once_are_compared_with_one(gpu, monkeypatch):
     def open_pool(count):
         cpu = torch.device("cpu")
         pool = SimpleNamespace(calibrate=lambda *given: [calibrate(cpu, *given)] * count)

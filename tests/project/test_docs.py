@@ -87,7 +87,7 @@ def test_verdicts_in_readme_and_limits_are_those_of_the_published_tables():
         assert missing == set(), name
 
 
-def test_reference_of_params_files_is_that_of_their_schema():
+def test_reference_of_params_files_matches_their_schema():
     # python tests/support/params_page.py writes it.
     assert params_page.PAGE.read_text(encoding="utf-8") == params_page.page()
     assert params_page.SCHEMA.read_text(encoding="utf-8") == params_page.schema()

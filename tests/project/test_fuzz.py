@@ -55,7 +55,7 @@ def damaged(content: bytes, generator: random.Random) -> bytes:
 
 
 def assert_read_or_refused(path: Path, read, refuses: bool = True) -> None:
-    """Damage a file in many ways and read it; some reads must be refused, or none of them."""
+    """Damage a file in many ways and read it; with `refuses`, some reads are refused, else none."""
     whole = path.read_bytes()
     read()
     refused = 0

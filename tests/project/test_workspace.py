@@ -106,7 +106,7 @@ def test_notebook_names_the_command_that_executes_it(clone):
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("params/*/*.yaml")), ids=lambda path: path.stem)
-def test_notebook_understands_the_keys_of_a_params_file(path, clone, monkeypatch):
+def test_notebook_accepts_the_keys_of_a_params_file(path, clone, monkeypatch):
     """As `papermill notebooks/sweep.ipynb -f PARAMS.yaml` sets them."""
     monkeypatch.setattr(
         "hpstudy.workspace.open_plan", lambda study, *_: SimpleNamespace(study=study)

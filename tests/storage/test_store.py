@@ -67,7 +67,7 @@ def test_recording_a_run_again_changes_nothing(store):
 VERDICT = StopReason(expected=80.0, deviation=1.0, needed=93.0)
 
 
-def test_a_stopped_run_is_told_apart_from_one_trained_to_the_end(store):
+def test_stopped_run_is_distinguished_from_one_trained_to_the_end(store):
     tiny.stop(store, tiny.spec(), tiny.result(top1=50.0, epochs=1, diverged=True), 1.0, VERDICT)
     assert store.recorded() == set() and store.stopped(1.0) == {tiny.spec().run_id}
     # Unable to reach a region of one point, it may still reach one of two.
@@ -80,7 +80,7 @@ def test_a_stopped_run_is_told_apart_from_one_trained_to_the_end(store):
     assert row[["top1", "top5", "loss", "best_top1", "train_loss"]].isna().all()
 
 
-def test_a_run_trained_to_the_end_after_all_stands_in_for_the_stopped_one(store):
+def test_run_trained_to_the_end_later_replaces_the_stopped_one(store):
     tiny.stop(store, tiny.spec(), tiny.result(epochs=1), 1.0, VERDICT)
     tiny.record(store, tiny.spec(), tiny.result(top1=93.5))
     assert store.accuracies() == {tiny.spec().run_id: 93.5}
@@ -204,7 +204,7 @@ def test_the_first_decision_on_the_arithmetic_of_a_study_stays(store):
     assert store.precision(tiny.spec({"model": "resnet20"}).family) is None
 
 
-def test_damage_is_said_in_one_sentence(store, tmp_path, refused):
+def test_damage_is_reported_in_one_sentence(store, tmp_path, refused):
     tiny.record(store, tiny.spec(), tiny.result())
     damaged = tmp_path / "damaged.sqlite"
     database(store.path, f"VACUUM INTO '{damaged}'")
@@ -215,9 +215,9 @@ def test_damage_is_said_in_one_sentence(store, tmp_path, refused):
     assert "cannot be used as a store" in refused(lambda: Store.open(damaged).recorded())
 
 
-def test_a_read_only_store_is_said_in_one_sentence_and_stays_whole(store, refused):
+def test_read_only_store_is_reported_in_one_sentence_and_stays_whole(store, refused):
     tiny.record(store, tiny.spec(), tiny.result())
-    # What SQLite then says is what it says of a file that may not be written.
+    # SQLite reports a file that may not be written in the same words.
     store.connection.execute("PRAGMA query_only = ON")
     words = refused(tiny.record, store, tiny.spec({"seed": 5}), tiny.result())
     assert "read-only; make both writable" in words
@@ -226,7 +226,7 @@ def test_a_read_only_store_is_said_in_one_sentence_and_stays_whole(store, refuse
 
 # --- several processes ----------------------------------------------------------------------------
 
-# Adds runs of one seed, at one lr after the other, and says each that is recorded.
+# Adds runs of one seed, at one lr after the other, and prints each that is recorded.
 WRITER = """
 import sys, tiny
 from hpstudy.storage.store import Store
@@ -273,7 +273,7 @@ def test_process_killed_while_it_writes_leaves_whole_rows(tmp_path):
         store = Store.open(path)
         specs = [tiny.spec({"lr": (k + 1) / 1000, "seed": seed}) for k in range(said + 3)]
         found = store.frame((DENSE, spec) for spec in specs)
-        # All that was said to be recorded, and at most the one after it.
+        # All that were printed as recorded, and at most one more.
         assert said + 1 <= len(found) <= said + 2
         assert found[list(RESULT_COLUMNS)].drop(columns="top5").notna().all(axis=None)
         assert {len(json.loads(curve)["train_loss"]) for curve in found["curve"]} == {2000}

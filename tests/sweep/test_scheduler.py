@@ -166,7 +166,7 @@ def test_full_disk_ends_the_sweep_and_leaves_the_store_whole(
     monkeypatch.setattr(hpstudy.sweep.scheduler, "PATIENCE", 0.1)
     monkeypatch.setattr(hpstudy.sweep.scheduler, "PAUSE", 0.05)
     prepare(plan)
-    # What SQLite then says is what it says of a full disk.
+    # SQLite reports a full disk in the same words.
     connection = plan.store.connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")

@@ -1,4 +1,4 @@
-"""The recipe: its steps against plain arithmetic, and what is said of how it went."""
+"""The recipe: its steps against plain arithmetic, and the messages about its course."""
 
 import math
 
