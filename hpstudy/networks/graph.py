@@ -8,11 +8,10 @@ from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 import torch
-import torch_pruning as tp
 from torch import Tensor, nn
-from torch_pruning.dependency import index_mapping
 
 from hpstudy.errors import HpstudyError, one_line
+from hpstudy.networks._torch_pruning import index_mapping, tp
 
 CONV = nn.modules.conv._ConvNd
 Side = Literal["in", "out", "both", "parameter"]

@@ -2,11 +2,11 @@
 
 import copy
 
-import torch_pruning as tp
 from pydantic import BaseModel
 from torch import nn
 
 from hpstudy.errors import HpstudyError
+from hpstudy.networks._torch_pruning import tp
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import build_model, zeros
 from hpstudy.networks.pruning import Scores, choose_channels, weights_hash
