@@ -124,23 +124,23 @@ def _title(landscape: Landscape, metric: Metric) -> str:
 
 
 def set_cells(figure: go.Figure, number: int, cells: Cells, numbers: bool = False) -> str:
-    """Axes of one panel, with a label at every cell, or at every second or third."""
+    """Axes of one panel, with as many labels as a narrow screen has room for."""
 
     def style(values: np.ndarray, most: int) -> Props:
-        step = 1 if numbers else -(-len(values) // most)
+        step = -(-len(values) // most)
         places = list(range(0, len(values), step))
         labels = [setting_text(float(f"{values[k]:.2g}")) for k in places]
         look = {"tickvals": places, "ticktext": labels, "tickangle": 0, "ticks": ""}
         ends = [-0.55, len(values) - 0.45]
         return {**look, "range": ends, "showline": False, "mirror": False, "fixedrange": True}
 
-    up = style(cells.up, 4)
+    up = style(cells.up, len(cells.up) if numbers else 4)
     if len(cells.axes) == 1:
         up |= {"showticklabels": False}
     *above, across = map(axis_title, cells.axes)
     # Small panels beside each other name their axes once.
     named = (across, above[0] if above else "") if number == 1 else ("", "")
-    return _layout.set_axes(figure, number, style(cells.across, 3), up, named, linked="")
+    return _layout.set_axes(figure, number, style(cells.across, 5 if numbers else 3), up, named, linked="")
 
 
 def _panel(
