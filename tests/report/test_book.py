@@ -43,7 +43,7 @@ def test_page_of_a_study_has_its_name_and_hides_its_parameters(built):
 
 def test_numbers_on_the_first_page_are_glued_in(built):
     text = built.index.read_text()
-    assert "glue:" not in text and text.count("pasted-text") == 2
+    assert "glue:" not in text and text.count("pasted-text") == 3
 
 
 def test_equal_tables_give_equal_pages(built, tmp_path):
