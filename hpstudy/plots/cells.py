@@ -140,7 +140,8 @@ def set_cells(figure: go.Figure, number: int, cells: Cells, numbers: bool = Fals
     *above, across = map(axis_title, cells.axes)
     # Small panels beside each other name their axes once.
     named = (across, above[0] if above else "") if number == 1 else ("", "")
-    return _layout.set_axes(figure, number, style(cells.across, 5 if numbers else 3), up, named, linked="")
+    along = style(cells.across, 5 if numbers else 3)
+    return _layout.set_axes(figure, number, along, up, named, linked="")
 
 
 def _panel(
