@@ -21,7 +21,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "2 of 2: installing hpstudy and its packages into $(VENV), two minutes or more"
 	$(BIN)/python -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test]'
 	@touch $@
-	@echo "installed; next: make study (about five minutes on two cores), or source $(BIN)/activate"
+	@echo "installed; next: make study (three to five minutes on two cores), or source $(BIN)/activate"
 
 # The first landscape is drawn after about a minute; the page of each study is named at the end.
 study: install
