@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -254,3 +256,10 @@ def test_report_as_text_holds_its_numbers():
     for part in (f"{report.macs:,}", f"{report.params:,}", "0.6", report.weights_sha256):
         assert part in " ".join(report.facts().values())
     assert all(layer in report.facts()["widths"] for layer in report.widths())
+
+
+@pytest.mark.slow
+def test_networks_are_built_without_timm():
+    # torch-pruning would import it, and with it wandb and torchvision: seconds in every worker.
+    code = "import sys, hpstudy.networks.dependency; sys.exit('timm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
