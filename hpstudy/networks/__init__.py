@@ -1,8 +1,9 @@
-"""What is pruned: networks by name or of one's own, their cost in closed form, their pruning.
+"""Networks by name or of your own: their cost in closed form, and their pruning.
 
-`prune` removes channels of any network until a share of the FLOPs remains and verifies that the
-rest is exact, `groups` lists what can be removed, and `rebuild` makes the pruned network again from
-its report. `PrunableNetwork` (in `dependency`) is the same for the networks of the study.
+`prune` removes channels of any network until a share of the FLOPs remains, and verifies the result
+against the dense network. `groups` lists the channels that can be removed. `rebuild` makes the
+pruned network again from its report. `PrunableNetwork` (in `dependency`) does the same for the
+networks of the study.
 """
 
 from hpstudy.networks.any_network import groups as groups

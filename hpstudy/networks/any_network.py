@@ -48,15 +48,15 @@ def prune(
 ) -> tuple[nn.Module, NetworkReport]:
     """Prune a network to a share of its FLOPs.
 
-    Every group of channels is cut once alone, and the whole cut once, in float64, and compared
-    with the dense network in which later layers see zeros in their place. What differs is left
-    alone, with its reason in the report.
+    Each group of channels is cut alone, and then all chosen channels together, in float64. Each
+    result is compared with the dense network in which later layers see zeros in place of the
+    removed channels. A group whose result differs keeps its channels, and the report says why.
 
     Parameters
     ----------
     model : torch.nn.Module or str
-        Network whose filters are ranked by its weights, which is not changed; or the name of one:
-        the study's, "torchvision:NAME", "timm:NAME", or "package.module:factory".
+        Network, which is not changed; its own weights rank its filters. Or a name: one of the
+        study's, "torchvision:NAME", "timm:NAME", or "package.module:factory".
     example_inputs : tensor, tuple or dict
         Arguments of its forward, for a batch of one.
     flops_ratio : float, default 0.4
@@ -64,35 +64,35 @@ def prune(
     method : {"nonuniform", "uniform"}
         One ranking over all groups, or one keep factor for all (thesis, section 3.2).
     criterion : {"l1-normalised", "l1"}
-        Norms of filters over their group's mean, or raw.
+        Norms of filters divided by their group's mean, or raw norms.
     scope : {"inside", "all"}
-        Channels inside blocks, or those of the residual stream too. Of the study's networks,
+        Channels inside blocks, or those of the residual stream too. In the study's networks,
         "inside" prunes what the thesis prunes.
     round_to : int, optional
-        Widths become multiples of it, which run faster, as far as groups allow.
+        Widths become multiples of it where groups allow; such widths run faster.
     spare : sequence of str, default ("stem", "output")
-        Layers that keep all channels: the first one, those whose channels are the network's
-        outputs, and patterns of names such as "layer4.*".
+        Layers that keep all channels. "stem" is the first layer, "output" those that give the
+        network's outputs; a pattern such as "layer4.*" matches names.
     exact : bool, default True
-        Whether channels over which a normalisation takes statistics are left alone.
+        Whether channels over which a normalisation takes statistics are kept.
     tolerance : float, default 1e-3
         Share of the dense FLOPs by which the target may be missed.
     arguments : dict, optional
         Keyword arguments of a network that is given by name.
     weights : path, optional
-        File of trained weights for it (see `hpstudy.networks.weights`).
+        File of trained weights for that network (see `hpstudy.networks.weights`).
 
     Returns
     -------
     network : torch.nn.Module
-        New, in the mode of the given one.
+        The pruned network, in the training or evaluation mode of the given one.
     report : NetworkReport
-        What it is, and how it is built again.
+        What was removed, what remains, and how the network is rebuilt.
 
     Raises
     ------
     HpstudyError
-        If the network cannot be pruned so; says why and what is possible.
+        If the network cannot be pruned as asked; the message says why and what is possible.
     """
     _check_options(flops_ratio, method, criterion, scope, round_to, tolerance)
     name, dense, inputs, ranked = open_network(model, example_inputs, arguments, weights)
@@ -154,7 +154,7 @@ def prune(
 def groups(
     model: "nn.Module | str", example_inputs: Any, arguments: Mapping[str, Any] | None = None
 ) -> list[GroupReport]:
-    """What can be pruned of a network, and what not and why; see `prune` for the parameters."""
+    """Groups of channels that can be pruned, and why others cannot; parameters as in `prune`."""
     name, dense, inputs, _ = open_network(model, example_inputs, arguments, None)
     _, found = _verified(name, dense, inputs, "all", (OUTPUT,))
     return [GroupReport.of(group) for group in found]
@@ -186,7 +186,7 @@ def _check_options(
 def _verified(
     name: str, dense: nn.Module, inputs: Inputs, scope: str, spare: Sequence[str]
 ) -> tuple[Probe, list[Group]]:
-    """Probe and groups of a network, each of them verified or with the reason why it is not."""
+    """Probe and groups of a network; each group is verified, or has the reason why it is not."""
     found = find_groups(Graph(dense, inputs), dense)
     _check_patterns(found, spare)
     probe = Probe(dense, inputs)
@@ -209,7 +209,7 @@ def _check_patterns(found: list[Group], spare: Sequence[str]) -> None:
 
 
 def _spared(group: Group, name: str, scope: str, spare: Sequence[str]) -> str:
-    """Reason why a group is left alone whether or not it could be pruned; empty if it is not."""
+    """Reason why a group is spared without verification; empty if it is not spared."""
     layers = {group.root, *group.layers}
     for pattern in spare:
         if pattern == group.scope:
@@ -228,12 +228,12 @@ def _at_once(group: Group, round_to: int | None) -> int:
 
 
 def _reasons(groups: Sequence[Group]) -> str:
-    """First group's reason, refused ones before spared ones, and the number of the others."""
+    """Reason of one group, a refused one if there is one, and the number of the others."""
     ordered = sorted(groups, key=lambda group: group.status == "spared")
     if not ordered:
         return "no convolution or linear layer runs on example_inputs with gradients"
     first, more = ordered[0], len(ordered) - 1
-    others = f", and {count(more, 'more group')}; hpstudy.networks.groups lists them" * (more > 0)
+    others = f", and {count(more, 'more group')}; `hpstudy groups` lists them" * (more > 0)
     return f"{first.root}: {first.sentence.removesuffix('.')}{others}"
 
 
@@ -255,6 +255,6 @@ def _check_macs(
     measured, computed = measured_macs(pruned, inputs), cost.macs(widths)
     if measured != computed:
         raise HpstudyError(
-            f"the pruned {name} takes {measured:,} multiply-accumulates and not {computed:,}: it "
-            "has operators on the pruned channels that are no layers; spare those that feed them"
+            f"the pruned {name} takes {measured:,} multiply-accumulates, not {computed:,}: "
+            "operators other than layers work on the pruned channels; spare the layers before them"
         )

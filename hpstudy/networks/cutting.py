@@ -109,7 +109,7 @@ def _cut_convolution(module: Any, side: str, lost: set[int], name: str) -> None:
 def _select_all(
     module: nn.Module, kept: Tensor, channels: int, dim: int = 0, but: str = ""
 ) -> None:
-    """Keep some channels of everything that a layer has for each of them."""
+    """Keep some channels of every parameter and buffer that has one entry a channel."""
     if "weight" not in module._parameters and hasattr(module, "weight"):
         raise Refused(f"the weights of a {type(module).__name__} are computed from others")
     for name, value in [*module._parameters.items(), *module._buffers.items()]:
@@ -129,7 +129,7 @@ def _select(module: nn.Module, name: str, dim: int, kept: Tensor) -> None:
 def _kept(channels: int, lost: set[int], name: str) -> Tensor:
     """Indices of the channels that stay."""
     if max(lost) >= channels:
-        raise Refused(f"channel {max(lost)} of {name} is asked for, which has {channels}")
+        raise Refused(f"{name} has {channels} channels, but channel {max(lost)} is to be removed")
     kept = [channel for channel in range(channels) if channel not in lost]
     if not kept:
         raise Refused(f"no channel of {name} would be left")

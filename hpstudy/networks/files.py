@@ -1,4 +1,4 @@
-"""What the command line gives and takes: arguments, an example image, and files of a network."""
+"""Arguments, example image and output files of the commands that prune networks."""
 
 import json
 from pathlib import Path
@@ -21,18 +21,20 @@ def factory_arguments(model: str, text: str, classes: int | None) -> dict[str, A
     try:
         arguments = json.loads(text)
     except ValueError as error:
-        raise HpstudyError(f"--arguments is no JSON: {error}") from None
+        raise HpstudyError(f"--arguments is not valid JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise HpstudyError(f"--arguments must be a JSON object, not {shown(arguments)}")
     if classes is None:
         return arguments
     if not is_data(model):
-        raise HpstudyError(f"give the number of classes of {model} by --arguments, by its own name")
+        raise HpstudyError(
+            f"give the number of classes of {model} in --arguments, by the name of its parameter"
+        )
     return arguments | {"classes" if model in MODELS else "num_classes": classes}
 
 
 def example_image(model: str, image_size: int | None) -> Tensor:
-    """Image of some pixels a side, by default as the thesis has it for its networks."""
+    """Image of the given pixels a side; by default as in the thesis, or 224 for other networks."""
     if model in MODELS:
         return zeros(MODELS[model].image_size if image_size is None else image_size)
     size = IMAGE_SIZE if image_size is None else image_size

@@ -30,8 +30,8 @@ class Layer:
     """Convolution, linear layer or normalisation.
 
     `seen` are the channels that one filter sees, `kernel` its weights on each of them, and
-    `positions` the places where it is applied. A filter has no other parameters than `biases`. The
-    work of a normalisation is not counted: `kernel` is 0.
+    `positions` the places where it is applied. `biases` are the other parameters of a filter. The
+    work of a normalisation is not counted: its `kernel` is 0.
     """
 
     seen: Channels
@@ -146,7 +146,7 @@ def measured_macs(model: nn.Module, inputs: Inputs) -> int:
 
 
 def measured(model: nn.Module, inputs: Inputs) -> tuple[dict[str, int], int]:
-    """Places where each layer is applied, over all its calls, and torch's count of its work."""
+    """Places where each layer is applied, over all calls, and torch's multiply-accumulates."""
     positions: Counter[str] = Counter()
 
     def record(name: str, module: Any, args: tuple[Tensor, ...], output: Tensor) -> None:

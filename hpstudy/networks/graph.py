@@ -20,7 +20,7 @@ Scope = Literal["inside", "residual", "stem", "output"]
 Part = tuple[str, Side, int]
 Removed = dict[Part, set[int]]
 
-# A group is of the first scope that it has.
+# A group takes the first of these that applies to any of its layers.
 _SCOPES: tuple[Scope, ...] = ("output", "residual", "stem")
 _MAPPINGS: dict[Any, Callable[[Any, Any], None]] = {
     tp.ops.OPTYPE.CONCAT: index_mapping.update_concat_index_mapping,
@@ -129,7 +129,7 @@ class Graph:
             self._graph = _build(model, inputs, training=False)
         except Exception as error:  # whatever torch-pruning raises
             raise HpstudyError(
-                f"the network's operators cannot be followed by autograd: {one_line(error)}"
+                f"autograd cannot follow the network's operators: {one_line(error)}"
             ) from None
         if unreached := self._unreached(model):
             # Auxiliary heads run in training mode only; left uncut, training would fail.
@@ -199,7 +199,7 @@ class Graph:
                     try:
                         mapped = mapping(mapped)
                     except IndexError:  # a split whose parts torch-pruning miscounts
-                        raise Refused(f"their way through {node.name} is not understood") from None
+                        raise Refused(f"their map through {node.name} is unknown") from None
                 place = edge.target, edge.handler
                 if new := set(mapped) - found.get(place, set()):
                     found.setdefault(place, set()).update(new)

@@ -57,7 +57,7 @@ class Group:
         return removed
 
     def without_units(self, kept: Iterable[int]) -> Removed:
-        """What each part loses when the root keeps the units of these numbers alone."""
+        """What each part loses when the root keeps only the units of these numbers."""
         gone = set(range(len(self.units))) - set(kept)
         return self.removed(channel for unit in gone for channel in self.units[unit])
 
@@ -71,7 +71,7 @@ class Group:
             pairs = {*zip(channels, unit_of[list(roots)].tolist(), strict=True)}
             counts = np.bincount([unit for _, unit in pairs], minlength=len(self.units))
             if len(pairs) != len(set(channels)) or len(set(counts)) > 1:
-                raise Refused(f"{part[0]} would lose other numbers of channels by other units")
+                raise Refused(f"its units remove unequal numbers of channels from {part[0]}")
             lost[part] = int(counts[0])
         return lost
 
@@ -90,7 +90,7 @@ def find_groups(
 ) -> list[Group]:
     """Groups of a network whose first layer `may_prune`, in the order of definition.
 
-    None is verified. A group whose channels cannot leave in equal units is refused.
+    They are not verified yet. A group whose channels cannot leave in equal units is refused.
     """
     groups: list[Group] = []
     seen: set[str] = set()
@@ -153,12 +153,12 @@ def _channel_scores(group: Group, modules: dict[str, nn.Module]) -> np.ndarray:
 def _set_units(group: Group, modules: dict[str, nn.Module]) -> None:
     """Set the units of a group, lowest score first.
 
-    Channels that share one of a part are tied. A grouped convolution must lose as many channels
-    in each of its groups: a unit has the lowest left of each.
+    Channels that share a channel of some part are tied. A grouped convolution must lose equally
+    many channels in each of its groups: a unit takes the lowest remaining channel of each.
     """
     blocks = math.lcm(*(_blocks(member, group, modules) for member in group.members))
     if group.channels % blocks:
-        raise Refused(f"its {group.channels} channels are not a multiple of {blocks} groups")
+        raise Refused(f"its {group.channels} channels cannot be divided into {blocks} equal groups")
     scores = _channel_scores(group, modules)
     sets = _tied(group)
     if len(sets) < group.channels:
@@ -176,7 +176,7 @@ def _set_units(group: Group, modules: dict[str, nn.Module]) -> None:
 
 
 def _blocks(member: Member, group: Group, modules: dict[str, nn.Module]) -> int:
-    """Number of equal blocks of the root's channels that must lose alike for a part."""
+    """Number of blocks of the root's channels that must lose equally many, for a part."""
     module = modules.get(member.part[0])
     if isinstance(module, CONV) and not depthwise(module):
         blocks = module.groups

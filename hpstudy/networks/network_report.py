@@ -18,7 +18,7 @@ from hpstudy.networks.sources import Factory, build_network, call_factory, is_da
 from hpstudy.networks.weights import load_state
 
 FORMAT = 1
-# Of any length, but with channels below ten million: a report may not fill the memory.
+# Channels are below ten million, so that a damaged report cannot fill the memory.
 _RANGES = r"^\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?)*$"
 _PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "hpstudy")
 
@@ -55,15 +55,15 @@ class GroupReport(BaseModel, frozen=True, extra="forbid"):
 
 
 class NetworkReport(BaseModel, frozen=True, extra="forbid"):
-    """A pruned network: how it is made of the dense one, and what it costs.
+    """A pruned network: how it is made from the dense one, and what it costs.
 
     `model` and `arguments` are the factory's; `model` is the class of a network that was given as
     an object. `removed` holds layer, side, dimension and ranges of channels. The hashes are those
     of the dense network's names and shapes (`architecture_sha256`) and weights, and of the pruned
     network's weights. FLOPs ratios are as asked for (`target`), as reached (`achieved`) and the
-    lowest that can be (`floor`). `error` is the largest relative difference of the outputs from
-    those of the dense network with the removed channels at zero, in float64. `ranked` says whose
-    filters were ranked.
+    lowest possible (`floor`). `error` is the largest relative difference of the outputs from those
+    of the dense network with the removed channels at zero, in float64. `ranked` says which weights
+    ranked the filters.
     """
 
     format: Literal[1]
@@ -96,7 +96,7 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
         return {group.root: group.kept for group in self.groups if group.kept < group.channels}
 
     def facts(self) -> dict[str, str]:
-        """What a terminal shows by name."""
+        """Facts that the terminal prints, by name."""
         shapes = ", ".join("x".join(map(str, shape)) for shape, _ in self.inputs)
         settings = ", ".join(f"{name} {value}" for name, value in self.arguments.items())
         return {
@@ -127,9 +127,9 @@ def rebuild(
     state : dict of tensors or path, optional
         Weights of the pruned network; by default those that the factory draws.
     factory : callable or str, optional
-        Function that makes the dense network of the report's arguments. Needed where the report
-        names code of one's own: a report imports none by itself. Its name, as the report has it,
-        says that this code is trusted.
+        Function that makes the dense network from the report's arguments. Needed where the report
+        names your own code, which is not imported without consent. The name that the report has
+        for it gives this consent.
 
     Raises
     ------
@@ -145,20 +145,20 @@ def rebuild(
         model = build_network(report.model, report.arguments)
     else:
         raise HpstudyError(
-            f"the report names {report.model}, code that it does not import by itself; pass "
+            f"the report names {report.model}, code that is not imported without consent; pass "
             "factory=, a function that makes the dense network, or this name if you trust it"
         )
     if architecture_hash(model) != report.architecture_sha256:
         raise HpstudyError(
             f"the dense network that the factory makes is not that of the report of "
-            f"{report.model}: names or shapes of its weights differ (made with "
+            f"{report.model}: names or shapes of its weights differ (the report was made with "
             f"{', '.join(f'{name} {number}' for name, number in report.versions.items())})"
         )
     try:
         cut(model, from_ranges(report.removed))
     except (Refused, LookupError, AttributeError) as error:
         raise HpstudyError(
-            f"the report removes channels that {report.model} has not: {one_line(error)}"
+            f"the report removes channels that {report.model} does not have: {one_line(error)}"
         ) from None
     if state is not None:
         model.load_state_dict(load_state(state, model, f"the pruned {report.model}"))
@@ -197,7 +197,7 @@ def architecture_hash(model: nn.Module) -> str:
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of the packages that networks come from and are pruned by."""
+    """Versions of the packages that build and prune networks."""
     found = {}
     for package in _PACKAGES:
         try:

@@ -37,7 +37,7 @@ def weights_hash(model: nn.Module) -> str:
 
 
 class _Step(NamedTuple):
-    """Units of one group that leave together, by the key of their turn."""
+    """Units of one group that leave together; the lowest key leaves first."""
 
     key: float
     position: int
@@ -77,11 +77,11 @@ def choose_channels(
         "l1" compares raw norms across layers; the other one divides them by their layer's mean
         first. It makes no difference to `uniform`.
     at_once : dict of str to int, optional
-        Units that leave together, of which each group keeps a multiple; by default one.
+        Units that leave together; each group keeps a multiple of them. By default one.
     tolerance : float, default 1e-3
         Share of the dense FLOPs by which the target may be missed.
     trade : bool, default False
-        Whether, where the target would be missed, two groups lose or keep a step more each.
+        Whether one or two groups may lose a step more or less where the target would be missed.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Networks by name: the study's, torchvision's, timm's, or made by a function of one's own."""
+"""Networks by name: the study's, torchvision's, timm's, or made by your own function."""
 
 import copy
 import importlib
@@ -22,7 +22,7 @@ TORCHVISION, TIMM = "torchvision", "timm"
 
 
 class Opened(NamedTuple):
-    """Network to prune, with its inputs; `ranked` says whose weights it has."""
+    """Network to prune, with its inputs; `ranked` says where its weights come from."""
 
     name: str
     model: nn.Module
@@ -36,17 +36,17 @@ def open_network(
     arguments: Mapping[str, Any] | None,
     weights: str | Path | None,
 ) -> Opened:
-    """Copy of a network, or one by name, whose forward has been tried; see `prune`.
+    """Copy of a network, or a network by name, after a trial run of its forward; see `prune`.
 
-    Raises HpstudyError for a model that is none, inputs that it does not take, weights that do not
-    fit or are not finite, and outputs that hold no tensors.
+    Raises HpstudyError if there is no such network, if it fails on the inputs or returns no
+    tensors, or if weights do not fit or are not finite.
     """
     inputs = Inputs.of(example_inputs)
     if isinstance(model, str):
         try:
             json.dumps(dict(arguments or {}), allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise HpstudyError(f"arguments must be values that JSON has: {error}") from None
+            raise HpstudyError(f"arguments must be values that JSON can hold: {error}") from None
         name, ranked = model, "untrained, seed 0"
         dense = build_network(model, arguments)
     elif not isinstance(model, nn.Module):
@@ -108,7 +108,7 @@ def build_network(name: str, arguments: Mapping[str, Any] | None = None) -> nn.M
     Raises
     ------
     HpstudyError
-        If there is no such network, or its factory does not make one of these arguments.
+        If there is no such network, or its factory fails with these arguments.
     """
     factory, given = _factory(name), dict(arguments or {})
     with torch.random.fork_rng(devices=[]):

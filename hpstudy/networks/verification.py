@@ -1,4 +1,4 @@
-"""Whether a pruned network is the dense one with the removed channels at zero, in float64."""
+"""Check that a pruned network equals the dense one with the removed channels at zero."""
 
 import copy
 import math
@@ -43,8 +43,8 @@ class Probe:
         self.dense = self.run()
         if distance(self.run(), self.dense) > EQUAL:
             raise HpstudyError(
-                "the network returns something else each time it is called with the same inputs "
-                "in evaluation mode; make its forward deterministic"
+                "the network returns different outputs for the same inputs in evaluation mode; "
+                "make its forward deterministic"
             )
 
     def run(self) -> list[Tensor]:
@@ -76,7 +76,7 @@ class Probe:
         try:
             gap, effect = self.differences(removed)
             if effect < _EFFECT:
-                raise Refused("no output changes with them at zero, which proves nothing")
+                raise Refused("no output changes with them at zero, so no cut can be verified")
             if math.isinf(gap):
                 raise Refused("the output would have another shape")
             group.status = "exact" if gap < min(EQUAL, 1e-6 * effect) else "inexact"
@@ -87,11 +87,11 @@ class Probe:
             if not neutral < EQUAL:
                 raise Refused(
                     f"with them at zero the dense network differs from the pruned one by {gap:.1g} "
-                    "of its largest output: how they are wired is not understood"
+                    "of its largest output: the dependency graph is wrong for them"
                 )
             group.sentence = (
-                "a normalisation takes statistics over them, which change; exact=False prunes "
-                "them all the same"
+                "a normalisation takes statistics over them, which their cut changes; exact=False "
+                "prunes them"
             )
         except Refused as reason:
             group.status, group.sentence = "refused", str(reason)
@@ -100,7 +100,7 @@ class Probe:
             group.sentence = f"the network fails without half of them: {one_line(error)}"
 
     def verify_cut(self, removed: Removed, exact: bool) -> float:
-        """Distance of a whole cut from the masked network; raises HpstudyError if they differ."""
+        """Distance of a cut from the masked network; raises HpstudyError if it is above EQUAL."""
         with ExitStack() as stack:
             if not exact:
                 stack.enter_context(_ChannelwiseNorms())

@@ -75,7 +75,7 @@ def load_state(
 ) -> dict[str, Tensor]:
     """Weights for a network, under its names, from a state dict or a file of one.
 
-    Raises HpstudyError if they do not fit; `what` names the network there.
+    Raises HpstudyError if they do not fit; the message calls the network `what`.
     """
     place = str(state) if isinstance(state, (str, Path)) else "the state dict"
     if isinstance(state, (str, Path)):

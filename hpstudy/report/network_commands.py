@@ -16,9 +16,9 @@ Model = Annotated[
         "timm:NAME or package.module:factory."
     ),
 ]
-Classes = Annotated[int | None, typer.Option(help="By default those of the network.")]
+Classes = Annotated[int | None, typer.Option(help="Number of classes; by default the network's.")]
 ImageSize = Annotated[
-    int | None, typer.Option(help="Pixels; by default as in the thesis, or 224 for others.")
+    int | None, typer.Option(help="Pixels a side; by default as in the thesis, or 224.")
 ]
 Arguments = Annotated[
     str, typer.Option(help="Keyword arguments of the network as JSON, such as '{\"width\": 2}'.")
@@ -40,10 +40,10 @@ def prune(
     round_to: Annotated[int | None, typer.Option(help="Widths become multiples of it.")] = None,
     spare: Annotated[
         list[str] | None,
-        typer.Option(help="Layers that keep all channels, as layer4.*; may be given repeatedly."),
+        typer.Option(help="Layers that keep all channels, such as layer4.*; may be repeated."),
     ] = None,
     exact: Annotated[
-        bool, typer.Option(help="Leave channels alone over which a normalisation averages.")
+        bool, typer.Option(help="Keep channels over which a normalisation takes statistics.")
     ] = True,
     weights: Annotated[
         Path | None,
@@ -84,7 +84,7 @@ def groups(
     arguments: Arguments = "{}",
     as_json: Json = False,
 ) -> None:
-    """List the channels of a network that can be pruned, and those that cannot and why."""
+    """List the channels of a network that can be pruned, and why others cannot."""
     from hpstudy.networks.files import example_image, factory_arguments
 
     given = factory_arguments(model, arguments, classes)

@@ -159,12 +159,12 @@ REFUSED = {
     "pixels first": (
         lambda: nets.Chain(lambda y: y.permute(0, 2, 3, 1).flatten(1), 768),
         "b.0",
-        "how they are wired is not understood",
+        "the dependency graph is wrong for them",
     ),
     "flipped": (
         lambda: nets.Chain(lambda y: (y + y.flip(1)).mean((2, 3))),
         "b.0",
-        "how they are wired is not understood",
+        "the dependency graph is wrong for them",
     ),
     "no effect": (lambda: nets.Chain(lambda y: 0 * y.mean((2, 3))), "b.0", "no output changes"),
     "one parameter": (nets.OneParameter, "a", "a.weight and b.weight are one parameter"),
@@ -321,7 +321,7 @@ def test_ranges_hold_any_channels():
 
 def test_report_imports_no_code_by_itself(refused):
     _, report = prune("nets:chain", IMAGE, 0.5, tolerance=0.1)
-    assert "nets:chain, code that it does not import by itself" in refused(rebuild, report)
+    assert "nets:chain, code that is not imported without consent" in refused(rebuild, report)
     words = refused(rebuild, report, None, "nets:other")
     assert "the report is of nets:chain, not of nets:other" in words
     _, own = prune(built(nets.Chain), IMAGE, 0.5, tolerance=0.1)
@@ -338,7 +338,7 @@ def test_report_that_does_not_fit_is_refused(refused, tmp_path):
     assert "removed.0" in refused(rebuild, values | {"removed": [("a.0", "out", 0, "0-999999999")]})
     for part in (("c.0", "out", 0, "1"), ("a.0", "out", 0, "16"), ("a.0", "out", 0, "0-15")):
         words = refused(rebuild, values | {"removed": [part]}, None, nets.chain)
-        assert "removes channels that nets:chain has not" in words
+        assert "removes channels that nets:chain does not have" in words
     assert "there is no report" in refused(rebuild, tmp_path / "gone.json")
     (tmp_path / "report.json").write_text("[]")
     assert "is no report" in refused(rebuild, tmp_path / "report.json")
@@ -355,7 +355,7 @@ def test_weights_that_do_not_fit_are_refused(refused, tmp_path):
 
 
 class Moody(nets.Chain):
-    """A network that returns something else each time."""
+    """A network that returns different outputs each time."""
 
     def forward(self, x):
         return super().forward(x) + torch.rand(1)
@@ -398,7 +398,7 @@ BAD = {
     "arguments that JSON lacks": (
         ("nets:chain", IMAGE),
         {"arguments": {"width": {1}}},
-        "arguments must be values that JSON has",
+        "arguments must be values that JSON can hold",
     ),
     "torchvision's none": (
         ("torchvision:resnet19", IMAGE),
@@ -414,7 +414,7 @@ BAD = {
     ),
     "inputs that are none": ((nets.Chain(), 3), {}, "must be a tensor, or a tuple"),
     "no tensors returned": ((Empty(), IMAGE), {}, "must return tensors"),
-    "a moody network": ((Moody(), IMAGE), {}, "something else each time"),
+    "a moody network": ((Moody(), IMAGE), {}, "different outputs for the same inputs"),
     "nothing to prune": (
         (nn.Sequential(nn.Conv2d(3, 4, 1)), IMAGE),
         {},
