@@ -207,7 +207,7 @@ def cost_table(studies: Iterable[StudyResults], shown: Iterable[str] | None = No
                 "runs": len(runs),
                 "seconds a run": float(whole["seconds"].median()),
                 "images/s": float(whole["images_per_second"].median()),
-                "hours in all": float(runs["seconds"].sum() / 3600),
+                "minutes in all": float(runs["seconds"].sum() / 60),
                 "million MACs": float(runs["macs"].iloc[0] / 1e6),
                 "parameters": int(runs["params"].iloc[0]),
             }

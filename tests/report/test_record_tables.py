@@ -52,7 +52,7 @@ def test_cost_of_a_study_is_that_of_its_runs(study):
     frame = cost_table([study])
     # 3 x 3 settings and two seeds of nine seconds.
     assert set(frame["runs"]) == {18} and set(frame["seconds a run"]) == {9.0}
-    assert frame["hours in all"].sum() == pytest.approx(90 * 9 / 3600)
+    assert frame["minutes in all"].sum() == pytest.approx(90 * 9 / 60)
     macs = study.table.groupby("variant", sort=False)["macs"].first() / 1e6
     assert frame["million MACs"].tolist() == macs.tolist() and len(frame) == 5
 
@@ -63,12 +63,12 @@ def test_cost_of_some_networks_is_theirs_only(study):
     assert titles == ["Dense", "Uniform, 20 %"]
 
 
-def test_stopped_run_costs_hours_but_is_no_whole_run(study):
+def test_stopped_run_costs_minutes_but_is_no_whole_run(study):
     table = study.table.copy()
     table.loc[:9, ["top1", "epochs", "seconds"]] = [math.nan, 1, 2.0]
     dense = cost_table([StudyResults(study.name, table, study.record)]).iloc[0]
     assert (dense["runs"], dense["seconds a run"]) == (18, 9.0)
-    assert dense["hours in all"] == pytest.approx((8 * 9 + 10 * 2) / 3600)
+    assert dense["minutes in all"] == pytest.approx((8 * 9 + 10 * 2) / 60)
 
 
 def test_workers_share_a_machine():
