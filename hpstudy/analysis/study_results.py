@@ -23,7 +23,12 @@ MODEL_TITLES = {
     "mobilenetv2": "MobileNetV2",
     "resnet50": "ResNet-50",
 }
-DATA_TITLES = {"fashion-mnist-8k": "Fashion-MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
+DATA_TITLES = {
+    "fashion-mnist-8k": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "imagenet": "ImageNet",
+    "folder:data/imagenette10x100": "Imagenette",
+}
 # Training images, pixels and epochs of the thesis (sections 3.1.1 to 3.1.3) on CIFAR-10, whose
 # recipe for ResNet-56 is that of its shallower relatives too, and on ImageNet.
 _CIFAR, _IMAGENET = (50_000, 32, 180), (1_281_167, 224, 90)
