@@ -64,6 +64,14 @@ def certificate_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     return indexed(rows, KEYS)
 
 
+def width_tables(studies: Iterable[StudyResults]) -> dict[str, pd.DataFrame]:
+    """Channels of each layer that may be pruned, a column a network, by study."""
+    return {
+        study.name: pd.DataFrame(study.widths).rename_axis("layer").rename(columns=short_title)
+        for study in studies
+    }
+
+
 def grid_point_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
     """Hours of one training by the thesis's recipe, on a whole machine and for the thesis.
 

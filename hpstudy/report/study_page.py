@@ -12,6 +12,7 @@ from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.plots.cells import plot_cells
 from hpstudy.plots.labels import axis_title, setting_text, short_title
 from hpstudy.report.verdicts import TEMPLATES, verdict_html
+from hpstudy.storage.tables import METRIC_TITLES
 
 Fact = tuple[str, str, str]
 """Name, value and note."""
@@ -82,6 +83,14 @@ def networks(runs: StudyResults, pruning: str) -> list[str]:
     if pruning not in names:
         raise unknown("pruning", pruning, ["all", *names])
     return list(dict.fromkeys([DENSE, pruning]))
+
+
+def metric_figures(runs: StudyResults) -> dict[str, go.Figure]:
+    """Landscapes by the metrics beside top-1 accuracy."""
+    return {
+        METRIC_TITLES[metric]: plot_cells(runs.landscapes(metric), max(runs.thresholds))
+        for metric in runs.metrics[1:]
+    }
 
 
 def answer_html(runs: StudyResults, shown: list[str]) -> str:

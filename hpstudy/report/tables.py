@@ -24,6 +24,7 @@ from hpstudy.config.study import Study
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.labels import axis_title, factor_text, short_title
 from hpstudy.report.notebook import cell_text, interval_text
+from hpstudy.storage.tables import METRIC_TITLES
 from hpstudy.workspace import find_root
 
 KEYS, WITHIN, DEGREES = ["study", "variant"], "within (points)", "degrees of freedom"
@@ -190,6 +191,13 @@ def noise_row(analysis: StudyAnalysis, name: str) -> Row:
         "SD of a run": surrogate.noise if surrogate else math.nan,
         "SD of replicates": deviation,
         DEGREES: degrees,
+    }
+
+
+def transfer_regret_tables(study: StudyResults) -> dict[str, pd.DataFrame]:
+    """`transfer_regret_table` of a study, by metric."""
+    return {
+        METRIC_TITLES[metric]: transfer_regret_table([study], metric) for metric in study.metrics
     }
 
 
