@@ -1,14 +1,18 @@
-"""Parts of traces, each a dict that Plotly reads, and the hover labels of settings."""
+"""Parts of traces, each a dict that Plotly reads, and where settings are drawn."""
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._layout import Props
+from hpstudy.plots import _layout
+from hpstudy.plots._layout import INK, Axis, Props
 from hpstudy.plots.labels import axis_title, metric_of, setting_text
 
 
@@ -76,3 +80,41 @@ def point_texts(points: pd.DataFrame, landscape: Landscape) -> list[str]:
             lines.append(f"stopped early: {point['stopped']:.0%} of the runs")
         texts.append("<br>".join(lines))
     return texts
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Where settings are drawn: the first of two axes goes up, the second or only one across."""
+
+    across: Axis
+    up: Axis | None
+
+    @classmethod
+    def of(cls, points: Iterable[pd.DataFrame], axes: tuple[str, ...]) -> "Plane":
+        """Plane of all settings of some frames."""
+        settings = pd.concat([frame[list(axes)] for frame in points])
+        *up, across = (_layout.axis_of(settings[axis]) for axis in axes)
+        return cls(across, up[0] if up else None)
+
+    def scatter(self, suffix: str, points: pd.DataFrame, **look: Any) -> Props:
+        """Points of one panel."""
+        up = self.up.places(points[self.up.name]) if self.up else np.zeros(len(points))
+        across = self.across.places(points[self.across.name])
+        places = {"x": rounded(across), "y": rounded(up)}
+        look = {"mode": "markers", "hoverinfo": "text" if "text" in look else "skip", **look}
+        return {"type": "scatter", **places, **look, **axes_of(suffix)}
+
+    def set_axes(self, figure: go.Figure, number: int, most: int = 4) -> str:
+        """`hpstudy.plots._layout.set_axes`; `most` labels have room side by side."""
+        across, up = self.across, self.up
+        titles = axis_title(across.name), axis_title(up.name) if up else ""
+        look = up.style(8) if up else {"showticklabels": False, "ticks": "", "range": [-1, 1]}
+        suffix = _layout.set_axes(figure, number, across.style(most), look, titles)
+        line = {"line": {"width": 1, "color": INK, "dash": "dot"}}
+        if not math.isnan(across.zero):
+            ends = {"x0": across.gap, "x1": across.gap, "y0": 0, "y1": 1}
+            figure.add_shape(xref=f"x{suffix}", yref=f"y{suffix} domain", **ends, **line)
+        if up and not math.isnan(up.zero):
+            ends = {"x0": 0, "x1": 1, "y0": up.gap, "y1": up.gap}
+            figure.add_shape(xref=f"x{suffix} domain", yref=f"y{suffix}", **ends, **line)
+        return suffix

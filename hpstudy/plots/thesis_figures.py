@@ -13,8 +13,9 @@ from hpstudy.analysis.landscape import Landscape, setting_keys
 from hpstudy.config.grid import setting_key
 from hpstudy.errors import HpstudyError
 from hpstudy.plots import _layout, _traces
-from hpstudy.plots._layout import INK, Axis, Props
-from hpstudy.plots.labels import Metric, axis_title, metric_of, roi_title, variant_title
+from hpstudy.plots._layout import INK, Props
+from hpstudy.plots._traces import Plane
+from hpstudy.plots.labels import Metric, metric_of, roi_title, variant_title
 
 TOP = 0.15
 """Share of all settings that the colour scale spans (captions of Figures 4.1 and 4.2)."""
@@ -26,44 +27,6 @@ POINT = {"size": 7, "line": {"width": 1, "color": "rgba(255,255,255,0.9)"}}
 CROSS = {"symbol": "x", "size": 9, "color": "#d62728", "line": {"width": 1, "color": "white"}}
 STOPPED = {"symbol": "line-ew", "size": 8, "line": {"width": 2, "color": INK}}
 CELL, FIRST_CELL = "#d9e4f0", "#86a9cf"
-
-
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """Where settings are drawn: the first of two axes goes up, the second or only one across."""
-
-    across: Axis
-    up: Axis | None
-
-    @classmethod
-    def of(cls, points: Iterable[pd.DataFrame], axes: tuple[str, ...]) -> "Plane":
-        """Plane of all settings of some frames."""
-        settings = pd.concat([frame[list(axes)] for frame in points])
-        *up, across = (_layout.axis_of(settings[axis]) for axis in axes)
-        return cls(across, up[0] if up else None)
-
-    def scatter(self, suffix: str, points: pd.DataFrame, **look: Any) -> Props:
-        """Points of one panel."""
-        up = self.up.places(points[self.up.name]) if self.up else np.zeros(len(points))
-        across = self.across.places(points[self.across.name])
-        places = {"x": _traces.rounded(across), "y": _traces.rounded(up)}
-        look = {"mode": "markers", "hoverinfo": "text" if "text" in look else "skip", **look}
-        return {"type": "scatter", **places, **look, **_traces.axes_of(suffix)}
-
-    def set_axes(self, figure: go.Figure, number: int, most: int = 4) -> str:
-        """`hpstudy.plots._layout.set_axes`; `most` labels have room side by side."""
-        across, up = self.across, self.up
-        titles = axis_title(across.name), axis_title(up.name) if up else ""
-        look = up.style(8) if up else {"showticklabels": False, "ticks": "", "range": [-1, 1]}
-        suffix = _layout.set_axes(figure, number, across.style(most), look, titles)
-        line = {"line": {"width": 1, "color": INK, "dash": "dot"}}
-        if not math.isnan(across.zero):
-            ends = {"x0": across.gap, "x1": across.gap, "y0": 0, "y1": 1}
-            figure.add_shape(xref=f"x{suffix}", yref=f"y{suffix} domain", **ends, **line)
-        if up and not math.isnan(up.zero):
-            ends = {"x0": 0, "x1": 1, "y0": up.gap, "y1": up.gap}
-            figure.add_shape(xref=f"x{suffix} domain", yref=f"y{suffix}", **ends, **line)
-        return suffix
 
 
 @dataclass(frozen=True, eq=False)
