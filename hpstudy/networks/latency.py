@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import BaseModel
-from scipy import stats
 from torch import nn
 
-from hpstudy.errors import HpstudyError, one_line, shown
+from hpstudy.errors import HpstudyError, count, one_line, shown
 from hpstudy.hardware import processor
 from hpstudy.networks.graph import Inputs
 from hpstudy.networks.onnx_export import check_packages, feed, session, to_onnx
@@ -50,14 +49,29 @@ class LatencyReport(BaseModel, frozen=True, extra="forbid"):
     onnxruntime: dict[str, Latency]
     torch: dict[str, Latency]
 
+    def facts(self) -> dict[str, str]:
+        """Facts on "dense" and "pruned" that the terminal prints, by name."""
+        facts = {}
+        for runtime, times in (("onnxruntime", self.onnxruntime), ("torch", self.torch)):
+            dense, pruned = times["dense"], times["pruned"]
+            facts[f"latency, {runtime}"] = (
+                f"{pruned.ratio:.3f} ({pruned.low:.3f} to {pruned.high:.3f}) of dense, "
+                f"{1e3 * pruned.seconds:.3g} of {1e3 * dense.seconds:.3g} ms"
+            )
+        versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
+        facts["measured"] = (
+            f"{count(self.threads, 'thread')}, batch {self.batch}, medians of {self.repeats} "
+            f"rounds in turns, {versions}, {self.processor}"
+        )
+        return facts
+
 
 def measure_latency(
     # The text is for the documentation, which is built without torch.
-    models: "Mapping[str, nn.Module | str | Path]",
+    models: "Mapping[str, nn.Module | str | Path | bytes]",
     inputs: Any,
     threads: int = 1,
     repeats: int = REPEATS,
-    in_torch: bool = True,
 ) -> LatencyReport:
     """Measure the time that networks take on the CPU, against the first of them.
 
@@ -69,17 +83,16 @@ def measure_latency(
 
     Parameters
     ----------
-    models : dict of str to torch.nn.Module or path
-        Networks by name; the first is the one that others are compared with. A path names an
-        ONNX file, which is measured in onnxruntime alone.
+    models : dict of str to torch.nn.Module, path or bytes
+        Networks by name; the first is the one that others are compared with. Modules are measured
+        in onnxruntime, and in torch in evaluation and inference mode. An ONNX file, by its path or
+        as its content, is measured in onnxruntime alone.
     inputs : tensor, tuple or dict
         Arguments of their forward; the size of the batch is theirs.
     threads : int, default 1
         Threads of either runtime. That of torch is set back afterwards.
     repeats : int, default 51
         Rounds, at least 6.
-    in_torch : bool, default True
-        Whether modules are measured in torch too, in evaluation and inference mode.
 
     Returns
     -------
@@ -92,7 +105,9 @@ def measure_latency(
         exported or run.
     """
     check_packages()
-    check_numbers(threads, repeats)
+    for name, value, least in (("threads", threads, 1), ("repeats", repeats, _FEWEST)):
+        if not isinstance(value, int) or value < least:
+            raise HpstudyError(f"{name} must be a whole number from {least}, not {shown(value)}")
     given = Inputs.of(inputs).map(lambda tensor: tensor.detach().cpu())
     if not models:
         raise HpstudyError("models must hold at least one network to measure")
@@ -102,10 +117,7 @@ def measure_latency(
     try:
         torch.set_num_threads(threads)
         seconds = _take_turns(arrays, repeats)
-        eager: dict[str, list[float]] = {}
-        if in_torch and modules:
-            calls = {name: _in_torch(one, given) for name, one in modules.items()}
-            eager = _take_turns(calls, repeats)
+        eager = _take_turns({name: _in_torch(one, given) for name, one in modules.items()}, repeats)
     finally:
         torch.set_num_threads(before)
     return LatencyReport(
@@ -119,18 +131,13 @@ def measure_latency(
     )
 
 
-def check_numbers(threads: int, repeats: int = REPEATS) -> None:
-    """Raise HpstudyError for a number of threads or rounds that cannot be."""
-    for name, value, least in (("threads", threads, 1), ("repeats", repeats, _FEWEST)):
-        if not isinstance(value, int) or value < least:
-            raise HpstudyError(f"{name} must be a whole number from {least}, not {shown(value)}")
-
-
 def against_first(seconds: Mapping[str, Sequence[float]]) -> dict[str, Latency]:
     """Times of each round, by network, as medians and ratios to the first network."""
     if not seconds:
         return {}
     first = np.array(next(iter(seconds.values())))
+    from scipy import stats  # takes a second, which training need not wait for
+
     # The ranks between which the median lies: Conover, Practical Nonparametric Statistics, 3.2.
     skipped = int(stats.binom.ppf((1 - CONFIDENCE) / 2, len(first), 0.5)) - 1
     found = {}
@@ -146,10 +153,12 @@ def against_first(seconds: Mapping[str, Sequence[float]]) -> dict[str, Latency]:
 
 
 def _in_onnxruntime(
-    name: str, model: nn.Module | str | Path, inputs: Inputs, threads: int
+    name: str, model: nn.Module | str | Path | bytes, inputs: Inputs, threads: int
 ) -> Callable[[], object]:
     if isinstance(model, nn.Module):
         content: bytes | str = to_onnx(model, inputs, any_batch=False).content
+    elif isinstance(model, bytes):
+        content = model
     elif not Path(model).is_file():
         raise HpstudyError(f"there is no file {str(model)!r}")
     else:
@@ -179,7 +188,7 @@ def _take_turns(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[
     """Seconds of every call in every round."""
     names = list(calls)
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(-_WARM_UP, rounds):
+    for number in range(-_WARM_UP, rounds if names else -_WARM_UP):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             calls[name]()

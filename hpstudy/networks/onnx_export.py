@@ -81,17 +81,21 @@ def export_onnx(model: "nn.Module", inputs: Any, path: str | Path) -> OnnxReport
         `TOLERANCE`, or the file cannot be written. No file is left then.
     """
     check_packages()
-    path = Path(path)
     exported = to_onnx(model, Inputs.of(inputs))
+    save(exported.content, Path(path))
+    return exported.report
+
+
+def save(content: bytes, path: Path) -> None:
+    """Write a file whole or not at all; raises HpstudyError if it cannot be written."""
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(exported.content)
+        part.write_bytes(content)
         os.replace(part, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise HpstudyError(f"{path} cannot be written ({error.strerror})") from None
-    return exported.report
 
 
 def to_onnx(model: nn.Module, inputs: Inputs, any_batch: bool = True) -> Exported:

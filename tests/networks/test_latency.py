@@ -1,12 +1,16 @@
 """Latency: ratios to the first network, their intervals, and the target that they reach."""
 
+from types import SimpleNamespace
+
 import nets
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from hpstudy.networks.latency import against_first, measure_latency
+from hpstudy.networks import any_network, latency_target, prune, rebuild
+from hpstudy.networks.latency import Latency, LatencyReport, against_first, measure_latency
+from hpstudy.networks.latency_target import WITHIN, flops_ratio_for
 
 IMAGE = torch.zeros(2, 3, 8, 8)
 
@@ -50,3 +54,72 @@ BAD = {
 def test_what_cannot_be_measured_is_refused(what, refused):
     models, options, words = BAD[what]
     assert words in refused(measure_latency, models, IMAGE, **options)
+
+
+# --- a latency as target --------------------------------------------------------------------------
+
+
+def exact(ratio):
+    return Latency(seconds=ratio, ratio=ratio, low=ratio, high=ratio)
+
+
+CURVES = {
+    "linear": lambda flops: 0.1 + 0.9 * flops,
+    "flat at the end": lambda flops: min(1.0, 0.05 + 2 * flops**2),
+    # Unrounded widths can be slower than the dense network.
+    "slower than dense": lambda flops: 1.9 * flops if flops < 0.9 else 1.0,
+}
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_search_reaches_a_latency(curve):
+    for target in (0.3, 0.5, 0.8):
+        tried = []
+
+        def measure(flops, tried=tried):
+            tried.append(flops)
+            return exact(CURVES[curve](flops))
+
+        found = flops_ratio_for(target, 0.05, measure, "it")
+        assert CURVES[curve](found) == pytest.approx(target, rel=WITHIN)
+        assert found in tried and len(tried) <= 1 + latency_target.PROBES
+        if curve == "linear":
+            assert len(tried) == 2
+
+
+def test_search_ends_where_noise_hides_the_rest():
+    def noisy(flops):
+        return Latency(seconds=1, ratio=flops, low=flops - 0.2, high=flops + 0.2)
+
+    assert flops_ratio_for(0.5, 0.4, noisy, "it") == 0.4
+    assert flops_ratio_for(1.0, 0.1, exact, "it") == 1.0
+
+
+def test_latency_below_that_of_the_lowest_flops_is_refused(refused):
+    words = refused(flops_ratio_for, 0.2, 0.05, lambda flops: exact(0.3 + flops), "it")
+    assert "latency_ratio 0.2 is out of reach: pruned to 0.0500 of its FLOPs" in words
+    assert "it takes 0.35 (0.35 to 0.35) of the dense time" in words
+
+
+def test_pruning_to_a_latency_that_is_linear_in_the_flops(monkeypatch):
+    """Networks stand for their ONNX files, and a network's multiply-accumulates for its time."""
+
+    def measured(models, inputs):
+        macs = {name: any_network.measured_macs(one, any_network.Inputs.of(inputs))
+                for name, one in models.items()}  # fmt: skip
+        times = {name: exact(macs[name] / macs["dense"]) for name in models}
+        return LatencyReport(
+            batch=1, threads=1, repeats=6, processor="", versions={}, onnxruntime=times, torch={}
+        )
+
+    monkeypatch.setattr(any_network, "measure_latency", measured)
+    monkeypatch.setattr(
+        any_network, "to_onnx", lambda model, *_, **__: SimpleNamespace(content=model)
+    )
+    _, report = prune(nets.Chain(), torch.zeros(1, 3, 8, 8), latency_ratio=0.5)
+    assert report.latency_target == 0.5
+    assert report.achieved == pytest.approx(0.5, rel=WITHIN)
+    assert report.latency.onnxruntime["pruned"].ratio == pytest.approx(report.achieved)
+    # Times are no part of what is rebuilt.
+    again = rebuild(report.model_dump(), factory=nets.Chain)
+    assert sum(weights.numel() for weights in again.parameters()) == report.params
