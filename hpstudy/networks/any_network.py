@@ -108,13 +108,13 @@ def prune(
     target = FLOPS_RATIO if flops_ratio is None else flops_ratio
     _check_options(target, latency_ratio, method, criterion, scope, round_to, tolerance)
     name, dense, inputs, ranked = open_network(model, example_inputs, arguments, weights)
-    probe, found = _verified(name, dense, inputs, scope, spare)
+    probe, found = verified_groups(name, dense, inputs, scope, spare)
     statuses = ("exact",) if exact else ("exact", "inexact")
     usable = [group for group in found if group.status in statuses]
     if not usable:
         raise HpstudyError(f"no channels of {name} can be pruned: {_reasons(found)}")
     cost = cost_model(dense, inputs, usable)
-    at_once = {g.root: _at_once(g, round_to) for g in usable}
+    at_once = {g.root: units_at_once(g, round_to) for g in usable}
     floor = lowest_ratio(cost, at_once)
     if latency_ratio is None and target < floor - tolerance:
         wider = scope == "inside" and any(group.scope == "residual" for group in found)
@@ -188,7 +188,7 @@ def groups(
 ) -> list[GroupReport]:
     """Groups of channels that can be pruned, and why others cannot; parameters as in `prune`."""
     name, dense, inputs, _ = open_network(model, example_inputs, arguments, None)
-    _, found = _verified(name, dense, inputs, "all", (OUTPUT,))
+    _, found = verified_groups(name, dense, inputs, "all", (OUTPUT,))
     return [GroupReport.of(group) for group in found]
 
 
@@ -219,7 +219,7 @@ def _check_options(
         raise HpstudyError(f"tolerance must be between 0 and 1, not {shown(tolerance)}")
 
 
-def _verified(
+def verified_groups(
     name: str, dense: nn.Module, inputs: Inputs, scope: str, spare: Sequence[str]
 ) -> tuple[Probe, list[Group]]:
     """Probe and groups of a network; each group is verified, or has the reason why it is not."""
@@ -259,7 +259,8 @@ def _spared(group: Group, name: str, scope: str, spare: Sequence[str]) -> str:
     return ""
 
 
-def _at_once(group: Group, round_to: int | None) -> int:
+def units_at_once(group: Group, round_to: int | None) -> int:
+    """Units of a group that leave together so that its width stays a multiple."""
     return round_to // math.gcd(round_to, len(group.units[0])) if round_to else 1
 
 
