@@ -1,6 +1,5 @@
 """Pruning of any network to a share of its FLOPs, verified against the dense one."""
 
-import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,6 +25,7 @@ from hpstudy.networks.network_report import (
 from hpstudy.networks.pruning import TOLERANCE, choose_channels, lowest_ratio, weights_hash
 from hpstudy.networks.sources import open_network
 from hpstudy.networks.verification import Probe
+from hpstudy.networks.whole_groups import finer_groups, steps
 
 SCOPES = ("inside", "all")
 STEM, OUTPUT = "stem", "output"
@@ -96,19 +96,19 @@ def prune(
     """
     _check_options(flops_ratio, method, criterion, scope, round_to, tolerance)
     name, dense, inputs, ranked = open_network(model, example_inputs, arguments, weights)
-    probe, found = _verified(name, dense, inputs, scope, spare)
-    statuses = ("exact",) if exact else ("exact", "inexact")
-    usable = [group for group in found if group.status in statuses]
+    probe, found = _verified(name, dense, inputs, scope, spare, round_to)
+    usable = _usable(found, exact)
     if not usable:
         raise HpstudyError(f"no channels of {name} can be pruned: {_reasons(found)}")
     cost = cost_model(dense, inputs, usable)
-    at_once = {g.root: _at_once(g, round_to) for g in usable}
+    at_once = {group.root: steps(group, round_to) for group in usable}
     floor = lowest_ratio(cost, at_once)
     if flops_ratio < floor - tolerance:
-        wider = scope == "inside" and any(group.scope == "residual" for group in found)
+        refused = sum(group.status in ("refused", "inexact") for group in found) * exact
         raise HpstudyError(
             f"flops_ratio {flops_ratio} is out of reach: {name} keeps at least {floor:.4f} of its "
-            f"FLOPs with scope {scope!r}{_advice(found, usable, wider, round_to)}"
+            f"FLOPs with scope {scope!r} ({count(len(usable), 'group')} pruned, {refused} refused)"
+            + _lower_floors(name, dense, inputs, floor, scope, spare, exact, round_to)
         )
     scores = {group.root: group.scores for group in usable}
     kept = choose_channels(
@@ -184,18 +184,40 @@ def _check_options(
 
 
 def _verified(
-    name: str, dense: nn.Module, inputs: Inputs, scope: str, spare: Sequence[str]
+    name: str,
+    dense: nn.Module,
+    inputs: Inputs,
+    scope: str,
+    spare: Sequence[str],
+    round_to: int | None = None,
 ) -> tuple[Probe, list[Group]]:
     """Probe and groups of a network; each group is verified, or has the reason why it is not."""
     found = find_groups(Graph(dense, inputs), dense)
     _check_patterns(found, spare)
     probe = Probe(dense, inputs)
+    waiting = []
     for group in found:
         if reason := _spared(group, name, scope, spare):
             group.status, group.sentence = "spared", reason
         elif group.status != "refused":
-            probe.verify(group)
+            waiting.append(group)
+    for merged, parts in finer_groups(waiting, dense, round_to) if round_to else ():
+        probe.verify(merged)
+        if merged.status == "exact":
+            roots = {group.root for group in parts}
+            waiting = [group for group in waiting if group.root not in roots]
+            found = [
+                merged if group.root == merged.root else group
+                for group in found
+                if group.root == merged.root or group.root not in roots
+            ]
+    for group in waiting:
+        probe.verify(group)
     return probe, found
+
+
+def _usable(groups: Sequence[Group], exact: bool) -> list[Group]:
+    return [x for x in groups if x.status == "exact" or (x.status == "inexact" and not exact)]
 
 
 def _check_patterns(found: list[Group], spare: Sequence[str]) -> None:
@@ -223,10 +245,6 @@ def _spared(group: Group, name: str, scope: str, spare: Sequence[str]) -> str:
     return ""
 
 
-def _at_once(group: Group, round_to: int | None) -> int:
-    return round_to // math.gcd(round_to, len(group.units[0])) if round_to else 1
-
-
 def _reasons(groups: Sequence[Group]) -> str:
     """Reason of one group, a refused one if there is one, and the number of the others."""
     ordered = sorted(groups, key=lambda group: group.status == "spared")
@@ -237,16 +255,30 @@ def _reasons(groups: Sequence[Group]) -> str:
     return f"{first.root}: {first.sentence.removesuffix('.')}{others}"
 
 
-def _advice(
-    groups: Sequence[Group], usable: Sequence[Group], wider: bool, round_to: int | None
+def _lower_floors(
+    name: str,
+    dense: nn.Module,
+    inputs: Inputs,
+    floor: float,
+    scope: str,
+    spare: Sequence[str],
+    exact: bool,
+    round_to: int | None,
 ) -> str:
-    refused = sum(group.status in ("refused", "inexact") for group in groups)
-    parts = [f"{count(len(usable), 'group')} pruned, {refused} refused"]
-    if wider:
-        parts.append("scope='all' prunes the residual stream too")
-    if round_to:
-        parts.append(f"a round_to below {round_to} goes lower")
-    return f" ({'; '.join(parts)})"
+    """Options with which a network keeps a smaller share of its FLOPs than `floor`."""
+    lower = ""
+    for wider in dict.fromkeys((scope, "all")):
+        _, found = _verified(name, dense, inputs, wider, spare, round_to)
+        for looser in dict.fromkeys((exact, False)):
+            usable = _usable(found, looser)
+            at_once = {group.root: steps(group, round_to) for group in usable}
+            lowest = lowest_ratio(cost_model(dense, inputs, usable), at_once)
+            if lowest < floor - TOLERANCE:
+                floor = lowest
+                options = [f"scope={wider!r}"] * (wider != scope)
+                options += ["exact=False"] * (looser != exact)
+                lower += f"; with {' and '.join(options)} it keeps at least {lowest:.4f}"
+    return lower + f"; a round_to below {round_to} goes lower" * bool(round_to)
 
 
 def _check_macs(

@@ -21,7 +21,7 @@ Part = tuple[str, Side, int]
 Removed = dict[Part, set[int]]
 
 # A group takes the first of these that applies to any of its layers.
-_SCOPES: tuple[Scope, ...] = ("output", "residual", "stem")
+SCOPES: tuple[Scope, ...] = ("output", "residual", "stem")
 _MAPPINGS: dict[Any, Callable[[Any, Any], None]] = {
     tp.ops.OPTYPE.CONCAT: index_mapping.update_concat_index_mapping,
     tp.ops.OPTYPE.SPLIT: index_mapping.update_split_index_mapping,
@@ -180,7 +180,7 @@ class Graph:
         # A layer added to itself, as in an attention bias, is no shortcut.
         if sum(part[1] == "out" for part in parts) < 2:
             scopes.discard("residual")
-        return Reach(tuple(members), next((s for s in _SCOPES if s in scopes), "inside"))
+        return Reach(tuple(members), next((s for s in SCOPES if s in scopes), "inside"))
 
     def _walk(self, module: nn.Module) -> dict[tuple[Any, Any], set["_Pair"]]:
         """Pairs of a channel and its root, by node and pruning function."""

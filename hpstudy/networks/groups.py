@@ -31,6 +31,8 @@ class Group:
         Mean L1 norm of the filters of each unit.
     status : {"exact", "inexact", "refused", "spared"}
         Whether it may be pruned, and whether that is exact; `sentence` says why not.
+    whole : set of str
+        Grouped convolutions that lose whole groups with every unit.
     """
 
     root: str
@@ -41,6 +43,7 @@ class Group:
     scores: list[float]
     status: Status = "spared"
     sentence: str = ""
+    whole: frozenset[str] = frozenset()
 
     @property
     def layers(self) -> list[str]:
@@ -111,7 +114,7 @@ def find_groups(
             for names in shared:
                 if owners & {name.rpartition(".")[0] for name in names}:
                     raise Refused(f"{' and '.join(names)} are one parameter")
-            _set_units(group, modules)
+            _find_units(group, modules)
             if len(group.units) < 2:
                 raise Refused(f"its {channels} channels can only leave together")
             group.per_unit()
@@ -150,8 +153,8 @@ def _channel_scores(group: Group, modules: dict[str, nn.Module]) -> np.ndarray:
     return total / max(1, len(group.layers))
 
 
-def _set_units(group: Group, modules: dict[str, nn.Module]) -> None:
-    """Set the units of a group, lowest score first.
+def _find_units(group: Group, modules: dict[str, nn.Module]) -> None:
+    """Find the smallest units of a group.
 
     Channels that share a channel of some part are tied. A grouped convolution must lose equally
     many channels in each of its groups: a unit takes the lowest remaining channel of each.
@@ -169,6 +172,12 @@ def _set_units(group: Group, modules: dict[str, nn.Module]) -> None:
         # Stable, so that ties leave by index and the choice is the same everywhere.
         ranks = np.argsort(scores.reshape(blocks, size), axis=1, kind="stable")
         sets = (ranks + size * np.arange(blocks)[:, None]).T.tolist()
+    set_units(group, sets, modules)
+
+
+def set_units(group: Group, sets: list[list[int]], modules: dict[str, nn.Module]) -> None:
+    """Set the units of a group to sets of its first layer's channels, lowest score first."""
+    scores = _channel_scores(group, modules)
     means = [float(scores[one].mean()) for one in sets]
     order = sorted(range(len(sets)), key=lambda number: (means[number], sets[number][0]))
     group.units = [sets[number] for number in order]
