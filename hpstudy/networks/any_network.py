@@ -1,19 +1,17 @@
 """Pruning of any network to a share of its FLOPs, verified against the dense one."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from hpstudy.config.study import CRITERIA, METHODS
-from hpstudy.errors import HpstudyError, count, did_you_mean, shown, unknown
+from hpstudy.errors import HpstudyError, count, shown, unknown
 from hpstudy.networks.cutting import without
 from hpstudy.networks.flops import CostModel, cost_model, measured_macs
-from hpstudy.networks.graph import Graph, Inputs
-from hpstudy.networks.groups import Group, find_groups, union
-from hpstudy.networks.models import MODELS
+from hpstudy.networks.graph import Inputs
+from hpstudy.networks.groups import union
 from hpstudy.networks.network_report import (
     FORMAT,
     GroupReport,
@@ -24,11 +22,17 @@ from hpstudy.networks.network_report import (
 )
 from hpstudy.networks.pruning import TOLERANCE, choose_channels, lowest_ratio, weights_hash
 from hpstudy.networks.sources import open_network
-from hpstudy.networks.verification import Probe
-from hpstudy.networks.whole_groups import finer_groups, steps
+from hpstudy.networks.verified_groups import (
+    OUTPUT,
+    STEM,
+    lower_floors,
+    reasons,
+    usable_groups,
+    verified_groups,
+)
+from hpstudy.networks.whole_groups import steps
 
 SCOPES = ("inside", "all")
-STEM, OUTPUT = "stem", "output"
 
 
 def prune(
@@ -96,10 +100,10 @@ def prune(
     """
     _check_options(flops_ratio, method, criterion, scope, round_to, tolerance)
     name, dense, inputs, ranked = open_network(model, example_inputs, arguments, weights)
-    probe, found = _verified(name, dense, inputs, scope, spare, round_to)
-    usable = _usable(found, exact)
+    probe, found = verified_groups(name, dense, inputs, scope, spare, round_to)
+    usable = usable_groups(found, exact)
     if not usable:
-        raise HpstudyError(f"no channels of {name} can be pruned: {_reasons(found)}")
+        raise HpstudyError(f"no channels of {name} can be pruned: {reasons(found)}")
     cost = cost_model(dense, inputs, usable)
     at_once = {group.root: steps(group, round_to) for group in usable}
     floor = lowest_ratio(cost, at_once)
@@ -108,7 +112,7 @@ def prune(
         raise HpstudyError(
             f"flops_ratio {flops_ratio} is out of reach: {name} keeps at least {floor:.4f} of its "
             f"FLOPs with scope {scope!r} ({count(len(usable), 'group')} pruned, {refused} refused)"
-            + _lower_floors(name, dense, inputs, floor, scope, spare, exact, round_to)
+            + lower_floors(name, dense, inputs, floor, scope, spare, exact, round_to)
         )
     scores = {group.root: group.scores for group in usable}
     kept = choose_channels(
@@ -156,7 +160,7 @@ def groups(
 ) -> list[GroupReport]:
     """Groups of channels that can be pruned, and why others cannot; parameters as in `prune`."""
     name, dense, inputs, _ = open_network(model, example_inputs, arguments, None)
-    _, found = _verified(name, dense, inputs, "all", (OUTPUT,))
+    _, found = verified_groups(name, dense, inputs, "all", (OUTPUT,))
     return [GroupReport.of(group) for group in found]
 
 
@@ -181,104 +185,6 @@ def _check_options(
         raise HpstudyError(f"round_to must be a whole number from 1, not {shown(round_to)}")
     if not 0 < tolerance < 1:
         raise HpstudyError(f"tolerance must be between 0 and 1, not {shown(tolerance)}")
-
-
-def _verified(
-    name: str,
-    dense: nn.Module,
-    inputs: Inputs,
-    scope: str,
-    spare: Sequence[str],
-    round_to: int | None = None,
-) -> tuple[Probe, list[Group]]:
-    """Probe and groups of a network; each group is verified, or has the reason why it is not."""
-    found = find_groups(Graph(dense, inputs), dense)
-    _check_patterns(found, spare)
-    probe = Probe(dense, inputs)
-    waiting = []
-    for group in found:
-        if reason := _spared(group, name, scope, spare):
-            group.status, group.sentence = "spared", reason
-        elif group.status != "refused":
-            waiting.append(group)
-    for merged, parts in finer_groups(waiting, dense, round_to) if round_to else ():
-        probe.verify(merged)
-        if merged.status == "exact":
-            roots = {group.root for group in parts}
-            waiting = [group for group in waiting if group.root not in roots]
-            found = [
-                merged if group.root == merged.root else group
-                for group in found
-                if group.root == merged.root or group.root not in roots
-            ]
-    for group in waiting:
-        probe.verify(group)
-    return probe, found
-
-
-def _usable(groups: Sequence[Group], exact: bool) -> list[Group]:
-    return [x for x in groups if x.status == "exact" or (x.status == "inexact" and not exact)]
-
-
-def _check_patterns(found: list[Group], spare: Sequence[str]) -> None:
-    layers = [layer for group in found for layer in (group.root, *group.layers)]
-    for pattern in set(spare) - {STEM, OUTPUT}:
-        if not any(fnmatchcase(layer, pattern) for layer in layers):
-            raise HpstudyError(
-                f"no layer matches {shown(pattern)}, which is to be spared"
-                f"{did_you_mean(pattern, layers)}; `hpstudy groups` lists the layers"
-            )
-
-
-def _spared(group: Group, name: str, scope: str, spare: Sequence[str]) -> str:
-    """Reason why a group is spared without verification; empty if it is not spared."""
-    layers = {group.root, *group.layers}
-    for pattern in spare:
-        if pattern == group.scope:
-            return f"{pattern} layers are spared"
-        if any(fnmatchcase(layer, pattern) for layer in layers):
-            return f"spared by {pattern!r}"
-    if scope == "inside" and group.scope == "residual":
-        return "its channels are added to those of other layers; scope='all' prunes them"
-    if scope == "inside" and name in MODELS and not MODELS[name].may_prune(group.root):
-        return "it is not inside a residual block; scope='all' prunes it"
-    return ""
-
-
-def _reasons(groups: Sequence[Group]) -> str:
-    """Reason of one group, a refused one if there is one, and the number of the others."""
-    ordered = sorted(groups, key=lambda group: group.status == "spared")
-    if not ordered:
-        return "no convolution or linear layer runs on example_inputs with gradients"
-    first, more = ordered[0], len(ordered) - 1
-    others = f", and {count(more, 'more group')}; `hpstudy groups` lists them" * (more > 0)
-    return f"{first.root}: {first.sentence.removesuffix('.')}{others}"
-
-
-def _lower_floors(
-    name: str,
-    dense: nn.Module,
-    inputs: Inputs,
-    floor: float,
-    scope: str,
-    spare: Sequence[str],
-    exact: bool,
-    round_to: int | None,
-) -> str:
-    """Options with which a network keeps a smaller share of its FLOPs than `floor`."""
-    lower = ""
-    for wider in dict.fromkeys((scope, "all")):
-        _, found = _verified(name, dense, inputs, wider, spare, round_to)
-        for looser in dict.fromkeys((exact, False)):
-            usable = _usable(found, looser)
-            at_once = {group.root: steps(group, round_to) for group in usable}
-            lowest = lowest_ratio(cost_model(dense, inputs, usable), at_once)
-            if lowest < floor - TOLERANCE:
-                floor = lowest
-                options = [f"scope={wider!r}"] * (wider != scope)
-                options += ["exact=False"] * (looser != exact)
-                lower += f"; with {' and '.join(options)} it keeps at least {lowest:.4f}"
-    return lower + f"; a round_to below {round_to} goes lower" * bool(round_to)
 
 
 def _check_macs(

@@ -8,11 +8,12 @@ the layers before and after it, with multiples of 8.
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from torch import nn
 
-from hpstudy.networks.graph import CONV, SCOPES, Member, Part, depthwise
+from hpstudy.networks.graph import CONV, SCOPES, Member, Part, Refused, Scope, depthwise
 from hpstudy.networks.groups import Group, set_units
 
 
@@ -38,8 +39,9 @@ def finer_groups(groups: Sequence[Group], model: nn.Module, round_to: int) -> It
         return steps(group, round_to) / len(group.units)
 
     for merged in _merged(groups, dict(model.named_modules())):
-        if coarse(merged.group) < max(map(coarse, merged.parts)):
-            yield merged
+        with suppress(Refused):
+            if coarse(merged.group) < max(map(coarse, merged.parts)):
+                yield merged
 
 
 def _merged(groups: Sequence[Group], modules: dict[str, nn.Module]) -> Iterator[Merged]:
@@ -85,7 +87,8 @@ def _merge(
     for part, found in pairs.items():
         channels, roots = zip(*sorted(found), strict=True)
         members.append(Member(part, channels, roots))
-    scope = next((s for s in SCOPES if any(group.scope == s for group in parts)), "inside")
+    inside: Scope = "inside"
+    scope = next((scope for scope in SCOPES if any(x.scope == scope for x in parts)), inside)
     merged = Group(first.root, scope, first.channels, tuple(members), [], [])
     merged.whole = frozenset(names)
     sets = [list(range(block * size, (block + 1) * size)) for block in range(blocks)]
