@@ -12,7 +12,7 @@ from hpstudy.networks.groups import Group, find_groups
 from hpstudy.networks.models import MODELS
 from hpstudy.networks.pruning import TOLERANCE, lowest_ratio
 from hpstudy.networks.verification import Probe
-from hpstudy.networks.whole_groups import finer_groups, steps
+from hpstudy.networks.whole_groups import finer_groups, units_at_once
 
 STEM, OUTPUT = "stem", "output"
 
@@ -77,7 +77,7 @@ def lower_floors(
         _, found = verified_groups(name, dense, inputs, wider, spare, round_to)
         for looser in dict.fromkeys((exact, False)):
             usable = usable_groups(found, looser)
-            at_once = {group.root: steps(group, round_to) for group in usable}
+            at_once = {group.root: units_at_once(group, round_to) for group in usable}
             lowest = lowest_ratio(cost_model(dense, inputs, usable), at_once)
             options = [f"scope={wider!r}"] * (wider != scope)
             options += ["exact=False"] * (looser != exact)

@@ -24,7 +24,7 @@ class Merged(NamedTuple):
     parts: list[Group]
 
 
-def steps(group: Group, round_to: int | None) -> int:
+def units_at_once(group: Group, round_to: int | None) -> int:
     """Units that leave together so that every layer which gives the channels stays a multiple."""
     if not round_to:
         return 1
@@ -36,7 +36,7 @@ def finer_groups(groups: Sequence[Group], model: nn.Module, round_to: int) -> It
     """Merged groups whose steps to multiples of `round_to` are finer than those of their parts."""
 
     def coarse(group: Group) -> float:
-        return steps(group, round_to) / len(group.units)
+        return units_at_once(group, round_to) / len(group.units)
 
     for merged in _merged(groups, dict(model.named_modules())):
         with suppress(Refused):
