@@ -217,13 +217,14 @@ class Graph:
                     except IndexError:  # a split whose parts torch-pruning miscounts
                         raise Refused(f"their map through {node.name} is unknown") from None
                 place = edge.target, edge.handler
-                known, new = found.setdefault(place, {}), {}
+                known, new = found.get(place, {}), {}
                 for channel, root in mapped:
                     if channel in known:
                         ties.tie(known[channel], root)  # One is followed; both leave together.
                     else:
                         known[channel] = new[channel] = root
                 if new:
+                    found[place] = known
                     pending.append((*place, new))
         return found, ties
 
