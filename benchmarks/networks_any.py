@@ -237,9 +237,10 @@ def main() -> None:
     rows = content["networks"]
     for name in given.names:
         if name not in {one["network"] for one in rows}:
-            rows.append(row(name, given.rounds))
+            rows.append(measured := row(name, given.rounds))
+            rows.sort(key=lambda one: (*NAMES, one["network"]).index(one["network"]))
             given.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            print(name, rows[-1]["seconds"], rows[-1].get("refused", ""), flush=True)
+            print(name, measured["seconds"], measured.get("refused", ""), flush=True)
 
 
 if __name__ == "__main__":
