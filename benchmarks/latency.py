@@ -21,7 +21,6 @@ from hpstudy.analysis.study_results import StudyResults, read_results
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError
 from hpstudy.networks import measure_latency
-from hpstudy.networks.any_network import OUTPUT, STEM, units_at_once, verified_groups
 from hpstudy.networks.cutting import without
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.flops import cost_model
@@ -30,6 +29,8 @@ from hpstudy.networks.groups import union
 from hpstudy.networks.onnx_export import to_onnx
 from hpstudy.networks.pruning import choose_channels, lowest_ratio
 from hpstudy.networks.sources import open_network
+from hpstudy.networks.verified_groups import OUTPUT, STEM, usable_groups, verified_groups
+from hpstudy.networks.whole_groups import units_at_once
 
 ROOT = Path(__file__).parents[1]
 # Pixels a side, and those at which groups are verified: the channels of convolutions are the same.
@@ -64,12 +65,18 @@ def pruned_networks(name: str) -> tuple[dict[str, bytes], dict[str, dict[str, ob
     pixels, fewer = NETWORKS[name]
     image = torch.zeros(1, 3, pixels, pixels)
     _, dense, small, _ = open_network(name, torch.zeros(1, 3, fewer, fewer), None, None)
-    _, found = verified_groups(name, dense, small, "inside", (STEM, OUTPUT))
-    groups = [group for group in found if group.status == "exact"]
-    cost = cost_model(dense, Inputs.of(image), groups)
+    # Grouped convolutions have other units where widths are rounded.
+    units = {
+        step: usable_groups(
+            verified_groups(name, dense, small, "inside", (STEM, OUTPUT), step)[1], exact=True
+        )
+        for step in dict.fromkeys(step for _, step in TARGETS)
+    }
+    costs = {step: cost_model(dense, Inputs.of(image), groups) for step, groups in units.items()}
     files, facts = {"dense": onnx(dense, image)}, {}
     for ratio, step in TARGETS:
         label = f"{ratio} {step or 1}"
+        groups, cost = units[step], costs[step]
         at_once = {group.root: units_at_once(group, step) for group in groups}
         facts[label] = {
             "flops_ratio": ratio,

@@ -1,22 +1,19 @@
 """Pruning of any network to a share of its FLOPs, verified against the dense one."""
 
-import math
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from hpstudy.config.study import CRITERIA, METHODS
-from hpstudy.errors import HpstudyError, count, did_you_mean, shown, unknown
+from hpstudy.errors import HpstudyError, count, shown, unknown
 from hpstudy.networks.cutting import without
 from hpstudy.networks.flops import CostModel, cost_model, measured_macs
-from hpstudy.networks.graph import Graph, Inputs, Removed
-from hpstudy.networks.groups import Group, find_groups, union
+from hpstudy.networks.graph import Inputs, Removed
+from hpstudy.networks.groups import union
 from hpstudy.networks.latency import Latency, measure_latency
 from hpstudy.networks.latency_target import flops_ratio_for
-from hpstudy.networks.models import MODELS
 from hpstudy.networks.network_report import (
     FORMAT,
     GroupReport,
@@ -28,10 +25,17 @@ from hpstudy.networks.network_report import (
 from hpstudy.networks.onnx_export import check_packages, to_onnx
 from hpstudy.networks.pruning import TOLERANCE, choose_channels, lowest_ratio, weights_hash
 from hpstudy.networks.sources import open_network
-from hpstudy.networks.verification import Probe
+from hpstudy.networks.verified_groups import (
+    OUTPUT,
+    STEM,
+    lower_floors,
+    reasons,
+    usable_groups,
+    verified_groups,
+)
+from hpstudy.networks.whole_groups import units_at_once
 
 SCOPES = ("inside", "all")
-STEM, OUTPUT = "stem", "output"
 # What remains where no ratio is given.
 FLOPS_RATIO = 0.4
 
@@ -108,19 +112,19 @@ def prune(
     target = FLOPS_RATIO if flops_ratio is None else flops_ratio
     _check_options(target, latency_ratio, method, criterion, scope, round_to, tolerance)
     name, dense, inputs, ranked = open_network(model, example_inputs, arguments, weights)
-    probe, found = verified_groups(name, dense, inputs, scope, spare)
-    statuses = ("exact",) if exact else ("exact", "inexact")
-    usable = [group for group in found if group.status in statuses]
+    probe, found = verified_groups(name, dense, inputs, scope, spare, round_to)
+    usable = usable_groups(found, exact)
     if not usable:
-        raise HpstudyError(f"no channels of {name} can be pruned: {_reasons(found)}")
+        raise HpstudyError(f"no channels of {name} can be pruned: {reasons(found)}")
     cost = cost_model(dense, inputs, usable)
-    at_once = {g.root: units_at_once(g, round_to) for g in usable}
+    at_once = {group.root: units_at_once(group, round_to) for group in usable}
     floor = lowest_ratio(cost, at_once)
     if latency_ratio is None and target < floor - tolerance:
-        wider = scope == "inside" and any(group.scope == "residual" for group in found)
+        refused = sum(group.status in ("refused", "inexact") for group in found) * exact
         raise HpstudyError(
             f"flops_ratio {target} is out of reach: {name} keeps at least {floor:.4f} of its "
-            f"FLOPs with scope {scope!r}{_advice(found, usable, wider, round_to)}"
+            f"FLOPs with scope {scope!r} ({count(len(usable), 'group')} pruned, {refused} refused)"
+            + lower_floors(name, dense, inputs, floor, scope, spare, exact, round_to)
         )
     scores = {group.root: group.scores for group in usable}
 
@@ -217,73 +221,6 @@ def _check_options(
         raise HpstudyError(f"round_to must be a whole number from 1, not {shown(round_to)}")
     if not 0 < tolerance < 1:
         raise HpstudyError(f"tolerance must be between 0 and 1, not {shown(tolerance)}")
-
-
-def verified_groups(
-    name: str, dense: nn.Module, inputs: Inputs, scope: str, spare: Sequence[str]
-) -> tuple[Probe, list[Group]]:
-    """Probe and groups of a network; each group is verified, or has the reason why it is not."""
-    found = find_groups(Graph(dense, inputs), dense)
-    _check_patterns(found, spare)
-    probe = Probe(dense, inputs)
-    for group in found:
-        if reason := _spared(group, name, scope, spare):
-            group.status, group.sentence = "spared", reason
-        elif group.status != "refused":
-            probe.verify(group)
-    return probe, found
-
-
-def _check_patterns(found: list[Group], spare: Sequence[str]) -> None:
-    layers = [layer for group in found for layer in (group.root, *group.layers)]
-    for pattern in set(spare) - {STEM, OUTPUT}:
-        if not any(fnmatchcase(layer, pattern) for layer in layers):
-            raise HpstudyError(
-                f"no layer matches {shown(pattern)}, which is to be spared"
-                f"{did_you_mean(pattern, layers)}; `hpstudy groups` lists the layers"
-            )
-
-
-def _spared(group: Group, name: str, scope: str, spare: Sequence[str]) -> str:
-    """Reason why a group is spared without verification; empty if it is not spared."""
-    layers = {group.root, *group.layers}
-    for pattern in spare:
-        if pattern == group.scope:
-            return f"{pattern} layers are spared"
-        if any(fnmatchcase(layer, pattern) for layer in layers):
-            return f"spared by {pattern!r}"
-    if scope == "inside" and group.scope == "residual":
-        return "its channels are added to those of other layers; scope='all' prunes them"
-    if scope == "inside" and name in MODELS and not MODELS[name].may_prune(group.root):
-        return "it is not inside a residual block; scope='all' prunes it"
-    return ""
-
-
-def units_at_once(group: Group, round_to: int | None) -> int:
-    """Units of a group that leave together so that its width stays a multiple."""
-    return round_to // math.gcd(round_to, len(group.units[0])) if round_to else 1
-
-
-def _reasons(groups: Sequence[Group]) -> str:
-    """Reason of one group, a refused one if there is one, and the number of the others."""
-    ordered = sorted(groups, key=lambda group: group.status == "spared")
-    if not ordered:
-        return "no convolution or linear layer runs on example_inputs with gradients"
-    first, more = ordered[0], len(ordered) - 1
-    others = f", and {count(more, 'more group')}; `hpstudy groups` lists them" * (more > 0)
-    return f"{first.root}: {first.sentence.removesuffix('.')}{others}"
-
-
-def _advice(
-    groups: Sequence[Group], usable: Sequence[Group], wider: bool, round_to: int | None
-) -> str:
-    refused = sum(group.status in ("refused", "inexact") for group in groups)
-    parts = [f"{count(len(usable), 'group')} pruned, {refused} refused"]
-    if wider:
-        parts.append("scope='all' prunes the residual stream too")
-    if round_to:
-        parts.append(f"a round_to below {round_to} goes lower")
-    return f" ({'; '.join(parts)})"
 
 
 def _check_macs(

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
@@ -31,6 +31,8 @@ class Group:
         Mean L1 norm of the filters of each unit.
     status : {"exact", "inexact", "refused", "spared"}
         Whether it may be pruned, and whether that is exact; `sentence` says why not.
+    whole : set of str
+        Grouped convolutions that lose whole groups with every unit.
     """
 
     root: str
@@ -41,6 +43,7 @@ class Group:
     scores: list[float]
     status: Status = "spared"
     sentence: str = ""
+    whole: frozenset[str] = frozenset()
 
     @property
     def layers(self) -> list[str]:
@@ -99,25 +102,32 @@ def find_groups(
     for layer in graph.layers():
         if layer in seen or not may_prune(layer):
             continue
-        module = modules[layer]
-        channels = module.out_channels if isinstance(module, CONV) else module.out_features
+        channels = _width(modules[layer])
         group = Group(layer, "inside", channels, (), [], [])
         groups.append(group)
         try:
             reach = graph.reach(layer)
-            group.members, group.scope = reach
+            group.members, group.scope = reach.members, reach.scope
             seen |= {part[0] for part, *_ in reach.members if part[1] in ("out", "both")}
             owners = {part[0] for part, *_ in reach.members}
             for names in shared:
                 if owners & {name.rpartition(".")[0] for name in names}:
                     raise Refused(f"{' and '.join(names)} are one parameter")
-            _set_units(group, modules)
+            _find_units(group, reach.sets, modules)
             if len(group.units) < 2:
                 raise Refused(f"its {channels} channels can only leave together")
             group.per_unit()
         except Refused as reason:
             group.status, group.sentence = "refused", str(reason)
+    for layer, sentence in graph.unreached.items():
+        width = _width(modules[layer])
+        groups.append(Group(layer, "inside", width, (), [], [], "refused", sentence))
     return groups
+
+
+def _width(module: Any) -> int:
+    """Output channels of a convolution or linear layer."""
+    return module.out_channels if isinstance(module, CONV) else module.out_features
 
 
 def _shared(model: nn.Module) -> list[list[str]]:
@@ -150,8 +160,8 @@ def _channel_scores(group: Group, modules: dict[str, nn.Module]) -> np.ndarray:
     return total / max(1, len(group.layers))
 
 
-def _set_units(group: Group, modules: dict[str, nn.Module]) -> None:
-    """Set the units of a group, lowest score first.
+def _find_units(group: Group, sets: list[list[int]], modules: dict[str, nn.Module]) -> None:
+    """Find the smallest units of a group.
 
     Channels that share a channel of some part are tied. A grouped convolution must lose equally
     many channels in each of its groups: a unit takes the lowest remaining channel of each.
@@ -160,7 +170,6 @@ def _set_units(group: Group, modules: dict[str, nn.Module]) -> None:
     if group.channels % blocks:
         raise Refused(f"its {group.channels} channels cannot be divided into {blocks} equal groups")
     scores = _channel_scores(group, modules)
-    sets = _tied(group)
     if len(sets) < group.channels:
         if blocks > 1 or len(set(map(len, sets))) > 1:
             raise Refused("its channels are tied to each other in unequal sets")
@@ -169,6 +178,12 @@ def _set_units(group: Group, modules: dict[str, nn.Module]) -> None:
         # Stable, so that ties leave by index and the choice is the same everywhere.
         ranks = np.argsort(scores.reshape(blocks, size), axis=1, kind="stable")
         sets = (ranks + size * np.arange(blocks)[:, None]).T.tolist()
+    set_units(group, sets, modules)
+
+
+def set_units(group: Group, sets: list[list[int]], modules: dict[str, nn.Module]) -> None:
+    """Set the units of a group to sets of its first layer's channels, lowest score first."""
+    scores = _channel_scores(group, modules)
     means = [float(scores[one].mean()) for one in sets]
     order = sorted(range(len(sets)), key=lambda number: (means[number], sets[number][0]))
     group.units = [sets[number] for number in order]
@@ -185,23 +200,3 @@ def _blocks(member: Member, group: Group, modules: dict[str, nn.Module]) -> int:
     if blocks > 1 and member.channels != member.roots:
         raise Refused(f"{member.part[0]} is grouped and sees its channels in another order")
     return blocks
-
-
-def _tied(group: Group) -> list[list[int]]:
-    """The root's channels in sets of those that share a channel of some part."""
-    parent = list(range(group.channels))
-
-    def find(channel: int) -> int:
-        while parent[channel] != channel:
-            parent[channel] = parent[parent[channel]]
-            channel = parent[channel]
-        return channel
-
-    for _, channels, roots in group.members:
-        first: dict[int, int] = {}
-        for channel, root in zip(channels, roots, strict=True):
-            parent[find(root)] = find(first.setdefault(channel, root))
-    sets = defaultdict(list)
-    for channel in range(group.channels):
-        sets[find(channel)].append(channel)
-    return list(sets.values())

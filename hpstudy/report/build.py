@@ -32,6 +32,7 @@ PARTS = {
         "advice",
         "tables",
         "own-study",
+        "networks",
         "latency",
         "start",
         "params",
