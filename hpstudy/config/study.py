@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -44,7 +44,8 @@ MOST_RUNS = 1_000_000
 Values = TypeVar("Values", bound=tuple[Hashable, ...])
 
 
-def _distinct(values: Values) -> Values:
+def distinct(values: Values) -> Values:
+    """Refuse repeated values, and none."""
     if not values or len(set(values)) != len(values):
         raise ValueError("must hold one or more distinct values")
     return values
@@ -70,7 +71,7 @@ def _variant(name: Any) -> Any:
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
 # torch's generators take signed integers of 64 bits.
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-Seeds = Annotated[tuple[Seed, ...], AfterValidator(_distinct)]
+Seeds = Annotated[tuple[Seed, ...], AfterValidator(distinct)]
 Threshold = Annotated[float, Field(strict=True, gt=0, le=100)]
 Variant = Annotated[str, BeforeValidator(_variant)]
 
@@ -112,7 +113,62 @@ class Replicates(Frozen):
     random: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 4
 
 
-class Study(Frozen):
+class AnyStudy(Frozen):
+    """What studies have in common, whether hpstudy trains (`Study`) or a command does."""
+
+    if TYPE_CHECKING:  # Fields of the subclasses, each in its own order.
+        variants: tuple[Variant, ...]
+        seeds: Seeds
+        replicates: Replicates | None
+        grid: Grid
+
+    @field_validator("variants", check_fields=False)
+    @classmethod
+    def _dense_first(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len({parse_variant(name) for name in names}) != len(names):
+            raise ValueError("must name each variant once")
+        # Every comparison is against the dense network, so it is always part of the study.
+        return (DENSE, *(name for name in names if name != DENSE))
+
+    def check_size(self) -> None:
+        """Raise ValueError if seeds come twice, or for more runs than a plan can hold."""
+        further = self.replicates.seeds if self.replicates else ()
+        if both := sorted(set(further) & set(self.seeds)):
+            raise ValueError(
+                f"replicates.seeds must differ from the seeds {shown(list(self.seeds))}, but both "
+                f"have {listed(both)}"
+            )
+        runs = self.grid.most_points() * len(self.variants) * len(self.seeds)
+        if runs > MOST_RUNS:
+            raise ValueError(
+                f"grid, variants and seeds must make at most {MOST_RUNS:,} runs together, not "
+                f"{runs:,}"
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Study that a YAML file describes.
+
+        Raises
+        ------
+        HpstudyError
+            If the file is missing or no YAML mapping, or a key, type or value is wrong; names the
+            nearest valid one.
+        """
+        try:
+            return cls.model_validate(read_params(path))
+        except ValidationError as error:
+            raise HpstudyError(f"{path}: {one_sentence(error, cls)}") from None
+
+    def with_variants(self, pruning: str) -> Self:
+        """The study cut to the dense network and the variant `pruning`; "all" keeps every one."""
+        if pruning == "all":
+            return self
+        parse_variant(pruning, ("all", *self.variants))
+        return self.model_copy(update={"variants": tuple(dict.fromkeys((DENSE, pruning)))})
+
+
+class Study(AnyStudy):
     """A model, its pruned variants and the grid on which each is trained from scratch."""
 
     name: Annotated[str, Field(pattern=f"^{STUDY_NAME}$")]
@@ -125,27 +181,14 @@ class Study(Frozen):
     criterion: Criterion = "l1-normalised"
     seeds: Seeds = (0,)
     replicates: Replicates | None = None
-    roi: Annotated[tuple[Threshold, ...], AfterValidator(_distinct)] = (0.5, 1.0)
+    roi: Annotated[tuple[Threshold, ...], AfterValidator(distinct)] = (0.5, 1.0)
     arithmetic: Literal["auto"] | Arithmetic = "auto"
     executor: Executor = "local"
     racing: Annotated[bool, Field(strict=True)] = False
 
-    @field_validator("variants")
-    @classmethod
-    def _dense_first(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len({parse_variant(name) for name in names}) != len(names):
-            raise ValueError("must name each variant once")
-        # Every comparison is against the dense network, so it is always part of the study.
-        return (DENSE, *(name for name in names if name != DENSE))
-
     @model_validator(mode="after")
     def _fits_together(self) -> "Study":
-        further = self.replicates.seeds if self.replicates else ()
-        if both := sorted(set(further) & set(self.seeds)):
-            raise ValueError(
-                f"replicates.seeds must differ from the seeds {shown(list(self.seeds))}, but both "
-                f"have {listed(both)}"
-            )
+        self.check_size()
         for name, axis in self.grid:
             # Beyond these, products in single precision are 0 or infinite.
             reach, values = (axis.reach, ()) if isinstance(axis, Axis) else (0.0, axis)
@@ -154,40 +197,16 @@ class Study(Frozen):
                 raise ValueError(
                     f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
                 )
-        runs = self.grid.most_points() * len(self.variants) * len(self.seeds)
-        if runs > MOST_RUNS:
-            raise ValueError(
-                f"grid, variants and seeds must make at most {MOST_RUNS:,} runs together, not "
-                f"{runs:,}"
-            )
         return self
 
-    @classmethod
-    def load(cls, path: str | Path) -> "Study":
-        """Study that a YAML file describes.
 
-        Raises
-        ------
-        HpstudyError
-            If the file is missing or no YAML mapping, or a key, type or value is wrong; names the
-            nearest valid one.
-        """
-        try:
-            content = read_mapping(path)
-        except FileNotFoundError:
-            hint = did_you_mean(path, map(str, sorted(Path("params").glob("*/*.yaml"))))
-            raise HpstudyError(f"no params file at {path}{hint}.") from None
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise HpstudyError(f"{path}: {one_sentence(error, cls)}") from None
-
-    def with_variants(self, pruning: str) -> "Study":
-        """The study cut to the dense network and the variant `pruning`; "all" keeps every one."""
-        if pruning == "all":
-            return self
-        parse_variant(pruning, ("all", *self.variants))
-        return self.model_copy(update={"variants": tuple(dict.fromkeys((DENSE, pruning)))})
+def read_params(path: str | Path) -> dict[str, Any]:
+    """Keys and values of a params file; raises HpstudyError if it is missing or no YAML mapping."""
+    try:
+        return read_mapping(path)
+    except FileNotFoundError:
+        hint = did_you_mean(path, map(str, sorted(Path("params").glob("*/*.yaml"))))
+        raise HpstudyError(f"no params file at {path}{hint}.") from None
 
 
 def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:
