@@ -12,6 +12,7 @@ import typer
 
 import hpstudy
 from hpstudy import workspace
+from hpstudy.config.study import Study
 from hpstudy.errors import HpstudyError, count
 from hpstudy.report.network_commands import groups, prune
 from hpstudy.report.terminal import columns, compare, price_tables, print_report
@@ -96,9 +97,11 @@ def run(
         study |= {name: int(counts[name]) for name in ("missing", "failed")}
         studies.append(study | {"table": str(table)})
         logger.info(f"{plan.study.name}: {study['missing']} missing, table {table}")
+        if not (workspace.in_clone() and isinstance(plan.study, Study)):
+            studies[-1]["report"] = workspace.write_page(plan, table)
     index = None
-    if book and workspace.in_clone():
-        names = [plan.study.name for plan in plans]
+    names = [plan.study.name for plan in plans if isinstance(plan.study, Study)]
+    if book and names and workspace.in_clone():
         pages = hpstudy.build_book(studies=names).parent
         index = str(pages / "index.html")
         for name in names:
@@ -108,8 +111,6 @@ def run(
             "next: open the pages in a browser; `hpstudy book` counts these runs on all other "
             "pages too; `hpstudy cost params/small/resnet20.yaml` prices a larger study"
         )
-    elif book:
-        logger.info("no book: this folder is not in a clone of hpstudy")
     if as_json:
         print_report({"studies": studies, "book": index}, as_json)
 

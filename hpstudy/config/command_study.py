@@ -127,6 +127,8 @@ class CommandStudy(AnyStudy):
     round_to: Count | None = None
     spare: tuple[str, ...] = ()
     exact: Annotated[bool, Field(strict=True)] = True
+    # Share of the dense FLOPs by which a ratio may be missed.
+    tolerance: Annotated[float, Field(strict=True, ge=0, lt=1)] = 1e-3
     seeds: Seeds = (0,)
     replicates: Replicates | None = None
     roi: Annotated[tuple[Threshold, ...], AfterValidator(distinct)] = (0.5, 1.0)
@@ -162,7 +164,16 @@ class CommandStudy(AnyStudy):
 
     def _check_network(self) -> None:
         if self.model is None:
-            own = ("arguments", "input_shape", "weights", "scope", "round_to", "spare", "exact")
+            own = (
+                "arguments",
+                "input_shape",
+                "weights",
+                "scope",
+                "round_to",
+                "spare",
+                "exact",
+                "tolerance",
+            )
             if given := [name for name in own if name in self.model_fields_set]:
                 raise ValueError(f"the key 'model' is missing, which {listed(given)} would be of")
             return
@@ -190,7 +201,9 @@ class CommandStudy(AnyStudy):
         seeds = len(self.seeds) > 1 or self.replicates is not None
         for name in (*self.swept, *self.fixed, *(["seed"] if seeds else [])):
             if name not in used:
-                raise ValueError(f"command lacks {{{name}}}, and would run the same for each {name}")
+                raise ValueError(
+                    f"command lacks {{{name}}}, and would run the same for each {name}"
+                )
         if len(self.variants) > 1 and not used & {"variant", "flops_ratio", "report", "weights"}:
             raise ValueError("command lacks {report} or {variant}, and would train one network")
         if self.model is None and used & {"report", "weights"}:

@@ -57,6 +57,16 @@ class RunSpec(Frozen):
         )
 
     @property
+    def labels(self) -> dict[str, str]:
+        """Columns that a published table has for runs of this kind alone."""
+        return {"model": self.model, "dataset": self.data.name}
+
+    @property
+    def setting(self) -> dict[str, float]:
+        """Values of the axes by their names."""
+        return {"lr": self.lr, "weight_decay": self.weight_decay}
+
+    @property
     def run_id(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all fields as canonical JSON."""
         return _digest(_canonical(self.model_dump(mode="json")))

@@ -117,10 +117,19 @@ class AnyStudy(Frozen):
     """What studies have in common, whether hpstudy trains (`Study`) or a command does."""
 
     if TYPE_CHECKING:  # Fields of the subclasses, each in its own order.
+        name: str
         variants: tuple[Variant, ...]
         seeds: Seeds
         replicates: Replicates | None
-        grid: Grid
+        roi: tuple[Threshold, ...]
+        executor: Executor
+
+        @property
+        def grid(self) -> Grid: ...
+        @property
+        def prior(self) -> Prior: ...
+        @property
+        def racing(self) -> bool: ...
 
     @field_validator("variants", check_fields=False)
     @classmethod

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.errors import HpstudyError, count, listed, printed, shown
-from hpstudy.storage import rebuild, schema
+from hpstudy.storage import command_tables, rebuild, schema
 from hpstudy.storage.database import RESULT_COLUMNS, VERSION, reading, schema_of
 from hpstudy.storage.tables import SETTING, TABLE_COLUMNS, read_published
 
@@ -108,6 +109,18 @@ class CheckedTable(Findings):
         return self.record.run_spec(row["variant"], **{name: row[name] for name in SETTING})
 
 
+@dataclass(kw_only=True)
+class CheckedCommandTable(Findings):
+    """A published table of a command's runs with what is wrong; `rows` as of `CheckedTable`."""
+
+    record: command_tables.CommandRecord
+    rows: list[dict[str, Any]]
+
+    def spec(self, row: Mapping[str, Any]) -> CommandSpec:
+        """Run of a row."""
+        return command_tables.command_spec(self.record, row)
+
+
 @dataclass(frozen=True)
 class Recorded:
     """Rankings and hashed results in the checked stores, by run id."""
@@ -121,7 +134,8 @@ def own_files(folder: Path) -> list[Path]:
 
     Raises HpstudyError if there are none.
     """
-    paths = [*folder.glob(f"store{STORE}"), *sorted(folder.glob(f"book/results/*{TABLE}"))]
+    paths = [*folder.glob(f"store{STORE}"), *sorted(folder.glob(f"*{TABLE}"))]
+    paths += sorted(folder.glob(f"book/results/*{TABLE}"))
     if not paths:
         raise HpstudyError(f"there is no store and no table in {folder}; name one to check")
     return paths
@@ -193,7 +207,10 @@ def _check_store(path: Path, recorded: Recorded) -> Findings:
             for row in select(f"SELECT * FROM {table}", f"the table {table} cannot be read"):
                 run_id = row.get("run_id", "")
                 ids[table].add(run_id)
-                faults, valid = _validated(_SHAPES[table], row)
+                shape = _SHAPES[table]
+                if table == "runs" and '"command":' in row["spec"]:
+                    shape = schema.CommandRow
+                faults, valid = _validated(shape, row)
                 if table == "runs":
                     recorded.results[run_id] = _hash(row)
                 if isinstance(valid, schema.RunRow):
@@ -220,11 +237,13 @@ def _check_store(path: Path, recorded: Recorded) -> Findings:
     return findings
 
 
-def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
+def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable | CheckedCommandTable:
     """Check a published table and the record beside it; `recorded` is what stores have of its runs.
 
     Raises HpstudyError if the table or its record is not there, or cannot be read.
     """
+    if command_tables.is_command_table(path):
+        return _check_command_table(path, recorded)
     frame = read_published(path)
     if tuple(frame.columns) != TABLE_COLUMNS:
         raise HpstudyError(
@@ -242,17 +261,43 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
         faults = rebuild.certificate_faults(table.record, variant, rankings)
         table.add(f"the certificate of {variant} {words}" for words in faults)
     table.add(table.record.count_faults(rows))
-    for run_id, times in Counter(row["run_id"] for row in rows).items():
-        if times > 1:
-            table.add([f"it has {times} rows"], run_id)
-        if run_id in record.failed:
-            table.add(["its record says that it failed, but it has a row"], run_id)
     table.facts = {
         "rows": len(rows),
         "stopped": int(frame["stopped"].sum()),
         "missing": sum(record.missing.values()),
         "networks_rebuilt": len(table.networks),
     }
+    _compare(table, recorded)
+    if not table.identified:
+        words = "ids unchecked, as its record has no fingerprint of"
+        table.facts["note"] = f"{words} {study.data.name}"
+    return table
+
+
+def _check_command_table(path: Path, recorded: Recorded | None) -> CheckedCommandTable:
+    record = command_tables.read_command_record(path)
+    rows = command_tables.read_command_rows(path, record.study)
+    table = CheckedCommandTable(path, record=record, rows=rows)
+    if record.study.name != path.stem:
+        table.add([f"its record is that of the study {record.study.name}"])
+    for line, row in enumerate(rows, start=2):
+        faults = command_tables.row_faults(record, row)
+        table.add([f"line {line}: {words}" for words in faults], row["run_id"])
+    if record.record.runs != len(rows):
+        table.add([f"its record says runs {record.record.runs}, the table {len(rows)}"])
+    table.facts = {"rows": len(rows), "missing": sum(record.record.missing.values())}
+    _compare(table, recorded)
+    return table
+
+
+def _compare(table: CheckedTable | CheckedCommandTable, recorded: Recorded | None) -> None:
+    """Compare the rows of a table with each other, its record, and what stores have of them."""
+    rows, failed = table.rows, table.record.record.failed
+    for run_id, times in Counter(row["run_id"] for row in rows).items():
+        if times > 1:
+            table.add([f"it has {times} rows"], run_id)
+        if run_id in failed:
+            table.add(["its record says that it failed, but it has a row"], run_id)
     if recorded:
         whole = {row["run_id"]: _hash(row) for row in rows if not row["stopped"]}
         for run_id in whole.keys() & recorded.results.keys():
@@ -260,11 +305,7 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
                 table.add(["its results differ from the store's"], run_id)
         if lost := whole.keys() - recorded.results.keys():
             table.facts["in_no_store"] = len(lost)
-    table.facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not table.identified:
-        words = "ids unchecked, as its record has no fingerprint of"
-        table.facts["note"] = f"{words} {study.data.name}"
-    return table
+    table.facts["sha256"] = hashlib.sha256(table.path.read_bytes()).hexdigest()
 
 
 def _row_faults(table: CheckedTable, row: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, Arithmetic, Study
 from hpstudy.config.validation import one_sentence
@@ -50,7 +51,7 @@ class SpecRow(BaseModel):
     """A row that belongs to a run."""
 
     run_id: str
-    spec: Json[RunSpec]
+    spec: Json[RunSpec | CommandSpec]
 
     @model_validator(mode="after")
     def _has_its_id(self) -> Self:
@@ -65,9 +66,34 @@ class FailureRow(SpecRow):
     reason: Text
 
 
+class CommandRow(SpecRow):
+    """Results of a command's run: `top1` is its metric, None for a run that diverged."""
+
+    spec: Json[CommandSpec]
+    top1: float | None
+    diverged: bool
+    epochs: PositiveInt
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    macs: PositiveInt | None
+    params: PositiveInt | None
+    device: Text
+    curve: Json[dict[Literal["value"], list[float]]]
+
+    @model_validator(mode="after")
+    def _ends_as_its_curve(self) -> Self:
+        values = self.curve["value"]
+        if len(values) != self.epochs:
+            raise ValueError(f"its curve has {count(len(values), 'value')}, not {self.epochs}")
+        last = values[-1] if math.isfinite(values[-1]) else None
+        if self.top1 != last or self.diverged != (last is None):
+            raise ValueError(f"its metric is {self.top1}, but its curve ends with {values[-1]}")
+        return self
+
+
 class RunRow(SpecRow):
     """Results of a run; None for a missing number."""
 
+    spec: Json[RunSpec]
     top1: Percent | None
     top5: Percent | None
     loss: Loss | None

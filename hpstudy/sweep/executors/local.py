@@ -22,7 +22,7 @@ import torch
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.storage.database import held, is_held
-from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
+from hpstudy.sweep.executors import Ended, Failure, Job, calibrated, train_command
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
 from hpstudy.training.image_folders import Stored
@@ -88,7 +88,7 @@ class Pool:
         self._workers = [_Worker(places[k % len(places)]) for k in range(workers)]
         self._failed_on: dict[str, str] = {}
         self._alone: _Worker | None = None
-        self._refusal, self._last_failure = "", ""
+        self._refusal, self._last_failure, self._succeeded = "", "", False
 
     @property
     def workers(self) -> int:
@@ -141,7 +141,11 @@ class Pool:
                 continue
             ended.append((job, result))
             if not isinstance(result, Failure):
-                worker.strikes = 0
+                worker.strikes, self._succeeded = 0, True
+                continue
+            if job.call and self._succeeded:
+                # A command that works elsewhere fails by its setting, not by its worker.
+                self._failed_on[job.run_id] = worker.device
                 continue
             worker.strikes += 1
             worker.end()
@@ -251,8 +255,11 @@ def call(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
         raise RuntimeError(one_line(error)) from None
 
 
-def train(device: torch.device, job: Job, path: Path) -> RunOutcome:
+def train(device: torch.device, job: Job, path: Path) -> RunOutcome | Failure:
     """Train one run in a worker, on the images that it keeps from run to run."""
+    if job.call:
+        return train_command(job.call, str(device))
+    assert isinstance(job.spec, RunSpec)
     return _trainer(path, device).train(job.spec, job.rank_filters, job.race, job.checkpoint)
 
 
