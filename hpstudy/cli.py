@@ -78,6 +78,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train the missing runs of studies; publish tables and book."""
+    from hpstudy.report.html_report import write_study_report
     from hpstudy.report.screen import draw_landscapes
     from hpstudy.sweep.run import sweep
 
@@ -98,7 +99,9 @@ def run(
         studies.append(study | {"table": str(table)})
         logger.info(f"{plan.study.name}: {study['missing']} missing, table {table}")
         if not (workspace.in_clone() and isinstance(plan.study, Study)):
-            studies[-1]["report"] = workspace.write_page(plan, table)
+            report = write_study_report(plan, table)
+            studies[-1]["report"] = report and str(report)
+            logger.info(f"{plan.study.name}: report {report}")
     index = None
     names = [plan.study.name for plan in plans if isinstance(plan.study, Study)]
     if book and names and workspace.in_clone():

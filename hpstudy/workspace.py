@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from tqdm import tqdm
 
 from hpstudy.config.command_study import CommandStudy, load_study
-from hpstudy.config.study import DENSE, EXECUTORS, LOCAL, Study
+from hpstudy.config.study import EXECUTORS, LOCAL, Study
 from hpstudy.config.validation import Frozen, as_params_file, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, count, unknown
 from hpstudy.storage.command_tables import (
@@ -187,22 +187,6 @@ def publish_results(plan: "Plan | CommandPlan", command: str, workers: int | Non
     if plan.study.executor == LOCAL:
         workers = worker_count(workers)
     return publish_study(plan, table_of(plan.study).parent, command, workers)
-
-
-def write_page(plan: "Plan | CommandPlan", table: Path) -> str | None:
-    """Write the report of a study's table beside it; its path, or None while there is no result."""
-    from hpstudy.analysis.run_tables import read_runs
-    from hpstudy.report.html_report import write_report
-
-    path = table.with_suffix(".html")
-    try:
-        runs = read_runs(table, dense=DENSE, axes=plan.axes, metric=plan.metric, goal=plan.goal)
-        write_report(runs, path, plan.study.roi)
-    except HpstudyError as error:
-        logger.warning("%s: no report: %s", plan.study.name, error)
-        return None
-    logger.info("%s: report %s", plan.study.name, path)
-    return str(path)
 
 
 class SweepParameters(Frozen, strict=True):

@@ -35,6 +35,8 @@ GIVEN = ("seed", "variant", "method", "flops_ratio", "out", "report", "weights")
 # Columns of the published table, beside the axes and the metric.
 LABELS = ("run_id", "study", "variant", "method", "flops_ratio")
 RESULTS = ("diverged", "stopped", "epochs", "seconds", "macs", "params", "device", "curve")
+# Keys that are arguments of `hpstudy.prune`.
+PRUNING = ("criterion", "scope", "round_to", "spare", "exact", "tolerance")
 # Words that only a shell understands.
 _SHELL = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
 
@@ -164,17 +166,8 @@ class CommandStudy(AnyStudy):
 
     def _check_network(self) -> None:
         if self.model is None:
-            own = (
-                "arguments",
-                "input_shape",
-                "weights",
-                "scope",
-                "round_to",
-                "spare",
-                "exact",
-                "tolerance",
-            )
-            if given := [name for name in own if name in self.model_fields_set]:
+            own = {"arguments", "input_shape", "weights", *PRUNING}
+            if given := sorted(own & self.model_fields_set):
                 raise ValueError(f"the key 'model' is missing, which {listed(given)} would be of")
             return
         if self.weights is None and len(self.variants) > 1:

@@ -124,12 +124,9 @@ class AnyStudy(Frozen):
         roi: tuple[Threshold, ...]
         executor: Executor
 
-        @property
-        def grid(self) -> Grid: ...
-        @property
-        def prior(self) -> Prior: ...
-        @property
-        def racing(self) -> bool: ...
+        grid: Grid
+        prior: Prior
+        racing: bool
 
     @field_validator("variants", check_fields=False)
     @classmethod

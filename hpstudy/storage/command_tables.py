@@ -89,8 +89,8 @@ def row_faults(record: CommandRecord, row: Mapping[str, Any]) -> list[str]:
         return [f"variant is {shown(variant)}, but must be one of {listed(study.variants)}"]
     if study.model is not None and variant != DENSE and variant not in record.certificates:
         return [f"the record has no report of its variant {variant}"]
-    labels = zip(("study", "method", "flops_ratio"), (study.name, *parse_variant(variant)))
-    for name, value in labels:
+    method, ratio = parse_variant(variant)
+    for name, value in {"study": study.name, "method": method, "flops_ratio": ratio}.items():
         if row[name] != value:
             return [f"{name} is {shown(row[name])}, but must be {shown(value)}"]
     spec = command_spec(record, row)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.config.command_spec import CommandSpec
-from hpstudy.config.command_study import LABELS, RESULTS, CommandStudy
+from hpstudy.config.command_study import LABELS, PRUNING, RESULTS, CommandStudy
 from hpstudy.config.grid import Point
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.errors import HpstudyError, shown
@@ -175,7 +175,7 @@ class CommandPlan(AnyPlan):
         study = self.study
         what = study.model_dump(
             mode="json",
-            include={"model", "arguments", "input_shape", *_OPTIONS},
+            include={"model", "arguments", "input_shape", *PRUNING},
         )
         origin = [what, variant, self.files, weights and _sha256(weights)]
         text = json.dumps(origin, sort_keys=True)
@@ -206,7 +206,7 @@ class CommandPlan(AnyPlan):
             return prune(
                 *(str(study.model), inputs, ratio),
                 _DENSE_METHOD if variant == DENSE else method,
-                **{name: getattr(study, name) for name in _OPTIONS if name != "spare"},
+                **{name: getattr(study, name) for name in PRUNING if name != "spare"},
                 spare=("stem", "output", *study.spare),
                 arguments=study.arguments,
                 weights=weights,
@@ -220,9 +220,6 @@ class CommandPlan(AnyPlan):
         table = super().table().drop(columns=["lr", "weight_decay"][len(study.axes) :])
         columns = [*LABELS, *study.axes, "seed", study.metric.key, *RESULTS]
         return table.rename(columns=names)[columns]
-
-
-_OPTIONS = ("criterion", "scope", "round_to", "spare", "exact", "tolerance")
 
 
 def check_program(word: str, cwd: Path) -> None:

@@ -59,19 +59,17 @@ def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
         elif not isinstance(plan, Plan):
             # A command has no steps to time: its first runs are the measurement.
             known = None if finished.empty else float(finished.median())
-            entry |= {
-                "seconds_per_run": known,
-                "source": "unknown" if known is None else "measured",
-            }
+            source = "unknown" if known is None else "measured"
+            entry |= {"seconds_per_run": known, "source": source}
         else:
             seconds = calibrated_seconds(plan, variant, plan.precision, executor)
             entry |= {"seconds_per_run": seconds, "source": "calibrated"}
         variants[variant] = entry
     rows = variants.values()
     hours: float | None = None
-    if known := [row["seconds_per_run"] for row in rows if row["seconds_per_run"] is not None]:
+    if timed := [row["seconds_per_run"] for row in rows if row["seconds_per_run"] is not None]:
         # A network without a run of its own is taken to be as slow as the slowest.
-        total = sum(row["missing"] * (row["seconds_per_run"] or max(known)) for row in rows)
+        total = sum(row["missing"] * (row["seconds_per_run"] or max(timed)) for row in rows)
         hours = total / executor.workers / 3600
     return {
         "study": plan.study.name,
@@ -91,7 +89,8 @@ def grid_to_come(plan: AnyPlan) -> int:
     if all(growth.settled for growth in growths):
         return 0
     sizes = [len(points_of(study, growth.extent)) for growth in growths]
-    return (len(sizes) * study.grid.most_points() - sum(sizes)) * len(study.seeds)
+    to_come: int = len(sizes) * study.grid.most_points() - sum(sizes)
+    return to_come * len(study.seeds)
 
 
 def replicates_to_come(plan: AnyPlan) -> tuple[int, int]:
