@@ -124,9 +124,12 @@ class AnyStudy(Frozen):
         roi: tuple[Threshold, ...]
         executor: Executor
 
-        grid: Grid
-        prior: Prior
-        racing: bool
+        @property
+        def grid(self) -> Grid: ...  # noqa: D102
+        @property
+        def prior(self) -> Prior: ...  # noqa: D102
+        @property
+        def racing(self) -> bool: ...  # noqa: D102
 
     @field_validator("variants", check_fields=False)
     @classmethod

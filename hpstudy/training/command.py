@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,8 @@ from hpstudy.training.state import RunOutcome
 LOG, STATUS = "log.txt", "run.json"
 _OUT_OF_MEMORY = ("out of memory", "outofmemoryerror", "memoryerror", "cannot allocate memory")
 _PR_SET_PDEATHSIG = 1
+# Opened here: a child of a process with threads must not wait for a lock.
+_LIBC = ctypes.CDLL(None)
 # Last lines of the output that a failure says, and letters of them at most.
 TAIL, MOST_LETTERS = 3, 240
 TIMEOUT = "timeout"
@@ -28,6 +30,8 @@ TIMEOUT = "timeout"
 RESULT_NAMES = (
     *("top5", "loss", "best_top1", "best_epoch", "train_loss", "images_per_second", "torch"),
 )
+
+Started = Callable[["subprocess.Popen[bytes]"], None]
 
 
 class CommandCall(NamedTuple):
@@ -61,7 +65,9 @@ class CommandFailed(RuntimeError):
     """Why a run of a command has no result, in one line."""
 
 
-def run_command(call: CommandCall, device: str, environment: Mapping[str, str]) -> RunOutcome:
+def run_command(
+    call: CommandCall, device: str, environment: Mapping[str, str], started: Started
+) -> RunOutcome:
     """Run a command to its end and read its metric; a run that ended well before is only read.
 
     Parameters
@@ -71,6 +77,8 @@ def run_command(call: CommandCall, device: str, environment: Mapping[str, str]) 
         Name of the device, for the table.
     environment : mapping of str to str
         Variables of the command beside those of this process.
+    started : callable
+        Gets the process, whose group it may end.
 
     Returns
     -------
@@ -87,7 +95,7 @@ def run_command(call: CommandCall, device: str, environment: Mapping[str, str]) 
     """
     try:
         call.folder.mkdir(parents=True, exist_ok=True)
-        status = _ended_well(call.folder) or _run(call, environment) | {"device": device}
+        status = _ended_well(call.folder) or _run(call, environment, started) | {"device": device}
         (call.folder / STATUS).write_text(json.dumps(status, indent=1) + "\n", encoding="utf-8")
         output = (call.folder / LOG).read_bytes()[status["log_start"] :].decode(errors="replace")
     except OSError as error:
@@ -126,7 +134,7 @@ def _ended_well(folder: Path) -> dict[str, Any] | None:
     return status if isinstance(status, dict) and status.get("status") == 0 else None
 
 
-def _run(call: CommandCall, environment: Mapping[str, str]) -> dict[str, Any]:
+def _run(call: CommandCall, environment: Mapping[str, str], started: Started) -> dict[str, Any]:
     """Run the command; its output goes to the log, after that of earlier attempts."""
     began, late = time.monotonic(), False
     with (call.folder / LOG).open("ab") as log:
@@ -146,6 +154,7 @@ def _run(call: CommandCall, environment: Mapping[str, str]) -> dict[str, Any]:
         except OSError as error:
             program = shown(call.words[0])
             raise HpstudyError(f"the program {program} cannot run: {error.strerror}") from None
+        started(process)
         try:
             process.wait(call.timeout)
         except subprocess.TimeoutExpired:
@@ -161,7 +170,7 @@ def _run(call: CommandCall, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _failure(status: int | str, output: str, call: CommandCall) -> str:

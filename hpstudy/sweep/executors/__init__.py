@@ -1,6 +1,5 @@
 """Executors train the jobs of a sweep: `local` on this machine, `ray` on a Ray cluster."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import RAY
 from hpstudy.errors import HpstudyError
-from hpstudy.training.command import CommandCall, CommandFailed, run_command
+from hpstudy.training.command import CommandCall
 from hpstudy.training.early_stopping import Race
 from hpstudy.training.state import RunOutcome
 
@@ -42,19 +41,6 @@ class Failure(NamedTuple):
 
     reason: str
     lost: bool = False
-
-
-def train_command(call: CommandCall, device: str) -> RunOutcome | Failure:
-    """Run a command, which sees the GPU of its worker alone."""
-    environment = {}
-    if device.startswith("cuda"):
-        visible, index = os.environ.get("CUDA_VISIBLE_DEVICES"), int(device.partition(":")[2] or 0)
-        gpu = visible.split(",")[index] if visible else str(index)
-        environment["CUDA_VISIBLE_DEVICES"] = gpu
-    try:
-        return run_command(call, device, environment)
-    except CommandFailed as error:
-        return Failure(str(error))
 
 
 Ended = tuple[Job, RunOutcome | Failure]
@@ -142,7 +128,8 @@ def open_executor(
         with open_cluster(data, workers, address) as cluster:
             yield cluster
     else:
-        with open_pool(worker_count(workers), data) as pool:
+        command = not isinstance(plan, Plan)
+        with open_pool(worker_count(workers), data, command) as pool:
             # The workers read a file of their own.
             del data
             yield pool

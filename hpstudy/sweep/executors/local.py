@@ -22,7 +22,8 @@ import torch
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.storage.database import held, is_held
-from hpstudy.sweep.executors import Ended, Failure, Job, calibrated, train_command
+from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
+from hpstudy.sweep.executors.command import CommandWorker
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
 from hpstudy.training.image_folders import Stored
@@ -44,17 +45,17 @@ def worker_count(asked: int | None) -> int:
 
 
 @contextmanager
-def open_pool(workers: int, data: Dataset | None = None) -> Iterator["Pool"]:
+def open_pool(workers: int, data: Dataset | None = None, command: bool = False) -> Iterator["Pool"]:
     """Pool of worker processes, which start when they are needed and end with the block.
 
-    Without images (`data`) it only calibrates.
+    Without images (`data`) it only calibrates, or runs commands in place of its own processes.
     """
     with ExitStack() as stack:
         path = stack.enter_context(scratch_folder()) / "data.pt"
         if data is not None:
             save_dataset(data, path)
             del data
-        pool = Pool(workers, path)
+        pool = Pool(workers, path, CommandWorker if command else _Worker)
         stack.callback(pool.end)
         yield pool
 
@@ -83,9 +84,9 @@ class Pool:
     (`save_dataset`).
     """
 
-    def __init__(self, workers: int, path: Path):
+    def __init__(self, workers: int, path: Path, kind: Any = None):
         places, self._path = devices(), path
-        self._workers = [_Worker(places[k % len(places)]) for k in range(workers)]
+        self._workers = [(kind or _Worker)(places[k % len(places)]) for k in range(workers)]
         self._failed_on: dict[str, str] = {}
         self._alone: _Worker | None = None
         self._refusal, self._last_failure, self._succeeded = "", "", False
@@ -143,13 +144,13 @@ class Pool:
             if not isinstance(result, Failure):
                 worker.strikes, self._succeeded = 0, True
                 continue
+            self._failed_on[job.run_id], self._last_failure = worker.device, result.reason
             if job.call and self._succeeded:
-                # A command that works elsewhere fails by its setting, not by its worker.
-                self._failed_on[job.run_id] = worker.device
+                # A command that has worked fails by its setting, not by its worker.
                 continue
             worker.strikes += 1
-            worker.end()
-            self._failed_on[job.run_id], self._last_failure = worker.device, result.reason
+            if not job.call:
+                worker.end()
             if worker.strikes == STRIKES:
                 message = "a worker on %s gets no more runs: %s"
                 logger.warning(message, worker.device, result.reason)
@@ -255,10 +256,8 @@ def call(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
         raise RuntimeError(one_line(error)) from None
 
 
-def train(device: torch.device, job: Job, path: Path) -> RunOutcome | Failure:
+def train(device: torch.device, job: Job, path: Path) -> RunOutcome:
     """Train one run in a worker, on the images that it keeps from run to run."""
-    if job.call:
-        return train_command(job.call, str(device))
     assert isinstance(job.spec, RunSpec)
     return _trainer(path, device).train(job.spec, job.rank_filters, job.race, job.checkpoint)
 

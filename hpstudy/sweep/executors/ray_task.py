@@ -12,7 +12,8 @@ import torch
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError
-from hpstudy.sweep.executors import Failure, Job, train_command
+from hpstudy.sweep.executors import Failure, Job
+from hpstudy.sweep.executors.command import train_command
 from hpstudy.training.run import RunTrainer, calibrate, prepare_process
 from hpstudy.training.state import RunOutcome
 
