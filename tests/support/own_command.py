@@ -41,8 +41,8 @@ def study():
     """Keys of the params file."""
     return {
         "name": "own",
-        "command": f"{shlex.quote(sys.executable)} train.py --lr {{lr}} --wd {{wd}} --seed {{seed}} "
-        "--variant {variant} --out {out}",
+        "command": f"{shlex.quote(sys.executable)} train.py "
+        "--lr {lr} --wd {wd} --seed {seed} --variant {variant} --out {out}",
         "metric": {"from": "json", "key": "val_acc"},
         "prior": {"lr": 0.1, "wd": 1e-3},
         "grid": {"lr": [0.025, 0.05, 0.1, 0.2], "wd": {"points": 3, "step": 1.0}},

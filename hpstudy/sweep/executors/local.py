@@ -55,7 +55,7 @@ def open_pool(workers: int, data: Dataset | None = None, command: bool = False) 
         if data is not None:
             save_dataset(data, path)
             del data
-        pool = Pool(workers, path, CommandWorker if command else _Worker)
+        pool = Pool(workers, path, command)
         stack.callback(pool.end)
         yield pool
 
@@ -84,9 +84,10 @@ class Pool:
     (`save_dataset`).
     """
 
-    def __init__(self, workers: int, path: Path, kind: Any = None):
-        places, self._path = devices(), path
-        self._workers = [(kind or _Worker)(places[k % len(places)]) for k in range(workers)]
+    def __init__(self, workers: int, path: Path, command: bool = False):
+        places, self._path, self._command = devices(), path, command
+        kind: Any = CommandWorker if command else _Worker
+        self._workers = [kind(places[k % len(places)]) for k in range(workers)]
         self._failed_on: dict[str, str] = {}
         self._alone: _Worker | None = None
         self._refusal, self._last_failure, self._succeeded = "", "", False
@@ -145,11 +146,11 @@ class Pool:
                 worker.strikes, self._succeeded = 0, True
                 continue
             self._failed_on[job.run_id], self._last_failure = worker.device, result.reason
-            if job.call and self._succeeded:
+            if self._command and self._succeeded:
                 # A command that has worked fails by its setting, not by its worker.
                 continue
             worker.strikes += 1
-            if not job.call:
+            if not self._command:
                 worker.end()
             if worker.strikes == STRIKES:
                 message = "a worker on %s gets no more runs: %s"
