@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from hpstudy.networks.graph import CONV, Graph, Member, Part, Refused, Removed, Scope, depthwise
+from hpstudy.networks.graph import Graph, Member, Part, Refused, Removed, Scope, depthwise
+from hpstudy.networks.models import CONV
 
 # "inexact": the cut is right, but statistics over the removed channels change.
 Status = Literal["exact", "inexact", "refused", "spared"]

@@ -50,7 +50,8 @@ def summary(values: Tensor) -> str:
     flat = values.double().flatten().nan_to_num(0.5, 1e9, -1e9)
     places = torch.linspace(1, 2, flat.numel(), dtype=torch.float64)
     # Sums of one sign, in which nothing cancels.
-    return " ".join(f"{float(part @ places):.4g}" for part in (flat.clamp(min=0), -flat.clamp(max=0)))
+    signs = flat.clamp(min=0), -flat.clamp(max=0)
+    return " ".join(f"{float(part @ places):.4g}" for part in signs)
 
 
 class _Recorder(TorchDispatchMode):

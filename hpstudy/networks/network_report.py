@@ -60,12 +60,12 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
     """A pruned network: how it is made from the dense one, and what it costs.
 
     `model` and `arguments` are the factory's; `model` is the class of a network that was given as
-    an object. `stem` is that of a study (`hpstudy.networks.stem`). `removed` holds layer, side, dimension and ranges of channels. The hashes are those
-    of the dense network's names and shapes (`architecture_sha256`) and weights, and of the pruned
-    network's weights, if it has any of its own. FLOPs ratios are as asked for (`target`), as reached (`achieved`) and the
-    lowest possible (`floor`). `error` is the largest relative difference of the outputs from those
-    of the dense network with the removed channels at zero, in float64. `ranked` says which weights
-    ranked the filters.
+    an object. `stem` is that of a study (`hpstudy.networks.stem`). `removed` holds layer, side,
+    dimension and ranges of channels. The hashes are those of the dense network's names and shapes
+    (`architecture_sha256`) and weights, and of the pruned network's weights, if it has any. FLOPs
+    ratios are as asked for (`target`), as reached (`achieved`) and the lowest possible (`floor`).
+    `error` is the largest relative difference of the outputs from those of the dense network with
+    the removed channels at zero, in float64. `ranked` says which weights ranked the filters.
     """
 
     format: Literal[1]

@@ -140,8 +140,10 @@ def prune_own_network(
     smallest = min(widths, key=widths.__getitem__)
     shapes = shapes_of(from_ranges(report.removed), verified.dense)
     _check_shape(network, shapes, report)
-    shared = ("model", "method", "criterion", "target", "achieved", "macs", "macs_dense")
-    shared += ("params", "params_dense", "ranked", "weights_sha256")
+    shared = [
+        *("model", "method", "criterion", "target", "achieved", "macs", "macs_dense"),
+        *("params", "params_dense", "ranked", "weights_sha256"),
+    ]
     return {
         "classes": network.classes,
         "image_size": network.image_size,
@@ -158,7 +160,9 @@ def _check_shape(network: OwnNetwork, shapes: Shapes, report: NetworkReport) -> 
     try:
         size = network.size(shapes)
     except Exception as error:  # whatever a network raises at other widths
-        raise HpstudyError(f"{network.name} fails at the shape of its cut: {one_line(error)}")
+        raise HpstudyError(
+            f"{network.name} fails at the shape of its cut: {one_line(error)}"
+        ) from None
     if size != (report.macs, report.params):
         raise HpstudyError(
             f"{network.name} at the shape of its cut takes {size[0]:,} multiply-accumulates, not "

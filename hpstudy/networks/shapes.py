@@ -7,7 +7,8 @@ from torch import nn
 
 from hpstudy.errors import HpstudyError
 from hpstudy.networks.cutting import cut
-from hpstudy.networks.graph import CONV, Part, Refused, Removed, depthwise
+from hpstudy.networks.graph import Part, Refused, Removed, depthwise
+from hpstudy.networks.models import CONV
 
 # Channels that parts keep. The key is a layer for its output channels, "layer:in" for its input
 # channels, and "parameter:1" for the second dimension of a parameter.
@@ -63,7 +64,7 @@ def _channels(model: nn.Module, part: Part) -> int:
     if isinstance(module, CONV):
         return int(module.in_channels if side == "in" else module.out_channels)
     if isinstance(module, nn.Linear):
-        return module.in_features if side == "in" else module.out_features
+        return int(module.in_features if side == "in" else module.out_features)
     # One value a channel.
     values = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
     return max(value.numel() for value in values)

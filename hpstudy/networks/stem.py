@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks.flops import mode_kept
-from hpstudy.networks.graph import CONV
+from hpstudy.networks.models import CONV
 
 # Pixels of the images that such networks were made for.
 _SIZE = 224
@@ -60,7 +60,9 @@ def _events(model: nn.Module, name: str) -> list[tuple[str, str]]:
         events.append((kind, module_name))
 
     class Operators(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
             if "max_pool2d" in str(func):
                 events.append(("operator", ""))
             return func(*args, **(kwargs or {}))

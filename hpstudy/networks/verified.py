@@ -101,8 +101,8 @@ class VerifiedNetwork:
         Raises HpstudyError for a ratio out of reach.
         """
         if flops_ratio < self.floor - tolerance:
-            residual = any(group.scope == "residual" for group in self.groups)
-            advice = _advice(self.groups, groups, self.scope == "inside" and residual, self.round_to)
+            wider = self.scope == "inside" and any(g.scope == "residual" for g in self.groups)
+            advice = _advice(self.groups, groups, wider, self.round_to)
             raise HpstudyError(
                 f"flops_ratio {flops_ratio} is out of reach: {self.name} keeps at least "
                 f"{self.floor:.4f} of its FLOPs with scope {self.scope!r}{advice}"

@@ -13,9 +13,8 @@ from hpstudy.config.grid import Point
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import AUTO, DENSE, Study, parse_variant
 from hpstudy.errors import HpstudyError
-from hpstudy.networks.dependency import PrunableNetwork
-from hpstudy.networks.pruning import choose_channels
 from hpstudy.storage.rebuild import prune_variant
+from hpstudy.storage.schema import run_widths
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors import Job
 from hpstudy.sweep.growth import Growth, Progress, assess, points_of
@@ -24,6 +23,7 @@ from hpstudy.training.datasets import Size, dataset_size
 from hpstudy.training.datasets import data_root as resolve_root
 from hpstudy.training.device import default_precision
 from hpstudy.training.image_folders import fingerprint
+from hpstudy.training.run import StudyNetwork, open_network
 
 # Variant, id, point and seed of a run. Making the specification takes longer.
 PlannedRun = tuple[str, str, Point, int]
@@ -45,7 +45,7 @@ class Plan:
     data_root: Path
     size: Size
     fingerprint: str | None
-    network: PrunableNetwork
+    network: StudyNetwork
     precision: str
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)
     _templates: dict[tuple[str, str], RunSpec] = field(default_factory=dict)
@@ -57,11 +57,13 @@ class Plan:
         store: Store,
         data_root: str | Path | None = None,
         pruning: str = "all",
+        network: StudyNetwork | None = None,
     ) -> "Plan":
         """Plan of a study: reads the size of its data set, builds its networks, asks the store.
 
         `data_root` is that of `hpstudy.training.datasets.data_root`, and `pruning` the one pruned
-        variant to plan beside the dense network, or "all".
+        variant to plan beside the dense network, or "all". The dense `network` of another plan of
+        the study is not built again.
 
         Raises
         ------
@@ -72,17 +74,15 @@ class Plan:
         root = resolve_root(data_root)
         size = dataset_size(study.data, root)
         check_last_batch(size.train, study.recipe.batch_size)
-        network = PrunableNetwork(study.model, size.classes, study.data.image_size)
+        network = network or open_network(study, size.classes)
         precision = default_precision() if study.arithmetic == AUTO else study.arithmetic
         mark = fingerprint(study.data, root)
         part = study.with_variants(pruning)
         plan = cls(part, study, store, root, size, mark, network, precision)
         if study.arithmetic == AUTO:
             plan.precision = store.precision(plan.prior.family) or precision
-        # Any ranking shows whether a ratio is out of reach.
-        ranks = {layer: [1.0 + k for k in range(n)] for layer, n in network.cost.widths.items()}
         for variant in part.variants[1:]:
-            choose_channels(network.cost, ranks, *parse_variant(variant), study.criterion)
+            network.widths_for(study, variant)
         plan.prune()
         return plan
 
@@ -111,9 +111,9 @@ class Plan:
     def _template(self, variant: str) -> RunSpec:
         """Run of a known variant at the prior."""
         if (key := (variant, self.precision)) not in self._templates:
-            widths = None if variant == DENSE else self.certificates[variant]["widths"]
-            spec = RunSpec.at_prior(self.study, self.fingerprint, widths, self.precision)
-            self._templates[key] = spec
+            widths = None if variant == DENSE else run_widths(self.certificates[variant])
+            about = self.fingerprint, widths, self.precision, self.network.identity
+            self._templates[key] = RunSpec.at_prior(self.study, *about)
         return self._templates[key]
 
     @property

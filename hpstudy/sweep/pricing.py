@@ -5,8 +5,8 @@ import math
 from statistics import mean
 from typing import Any
 
-from hpstudy.config.study import DENSE, parse_variant
-from hpstudy.networks.pruning import choose_channels, filter_scores
+from hpstudy.config.study import DENSE
+from hpstudy.storage.schema import run_widths
 from hpstudy.sweep.executors import CalibrationError, Executor, open_executor
 from hpstudy.sweep.growth import assess, points_of
 from hpstudy.sweep.plan import Plan
@@ -47,12 +47,12 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
     CalibrationError
         If the steps fail.
     """
-    table, cost = plan.table(), plan.network.cost
+    table = plan.table()
     whole = table[~table["stopped"].astype(bool)]
     variants: dict[str, dict[str, Any]] = {}
     for variant, counts in plan.counts().iterrows():
-        widths = _widths(plan, variant)
-        entry = {**counts.to_dict(), "macs": cost.macs(widths), "params": cost.params(widths)}
+        macs, params = plan.network.size(_widths(plan, variant))
+        entry = {**counts.to_dict(), "macs": macs, "params": params}
         finished = whole.loc[whole["variant"] == variant, "seconds"]
         if len(finished) >= _ENOUGH or not entry["missing"]:
             entry |= {"seconds_per_run": float(finished.median()), "source": "measured"}
@@ -105,11 +105,8 @@ def _widths(plan: Plan, variant: str) -> dict[str, int] | None:
     if variant == DENSE:
         return None
     if variant in plan.certificates:
-        return dict(plan.certificates[variant]["widths"])
-    network = plan.network
-    scores = filter_scores(network.model, network.prunable)
-    kept = choose_channels(network.cost, scores, *parse_variant(variant), plan.study.criterion)
-    return {layer: len(channels) for layer, channels in kept.items()}
+        return run_widths(plan.certificates[variant])
+    return plan.network.widths_for(plan.study, variant)
 
 
 def calibrated_seconds(plan: Plan, variant: str, precision: str, executor: Executor) -> float:

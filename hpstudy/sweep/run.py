@@ -131,8 +131,10 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
     for name in AXES:
         values = [plan.study.grid.values(name, plan.study.prior, extent) for extent in extents]
         study["grid"][name] = sorted(set().union(*values))
+    network = plan.network.identity
     record = {
         "study": study,
+        **({"network": network.model_dump(mode="json")} if network else {}),
         "certificates": plan.certificates,
         # The scores that the channels were chosen by: a lost store can be made again from them.
         "ranking": plan.store.ranking(plan.prior) if plan.certificates else None,
@@ -160,9 +162,10 @@ def whole_plan(plan: Plan) -> Plan:
     """Plan of the variants to publish: the plan's own, and all others that have runs."""
     if plan.study == plan.whole:
         return plan
-    recorded = set(Plan.open(plan.whole, plan.store, plan.data_root).table()["variant"])
+    whole = Plan.open(plan.whole, plan.store, plan.data_root, network=plan.network)
+    recorded = set(whole.table()["variant"])
     names = [name for name in plan.whole.variants if name in recorded]
     # A variant that the params file does not list comes last.
     variants = tuple(dict.fromkeys([DENSE, *names, *plan.study.variants]))
     study = plan.whole.model_copy(update={"variants": variants})
-    return Plan.open(study, plan.store, plan.data_root)
+    return Plan.open(study, plan.store, plan.data_root, network=plan.network)
