@@ -144,7 +144,7 @@ class Replicates(Frozen):
 class Study(Frozen):
     """A model, its pruned variants and the grid on which each is trained from scratch.
 
-    The keys from `arguments` to `exact` are for networks from a source (`is_source`).
+    The keys from `arguments` to `tolerance` are for networks from a source (`is_source`).
     """
 
     name: Annotated[str, Field(pattern=f"^{STUDY_NAME}$")]
@@ -155,6 +155,7 @@ class Study(Frozen):
     spare: tuple[Annotated[str, AfterValidator(_printable)], ...] = ()
     round_to: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = None
     exact: Annotated[bool, Field(strict=True)] = True
+    tolerance: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.001
     data: Data
     recipe: Recipe
     prior: Prior
@@ -243,7 +244,7 @@ class Study(Frozen):
         return self.model_copy(update={"variants": tuple(dict.fromkeys((DENSE, pruning)))})
 
 
-SOURCE_KEYS = ("arguments", "stem", "scope", "spare", "round_to", "exact")
+SOURCE_KEYS = ("arguments", "stem", "scope", "spare", "round_to", "exact", "tolerance")
 
 
 def _is_default(study: Study, key: str) -> bool:

@@ -18,7 +18,7 @@ from hpstudy.networks.graph import Inputs
 from hpstudy.networks.groups import all_norms
 from hpstudy.networks.identity import network_hash
 from hpstudy.networks.models import initialise, zeros
-from hpstudy.networks.pruning import TOLERANCE, weights_hash
+from hpstudy.networks.pruning import weights_hash
 from hpstudy.networks.shapes import Shapes, cut_to, shapes_of
 from hpstudy.networks.sources import build_network, is_data, takes_classes
 from hpstudy.networks.stem import small_stem
@@ -143,7 +143,7 @@ class OwnNetwork:
         """
         method, ratio = parse_variant(variant)
         verified = self.verified(study)
-        _, removed = verified.removed(ratio, method, study.criterion, TOLERANCE)
+        _, removed = verified.removed(ratio, method, study.criterion, study.tolerance)
         return shapes_of(removed, verified.dense)
 
     def verified(self, study: Study) -> VerifiedNetwork:

@@ -14,7 +14,7 @@ from hpstudy.networks.groups import Norms
 from hpstudy.networks.models import build_model, zeros
 from hpstudy.networks.network_report import NetworkReport, from_ranges
 from hpstudy.networks.own_network import OwnNetwork
-from hpstudy.networks.pruning import TOLERANCE, Scores, choose_channels, weights_hash
+from hpstudy.networks.pruning import Scores, choose_channels, weights_hash
 from hpstudy.networks.shapes import Shapes, shapes_of
 
 
@@ -128,7 +128,7 @@ def prune_own_network(
     method, ratio = parse_variant(variant)
     verified = network.verified(study)
     _, report = verified.prune(
-        *(ratio, method, study.criterion, TOLERANCE),
+        *(ratio, method, study.criterion, study.tolerance),
         norms=norms,
         ranked=ranked,
         weights_sha256=weights_sha256,
