@@ -77,8 +77,8 @@ def _model(name: Any) -> Any:
 def _json(arguments: Any) -> Any:
     try:
         json.dumps(arguments, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"must hold values that JSON has ({error})") from None
+    except (TypeError, ValueError):
+        raise ValueError("must hold values that JSON has") from None
     return arguments
 
 
