@@ -52,7 +52,13 @@ _built_in = cache(PrunableNetwork)
 @cache
 def _own(model: str, classes: int, image_size: int, network: str) -> OwnNetwork:
     given = Network.model_validate_json(network)
-    own = OwnNetwork.open(model, classes, image_size, given.arguments, given.stem)
+    try:
+        own = OwnNetwork.open(model, classes, image_size, given.arguments, given.stem)
+    except HpstudyError as error:
+        raise HpstudyError(
+            f"the machine {platform.node()} cannot train {model}, though that of the sweep can: "
+            f"{error}"
+        ) from None
     if own.identity != given:
         raise HpstudyError(
             f"{model} makes another network in {Path.cwd()} on {platform.node()} than the sweep "

@@ -1,7 +1,9 @@
 """A study of a network of one's own: planned, trained, resumed, published, checked, restored."""
 
+import importlib
 import json
 import os
+import sys
 from types import SimpleNamespace
 
 import ownnet
@@ -89,6 +91,11 @@ def test_a_changed_forward_is_another_network_and_a_comment_is_not(own, refused)
             RunTrainer(load_dataset(plan.study.data, plan.data_root), CPU).train, spec
         )
     assert len(ids) == 5
+    (own.folder / "ownnet_code.py").unlink()
+    sys.modules.pop("ownnet_code")
+    importlib.invalidate_caches()
+    words = refused(RunTrainer(load_dataset(plan.study.data, plan.data_root), CPU).train, spec)
+    assert "cannot train ownnet_code:Net" in words and "no module 'ownnet_code'" in words
     ownnet.write(own.folder)
 
 
