@@ -72,5 +72,5 @@ def _channels(model: nn.Module, part: Part) -> int:
 
 def _blocks(model: nn.Module, part: Part) -> int:
     """Number of groups of channels that lose equally many."""
-    module = model.get_submodule(part[0]) if part[1] != "parameter" else None
+    module: Any = model.get_submodule(part[0]) if part[1] != "parameter" else None
     return int(module.groups) if isinstance(module, CONV) and not depthwise(module) else 1
