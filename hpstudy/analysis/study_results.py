@@ -111,6 +111,9 @@ class StudyResults:
         dense = {layer: len(scores) for layer, scores in ranking["scores"].items()}
         reports = self.record["certificates"].items()
         pruned = {name: dict(report["widths"]) for name, report in reports}
+        # A ranking of a network from a source holds the layers that are not pruned too.
+        prunable = set().union(*pruned.values()) or dense
+        dense = {layer: width for layer, width in dense.items() if layer in prunable}
         return ({DENSE: dense} if dense else {}) | pruned
 
     @property

@@ -1,5 +1,6 @@
 """What to run: a study as its params file describes it."""
 
+import json
 import math
 import re
 from collections.abc import Hashable
@@ -10,8 +11,10 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -19,7 +22,9 @@ from hpstudy.config.grid import Axis, Grid, Prior
 from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
 
-Model = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50"]
+BuiltIn = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50"]
+Scope = Literal["inside", "all"]
+Stem = Literal["small"]
 Criterion = Literal["l1", "l1-normalised"]
 # Precision of products; "-compiled" where torch.compile makes the kernels.
 Arithmetic = Literal[
@@ -27,7 +32,11 @@ Arithmetic = Literal[
 ]
 Executor = Literal["local", "ray"]
 
-MODEL_NAMES: tuple[str, ...] = get_args(Model)
+MODEL_NAMES: tuple[str, ...] = get_args(BuiltIn)
+SCOPES: tuple[str, ...] = get_args(Scope)
+# Where the networks of others and one's own come from: a package that lists them, or a function.
+SOURCE = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W_][\w.-]{0,99}"
+SOURCE_FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
 METHODS = ("uniform", "nonuniform")
 CRITERIA: tuple[str, ...] = get_args(Criterion)
 ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
@@ -57,6 +66,23 @@ def _printable(text: str) -> str:
     return text
 
 
+def _model(name: Any) -> Any:
+    if name not in MODEL_NAMES and not (isinstance(name, str) and is_source(name)):
+        raise HpstudyError(
+            f"unknown model {shown(str(name))}{did_you_mean(name, MODEL_NAMES)}; valid: "
+            f"{listed(MODEL_NAMES)}, {SOURCE_FORMS}"
+        )
+    return name
+
+
+def _json(arguments: Any) -> Any:
+    try:
+        json.dumps(arguments, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("must hold values that JSON has") from None
+    return arguments
+
+
 def _test_or_share(value: Any) -> Any:
     if value != "test" and not (isinstance(value, float) and 0 < value <= 0.5):
         raise ValueError("must be 'test', or the held-out share: above 0 and at most 0.5")
@@ -74,6 +100,9 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Seeds = Annotated[tuple[Seed, ...], AfterValidator(distinct)]
 Threshold = Annotated[float, Field(strict=True, gt=0, le=100)]
 Variant = Annotated[str, BeforeValidator(_variant)]
+Source = Annotated[str, Field(pattern=f"^{SOURCE}$")]
+Model = Annotated[BuiltIn | Source, BeforeValidator(_model)]
+Arguments = Annotated[dict[str, Any], AfterValidator(_json)]
 
 
 class Data(Frozen):
@@ -178,10 +207,20 @@ class AnyStudy(Frozen):
 
 
 class Study(AnyStudy):
-    """A model, its pruned variants and the grid on which each is trained from scratch."""
+    """A model, its pruned variants and the grid on which each is trained from scratch.
+
+    The keys from `arguments` to `tolerance` are for networks from a source (`is_source`).
+    """
 
     name: Annotated[str, Field(pattern=f"^{STUDY_NAME}$")]
     model: Model
+    arguments: Arguments = {}
+    stem: Stem | None = None
+    scope: Scope = "inside"
+    spare: tuple[Annotated[str, AfterValidator(_printable)], ...] = ()
+    round_to: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = None
+    exact: Annotated[bool, Field(strict=True)] = True
+    tolerance: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.001
     data: Data
     recipe: Recipe
     prior: Prior
@@ -194,6 +233,21 @@ class Study(AnyStudy):
     arithmetic: Literal["auto"] | Arithmetic = "auto"
     executor: Executor = "local"
     racing: Annotated[bool, Field(strict=True)] = False
+
+    @model_validator(mode="after")
+    def _fits_the_model(self) -> "Study":
+        given = [key for key in SOURCE_KEYS if not _is_default(self, key)]
+        if given and not is_source(self.model):
+            raise ValueError(
+                f"{given[0]} is a key for the models {SOURCE_FORMS}; {self.model} does not take it"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused_keys(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Records of the study's own networks are as they were before there were others.
+        unused = [] if is_source(self.model) else SOURCE_KEYS
+        return {key: value for key, value in values(self).items() if key not in unused}
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Study":
@@ -216,6 +270,18 @@ def read_params(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         hint = did_you_mean(path, map(str, sorted(Path("params").glob("*/*.yaml"))))
         raise HpstudyError(f"no params file at {path}{hint}.") from None
+
+
+SOURCE_KEYS = ("arguments", "stem", "scope", "spare", "round_to", "exact", "tolerance")
+
+
+def _is_default(study: Study, key: str) -> bool:
+    return bool(getattr(study, key) == Study.model_fields[key].default)
+
+
+def is_source(model: str) -> bool:
+    """Whether a model is torchvision:NAME, timm:NAME or package.module:factory."""
+    return re.fullmatch(SOURCE, model) is not None
 
 
 def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:

@@ -1,34 +1,17 @@
 """Pruning of any network to a share of its FLOPs, verified against the dense one."""
 
-import math
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from hpstudy.config.study import CRITERIA, METHODS
-from hpstudy.errors import HpstudyError, count, did_you_mean, shown, unknown
-from hpstudy.networks.cutting import without
-from hpstudy.networks.flops import CostModel, cost_model, measured_macs
-from hpstudy.networks.graph import Graph, Inputs
-from hpstudy.networks.groups import Group, find_groups, union
-from hpstudy.networks.models import MODELS
-from hpstudy.networks.network_report import (
-    FORMAT,
-    GroupReport,
-    NetworkReport,
-    architecture_hash,
-    as_ranges,
-    installed_versions,
-)
-from hpstudy.networks.pruning import TOLERANCE, choose_channels, lowest_ratio, weights_hash
+from hpstudy.config.study import CRITERIA, METHODS, SCOPES
+from hpstudy.errors import HpstudyError, shown, unknown
+from hpstudy.networks.network_report import GroupReport, NetworkReport
+from hpstudy.networks.pruning import TOLERANCE
 from hpstudy.networks.sources import open_network
-from hpstudy.networks.verification import Probe
-
-SCOPES = ("inside", "all")
-STEM, OUTPUT = "stem", "output"
+from hpstudy.networks.verified import OUTPUT, STEM, VerifiedNetwork, verified_groups
 
 
 def prune(
@@ -96,58 +79,9 @@ def prune(
     """
     _check_options(flops_ratio, method, criterion, scope, round_to, tolerance)
     name, dense, inputs, ranked = open_network(model, example_inputs, arguments, weights)
-    probe, found = _verified(name, dense, inputs, scope, spare)
-    statuses = ("exact",) if exact else ("exact", "inexact")
-    usable = [group for group in found if group.status in statuses]
-    if not usable:
-        raise HpstudyError(f"no channels of {name} can be pruned: {_reasons(found)}")
-    cost = cost_model(dense, inputs, usable)
-    at_once = {g.root: _at_once(g, round_to) for g in usable}
-    floor = lowest_ratio(cost, at_once)
-    if flops_ratio < floor - tolerance:
-        wider = scope == "inside" and any(group.scope == "residual" for group in found)
-        raise HpstudyError(
-            f"flops_ratio {flops_ratio} is out of reach: {name} keeps at least {floor:.4f} of its "
-            f"FLOPs with scope {scope!r}{_advice(found, usable, wider, round_to)}"
-        )
-    scores = {group.root: group.scores for group in usable}
-    kept = choose_channels(
-        *(cost, scores, method, flops_ratio, criterion),
-        at_once=at_once,
-        tolerance=tolerance,
-        trade=True,
-    )
-    removed = union(group.without_units(kept[group.root]) for group in usable)
-    error = probe.verify_cut(removed, exact) if removed else 0.0
-    pruned = without(dense, removed)
-    widths = {root: len(units) for root, units in kept.items()}
-    _check_macs(name, pruned, inputs, cost, widths)
-    sizes = {group.root: len(group.units[0]) * widths[group.root] for group in usable}
-    return pruned, NetworkReport(
-        format=FORMAT,
-        model=name,
-        arguments=dict(arguments or {}),
-        inputs=[(list(t.shape), str(t.dtype).removeprefix("torch.")) for t in inputs.tensors()],
-        method=method,
-        criterion=criterion,
-        scope=scope,
-        round_to=round_to,
-        exact=exact,
-        target=flops_ratio,
-        achieved=cost.macs(widths) / cost.macs(),
-        floor=floor,
-        macs=cost.macs(widths),
-        macs_dense=cost.macs(),
-        params=sum(parameter.numel() for parameter in pruned.parameters()),
-        params_dense=sum(parameter.numel() for parameter in dense.parameters()),
-        error=error,
-        ranked=ranked,
-        groups=[GroupReport.of(group, sizes.get(group.root)) for group in found],
-        removed=as_ranges(removed),
-        architecture_sha256=architecture_hash(dense),
-        weights_sha256=weights_hash(dense),
-        pruned_sha256=weights_hash(pruned),
-        versions=installed_versions(),
+    network = VerifiedNetwork.open(name, dense, inputs, scope, spare, exact, round_to)
+    return network.prune(
+        *(flops_ratio, method, criterion, tolerance), ranked=ranked, arguments=arguments or {}
     )
 
 
@@ -156,7 +90,7 @@ def groups(
 ) -> list[GroupReport]:
     """Groups of channels that can be pruned, and why others cannot; parameters as in `prune`."""
     name, dense, inputs, _ = open_network(model, example_inputs, arguments, None)
-    _, found = _verified(name, dense, inputs, "all", (OUTPUT,))
+    _, found = verified_groups(name, dense, inputs, "all", (OUTPUT,))
     return [GroupReport.of(group) for group in found]
 
 
@@ -181,80 +115,3 @@ def _check_options(
         raise HpstudyError(f"round_to must be a whole number from 1, not {shown(round_to)}")
     if not 0 < tolerance < 1:
         raise HpstudyError(f"tolerance must be between 0 and 1, not {shown(tolerance)}")
-
-
-def _verified(
-    name: str, dense: nn.Module, inputs: Inputs, scope: str, spare: Sequence[str]
-) -> tuple[Probe, list[Group]]:
-    """Probe and groups of a network; each group is verified, or has the reason why it is not."""
-    found = find_groups(Graph(dense, inputs), dense)
-    _check_patterns(found, spare)
-    probe = Probe(dense, inputs)
-    for group in found:
-        if reason := _spared(group, name, scope, spare):
-            group.status, group.sentence = "spared", reason
-        elif group.status != "refused":
-            probe.verify(group)
-    return probe, found
-
-
-def _check_patterns(found: list[Group], spare: Sequence[str]) -> None:
-    layers = [layer for group in found for layer in (group.root, *group.layers)]
-    for pattern in set(spare) - {STEM, OUTPUT}:
-        if not any(fnmatchcase(layer, pattern) for layer in layers):
-            raise HpstudyError(
-                f"no layer matches {shown(pattern)}, which is to be spared"
-                f"{did_you_mean(pattern, layers)}; `hpstudy groups` lists the layers"
-            )
-
-
-def _spared(group: Group, name: str, scope: str, spare: Sequence[str]) -> str:
-    """Reason why a group is spared without verification; empty if it is not spared."""
-    layers = {group.root, *group.layers}
-    for pattern in spare:
-        if pattern == group.scope:
-            return f"{pattern} layers are spared"
-        if any(fnmatchcase(layer, pattern) for layer in layers):
-            return f"spared by {pattern!r}"
-    if scope == "inside" and group.scope == "residual":
-        return "its channels are added to those of other layers; scope='all' prunes them"
-    if scope == "inside" and name in MODELS and not MODELS[name].may_prune(group.root):
-        return "it is not inside a residual block; scope='all' prunes it"
-    return ""
-
-
-def _at_once(group: Group, round_to: int | None) -> int:
-    return round_to // math.gcd(round_to, len(group.units[0])) if round_to else 1
-
-
-def _reasons(groups: Sequence[Group]) -> str:
-    """Reason of one group, a refused one if there is one, and the number of the others."""
-    ordered = sorted(groups, key=lambda group: group.status == "spared")
-    if not ordered:
-        return "no convolution or linear layer runs on example_inputs with gradients"
-    first, more = ordered[0], len(ordered) - 1
-    others = f", and {count(more, 'more group')}; `hpstudy groups` lists them" * (more > 0)
-    return f"{first.root}: {first.sentence.removesuffix('.')}{others}"
-
-
-def _advice(
-    groups: Sequence[Group], usable: Sequence[Group], wider: bool, round_to: int | None
-) -> str:
-    refused = sum(group.status in ("refused", "inexact") for group in groups)
-    parts = [f"{count(len(usable), 'group')} pruned, {refused} refused"]
-    if wider:
-        parts.append("scope='all' prunes the residual stream too")
-    if round_to:
-        parts.append(f"a round_to below {round_to} goes lower")
-    return f" ({'; '.join(parts)})"
-
-
-def _check_macs(
-    name: str, pruned: nn.Module, inputs: Inputs, cost: CostModel, widths: Mapping[str, int]
-) -> None:
-    measured, computed = measured_macs(pruned, inputs), cost.macs(widths)
-    if measured != computed:
-        raise HpstudyError(
-            f"the pruned {name} takes {measured:,} multiply-accumulates, not {computed:,}: "
-            "operators other than layers work on the pruned channels; spare the layers before them"
-        )

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hpstudy.networks.graph import CONV, Refused, Removed, depthwise
+from hpstudy.networks.graph import Refused, Removed, depthwise
+from hpstudy.networks.models import CONV
 
 # Attribute that counts the channels of a layer which gives as many as it takes.
 _WIDTHS: tuple[tuple[type[nn.Module], str], ...] = (

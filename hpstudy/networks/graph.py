@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks._torch_pruning import index_mapping, tp
+from hpstudy.networks.models import CONV
 
-CONV = nn.modules.conv._ConvNd
 Side = Literal["in", "out", "both", "parameter"]
 Scope = Literal["inside", "residual", "stem", "output"]
 # "both" are layers that give as many channels as they take: normalisations, depthwise convolutions.

@@ -2,17 +2,20 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from torch import nn
 
-from hpstudy.networks.graph import CONV, Graph, Member, Part, Refused, Removed, Scope, depthwise
+from hpstudy.networks.graph import Graph, Member, Part, Refused, Removed, Scope, depthwise
+from hpstudy.networks.models import CONV
 
 # "inexact": the cut is right, but statistics over the removed channels change.
 Status = Literal["exact", "inexact", "refused", "spared"]
+# L1 norms of the filters of layers, by layer.
+Norms = Mapping[str, Sequence[float]]
 
 
 @dataclass
@@ -95,7 +98,7 @@ def find_groups(
     groups: list[Group] = []
     seen: set[str] = set()
     modules = dict(model.named_modules())
-    shared = _shared(model)
+    shared, norms = _shared(model), all_norms(model)
     for layer in graph.layers():
         if layer in seen or not may_prune(layer):
             continue
@@ -111,7 +114,7 @@ def find_groups(
             for names in shared:
                 if owners & {name.rpartition(".")[0] for name in names}:
                     raise Refused(f"{' and '.join(names)} are one parameter")
-            _set_units(group, modules)
+            _set_units(group, modules, norms)
             if len(group.units) < 2:
                 raise Refused(f"its {channels} channels can only leave together")
             group.per_unit()
@@ -139,18 +142,36 @@ def filter_norms(module: nn.Module) -> list[float]:
     return norms
 
 
-def _channel_scores(group: Group, modules: dict[str, nn.Module]) -> np.ndarray:
+def all_norms(model: nn.Module) -> dict[str, list[float]]:
+    """Norms of the filters of every convolution and linear layer with weights of its own."""
+    return {
+        name: filter_norms(module)
+        for name, module in model.named_modules()
+        if isinstance(module, (CONV, nn.Linear)) and "weight" in module._parameters
+    }
+
+
+def ranked_group(group: Group, model: nn.Module, norms: Norms) -> Group:
+    """Group of a network with the units and scores that other norms of filters give."""
+    group = replace(group)
+    _set_units(group, dict(model.named_modules()), norms)
+    return group
+
+
+def _channel_scores(group: Group, norms: Norms) -> np.ndarray:
     """Mean norm of the filters that give each channel of the root."""
     total = np.zeros(group.channels)
     for (layer, side, _), channels, roots in group.members:
         if side == "out" or layer == group.root:
-            norms = np.array(filter_norms(modules[layer]))
-            if max(channels) < len(norms):
-                np.add.at(total, list(roots), norms[list(channels)])
+            if layer not in norms:
+                raise Refused(f"the weights of {layer} are computed from others")
+            own = np.array(norms[layer])
+            if max(channels) < len(own):
+                np.add.at(total, list(roots), own[list(channels)])
     return total / max(1, len(group.layers))
 
 
-def _set_units(group: Group, modules: dict[str, nn.Module]) -> None:
+def _set_units(group: Group, modules: dict[str, nn.Module], norms: Norms) -> None:
     """Set the units of a group, lowest score first.
 
     Channels that share a channel of some part are tied. A grouped convolution must lose equally
@@ -159,7 +180,7 @@ def _set_units(group: Group, modules: dict[str, nn.Module]) -> None:
     blocks = math.lcm(*(_blocks(member, group, modules) for member in group.members))
     if group.channels % blocks:
         raise Refused(f"its {group.channels} channels cannot be divided into {blocks} equal groups")
-    scores = _channel_scores(group, modules)
+    scores = _channel_scores(group, norms)
     sets = _tied(group)
     if len(sets) < group.channels:
         if blocks > 1 or len(set(map(len, sets))) > 1:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from hpstudy.config.study import SOURCE_FORMS
 from hpstudy.errors import HpstudyError, did_you_mean, listed, one_line, shown
 from hpstudy.networks.graph import Inputs
 from hpstudy.networks.models import MODELS, build_model
@@ -94,7 +95,9 @@ def _try(dense: nn.Module, name: str, inputs: Inputs) -> None:
         raise HpstudyError(f"{name} must return tensors, alone or in tuples, lists or dicts")
 
 
-def build_network(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Module:
+def build_network(
+    name: str, arguments: Mapping[str, Any] | None = None, seed: int = 0
+) -> nn.Module:
     """Network by name, untrained, with the same weights every time.
 
     Parameters
@@ -104,6 +107,8 @@ def build_network(name: str, arguments: Mapping[str, Any] | None = None) -> nn.M
         "package.module:factory", whose code is imported and called.
     arguments : dict, optional
         Keyword arguments of the factory.
+    seed : int, default 0
+        Of torch's generator, while the factory runs.
 
     Raises
     ------
@@ -112,8 +117,18 @@ def build_network(name: str, arguments: Mapping[str, Any] | None = None) -> nn.M
     """
     factory, given = _factory(name), dict(arguments or {})
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return call_factory(factory, given, name)
+
+
+def takes_classes(name: str) -> bool:
+    """Whether a factory has a parameter `num_classes`, as all of torchvision and timm have."""
+    if is_data(name):
+        return name not in MODELS
+    try:
+        return "num_classes" in inspect.signature(_factory(name)).parameters
+    except ValueError:  # no signature to look at
+        return False
 
 
 def is_data(name: str) -> bool:
@@ -147,10 +162,9 @@ def _factory(name: str) -> Factory:
         return lambda classes=MODELS[name].classes: build_model(name, classes)
     package, colon, member = name.partition(":")
     if not colon or not package or not member:
-        forms = "torchvision:NAME, timm:NAME or package.module:factory"
         raise HpstudyError(
             f"unknown model {shown(name)}{did_you_mean(name, MODELS)}; valid: {listed(MODELS)}, "
-            f"{forms}"
+            f"{SOURCE_FORMS}"
         )
     if package == TORCHVISION:
         from torchvision import models

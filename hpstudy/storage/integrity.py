@@ -49,6 +49,7 @@ class Findings:
     facts: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     networks: set[rebuild.Built] = field(default_factory=set)
+    not_rebuilt: set[str] = field(default_factory=set)
 
     def add(self, faults: Iterable[str], run: object = "") -> None:
         """Add faults of a run, or of the whole file."""
@@ -61,12 +62,23 @@ class Findings:
         """
         spec = row.spec
         if classes := classes or rebuild.known_classes(spec.data.name):
-            widths = tuple((spec.widths or {}).items())
-            built = spec.model, classes, spec.data.image_size, widths
+            built = *rebuild.network_key(spec, classes), tuple((spec.widths or {}).items())
+            if (sizes := rebuild.network_size(built)) is None:
+                self.not_rebuilt.add(spec.model)
+                return
             self.networks.add(built)
-            for name, size in zip(("macs", "params"), rebuild.network_size(built), strict=True):
+            for name, size in zip(("macs", "params"), sizes, strict=True):
                 if getattr(row, name) != size:
                     yield f"{name} is {getattr(row, name)}, but its network has {size}"
+
+    def note_networks(self) -> None:
+        """Add the number of networks that were built again, and the names of those that were not.
+
+        Code of one's own is not imported for a check.
+        """
+        self.facts["networks_rebuilt"] = len(self.networks)
+        if self.not_rebuilt:
+            self.facts["not_rebuilt"] = listed(sorted(self.not_rebuilt))
 
     def lines(self) -> list[str]:
         """One line for a whole file, else one for each of its first faults."""
@@ -233,7 +245,7 @@ def _check_store(path: Path, recorded: Recorded) -> Findings:
         findings.facts["note"] = "will be migrated when it is next used"
     names = {"runs": "runs", "stopped": "stopped", "failed": "failures", "rankings": "rankings"}
     findings.facts |= {name: len(ids[table]) for name, table in names.items()}
-    findings.facts["networks_rebuilt"] = len(findings.networks)
+    findings.note_networks()
     return findings
 
 
@@ -265,8 +277,8 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable | 
         "rows": len(rows),
         "stopped": int(frame["stopped"].sum()),
         "missing": sum(record.missing.values()),
-        "networks_rebuilt": len(table.networks),
     }
+    table.note_networks()
     _compare(table, recorded)
     if not table.identified:
         words = "ids unchecked, as its record has no fingerprint of"

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from hpstudy.config.command_spec import CommandSpec
-from hpstudy.config.runspec import RunSpec
+from hpstudy.config.runspec import Network, RunSpec
 from hpstudy.config.study import DENSE, Arithmetic, Study
 from hpstudy.config.validation import one_sentence
 from hpstudy.errors import HpstudyError, count, shown
@@ -184,12 +184,26 @@ class LeaseRow(BaseModel):
 
 
 class Certificate(BaseModel, extra="allow"):
-    """Report of a pruned network (`hpstudy.networks.pruning_report`), with what is read of it."""
+    """Report of a pruned network (`hpstudy.networks.pruning_report`), with what is read of it.
+
+    Those of the study's own networks have `kept`, and those from a source `shapes`.
+    """
 
     classes: PositiveInt
     weights_sha256: Sha256
     widths: dict[str, PositiveInt]
-    kept: dict[str, list[int]]
+    kept: dict[str, list[int]] = {}
+    shapes: dict[str, PositiveInt] | None = None
+
+
+def run_widths(certificate: Mapping[str, Any]) -> dict[str, int] | None:
+    """What identifies the runs of a pruned network: its shape, or the widths of its layers.
+
+    A network from a source that has lost nothing is the dense one: None.
+    """
+    if (shapes := certificate.get("shapes")) is None:
+        return dict(certificate["widths"])
+    return dict(shapes) or None
 
 
 class Images(BaseModel):
@@ -218,14 +232,18 @@ class StudyRecord(BaseModel):
 
     study: Study
     images: Images
+    network: Network | None = None
     certificates: dict[str, Certificate]
     ranking: Ranking | None = None
     record: Counts
 
     def run_spec(self, variant: str, **setting: Any) -> RunSpec:
         """Run of a known variant, at the prior unless lr, weight_decay and seed are given."""
-        widths = None if variant == DENSE else self.certificates[variant].widths
-        spec = RunSpec.at_prior(self.study, self.images.fingerprint, widths, self.record.arithmetic)
+        widths = None
+        if variant != DENSE:
+            widths = run_widths(self.certificates[variant].model_dump())
+        fingerprint, arithmetic = self.images.fingerprint, self.record.arithmetic
+        spec = RunSpec.at_prior(self.study, fingerprint, widths, arithmetic, self.network)
         return spec.model_copy(update=setting)
 
     def count_faults(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.config.grid import AXES
-from hpstudy.config.study import STUDY_NAME
+from hpstudy.config.study import STUDY_NAME, is_source
 from hpstudy.config.validation import read_text
 from hpstudy.errors import HpstudyError, shown
 from hpstudy.storage.database import RESULT_COLUMNS
@@ -155,7 +155,8 @@ def read_record(path: Path, table: Path) -> dict[str, Any]:
             if not isinstance(part, dict) or key not in part:
                 raise HpstudyError(f"{path} lacks the key {'.'.join(keys[:depth])!r}.")
             part = part[key]
-    if not is_plain(str(record["study"]["model"])):
+    model = str(record["study"]["model"])
+    if not is_plain(model) and not is_source(model):
         raise HpstudyError(f"{path} has the invalid model {shown(record['study']['model'])}.")
     return record
 

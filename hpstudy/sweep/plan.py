@@ -8,11 +8,10 @@ from typing import Any, Self
 
 from hpstudy.config.grid import Point
 from hpstudy.config.runspec import RunSpec
-from hpstudy.config.study import AUTO, DENSE, Study, parse_variant
+from hpstudy.config.study import AUTO, DENSE, Study
 from hpstudy.errors import HpstudyError
-from hpstudy.networks.dependency import PrunableNetwork
-from hpstudy.networks.pruning import choose_channels, filter_scores
 from hpstudy.storage.rebuild import prune_variant
+from hpstudy.storage.schema import run_widths
 from hpstudy.storage.store import Store
 from hpstudy.sweep.any_plan import AnyPlan
 from hpstudy.sweep.executors import Job
@@ -21,6 +20,7 @@ from hpstudy.training.datasets import Size, dataset_size
 from hpstudy.training.datasets import data_root as resolve_root
 from hpstudy.training.device import default_precision
 from hpstudy.training.image_folders import fingerprint
+from hpstudy.training.run import StudyNetwork, open_network
 
 
 @dataclass(kw_only=True)
@@ -38,7 +38,7 @@ class Plan(AnyPlan):
     data_root: Path
     size: Size
     fingerprint: str | None
-    network: PrunableNetwork
+    network: StudyNetwork
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)
     _templates: dict[tuple[str, str], RunSpec] = field(default_factory=dict)
 
@@ -49,11 +49,13 @@ class Plan(AnyPlan):
         store: Store,
         data_root: str | Path | None = None,
         pruning: str = "all",
+        network: StudyNetwork | None = None,
     ) -> Self:
         """Plan of a study: reads the size of its data set, builds its networks, asks the store.
 
         `data_root` is that of `hpstudy.training.datasets.data_root`, and `pruning` the one pruned
-        variant to plan beside the dense network, or "all".
+        variant to plan beside the dense network, or "all". The dense `network` of another plan of
+        the study is not built again.
 
         Raises
         ------
@@ -64,7 +66,7 @@ class Plan(AnyPlan):
         root = resolve_root(data_root)
         size = dataset_size(study.data, root)
         check_last_batch(size.train, study.recipe.batch_size)
-        network = PrunableNetwork(study.model, size.classes, study.data.image_size)
+        network = network or open_network(study, size.classes)
         precision = default_precision() if study.arithmetic == AUTO else study.arithmetic
         mark = fingerprint(study.data, root)
         part = study.with_variants(pruning)
@@ -80,16 +82,14 @@ class Plan(AnyPlan):
         )
         if study.arithmetic == AUTO:
             plan.precision = store.precision(plan.prior.family) or precision
-        # Any ranking shows whether a ratio is out of reach.
-        ranks = {layer: [1.0 + k for k in range(n)] for layer, n in network.cost.widths.items()}
         for variant in part.variants[1:]:
-            choose_channels(network.cost, ranks, *parse_variant(variant), study.criterion)
+            network.widths_for(study, variant)
         plan.prune()
         return plan
 
     def reopened(self, study: Study) -> Self:
         """See `AnyPlan.reopened`."""
-        return type(self).open(study, self.store, self.data_root)
+        return type(self).open(study, self.store, self.data_root, network=self.network)
 
     @property
     def prior(self) -> RunSpec:
@@ -111,9 +111,9 @@ class Plan(AnyPlan):
     def _template(self, variant: str) -> RunSpec:
         """Run of a known variant at the prior."""
         if (key := (variant, self.precision)) not in self._templates:
-            widths = None if variant == DENSE else self.certificates[variant]["widths"]
-            spec = RunSpec.at_prior(self.study, self.fingerprint, widths, self.precision)
-            self._templates[key] = spec
+            widths = None if variant == DENSE else run_widths(self.certificates[variant])
+            about = self.fingerprint, widths, self.precision, self.network.identity
+            self._templates[key] = RunSpec.at_prior(self.study, *about)
         return self._templates[key]
 
     def prune(self) -> None:
@@ -144,13 +144,10 @@ class Plan(AnyPlan):
         if variant == DENSE:
             return None
         if variant in self.certificates:
-            return dict(self.certificates[variant]["widths"])
-        network = self.network
-        scores = filter_scores(network.model, network.prunable)
-        kept = choose_channels(network.cost, scores, *parse_variant(variant), self.study.criterion)
-        return {layer: len(channels) for layer, channels in kept.items()}
+            return run_widths(self.certificates[variant])
+        return self.network.widths_for(self.study, variant)
 
     def size_of(self, variant: str) -> dict[str, int | None]:
         """See `AnyPlan.size_of`."""
-        widths, cost = self.widths_of(variant), self.network.cost
-        return {"macs": cost.macs(widths), "params": cost.params(widths)}
+        macs, params = self.network.size(self.widths_of(variant))
+        return {"macs": macs, "params": params}

@@ -140,8 +140,10 @@ def publish_study(
     for name in AXES:
         values = [plan.study.grid.values(name, plan.study.prior, extent) for extent in extents]
         study["grid"][name] = sorted(set().union(*values))
+    network = plan.network.identity
     record = {
         "study": study,
+        **({"network": network.model_dump(mode="json")} if network else {}),
         "certificates": plan.certificates,
         # The scores that the channels were chosen by: a lost store can be made again from them.
         "ranking": plan.store.ranking(plan.prior) if plan.certificates else None,

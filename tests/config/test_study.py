@@ -228,6 +228,7 @@ OTHER = {
     "weight_decay": 0.00011,
     "seed": 1,
     "widths": {"blocks.0.conv1": 9},
+    "network": {"arguments": {}, "stem": None, "sha256": "0" * 64},
     "arithmetic": "bfloat16",
     "schema_version": 3,
 }
@@ -245,6 +246,14 @@ def test_every_field_of_a_run_changes_its_id():
     assert set(fields(RunSpec)) == set(OTHER)
     ids = {tiny.spec({field: value}).run_id for field, value in OTHER.items()}
     assert len(ids | {tiny.spec().run_id}) == len(OTHER) + 1
+
+
+def test_each_part_of_a_network_from_a_source_changes_the_id():
+    network = OTHER["network"]
+    changes = ({}, {"arguments": {"lr": "<lr>"}}, {"stem": "small"}, {"sha256": "1" * 64})
+    specs = [tiny.spec({"network": network | change}) for change in changes]
+    assert len({spec.run_id for spec in specs}) == 4
+    assert all(spec.run_ids([(spec.lr, spec.weight_decay, 0)]) == [spec.run_id] for spec in specs)
 
 
 def test_run_id_does_not_depend_on_the_order_of_keys(tmp_path):

@@ -102,9 +102,11 @@ def all_cases() -> list[Case]:
     """All cases."""
     from badcommands import COMMANDS, PAPERMILL
     from badfiles import DATA, STORES, WEIGHTS
+    from badnetworks import NETWORKS
     from badparams import PARAMS
     from badresults import PUBLISHED
     from badtables import TABLES
     from badyaml import FILES
 
-    return [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED, *DATA, *WEIGHTS, *STORES]
+    before = [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED]
+    return [*before, *DATA, *NETWORKS, *WEIGHTS, *STORES]

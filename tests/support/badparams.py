@@ -19,6 +19,10 @@ RATIOS = (
     "valid: unpruned, or uniform or nonuniform with the share of the FLOPs that remains, from "
     "uniform-0.0001 to nonuniform-0.9999."
 )
+MODELS = (
+    "resnet20, resnet56, mobilenetv2-shallow, mobilenetv2, resnet50, torchvision:NAME, timm:NAME "
+    "or package.module:factory"
+)
 PARAMS = [
     value("one seed, not in a list", {"seeds": 3}, "seeds must be a list, not 3."),
     value(
@@ -215,14 +219,38 @@ PARAMS = [
     value(
         "a model, misspelt",
         {"model": "resnt56"},
-        "unknown model 'resnt56' (did you mean 'resnet56'?); valid: resnet20, resnet56, "
-        "mobilenetv2-shallow, mobilenetv2, resnet50.",
+        f"unknown model 'resnt56' (did you mean 'resnet56'?); valid: {MODELS}.",
     ),
     value(
         "a number for a model",
         {"model": 56},
-        "unknown model '56'; valid: resnet20, resnet56, mobilenetv2-shallow, mobilenetv2, "
-        "resnet50.",
+        f"unknown model '56'; valid: {MODELS}.",
+    ),
+    value(
+        "a file for a model",
+        {"model": "nets/mine.py:Net"},
+        f"unknown model 'nets/mine.py:Net'; valid: {MODELS}.",
+    ),
+    value(
+        "arguments of a network of the study",
+        {"arguments": {"width": 2}},
+        "arguments is a key for the models torchvision:NAME, timm:NAME or package.module:factory; "
+        "resnet56 does not take it.",
+    ),
+    value(
+        "arguments that are no mapping",
+        {"model": "mine:Net", "arguments": [2]},
+        "arguments must be a valid dictionary, not [2].",
+    ),
+    value(
+        "an argument that JSON does not have",
+        {"model": "mine:Net", "arguments": {"scale": float("nan")}},
+        "arguments must hold values that JSON has.",
+    ),
+    value(
+        "an unknown stem",
+        {"model": "mine:Net", "stem": "tiny"},
+        "unknown stem 'tiny'; valid: small.",
     ),
     value(
         "an unknown criterion",

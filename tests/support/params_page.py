@@ -15,7 +15,16 @@ PAGE = BOOK / "params.md"
 HEAD = "| key | value | default | meaning |"
 MEANINGS = {
     "name": "Name of the study; its table and its page bear it.",
-    "model": "Network.",
+    "model": "Network: one of the study's, `torchvision:NAME`, `timm:NAME`, or "
+    "`package.module:factory`, your own function.",
+    "arguments": "Keyword arguments of its factory. The number of classes comes from the data.",
+    "stem": "`small` makes a stem for small images: the first convolution gets kernel 3 and stride "
+    "1, and the max pool before the second one goes.",
+    "scope": "Prune channels inside blocks, or those of the residual stream too.",
+    "spare": "Layers that keep all channels, such as `layer4.*`.",
+    "round_to": "Widths become multiples of it, where groups allow.",
+    "exact": "Whether channels over which a normalisation takes statistics are kept.",
+    "tolerance": "Share of the dense FLOPs by which a ratio may be missed.",
     "data.name": "`fashion-mnist-8k` (part of the package), `fashion-mnist`, `cifar10`, "
     "`cifar100`, `imagenet`, or `folder:PATH` with one folder a class.",
     "data.image_size": "Height and width in pixels; larger images are reduced.",
@@ -79,6 +88,8 @@ def _value(field: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in field.get("enum", [field.get("const")]))
     if field["type"] == "array":
         return f"list of: {_value(field['items'])}"
+    if "pattern" in field and ":" in field["pattern"]:
+        return "SOURCE:NAME"
     bounds = {
         "minimum": "at least",
         "exclusiveMinimum": "above",

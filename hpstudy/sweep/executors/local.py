@@ -100,7 +100,7 @@ class Pool:
     @property
     def device(self) -> str:
         """Name of the first worker's device."""
-        return self._workers[0].device
+        return str(self._workers[0].device)
 
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
