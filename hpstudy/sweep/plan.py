@@ -23,7 +23,6 @@ from hpstudy.training.augmentation import check_last_batch
 from hpstudy.training.datasets import Size, dataset_size
 from hpstudy.training.datasets import data_root as resolve_root
 from hpstudy.training.device import default_precision
-from hpstudy.training.image_folders import fingerprint
 
 # Variant, id, point and seed of a run. Making the specification takes longer.
 PlannedRun = tuple[str, str, Point, int]
@@ -74,9 +73,8 @@ class Plan:
         check_last_batch(size.train, study.recipe.batch_size)
         network = PrunableNetwork(study.model, size.classes, study.data.image_size)
         precision = default_precision() if study.arithmetic == AUTO else study.arithmetic
-        mark = fingerprint(study.data, root)
         part = study.with_variants(pruning)
-        plan = cls(part, study, store, root, size, mark, network, precision)
+        plan = cls(part, study, store, root, size, size.fingerprint, network, precision)
         if study.arithmetic == AUTO:
             plan.precision = store.precision(plan.prior.family) or precision
         # Any ranking shows whether a ratio is out of reach.

@@ -114,7 +114,9 @@ def open_executor(
         raise HpstudyError(f"the address {address} needs the executor ray; the study has local")
     if not ray:
         check_precision(plan.precision)
-    data = load_dataset(plan.study.data, plan.data_root) if train else None
+    data = None
+    if train:
+        data = load_dataset(plan.study.data, plan.data_root, plan.fingerprint)
     if ray:
         # Ray is an extra, and slow to import.
         from hpstudy.sweep.executors.ray import open_cluster
