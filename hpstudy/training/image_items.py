@@ -55,15 +55,15 @@ class Items:
         self.labels.clear()
         digest.update(f"{len(self)} images of {size} pixels\n".encode())
         for number in tqdm(range(len(self)), f"reading {self.name}", delay=3, unit=" images"):
-            image, label = self._item(number)
-            self.labels.append(_label(label, f"label {number} of the {self.name}"))
+            image, given = self._item(number)
+            label = _label(given, f"label {number} of the {self.name}")
             try:
                 values = _pixels(image, size)
             except ValueError as error:
                 raise HpstudyError(f"image {number} of the {self.name} {error}") from None
-            digest.update(values.tobytes())
+            self.labels.append(label)
+            digest.update(values.tobytes() + label.to_bytes(8))
             yield values
-        digest.update(np.array(self.labels, np.int64).tobytes())
 
     def _item(self, number: int) -> tuple[Any, Any]:
         try:
@@ -88,7 +88,7 @@ def value_counts(image: np.ndarray) -> np.ndarray:
 def _label(label: Any, name: str) -> int:
     if isinstance(label, (torch.Tensor, np.ndarray)) and label.ndim == 0:
         label = label.item()
-    if isinstance(label, (int, np.integer)) and not isinstance(label, bool) and label >= 0:
+    if isinstance(label, (int, np.integer)) and not isinstance(label, bool) and 0 <= label < 2**63:
         return int(label)
     raise HpstudyError(f"{name} must be a whole number from 0, not {shown(label)}")
 

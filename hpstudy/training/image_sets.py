@@ -71,7 +71,7 @@ def _numbered(parts: list[Part], name: str) -> tuple[list[Part], int]:
             )
     if known[-1] >= len(known):
         logger.info(
-            f"{name}: the labels {listed(known[:3].tolist())}, … {known[-1]} are taken as classes "
+            f"{name}: the labels {listed(known.tolist())} are taken as classes "
             f"0 to {len(known) - 1}"
         )
     return [(images, np.searchsorted(known, labels)) for images, labels in parts], len(known)
