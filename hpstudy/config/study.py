@@ -71,7 +71,7 @@ def _of_json(values: dict[str, Any] | None) -> dict[str, Any] | None:
     try:
         json.dumps(values, allow_nan=False)
     except (TypeError, ValueError):
-        raise ValueError("must hold values that JSON can hold") from None
+        raise ValueError("must hold values that JSON can hold, as finite numbers") from None
     return values or None
 
 

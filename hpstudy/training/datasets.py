@@ -30,7 +30,7 @@ KNOWN = {
 }
 # Pixels a side of all of them; Fashion-MNIST is padded to it.
 STORED_SIZE = 32
-NAMES = (*KNOWN, "imagenet", "folder:PATH", "torchvision:NAME", "package.module:function")
+NAMES = (*KNOWN, "imagenet", "folder:PATH", "torchvision:NAME", "package.module:factory")
 SPLIT_SEED = 0
 
 

@@ -3,6 +3,7 @@
 torch is not imported: processes that decode would wait seconds for it.
 """
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def read_otherwise(head: bytes) -> bool:
 
 def _turn(exif: Callable[[], Image.Exif]) -> Image.Transpose | None:
     try:
-        return _TURNS.get(exif().get(_ORIENTATION, 1))
+        with warnings.catch_warnings(action="ignore"):
+            return _TURNS.get(exif().get(_ORIENTATION, 1))
     except Exception:  # damaged EXIF data are no reason to refuse an image
         return None

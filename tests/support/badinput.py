@@ -101,10 +101,12 @@ def nothing() -> None:
 def all_cases() -> list[Case]:
     """All cases."""
     from badcommands import COMMANDS, PAPERMILL
+    from baddata import DATA_SETS
     from badfiles import DATA, STORES, WEIGHTS
     from badparams import PARAMS
     from badresults import PUBLISHED
     from badtables import TABLES
     from badyaml import FILES
 
-    return [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED, *DATA, *WEIGHTS, *STORES]
+    read = [*TABLES, *PUBLISHED, *DATA, *DATA_SETS, *WEIGHTS, *STORES]
+    return [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *read]

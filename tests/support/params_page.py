@@ -17,11 +17,13 @@ MEANINGS = {
     "name": "Name of the study; its table and its page bear it.",
     "model": "Network.",
     "data.name": "`fashion-mnist-8k` (part of the package), `fashion-mnist`, `cifar10`, "
-    "`cifar100`, `imagenet`, or `folder:PATH` with one folder a class.",
+    "`cifar100`, `imagenet`, `folder:PATH` with one folder a class, `torchvision:NAME`, or "
+    "`package.module:factory`, which returns images and labels.",
     "data.image_size": "Height and width in pixels; larger images are reduced.",
     "data.train_images": "Number of training images; all if not given.",
     "data.test_images": "Number of test images; all if not given.",
     "data.holdout": "`test`, or the share of the training images that networks are tested on.",
+    "data.arguments": "Arguments of the set of torchvision, or of the function.",
     "recipe.epochs": "Number of epochs.",
     "recipe.batch_size": "Images a step.",
     "recipe.momentum": "Momentum of SGD.",
@@ -79,6 +81,8 @@ def _value(field: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in field.get("enum", [field.get("const")]))
     if field["type"] == "array":
         return f"list of: {_value(field['items'])}"
+    if field["type"] == "object":
+        return "mapping"
     bounds = {
         "minimum": "at least",
         "exclusiveMinimum": "above",
