@@ -125,7 +125,7 @@ def _bytes(image: Any) -> np.ndarray:
             f"must have the shape (3, height, width), (1, height, width) or (height, width), not "
             f"{tuple(values.shape)}"
         )
-    if np.issubdtype(values.dtype, np.floating):
+    if values.dtype.kind == "f":
         low, high = float(values.min()), float(values.max())
         if not 0 <= low <= high <= 1:  # nor NaN
             raise ValueError(
@@ -135,4 +135,4 @@ def _bytes(image: Any) -> np.ndarray:
         values = (values * 255).round().astype(np.uint8)
     if values.dtype != np.uint8:
         raise ValueError(f"must hold uint8, or values from 0 to 1, not {values.dtype}")
-    return np.broadcast_to(values, (3, *values.shape[1:]))
+    return values if values.shape[0] == 3 else values.repeat(3, 0)

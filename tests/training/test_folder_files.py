@@ -78,6 +78,7 @@ def test_photographs_are_turned_upright_as_their_exif_data_say(turn, folder):
     assert (fingerprint(spec(folder), folder) == plain_hash(folder)) == (turn == 1)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_data_are_no_reason_to_refuse_an_image(folder):
     path = first(folder)
     with Image.open(path) as image:
