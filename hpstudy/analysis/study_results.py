@@ -138,8 +138,12 @@ class StudyResults:
 
 
 def data_title(name: str) -> str:
-    """Name of a data set as pages spell it; of a folder of images, that of the folder."""
-    return DATA_TITLES.get(name, Path(name.removeprefix("folder:")).name)
+    """Name of a data set as pages spell it; of a folder of images, that of the folder.
+
+    Of a set of torchvision, and of a function's images, what follows the colon.
+    """
+    kind, _, member = name.partition(":")
+    return DATA_TITLES.get(name, Path(member).name if kind == "folder" else member or kind)
 
 
 def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:

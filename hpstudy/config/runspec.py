@@ -8,7 +8,17 @@ from typing import Annotated, Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from hpstudy.config.grid import Decay, Positive
-from hpstudy.config.study import Arguments, Count, Data, Recipe, Seed, Stem, Study
+from hpstudy.config.study import (
+    FOLDER,
+    TORCHVISION,
+    Arguments,
+    Count,
+    Data,
+    Recipe,
+    Seed,
+    Stem,
+    Study,
+)
 from hpstudy.config.validation import Frozen
 
 # Raised when the meaning of a field or of the arithmetic changes, so that old rows are not reused.
@@ -67,9 +77,11 @@ class RunSpec(Frozen):
     ) -> "RunSpec":
         """Run of a network of a study at the prior, with the first seed."""
         data = study.data
-        if data.name.startswith("folder:"):
-            # The fingerprint identifies the images, wherever they lie.
-            data = data.model_copy(update={"name": "folder"})
+        kind, colon, _ = data.name.partition(":")
+        if colon and kind != TORCHVISION:
+            # The fingerprint identifies the images, wherever they lie and whoever returns them.
+            name = kind if kind == FOLDER else "factory"
+            data = data.model_copy(update={"name": name, "arguments": None})
         return cls(
             model=study.model,
             data=data,

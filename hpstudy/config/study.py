@@ -42,6 +42,8 @@ CRITERIA: tuple[str, ...] = get_args(Criterion)
 ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
 LOCAL, RAY = "local", "ray"
+# Beginnings of the names of data sets, before a colon.
+FOLDER, TORCHVISION = "folder", "torchvision"
 AUTO = "auto"
 DENSE = "unpruned"
 VARIANT_EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
@@ -89,6 +91,14 @@ def _test_or_share(value: Any) -> Any:
     return value
 
 
+def _of_json(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    try:
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("must hold values that JSON can hold, as finite numbers") from None
+    return values or None
+
+
 def _variant(name: Any) -> Any:
     parse_variant(name)
     return name
@@ -113,6 +123,15 @@ class Data(Frozen):
     train_images: Count | None = None
     test_images: Count | None = None
     holdout: Annotated[str | float, BeforeValidator(_test_or_share)] = "test"
+    arguments: Annotated[dict[str, Any] | None, AfterValidator(_of_json)] = None
+
+    @model_serializer(mode="wrap")
+    def _arguments_if_any(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The ids of runs hash what is written here, and were there before arguments were.
+        values: dict[str, Any] = fields(self)
+        if values.get("arguments") is None:
+            values.pop("arguments", None)
+        return values
 
 
 class Recipe(Frozen):

@@ -59,7 +59,7 @@ def _part(key: str) -> Part:
 def _channels(model: nn.Module, part: Part) -> int:
     name, side, dim = part
     if side == "parameter":
-        return model.get_parameter(name).shape[dim]
+        return int(model.get_parameter(name).shape[dim])
     module: Any = model.get_submodule(name)
     if isinstance(module, CONV):
         return int(module.in_channels if side == "in" else module.out_channels)

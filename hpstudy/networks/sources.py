@@ -138,8 +138,16 @@ def is_data(name: str) -> bool:
 
 def call_factory(factory: Factory, arguments: Mapping[str, Any], name: str) -> nn.Module:
     """Network that a factory makes; raises HpstudyError if it takes other arguments or fails."""
+    model = call(factory, arguments, name)
+    if not isinstance(model, nn.Module):
+        raise HpstudyError(f"{name} must return a torch.nn.Module, not {type(model).__name__}")
+    return model
+
+
+def call(function: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> Any:
+    """What a function returns; raises HpstudyError if it takes other arguments or fails."""
     try:
-        inspect.signature(factory).bind(**arguments)
+        inspect.signature(function).bind(**arguments)
     except TypeError as error:
         raise HpstudyError(
             f"{name} cannot be called with the arguments {shown(dict(arguments))}: {error}"
@@ -147,14 +155,11 @@ def call_factory(factory: Factory, arguments: Mapping[str, Any], name: str) -> n
     except ValueError:  # no signature to look at
         pass
     try:
-        model = factory(**arguments)
+        return function(**arguments)
     except HpstudyError:
         raise
     except Exception as error:
         raise HpstudyError(f"{name} fails: {one_line(error)}") from None
-    if not isinstance(model, nn.Module):
-        raise HpstudyError(f"{name} must return a torch.nn.Module, not {type(model).__name__}")
-    return model
 
 
 def _factory(name: str) -> Factory:
@@ -178,7 +183,7 @@ def _factory(name: str) -> Factory:
             raise HpstudyError(f"{name} needs the package timm; type `pip install timm`") from None
         _known(package, member.partition(".")[0], timm.list_models())
         return lambda **rest: timm.create_model(member, **rest)
-    return _imported(package, member)
+    return imported(package, member)
 
 
 def _known(package: str, name: str, names: list[str]) -> None:
@@ -189,8 +194,11 @@ def _known(package: str, name: str, names: list[str]) -> None:
         )
 
 
-def _imported(package: str, member: str) -> Factory:
-    """Function of a package, which may lie in the working directory."""
+def imported(package: str, member: str) -> Callable[..., Any]:
+    """Function of a package, which may lie in the working directory.
+
+    Raises HpstudyError if there is no such package or function, or the import fails.
+    """
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
@@ -205,7 +213,7 @@ def _imported(package: str, member: str) -> Factory:
         raise HpstudyError(f"{package} fails when it is imported: {one_line(error)}") from None
     finally:
         sys.path.remove(folder)
-    factory: Factory | None = getattr(module, member, None)
+    factory: Callable[..., Any] | None = getattr(module, member, None)
     if not callable(factory):
         names = [name for name in vars(module) if not name.startswith("_")]
         callables = [name for name in names if callable(vars(module)[name])]

@@ -19,7 +19,6 @@ from hpstudy.training.augmentation import check_last_batch
 from hpstudy.training.datasets import Size, dataset_size
 from hpstudy.training.datasets import data_root as resolve_root
 from hpstudy.training.device import default_precision
-from hpstudy.training.image_folders import fingerprint
 from hpstudy.training.run import StudyNetwork, open_network
 
 
@@ -68,7 +67,6 @@ class Plan(AnyPlan):
         check_last_batch(size.train, study.recipe.batch_size)
         network = network or open_network(study, size.classes)
         precision = default_precision() if study.arithmetic == AUTO else study.arithmetic
-        mark = fingerprint(study.data, root)
         part = study.with_variants(pruning)
         plan = cls(
             study=part,
@@ -77,7 +75,7 @@ class Plan(AnyPlan):
             precision=precision,
             data_root=root,
             size=size,
-            fingerprint=mark,
+            fingerprint=size.fingerprint,
             network=network,
         )
         if study.arithmetic == AUTO:

@@ -28,6 +28,7 @@ def test_every_kind_of_input_has_five_cases_or_more():
         "published results",
         "data folder",
         "network",
+        "data set",
         "weights",
         "store",
     }

@@ -101,6 +101,7 @@ def nothing() -> None:
 def all_cases() -> list[Case]:
     """All cases."""
     from badcommands import COMMANDS, PAPERMILL
+    from baddata import DATA_SETS
     from badfiles import DATA, STORES, WEIGHTS
     from badnetworks import NETWORKS
     from badparams import PARAMS
@@ -109,4 +110,4 @@ def all_cases() -> list[Case]:
     from badyaml import FILES
 
     before = [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED]
-    return [*before, *DATA, *NETWORKS, *WEIGHTS, *STORES]
+    return [*before, *DATA, *DATA_SETS, *NETWORKS, *WEIGHTS, *STORES]

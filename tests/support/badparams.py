@@ -36,6 +36,16 @@ PARAMS = [
         "data.holdout must be 'test', or the held-out share: above 0 and at most 0.5, not 'val'.",
     ),
     value(
+        "a list of arguments of a data set",
+        {"data.arguments": [1]},
+        "data.arguments must be a valid dictionary, not [1].",
+    ),
+    value(
+        "an argument that is no number",
+        {"data.arguments": {"size": float("nan")}},
+        "data.arguments must hold values that JSON can hold, as finite numbers.",
+    ),
+    value(
         "true as a learning rate", {"prior.lr": True}, "prior.lr must be a valid number, not True."
     ),
     value(
@@ -276,7 +286,7 @@ PARAMS = [
         "a name in place of the data",
         {"data": "cifar10"},
         "data must have the keys name, image_size, train_images, test_images, holdout, "
-        "not 'cifar10'.",
+        "arguments, not 'cifar10'.",
     ),
     value("a number for the data", {"data.name": 10}, "data.name must be a valid string, not 10."),
     value(

@@ -26,11 +26,13 @@ MEANINGS = {
     "exact": "Whether channels over which a normalisation takes statistics are kept.",
     "tolerance": "Share of the dense FLOPs by which a ratio may be missed.",
     "data.name": "`fashion-mnist-8k` (part of the package), `fashion-mnist`, `cifar10`, "
-    "`cifar100`, `imagenet`, or `folder:PATH` with one folder a class.",
+    "`cifar100`, `imagenet`, `folder:PATH` with one folder a class, `torchvision:NAME`, or "
+    "`package.module:factory`, which returns images and labels.",
     "data.image_size": "Height and width in pixels; larger images are reduced.",
     "data.train_images": "Number of training images; all if not given.",
     "data.test_images": "Number of test images; all if not given.",
     "data.holdout": "`test`, or the share of the training images that networks are tested on.",
+    "data.arguments": "Arguments of the set of torchvision, or of the function.",
     "recipe.epochs": "Number of epochs.",
     "recipe.batch_size": "Images a step.",
     "recipe.momentum": "Momentum of SGD.",
@@ -90,6 +92,8 @@ def _value(field: dict[str, Any]) -> str:
         return f"list of: {_value(field['items'])}"
     if "pattern" in field and ":" in field["pattern"]:
         return "SOURCE:NAME"
+    if field["type"] == "object":
+        return "mapping"
     bounds = {
         "minimum": "at least",
         "exclusiveMinimum": "above",

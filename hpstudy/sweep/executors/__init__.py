@@ -120,7 +120,8 @@ def open_executor(
     if isinstance(plan, Plan):
         if not ray:
             check_precision(plan.precision)
-        data = load_dataset(plan.study.data, plan.data_root) if train else None
+        if train:
+            data = load_dataset(plan.study.data, plan.data_root, plan.fingerprint)
     if ray:
         # Ray is an extra, and slow to import.
         from hpstudy.sweep.executors.ray import open_cluster
