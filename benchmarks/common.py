@@ -3,11 +3,11 @@
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from statistics import median
 
 import torch
 
+from hpstudy.hardware import processor
 from hpstudy.training.device import cores
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "plotly")
@@ -38,15 +38,11 @@ def _digits(value: float) -> str:
 
 def machine() -> str:
     """Processor, cores that may be used, GPU if there is one, and versions, in a line."""
-    processor = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        processor = names[0].split(":", 1)[1].strip() if names else processor
     gpus = ""
     if torch.cuda.is_available():
         gpus = f", {torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name)))
-    return f"{processor}, {cores()} cores{gpus}; Python {platform.python_version()}, {versions}"
+    return f"{processor()}, {cores()} cores{gpus}; Python {platform.python_version()}, {versions}"
 
 
 def _version(package: str) -> str | None:

@@ -8,17 +8,23 @@ from torch import nn
 
 from hpstudy.config.study import CRITERIA, METHODS, SCOPES
 from hpstudy.errors import HpstudyError, shown, unknown
+from hpstudy.networks.latency import measure_latency
 from hpstudy.networks.network_report import GroupReport, NetworkReport
+from hpstudy.networks.onnx_export import check_packages
 from hpstudy.networks.pruning import TOLERANCE
 from hpstudy.networks.sources import open_network
-from hpstudy.networks.verified import OUTPUT, STEM, VerifiedNetwork, verified_groups
+from hpstudy.networks.verified import VerifiedNetwork
+from hpstudy.networks.verified_groups import OUTPUT, STEM, verified_groups
+
+# What remains where no ratio is given.
+FLOPS_RATIO = 0.4
 
 
 def prune(
     # The text is for the documentation, which is built without torch.
     model: "nn.Module | str",
     example_inputs: Any,
-    flops_ratio: float = 0.4,
+    flops_ratio: float | None = None,
     method: str = "nonuniform",
     criterion: str = "l1-normalised",
     scope: str = "inside",
@@ -28,8 +34,9 @@ def prune(
     tolerance: float = TOLERANCE,
     arguments: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
+    latency_ratio: float | None = None,
 ) -> tuple[nn.Module, NetworkReport]:
-    """Prune a network to a share of its FLOPs.
+    """Prune a network to a share of its FLOPs, or of its latency.
 
     Each group of channels is cut alone, and then all chosen channels together, in float64. Each
     result is compared with the dense network in which later layers see zeros in place of the
@@ -42,8 +49,8 @@ def prune(
         study's, "torchvision:NAME", "timm:NAME", or "package.module:factory".
     example_inputs : tensor, tuple or dict
         Arguments of its forward, for a batch of one.
-    flops_ratio : float, default 0.4
-        Share of the FLOPs that remains, in (0, 1].
+    flops_ratio : float, optional
+        Share of the FLOPs that remains, in (0, 1]; by default 0.4 without a `latency_ratio`.
     method : {"nonuniform", "uniform"}
         One ranking over all groups, or one keep factor for all (thesis, section 3.2).
     criterion : {"l1-normalised", "l1"}
@@ -64,6 +71,9 @@ def prune(
         Keyword arguments of a network that is given by name.
     weights : path, optional
         File of trained weights for that network (see `hpstudy.networks.weights`).
+    latency_ratio : float, optional
+        Share of the dense network's time in onnxruntime with one thread, in (0, 1], for which a
+        FLOPs ratio is searched (see `latency_target`). The report has the times of the result.
 
     Returns
     -------
@@ -77,12 +87,25 @@ def prune(
     HpstudyError
         If the network cannot be pruned as asked; the message says why and what is possible.
     """
-    _check_options(flops_ratio, method, criterion, scope, round_to, tolerance)
+    if None not in (flops_ratio, latency_ratio):
+        raise HpstudyError("give flops_ratio or latency_ratio, not both")
+    target = FLOPS_RATIO if flops_ratio is None else flops_ratio
+    _check_options(target, latency_ratio, method, criterion, scope, round_to, tolerance)
     name, dense, inputs, ranked = open_network(model, example_inputs, arguments, weights)
     network = VerifiedNetwork.open(name, dense, inputs, scope, spare, exact, round_to)
-    return network.prune(
-        *(flops_ratio, method, criterion, tolerance), ranked=ranked, arguments=arguments or {}
+    given, within = (method, criterion), tolerance
+    if latency_ratio is not None:
+        target = network.ratio_for_latency(latency_ratio, *given, example_inputs)
+        # Any FLOPs ratio near to that of a probe will do.
+        within = 1.0
+    pruned, report = network.prune(
+        *(target, *given, within), ranked=ranked, arguments=arguments or {}
     )
+    if latency_ratio is not None:
+        latency = measure_latency({"dense": dense, "pruned": pruned}, example_inputs)
+        measured = {"latency_target": latency_ratio, "latency": latency}
+        report = report.model_copy(update=measured)
+    return pruned, report
 
 
 def groups(
@@ -96,6 +119,7 @@ def groups(
 
 def _check_options(
     flops_ratio: float,
+    latency_ratio: float | None,
     method: str,
     criterion: str,
     scope: str,
@@ -109,8 +133,11 @@ def _check_options(
     ):
         if value not in valid:
             raise unknown(kind, value, valid)
-    if not 0 < flops_ratio <= 1:
-        raise HpstudyError(f"flops_ratio must be above 0 and at most 1, not {shown(flops_ratio)}")
+    for kind, ratio in (("flops_ratio", flops_ratio), ("latency_ratio", latency_ratio)):
+        if ratio is not None and not 0 < ratio <= 1:
+            raise HpstudyError(f"{kind} must be above 0 and at most 1, not {shown(ratio)}")
+    if latency_ratio is not None:
+        check_packages()
     if round_to is not None and (not isinstance(round_to, int) or round_to < 1):
         raise HpstudyError(f"round_to must be a whole number from 1, not {shown(round_to)}")
     if not 0 < tolerance < 1:

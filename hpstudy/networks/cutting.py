@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hpstudy.networks.graph import Refused, Removed, depthwise
+from hpstudy.networks.graph import Part, Refused, Removed, depthwise
 from hpstudy.networks.models import CONV
 
 # Attribute that counts the channels of a layer which gives as many as it takes.
@@ -26,7 +26,7 @@ def cut(model: nn.Module, removed: Removed) -> nn.Module:
     Raises Refused for a layer without a rule, or one that would have no channel left.
     """
     modules = dict(model.named_modules())
-    for (name, side, dim), lost in removed.items():
+    for (name, side, dim), lost in _without_whole_groups(modules, removed).items():
         if side == "parameter":
             owner, _, parameter = name.rpartition(".")
             module = modules[owner]
@@ -80,6 +80,48 @@ def _cut_module(module: Any, side: str, lost: set[int], name: str) -> None:
             setattr(module, width, len(kept))
     else:
         raise Refused(f"{name} is a {type(module).__name__}, which has no rule")
+
+
+def kept_groups(module: nn.modules.conv._ConvNd, name: str, removed: Removed) -> list[int] | None:
+    """Groups of a convolution that keep channels on either side; None where all do."""
+    sides: list[Part] = [(name, "in", 0), (name, "out", 0)]
+    if module.groups < 2 or not all(side in removed for side in sides):
+        return None
+    sizes = [width // module.groups for width in (module.in_channels, module.out_channels)]
+    kept = [
+        block
+        for block in range(module.groups)
+        if not all(
+            removed[side].issuperset(range(block * size, (block + 1) * size))
+            for side, size in zip(sides, sizes, strict=True)
+        )
+    ]
+    return kept if len(kept) < module.groups else None
+
+
+def _without_whole_groups(modules: dict[str, nn.Module], removed: Removed) -> Removed:
+    """Remove the groups that grouped convolutions lose on both sides; what is left to remove."""
+    rest = dict(removed)
+    for name in {name for name, side, _ in removed if side == "in"}:
+        module: Any = modules[name]
+        if not isinstance(module, CONV) or (blocks := kept_groups(module, name, removed)) is None:
+            continue
+        sides: list[Part] = [(name, "in", 0), (name, "out", 0)]
+        sizes = [width // module.groups for width in (module.in_channels, module.out_channels)]
+        if not blocks:
+            raise Refused(f"no channel of {name} would be left")
+        seen, given = (
+            torch.tensor([block * size + k for block in blocks for k in range(size)])
+            for size in sizes
+        )
+        _select(module, "weight", 0, seen if module.transposed else given)
+        _select_all(module, given, module.out_channels, but="weight")
+        module.in_channels, module.out_channels, module.groups = len(seen), len(given), len(blocks)
+        for side, kept in zip(sides, (seen, given), strict=True):
+            rest[side] = {k for k, channel in enumerate(kept.tolist()) if channel in removed[side]}
+            if not rest[side]:
+                del rest[side]
+    return rest
 
 
 def _cut_convolution(module: Any, side: str, lost: set[int], name: str) -> None:

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from hpstudy.errors import HpstudyError, shown
 from hpstudy.networks.models import MODELS, zeros
 from hpstudy.networks.network_report import NetworkReport
+from hpstudy.networks.onnx_export import save
 from hpstudy.networks.sources import is_data
 
 IMAGE_SIZE = 224
-REPORT, WEIGHTS = "report.json", "weights.pt"
+REPORT, WEIGHTS, ONNX = "report.json", "weights.pt", "model.onnx"
 
 
 def factory_arguments(model: str, text: str, classes: int | None) -> dict[str, Any]:
@@ -43,8 +44,10 @@ def example_image(model: str, image_size: int | None) -> Tensor:
     return torch.zeros(1, 3, size, size)
 
 
-def check_output(output: Path | None) -> None:
-    """Refuse a place that cannot be written to, before any work."""
+def check_output(output: Path | None, onnx: bool) -> None:
+    """Refuse a place that cannot be written to, and ONNX without a folder, before any work."""
+    if onnx and (output is None or output.suffix == ".json"):
+        raise HpstudyError(f"--onnx needs --output FOLDER, into which {ONNX} is written")
     if output is not None and (
         not output.parent.is_dir() or (output.suffix == ".json" and output.is_dir())
     ):
@@ -53,8 +56,8 @@ def check_output(output: Path | None) -> None:
         )
 
 
-def write(output: Path, network: nn.Module, report: NetworkReport) -> None:
-    """Write a report to a JSON file, or report and weights to a folder."""
+def write(output: Path, network: nn.Module, report: NetworkReport, onnx: bytes | None) -> None:
+    """Write a report to a JSON file, or report, weights and an ONNX file to a folder."""
     text = json.dumps(report.model_dump(), indent=1) + "\n"
     try:
         if output.suffix == ".json":
@@ -63,5 +66,7 @@ def write(output: Path, network: nn.Module, report: NetworkReport) -> None:
         output.mkdir(exist_ok=True)
         (output / REPORT).write_text(text, encoding="utf-8")
         torch.save(network.state_dict(), output / WEIGHTS)
+        if onnx is not None:
+            save(onnx, output / ONNX)
     except OSError as error:
         raise HpstudyError(f"{output} cannot be written ({error.strerror})") from None

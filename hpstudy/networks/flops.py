@@ -103,6 +103,8 @@ def cost_model(model: nn.Module, inputs: Inputs, groups: Sequence[Group]) -> Cos
     modules = dict(model.named_modules())
     for group in groups:
         for (name, side, _), lost in group.per_unit().items():
+            if name in group.whole and side == "in":
+                continue  # The remaining groups see as many channels as before.
             if side == "in":
                 per_filter = getattr(modules[name], "groups", 1)
                 seen.setdefault(name, {})[group.root] = lost // per_filter

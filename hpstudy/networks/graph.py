@@ -3,8 +3,8 @@
 import copy
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks._torch_pruning import index_mapping, tp
 from hpstudy.networks.models import CONV
+from hpstudy.networks.ties import Ties
 
+LAYERS = (CONV, nn.Linear)
 Side = Literal["in", "out", "both", "parameter"]
 Scope = Literal["inside", "residual", "stem", "output"]
 # "both" are layers that give as many channels as they take: normalisations, depthwise convolutions.
@@ -21,7 +23,7 @@ Part = tuple[str, Side, int]
 Removed = dict[Part, set[int]]
 
 # A group takes the first of these that applies to any of its layers.
-_SCOPES: tuple[Scope, ...] = ("output", "residual", "stem")
+SCOPES: tuple[Scope, ...] = ("output", "residual", "stem")
 _MAPPINGS: dict[Any, Callable[[Any, Any], None]] = {
     tp.ops.OPTYPE.CONCAT: index_mapping.update_concat_index_mapping,
     tp.ops.OPTYPE.SPLIT: index_mapping.update_split_index_mapping,
@@ -107,11 +109,13 @@ class Reach(NamedTuple):
     """All that depends on the output channels of one layer.
 
     "residual" channels are added to those of another layer, "stem" channels are the first of the
-    network, and "output" channels are what it returns.
+    network, and "output" channels are what it returns. `sets` are the layer's channels that can
+    only leave together.
     """
 
     members: tuple[Member, ...]
     scope: Scope
+    sets: list[list[int]]
 
 
 class Graph:
@@ -125,48 +129,59 @@ class Graph:
         model = copy.deepcopy(model).requires_grad_(True)
         self.names = {module: name for name, module in model.named_modules()}
         self.parameters = {parameter: name for name, parameter in model.named_parameters()}
+        self.called: set[str] = set()
         try:
-            self._graph = _build(model, inputs, training=False)
+            with calls_recorded(model, self.called):
+                self._graph = _build(model, inputs, training=False)
+        except HpstudyError:
+            raise
         except Exception as error:  # whatever torch-pruning raises
             raise HpstudyError(
                 f"autograd cannot follow the network's operators: {one_line(error)}"
             ) from None
-        if unreached := self._unreached(model):
+        called = set(self.called)
+        if uncalled := [layer for layer in self._unreached(model) if layer not in called]:
             # Auxiliary heads run in training mode only; left uncut, training would fail.
             pair = inputs.map(lambda tensor: torch.cat([tensor, tensor]) if tensor.ndim else tensor)
             try:
-                self._graph = _build(model, pair, training=True)
+                with calls_recorded(model, called):
+                    self._graph = _build(model, pair, training=True)
             except Exception as error:
                 raise HpstudyError(
-                    f"{unreached[0]} does not run in evaluation mode, and in training mode the "
+                    f"{uncalled[0]} does not run in evaluation mode, and in training mode the "
                     f"network fails on the example inputs: {one_line(error)}"
                 ) from None
+        self.unreached = {
+            layer: "it runs without gradients (torch.no_grad, detach), which the trace follows"
+            if layer in called
+            else "the forward does not call it as a module on these inputs"
+            for layer in self._unreached(model)
+        }
 
     def _unreached(self, model: nn.Module) -> list[str]:
-        """Convolutions and linear layers that the forward pass does not call."""
+        """Convolutions and linear layers that autograd does not see in the forward pass."""
         reached = set(self._graph.module2node)
         for module in model.modules():
             if isinstance(module, nn.MultiheadAttention):  # calls its projection by function
                 reached |= set(module.modules())
-        kinds = CONV, nn.Linear
-        layers = [module for module in self.names if isinstance(module, kinds)]
+        layers = [module for module in self.names if isinstance(module, LAYERS)]
         return [self.names[module] for module in layers if module not in reached]
 
     def layers(self) -> Iterator[str]:
         """Names of the convolutions and linear layers that run, in the order of definition."""
         for module, name in self.names.items():
-            if isinstance(module, (CONV, nn.Linear)) and module in self._graph.module2node:
+            if isinstance(module, LAYERS) and module in self._graph.module2node:
                 yield name
 
     def reach(self, layer: str) -> Reach:
         """All that depends on the output channels of a layer; raises Refused if that is unknown."""
         module = next(module for module, name in self.names.items() if name == layer)
-        found = self._walk(module)
-        parts: dict[Part, set[_Pair]] = defaultdict(set)
+        found, ties = self._walk(module)
+        parts: dict[Part, set[tuple[int, int]]] = defaultdict(set)
         scopes: set[Scope] = set()
-        for (node, handler), pairs in found.items():
+        for (node, handler), owners in found.items():
             if part := self._part(node, handler):
-                parts[part] |= pairs
+                parts[part] |= owners.items()
                 if part[1] == "out" and not node.inputs:
                     scopes.add("stem")
             elif _adds(node):
@@ -175,36 +190,43 @@ class Graph:
                 scopes.add("output")
         members = []
         for part, pairs in parts.items():
+            ties.add(part, pairs)
             channels, roots = zip(*sorted(pairs), strict=True)
             members.append(Member(part, channels, roots))
         # A layer added to itself, as in an attention bias, is no shortcut.
         if sum(part[1] == "out" for part in parts) < 2:
             scopes.discard("residual")
-        return Reach(tuple(members), next((s for s in _SCOPES if s in scopes), "inside"))
+        scope: Scope = next((scope for scope in SCOPES if scope in scopes), "inside")
+        return Reach(tuple(members), scope, ties.sets())
 
-    def _walk(self, module: nn.Module) -> dict[tuple[Any, Any], set["_Pair"]]:
-        """Pairs of a channel and its root, by node and pruning function."""
+    def _walk(self, module: nn.Module) -> tuple[dict[tuple[Any, Any], dict[int, int]], Ties]:
+        """Root of every channel that is reached, by node and pruning function, and tied roots."""
         pruner = self._graph.get_pruner_of_module(module)
         start = self._graph.module2node[module], pruner.prune_out_channels
-        first = {_Pair(k, k) for k in range(pruner.get_out_channels(module))}
-        found = {start: set(first)}
-        pending = [(*start, first)]
+        first = {k: k for k in range(pruner.get_out_channels(module))}
+        found, ties, pending = {start: dict(first)}, Ties(len(first)), [(*start, first)]
         while pending:
-            node, trigger, pairs = pending.pop()
+            node, trigger, owners = pending.pop()
             for edge in node.dependencies:
                 if not edge.is_triggered_by(trigger):
                     continue
-                mapped: Iterable[_Pair] = pairs
+                mapped = [_Pair(*pair) for pair in owners.items()]
                 for mapping in filter(None, edge.index_mapping):
                     try:
                         mapped = mapping(mapped)
                     except IndexError:  # a split whose parts torch-pruning miscounts
                         raise Refused(f"their map through {node.name} is unknown") from None
                 place = edge.target, edge.handler
-                if new := set(mapped) - found.get(place, set()):
-                    found.setdefault(place, set()).update(new)
+                known, new = found.get(place, {}), {}
+                for channel, root in mapped:
+                    if channel in known:
+                        ties.tie(known[channel], root)  # One is followed; both leave together.
+                    else:
+                        known[channel] = new[channel] = root
+                if new:
+                    found[place] = known
                     pending.append((*place, new))
-        return found
+        return found, ties
 
     def _part(self, node: Any, handler: Callable[..., Any]) -> Part | None:
         module = node.module
@@ -212,7 +234,7 @@ class Graph:
             return self.parameters[module], "parameter", node.pruning_dim
         if module not in self.names or tp.ops.module2type(module) == tp.ops.OPTYPE.ELEMENTWISE:
             return None
-        if isinstance(module, (CONV, nn.Linear)) and not depthwise(module):
+        if isinstance(module, LAYERS) and not depthwise(module):
             return self.names[module], "in" if "in_channels" in handler.__name__ else "out", 0
         return self.names[module], "both", 0
 
@@ -229,7 +251,13 @@ def _build(model: nn.Module, inputs: Inputs, training: bool) -> Any:
 
     def forward(model: nn.Module, inputs: Inputs) -> list[Tensor]:
         # torch-pruning puts the model in evaluation mode first.
-        return inputs.run(model.train(training))
+        outputs = inputs.run(model.train(training))
+        if not any(output.requires_grad for output in outputs):
+            raise HpstudyError(
+                "the network's outputs have no gradients, by which its layers are followed: its "
+                "forward uses torch.no_grad or detach, or freezes its parameters"
+            )
+        return outputs
 
     with warnings.catch_warnings(), torch.enable_grad(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
@@ -242,6 +270,17 @@ def _build(model: nn.Module, inputs: Inputs, training: bool) -> Any:
                 with suppress(ZeroDivisionError):
                     _MAPPINGS.get(node.type, lambda graph, node: None)(graph, node)
     return graph
+
+
+@contextmanager
+def calls_recorded(model: nn.Module, names: set[str]) -> Iterator[None]:
+    """Context in which the names of the convolutions and linear layers that run are collected."""
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            if isinstance(module, LAYERS):
+                handle = module.register_forward_hook(lambda *_, name=name: names.add(name))
+                hooks.callback(handle.remove)
+        yield
 
 
 def depthwise(module: nn.Module) -> bool:

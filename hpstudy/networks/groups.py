@@ -3,8 +3,8 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
@@ -34,6 +34,10 @@ class Group:
         Mean L1 norm of the filters of each unit.
     status : {"exact", "inexact", "refused", "spared"}
         Whether it may be pruned, and whether that is exact; `sentence` says why not.
+    whole : set of str
+        Grouped convolutions that lose whole groups with every unit.
+    sets : list of list of int
+        Sets of the root's channels that are tied by the way they are wired.
     """
 
     root: str
@@ -44,6 +48,8 @@ class Group:
     scores: list[float]
     status: Status = "spared"
     sentence: str = ""
+    whole: frozenset[str] = frozenset()
+    sets: list[list[int]] = field(default_factory=list)
 
     @property
     def layers(self) -> list[str]:
@@ -102,25 +108,33 @@ def find_groups(
     for layer in graph.layers():
         if layer in seen or not may_prune(layer):
             continue
-        module = modules[layer]
-        channels = module.out_channels if isinstance(module, CONV) else module.out_features
+        channels = _width(modules[layer])
         group = Group(layer, "inside", channels, (), [], [])
         groups.append(group)
         try:
             reach = graph.reach(layer)
-            group.members, group.scope = reach
+            group.members, group.scope = reach.members, reach.scope
             seen |= {part[0] for part, *_ in reach.members if part[1] in ("out", "both")}
             owners = {part[0] for part, *_ in reach.members}
             for names in shared:
                 if owners & {name.rpartition(".")[0] for name in names}:
                     raise Refused(f"{' and '.join(names)} are one parameter")
-            _set_units(group, modules, norms)
+            group.sets = reach.sets
+            set_units(group, modules, norms)
             if len(group.units) < 2:
                 raise Refused(f"its {channels} channels can only leave together")
             group.per_unit()
         except Refused as reason:
             group.status, group.sentence = "refused", str(reason)
+    for layer, sentence in graph.unreached.items():
+        width = _width(modules[layer])
+        groups.append(Group(layer, "inside", width, (), [], [], "refused", sentence))
     return groups
+
+
+def _width(module: Any) -> int:
+    """Output channels of a convolution or linear layer."""
+    return module.out_channels if isinstance(module, CONV) else module.out_features
 
 
 def _shared(model: nn.Module) -> list[list[str]]:
@@ -154,7 +168,7 @@ def all_norms(model: nn.Module) -> dict[str, list[float]]:
 def ranked_group(group: Group, model: nn.Module, norms: Norms) -> Group:
     """Group of a network with the units and scores that other norms of filters give."""
     group = replace(group)
-    _set_units(group, dict(model.named_modules()), norms)
+    set_units(group, dict(model.named_modules()), norms)
     return group
 
 
@@ -171,17 +185,18 @@ def _channel_scores(group: Group, norms: Norms) -> np.ndarray:
     return total / max(1, len(group.layers))
 
 
-def _set_units(group: Group, modules: dict[str, nn.Module], norms: Norms) -> None:
+def set_units(group: Group, modules: Mapping[str, nn.Module], norms: Norms) -> None:
     """Set the units of a group, lowest score first.
 
     Channels that share a channel of some part are tied. A grouped convolution must lose equally
     many channels in each of its groups: a unit takes the lowest remaining channel of each.
     """
-    blocks = math.lcm(*(_blocks(member, group, modules) for member in group.members))
+    # Whole blocks leave alike, whatever the order of the channels in them.
+    members = () if group.whole else group.members
+    blocks = math.lcm(*(_blocks(member, group, modules) for member in members))
     if group.channels % blocks:
         raise Refused(f"its {group.channels} channels cannot be divided into {blocks} equal groups")
-    scores = _channel_scores(group, norms)
-    sets = _tied(group)
+    scores, sets = _channel_scores(group, norms), group.sets
     if len(sets) < group.channels:
         if blocks > 1 or len(set(map(len, sets))) > 1:
             raise Refused("its channels are tied to each other in unequal sets")
@@ -196,7 +211,7 @@ def _set_units(group: Group, modules: dict[str, nn.Module], norms: Norms) -> Non
     group.scores = [means[number] for number in order]
 
 
-def _blocks(member: Member, group: Group, modules: dict[str, nn.Module]) -> int:
+def _blocks(member: Member, group: Group, modules: Mapping[str, nn.Module]) -> int:
     """Number of blocks of the root's channels that must lose equally many, for a part."""
     module = modules.get(member.part[0])
     if isinstance(module, CONV) and not depthwise(module):
@@ -206,23 +221,3 @@ def _blocks(member: Member, group: Group, modules: dict[str, nn.Module]) -> int:
     if blocks > 1 and member.channels != member.roots:
         raise Refused(f"{member.part[0]} is grouped and sees its channels in another order")
     return blocks
-
-
-def _tied(group: Group) -> list[list[int]]:
-    """The root's channels in sets of those that share a channel of some part."""
-    parent = list(range(group.channels))
-
-    def find(channel: int) -> int:
-        while parent[channel] != channel:
-            parent[channel] = parent[parent[channel]]
-            channel = parent[channel]
-        return channel
-
-    for _, channels, roots in group.members:
-        first: dict[int, int] = {}
-        for channel, root in zip(channels, roots, strict=True):
-            parent[find(root)] = find(first.setdefault(channel, root))
-    sets = defaultdict(list)
-    for channel in range(group.channels):
-        sets[find(channel)].append(channel)
-    return list(sets.values())

@@ -15,6 +15,8 @@ from hpstudy.errors import HpstudyError, one_line, shown
 from hpstudy.networks.cutting import cut
 from hpstudy.networks.graph import Refused, Removed, Scope, Side
 from hpstudy.networks.groups import Group, Status
+from hpstudy.networks.latency import LatencyReport
+from hpstudy.networks.onnx_export import OnnxReport
 from hpstudy.networks.sources import Factory, build_network, call_factory, is_data
 from hpstudy.networks.stem import small_stem
 from hpstudy.networks.weights import load_state
@@ -66,6 +68,8 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
     ratios are as asked for (`target`), as reached (`achieved`) and the lowest possible (`floor`).
     `error` is the largest relative difference of the outputs from those of the dense network with
     the removed channels at zero, in float64. `ranked` says which weights ranked the filters.
+    `latency` holds the times of "dense" and "pruned" where they were measured, and `latency_target`
+    the ratio in onnxruntime that was asked for in place of a FLOPs ratio.
     """
 
     format: Literal[1]
@@ -93,6 +97,9 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
     weights_sha256: str
     pruned_sha256: str | None
     versions: dict[str, str]
+    latency_target: float | None = None
+    latency: LatencyReport | None = None
+    onnx: OnnxReport | None = None
 
     def widths(self) -> dict[str, int]:
         """Channels that each pruned group keeps, by its first layer."""
@@ -102,11 +109,13 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
         """Facts that the terminal prints, by name."""
         shapes = ", ".join("x".join(map(str, shape)) for shape, _ in self.inputs)
         settings = ", ".join(f"{name} {value}" for name, value in self.arguments.items())
-        return {
+        asked = f"asked {self.target}"
+        if self.latency_target is not None:
+            asked = f"chosen for a latency ratio of {self.latency_target}"
+        facts = {
             "network": f"{self.model}{f' ({settings})' if settings else ''}, inputs {shapes}",
             "pruning": f"{self.method}, by {self.criterion}, {self.scope}",
-            "FLOPs ratio": f"asked {self.target}, reached {self.achieved:.6f}, "
-            f"lowest {self.floor:.4f}",
+            "FLOPs ratio": f"{asked}, reached {self.achieved:.6f}, lowest {self.floor:.4f}",
             "MACs": f"{self.macs:,} of {self.macs_dense:,}",
             "parameters": f"{self.params:,} of {self.params_dense:,}",
             "error": f"{self.error:.1e} of the largest output, in float64",
@@ -114,6 +123,14 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
             "SHA-256": self.weights_sha256,
             "widths": ", ".join(f"{root} {width}" for root, width in self.widths().items()),
         }
+        if self.latency is not None:
+            facts |= self.latency.facts()
+        if self.onnx is not None:
+            batch = (
+                "batches of any size" if self.onnx.dynamic_batch else "a batch of this size only"
+            )
+            facts["ONNX"] = f"{batch}, error {self.onnx.difference:.1e} of the largest output"
+        return facts
 
 
 def rebuild(

@@ -22,7 +22,8 @@ from hpstudy.networks.pruning import weights_hash
 from hpstudy.networks.shapes import Shapes, cut_to, shapes_of
 from hpstudy.networks.sources import build_network, is_data, takes_classes
 from hpstudy.networks.stem import small_stem
-from hpstudy.networks.verified import OUTPUT, STEM, VerifiedNetwork
+from hpstudy.networks.verified import VerifiedNetwork
+from hpstudy.networks.verified_groups import OUTPUT, STEM
 
 # Arguments of torchvision and timm that load weights, perhaps from files that run code.
 _LOADING = ("pretrained", "weights", "checkpoint")

@@ -6,22 +6,28 @@ from typing import Any
 from torch import nn
 
 from hpstudy.errors import HpstudyError
-from hpstudy.networks.cutting import cut
+from hpstudy.networks.cutting import cut, kept_groups
 from hpstudy.networks.graph import Part, Refused, Removed, depthwise
 from hpstudy.networks.models import CONV
 
 # Channels that parts keep. The key is a layer for its output channels, "layer:in" for its input
-# channels, and "parameter:1" for the second dimension of a parameter.
+# channels, "layer:groups" for the groups left of a convolution that lost whole ones, and
+# "parameter:1" for the second dimension of a parameter.
 Shapes = Mapping[str, int]
+_GROUPS = ":groups"
 
 
 def shapes_of(removed: Removed, model: nn.Module) -> dict[str, int]:
     """Channels that each part of a network keeps; of parts that lose none, nothing."""
-    return {
+    shapes = {
         _key(part): _channels(model, part) - len(lost)
         for part, lost in sorted(removed.items())
         if lost
     }
+    for name, module in model.named_modules():
+        if isinstance(module, CONV) and (kept := kept_groups(module, name, removed)) is not None:
+            shapes[name + _GROUPS] = len(kept)
+    return shapes
 
 
 def cut_to(model: nn.Module, shapes: Shapes) -> nn.Module:
@@ -33,11 +39,15 @@ def cut_to(model: nn.Module, shapes: Shapes) -> nn.Module:
     removed: Removed = {}
     try:
         for key, kept in shapes.items():
+            if key.endswith(_GROUPS):
+                continue
             part = _part(key)
             channels, blocks = _channels(model, part), _blocks(model, part)
-            size = channels // blocks
+            size, left = channels // blocks, shapes.get(part[0] + _GROUPS, blocks)
             removed[part] = {
-                channel for channel in range(channels) if channel % size >= kept // blocks
+                channel
+                for channel in range(channels)
+                if channel // size >= left or channel % size >= kept // left
             }
         return cut(model, removed)
     except (Refused, LookupError, AttributeError, ValueError) as error:
@@ -67,7 +77,7 @@ def _channels(model: nn.Module, part: Part) -> int:
         return int(module.in_features if side == "in" else module.out_features)
     # One value a channel.
     values = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-    return max(value.numel() for value in values)
+    return max(int(value.numel()) for value in values)
 
 
 def _blocks(model: nn.Module, part: Part) -> int:

@@ -65,6 +65,8 @@ def open_network(
         dense.zero_grad()
     if weights is not None:
         ranked = _load(dense, name, Path(weights))
+    if any(isinstance(module, torch.jit.ScriptModule) for module in dense.modules()):
+        raise HpstudyError(f"{name} is compiled by torch.jit; give the network that it is made of")
     for key, value in dense.named_parameters():
         if not value.isfinite().all():
             raise HpstudyError(f"{name} has values in {key!r} that are not finite")

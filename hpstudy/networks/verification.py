@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks.cutting import temporarily_cut
-from hpstudy.networks.graph import Inputs, Refused, Removed
+from hpstudy.networks.graph import Inputs, Refused, Removed, calls_recorded
 from hpstudy.networks.groups import Group
 
 # Relative to the largest output: rounding is below, and any wrong channel above.
@@ -40,7 +40,9 @@ class Probe:
             # Equal pixels would hide that a layer sees them in another order.
             self.inputs = inputs.map(_varied).double()
         self.model.double().eval()
+        self.called: set[str] = set()
         self.dense = self.run()
+        self.path = self.called
         if distance(self.run(), self.dense) > EQUAL:
             raise HpstudyError(
                 "the network returns different outputs for the same inputs in evaluation mode; "
@@ -48,8 +50,9 @@ class Probe:
             )
 
     def run(self) -> list[Tensor]:
-        """Outputs of the network as it is now."""
-        with torch.no_grad():
+        """Outputs of the network as it is now; `called` has the layers that ran."""
+        self.called = set()
+        with torch.no_grad(), calls_recorded(self.model, self.called):
             return self.inputs.run(self.model)
 
     def masked(self, removed: Removed) -> list[Tensor]:
@@ -66,6 +69,8 @@ class Probe:
         """Distances of pruned and dense outputs from those of the masked network."""
         with temporarily_cut(self.model, removed):
             pruned = self.run()
+        if self.called != self.path:
+            raise Refused("other layers run without them: the forward branches on its values")
         masked = self.masked(removed)
         return distance(pruned, masked), distance(self.dense, masked)
 

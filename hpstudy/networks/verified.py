@@ -1,20 +1,19 @@
 """A network whose groups of channels are verified, and its cuts to shares of its FLOPs."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
 from torch import nn
 
-from hpstudy.errors import HpstudyError, count, did_you_mean, shown
+from hpstudy.errors import HpstudyError, count
 from hpstudy.networks.cutting import without
 from hpstudy.networks.flops import CostModel, cost_model, measured_macs
-from hpstudy.networks.graph import Graph, Inputs, Removed
-from hpstudy.networks.groups import Group, Norms, find_groups, ranked_group, union
-from hpstudy.networks.models import MODELS
+from hpstudy.networks.graph import Inputs, Removed
+from hpstudy.networks.groups import Group, Norms, ranked_group, union
+from hpstudy.networks.latency import Latency, measure_latency
+from hpstudy.networks.latency_target import flops_ratio_for
 from hpstudy.networks.network_report import (
     FORMAT,
     GroupReport,
@@ -23,10 +22,16 @@ from hpstudy.networks.network_report import (
     as_ranges,
     installed_versions,
 )
+from hpstudy.networks.onnx_export import to_onnx
 from hpstudy.networks.pruning import choose_channels, lowest_ratio, weights_hash
 from hpstudy.networks.verification import Probe
-
-STEM, OUTPUT = "stem", "output"
+from hpstudy.networks.verified_groups import (
+    lower_floors,
+    reasons,
+    usable_groups,
+    verified_groups,
+)
+from hpstudy.networks.whole_groups import units_at_once
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class VerifiedNetwork:
     dense: nn.Module
     inputs: Inputs
     scope: str
+    spare: Sequence[str]
     exact: bool
     round_to: int | None
     probe: Probe
@@ -58,17 +64,16 @@ class VerifiedNetwork:
         round_to: int | None,
     ) -> "VerifiedNetwork":
         """Trace and verify a network; raises HpstudyError if no channels of it can be pruned."""
-        probe, found = verified_groups(name, dense, inputs, scope, spare)
-        network = cls(name, dense, inputs, scope, exact, round_to, probe, found)
+        probe, found = verified_groups(name, dense, inputs, scope, spare, round_to)
+        network = cls(name, dense, inputs, scope, spare, exact, round_to, probe, found)
         if not network.usable:
-            raise HpstudyError(f"no channels of {name} can be pruned: {_reasons(found)}")
+            raise HpstudyError(f"no channels of {name} can be pruned: {reasons(found)}")
         return network
 
     @cached_property
     def usable(self) -> list[Group]:
         """Groups that may be pruned."""
-        statuses = ("exact",) if self.exact else ("exact", "inexact")
-        return [group for group in self.groups if group.status in statuses]
+        return usable_groups(self.groups, self.exact)
 
     @cached_property
     def cost(self) -> CostModel:
@@ -82,11 +87,7 @@ class VerifiedNetwork:
 
     @cached_property
     def _at_once(self) -> dict[str, int]:
-        """Units of each group that leave together, for widths that are multiples."""
-        if not self.round_to:
-            return {}
-        sizes = {group.root: len(group.units[0]) for group in self.usable}
-        return {root: self.round_to // math.gcd(self.round_to, n) for root, n in sizes.items()}
+        return {group.root: units_at_once(group, self.round_to) for group in self.usable}
 
     def choose(
         self,
@@ -101,18 +102,21 @@ class VerifiedNetwork:
         Raises HpstudyError for a ratio out of reach.
         """
         if flops_ratio < self.floor - tolerance:
-            wider = self.scope == "inside" and any(g.scope == "residual" for g in self.groups)
-            advice = _advice(self.groups, groups, wider, self.round_to)
+            refused = sum(g.status in ("refused", "inexact") for g in self.groups) * self.exact
+            options = self.scope, self.spare, self.exact, self.round_to
             raise HpstudyError(
                 f"flops_ratio {flops_ratio} is out of reach: {self.name} keeps at least "
-                f"{self.floor:.4f} of its FLOPs with scope {self.scope!r}{advice}"
+                f"{self.floor:.4f} of its FLOPs with scope {self.scope!r} "
+                f"({count(len(groups), 'group')} pruned, {refused} refused)"
+                + lower_floors(self.name, self.dense, self.inputs, self.floor, *options)
             )
         scores = {group.root: group.scores for group in groups}
         return choose_channels(
             *(self.cost, scores, method, flops_ratio, criterion),
             at_once=self._at_once,
             tolerance=tolerance,
-            trade=True,
+            # Where any ratio will do, the nearest single units are near enough.
+            trade=tolerance < 1,
         )
 
     def removed(
@@ -132,6 +136,23 @@ class VerifiedNetwork:
             groups = [ranked_group(group, self.dense, norms) for group in groups]
         kept = self.choose(groups, flops_ratio, method, criterion, tolerance)
         return kept, union(group.without_units(kept[group.root]) for group in groups)
+
+    def ratio_for_latency(
+        self, latency_ratio: float, method: str, criterion: str, example_inputs: Any
+    ) -> float:
+        """FLOPs ratio at which the network takes a share of the dense one's time.
+
+        Raises HpstudyError for one out of reach; see `flops_ratio_for`.
+        """
+        whole = to_onnx(self.dense, self.inputs, any_batch=False).content
+
+        def measured(ratio: float) -> Latency:
+            _, removed = self.removed(ratio, method, criterion, 1.0)
+            pruned = to_onnx(without(self.dense, removed), self.inputs, any_batch=False).content
+            models = {"dense": whole, "pruned": pruned}
+            return measure_latency(models, example_inputs).onnxruntime["pruned"]
+
+        return flops_ratio_for(latency_ratio, self.floor, measured, self.name)
 
     def prune(
         self,
@@ -185,68 +206,6 @@ class VerifiedNetwork:
             pruned_sha256=None if norms else weights_hash(pruned),
             versions=installed_versions(),
         )
-
-
-def verified_groups(
-    name: str, dense: nn.Module, inputs: Inputs, scope: str, spare: Sequence[str]
-) -> tuple[Probe, list[Group]]:
-    """Probe and groups of a network; each group is verified, or has the reason why it is not."""
-    found = find_groups(Graph(dense, inputs), dense)
-    _check_patterns(found, spare)
-    probe = Probe(dense, inputs)
-    for group in found:
-        if reason := _spared(group, name, scope, spare):
-            group.status, group.sentence = "spared", reason
-        elif group.status != "refused":
-            probe.verify(group)
-    return probe, found
-
-
-def _check_patterns(found: list[Group], spare: Sequence[str]) -> None:
-    layers = [layer for group in found for layer in (group.root, *group.layers)]
-    for pattern in set(spare) - {STEM, OUTPUT}:
-        if not any(fnmatchcase(layer, pattern) for layer in layers):
-            raise HpstudyError(
-                f"no layer matches {shown(pattern)}, which is to be spared"
-                f"{did_you_mean(pattern, layers)}; `hpstudy groups` lists the layers"
-            )
-
-
-def _spared(group: Group, name: str, scope: str, spare: Sequence[str]) -> str:
-    """Reason why a group is spared without verification; empty if it is not spared."""
-    layers = {group.root, *group.layers}
-    for pattern in spare:
-        if pattern == group.scope:
-            return f"{pattern} layers are spared"
-        if any(fnmatchcase(layer, pattern) for layer in layers):
-            return f"spared by {pattern!r}"
-    if scope == "inside" and group.scope == "residual":
-        return "its channels are added to those of other layers; scope='all' prunes them"
-    if scope == "inside" and name in MODELS and not MODELS[name].may_prune(group.root):
-        return "it is not inside a residual block; scope='all' prunes it"
-    return ""
-
-
-def _reasons(groups: Sequence[Group]) -> str:
-    """Reason of one group, a refused one if there is one, and the number of the others."""
-    ordered = sorted(groups, key=lambda group: group.status == "spared")
-    if not ordered:
-        return "no convolution or linear layer runs on example_inputs with gradients"
-    first, more = ordered[0], len(ordered) - 1
-    others = f", and {count(more, 'more group')}; `hpstudy groups` lists them" * (more > 0)
-    return f"{first.root}: {first.sentence.removesuffix('.')}{others}"
-
-
-def _advice(
-    groups: Sequence[Group], usable: Sequence[Group], wider: bool, round_to: int | None
-) -> str:
-    refused = sum(group.status in ("refused", "inexact") for group in groups)
-    parts = [f"{count(len(usable), 'group')} pruned, {refused} refused"]
-    if wider:
-        parts.append("scope='all' prunes the residual stream too")
-    if round_to:
-        parts.append(f"a round_to below {round_to} goes lower")
-    return f" ({'; '.join(parts)})"
 
 
 def _check_macs(

@@ -28,7 +28,16 @@ OWN = "runs/book"
 """Folder of the user's results and pages, which git ignores; laid out like `book`."""
 PARTS = {
     "Studies": (),
-    "Your network": ("advice", "tables", "own-study", "start", "params", "machines"),
+    "Your network": (
+        "advice",
+        "tables",
+        "own-study",
+        "networks",
+        "latency",
+        "start",
+        "params",
+        "machines",
+    ),
     "Beside the thesis": ("thesis", "literature"),
     "Method and limits": ("background", "method", "limits", "references"),
     "Appendix": ("cost", "record", "withstands", "dependencies", "architecture", "api"),

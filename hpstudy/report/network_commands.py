@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import hpstudy
+from hpstudy.errors import HpstudyError
 from hpstudy.report.terminal import columns, print_report
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -27,7 +28,16 @@ Arguments = Annotated[
 
 def prune(
     model: Model,
-    flops_ratio: Annotated[float, typer.Option(help="Share of the FLOPs that remains.")],
+    *,
+    flops_ratio: Annotated[
+        float | None, typer.Option(help="Share of the FLOPs that remains.")
+    ] = None,
+    latency_ratio: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the dense network's time in onnxruntime instead, found by measuring."
+        ),
+    ] = None,
     method: Annotated[
         str, typer.Option(help="uniform (one keep factor), or nonuniform (one ranking).")
     ],
@@ -58,22 +68,45 @@ def prune(
         Path | None,
         typer.Option(help="JSON file for the report, or folder for it and the weights."),
     ] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write the pruned network as ONNX too, checked.")
+    ] = False,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Measure dense and pruned, with one thread.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Prune one network; print a report from which it can be rebuilt."""
-    from hpstudy.networks.files import check_output, example_image, factory_arguments, write
+    from hpstudy.networks import files, onnx_export
+    from hpstudy.networks import latency as timing
+    from hpstudy.networks.graph import Inputs
+    from hpstudy.networks.sources import build_network
 
-    check_output(output)
+    if (flops_ratio is None) == (latency_ratio is None):
+        raise HpstudyError("give one of --flops-ratio and --latency-ratio")
+    files.check_output(output, onnx)
+    if onnx or latency:
+        onnx_export.check_packages()
+    image = files.example_image(model, image_size)
+    given = files.factory_arguments(model, arguments, classes)
     network, report = hpstudy.prune(
-        *(model, example_image(model, image_size), flops_ratio, method, criterion, scope),
+        *(model, image, flops_ratio, method, criterion, scope),
         round_to=round_to,
         spare=("stem", "output", *(spare or ())),
         exact=exact,
-        arguments=factory_arguments(model, arguments, classes),
+        arguments=given,
         weights=weights,
+        latency_ratio=latency_ratio,
     )
+    if latency and report.latency is None:
+        networks = {"dense": build_network(model, given), "pruned": network}
+        times = timing.measure_latency(networks, image)
+        report = report.model_copy(update={"latency": times})
+    exported = onnx_export.to_onnx(network, Inputs.of(image)) if onnx else None
+    if exported is not None:
+        report = report.model_copy(update={"onnx": exported.report})
     if output is not None:
-        write(output, network, report)
+        files.write(output, network, report, exported and exported.content)
     print_report(report.model_dump(), as_json, columns(report.facts().items()))
 
 

@@ -185,7 +185,7 @@ class CommandPlan(AnyPlan):
             network, report = self._pruned(variant, weights)
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                network_files.write(Path(scratch) / name, network, report)
+                network_files.write(Path(scratch) / name, network, report, None)
                 try:
                     os.replace(Path(scratch) / name, folder)
                 except OSError:  # another sweep has just written it

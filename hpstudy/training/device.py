@@ -10,11 +10,11 @@ import signal
 import threading
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpstudy.config.study import ARITHMETICS
 from hpstudy.errors import HpstudyError
+from hpstudy.hardware import processor
 
 if TYPE_CHECKING:
     import torch
@@ -124,9 +124,6 @@ def compiled(function: Callable[..., "Tensor"]) -> Callable[..., "Tensor"]:
 
 def environment() -> dict[str, Any]:
     """Versions and hardware that a result is made with."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "hpstudy": version("hpstudy"),
         "python": platform.python_version(),
@@ -134,7 +131,7 @@ def environment() -> dict[str, Any]:
         "torchvision": version("torchvision"),
         "torch_pruning": version("torch-pruning"),
         "platform": f"{platform.system()} {platform.machine()}",
-        "processor": models[0] if models else platform.processor() or platform.machine(),
+        "processor": processor(),
         "cores": cores(),
     }
 

@@ -89,6 +89,18 @@ def test_network_by_name_is_rebuilt_by_its_report_alone():
     assert report.versions.keys() >= {"torch", "torchvision", "torch-pruning", "hpstudy"}
 
 
+@pytest.mark.slow
+def test_grouped_network_reaches_widths_of_multiples_of_eight():
+    """One channel of each of 13 or 55 groups leaves no multiple of 8; whole groups do."""
+    name, image = "torchvision:regnet_y_400mf", torch.rand(1, 3, 32, 32)
+    small, report = prune(name, image, 0.3, round_to=8)
+    assert report.achieved == pytest.approx(0.3, abs=1e-3) and report.error < 1e-12
+    layers = [layer for layer in small.modules() if isinstance(layer, nn.Conv2d)]
+    assert all(layer.out_channels % 8 == 0 for layer in layers)
+    assert {layer.weight.shape[1] for layer in layers if layer.groups > 1} == {8}
+    assert report.macs == counted_macs(small, image)
+
+
 def test_standardised_weights_are_pruned_on_request(refused):
     """A filter's weights are standardised over the channels that it sees, and have a gain."""
     torch.manual_seed(1)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -235,6 +236,24 @@ def test_pruning_report_rebuilds_the_network(tmp_path):
     status, text, _ = run_command(*arguments)
     assert status == 0 and f"{report['macs']:,} of {report['macs_dense']:,}" in text
     assert report["weights_sha256"] in text
+
+
+@pytest.mark.slow  # the exporter takes seconds
+def test_pruned_network_is_measured_and_written_as_onnx(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "networks")
+    folder = tmp_path / "small"
+    arguments = ("prune", "nets:chain", "--flops-ratio", "0.6014", "--method", "uniform")
+    arguments += ("--arguments", '{"width": 128}', "--image-size", "8", "--latency", "--onnx")
+    status, text, _ = run_command(*arguments, "--output", folder)
+    assert status == 0
+    assert {path.name for path in folder.iterdir()} == {"report.json", "weights.pt", "model.onnx"}
+    report = json.loads((folder / "report.json").read_text())
+    for runtime in ("onnxruntime", "torch"):
+        pruned = report["latency"][runtime]["pruned"]
+        assert pruned["low"] <= pruned["ratio"] <= pruned["high"]
+        assert re.search(rf"latency, {runtime} +{pruned['ratio']:.3f} \(", text)
+    assert report["latency"]["processor"] in text and "batches of any size" in text
+    hpstudy.rebuild(folder / "report.json", folder / "weights.pt", "nets:chain")
 
 
 def test_same_command_gives_the_same_pruning_report():

@@ -186,6 +186,23 @@ COMMANDS = [
         (*PRUNE, "--output", "gone/x"),
         "--output must name a file *.json or a folder, in a folder that exists, not gone/x.",
     ),
+    line((*PRUNE, "--onnx"), "--onnx needs --output FOLDER, into which model.onnx is written."),
+    line(
+        "prune resnet56 --onnx --output x.json --flops-ratio 1 --method uniform",
+        "--onnx needs --output FOLDER, into which model.onnx is written.",
+    ),
+    line(
+        "prune resnet56 --method uniform",
+        "give one of --flops-ratio and --latency-ratio.",
+    ),
+    line(
+        (*PRUNE, "--latency-ratio", "0.5"),
+        "give one of --flops-ratio and --latency-ratio.",
+    ),
+    line(
+        "prune resnet56 --latency-ratio 50 --method uniform",
+        "latency_ratio must be above 0 and at most 1, not 50.0.",
+    ),
     line((*PRUNE, "--arguments", "[1]"), "--arguments must be a JSON object, not [1]."),
     line(
         (*PRUNE, "--scope", "al"), "unknown scope 'al' (did you mean 'all'?); valid: inside, all."
