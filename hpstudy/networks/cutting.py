@@ -12,7 +12,7 @@ from hpstudy.networks.graph import Part, Refused, Removed, depthwise
 from hpstudy.networks.models import CONV
 
 # Attribute that counts the channels of a layer which gives as many as it takes.
-_WIDTHS: tuple[tuple[type[nn.Module], str], ...] = (
+WIDTHS: tuple[tuple[type[nn.Module], str], ...] = (
     (nn.modules.batchnorm._BatchNorm, "num_features"),
     (nn.modules.instancenorm._InstanceNorm, "num_features"),
     (nn.GroupNorm, "num_channels"),
@@ -73,7 +73,7 @@ def _cut_module(module: Any, side: str, lost: set[int], name: str) -> None:
         kept = _kept(channels, lost, name)
         _select_all(module, kept, channels)
         module.normalized_shape = (len(kept),)
-    elif width := next((width for kind, width in _WIDTHS if isinstance(module, kind)), ""):
+    elif width := next((width for kind, width in WIDTHS if isinstance(module, kind)), ""):
         if (channels := getattr(module, width)) > 1 or not isinstance(module, nn.PReLU):
             kept = _kept(channels, lost, name)
             _select_all(module, kept, channels)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from hpstudy.errors import HpstudyError
-from hpstudy.networks.cutting import cut, kept_groups
+from hpstudy.networks.cutting import WIDTHS, cut, kept_groups
 from hpstudy.networks.graph import Part, Refused, Removed, depthwise
 from hpstudy.networks.models import CONV
 
@@ -22,7 +22,8 @@ def shapes_of(removed: Removed, model: nn.Module) -> dict[str, int]:
     shapes = {
         _key(part): _channels(model, part) - len(lost)
         for part, lost in sorted(removed.items())
-        if lost
+        # One slope of a PReLU for all channels stays.
+        if len(lost) < _channels(model, part)
     }
     for name, module in model.named_modules():
         if isinstance(module, CONV) and (kept := kept_groups(module, name, removed)) is not None:
@@ -75,9 +76,9 @@ def _channels(model: nn.Module, part: Part) -> int:
         return int(module.in_channels if side == "in" else module.out_channels)
     if isinstance(module, nn.Linear):
         return int(module.in_features if side == "in" else module.out_features)
-    # One value a channel.
-    values = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-    return max(int(value.numel()) for value in values)
+    if isinstance(module, nn.LayerNorm):
+        return int(module.normalized_shape[0])
+    return int(next(getattr(module, width) for kind, width in WIDTHS if isinstance(module, kind)))
 
 
 def _blocks(model: nn.Module, part: Part) -> int:

@@ -22,7 +22,15 @@ IMAGE = torch.zeros(1, 3, 8, 8)
 # --- shapes ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [Grouped, Residual])
+def various():
+    """Layers that give as many channels as they take, with and without a value for each."""
+    inner = (nn.PReLU(), nn.InstanceNorm2d(16), nn.PReLU(16), nn.GroupNorm(1, 16))
+    inner += (nn.Conv2d(16, 16, 3, 1, 1, groups=16), nn.BatchNorm2d(16, affine=False))
+    ends = nn.Conv2d(16, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5)
+    return nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 16, 3, 1, 1), *inner, *ends)
+
+
+@pytest.mark.parametrize("kind", [Grouped, Residual, various])
 def test_a_shape_alone_makes_the_network_of_a_cut(kind):
     model = kind()
     groups = find_groups(Graph(model, Inputs.of(IMAGE)), model)
