@@ -96,7 +96,7 @@ def _groups(pattern: str) -> int:
 
 def _one_or_two(axes: dict[str, Any]) -> dict[str, Any]:
     if len(axes) not in (1, 2):
-        raise ValueError("must have one or two hyperparameters")
+        raise ValueError(f"must have one or two hyperparameters, not {listed(axes) or 'none'}")
     return axes
 
 

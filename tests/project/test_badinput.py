@@ -29,6 +29,7 @@ def test_every_kind_of_input_has_five_cases_or_more():
         "data folder",
         "network",
         "data set",
+        "training command",
         "weights",
         "store",
     }

@@ -107,7 +107,8 @@ def all_cases() -> list[Case]:
     from badparams import PARAMS
     from badresults import PUBLISHED
     from badtables import TABLES
+    from badtrainers import TRAINERS
     from badyaml import FILES
 
     before = [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED]
-    return [*before, *DATA, *DATA_SETS, *NETWORKS, *WEIGHTS, *STORES]
+    return [*before, *DATA, *DATA_SETS, *NETWORKS, *TRAINERS, *WEIGHTS, *STORES]

@@ -32,8 +32,9 @@ def write(folder, script=SCRIPT, **changes):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "train.py").write_text(script)
     values = study() | changes
+    given = {key: value for key, value in values.items() if value is not None}
     path = Path(folder) / "own.yaml"
-    path.write_text(yaml.safe_dump({key: v for key, v in values.items() if v is not None}))
+    path.write_text(yaml.safe_dump(given, sort_keys=False))
     return path
 
 
