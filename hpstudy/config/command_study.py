@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from hpstudy.config.checks import distinct
 from hpstudy.config.grid import AnyAxis, Grid, Positive, Prior
 from hpstudy.config.study import (
     DENSE,
@@ -23,7 +24,6 @@ from hpstudy.config.study import (
     Study,
     Threshold,
     Variant,
-    distinct,
     read_params,
 )
 from hpstudy.config.validation import Frozen

@@ -1,11 +1,9 @@
 """What to run: a study as its params file describes it."""
 
-import json
 import math
 import re
-from collections.abc import Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from hpstudy.config.checks import distinct, json_values, printable, test_or_share
 from hpstudy.config.grid import Axis, Grid, Prior
 from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
@@ -52,21 +51,6 @@ STUDY_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 # Plans hold all runs of a study in memory.
 MOST_RUNS = 1_000_000
 
-Values = TypeVar("Values", bound=tuple[Hashable, ...])
-
-
-def distinct(values: Values) -> Values:
-    """Refuse repeated values, and none."""
-    if not values or len(set(values)) != len(values):
-        raise ValueError("must hold one or more distinct values")
-    return values
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be text of printed characters")
-    return text
-
 
 def _model(name: Any) -> Any:
     if name not in MODEL_NAMES and not (isinstance(name, str) and is_source(name)):
@@ -75,28 +59,6 @@ def _model(name: Any) -> Any:
             f"{listed(MODEL_NAMES)}, {SOURCE_FORMS}"
         )
     return name
-
-
-def _json(arguments: Any) -> Any:
-    try:
-        json.dumps(arguments, allow_nan=False)
-    except (TypeError, ValueError):
-        raise ValueError("must hold values that JSON has") from None
-    return arguments
-
-
-def _test_or_share(value: Any) -> Any:
-    if value != "test" and not (isinstance(value, float) and 0 < value <= 0.5):
-        raise ValueError("must be 'test', or the held-out share: above 0 and at most 0.5")
-    return value
-
-
-def _of_json(values: dict[str, Any] | None) -> dict[str, Any] | None:
-    try:
-        json.dumps(values, allow_nan=False)
-    except (TypeError, ValueError):
-        raise ValueError("must hold values that JSON can hold, as finite numbers") from None
-    return values or None
 
 
 def _variant(name: Any) -> Any:
@@ -112,18 +74,22 @@ Threshold = Annotated[float, Field(strict=True, gt=0, le=100)]
 Variant = Annotated[str, BeforeValidator(_variant)]
 Source = Annotated[str, Field(pattern=f"^{SOURCE}$")]
 Model = Annotated[BuiltIn | Source, BeforeValidator(_model)]
-Arguments = Annotated[dict[str, Any], AfterValidator(_json)]
+Arguments = Annotated[dict[str, Any], AfterValidator(json_values)]
 
 
 class Data(Frozen):
     """Images to train and to evaluate on (thesis, section 3.1.1)."""
 
-    name: Annotated[str, AfterValidator(_printable)]
+    name: Annotated[str, AfterValidator(printable)]
     image_size: Annotated[int, Field(strict=True, ge=8, le=224)]
     train_images: Count | None = None
     test_images: Count | None = None
-    holdout: Annotated[str | float, BeforeValidator(_test_or_share)] = "test"
-    arguments: Annotated[dict[str, Any] | None, AfterValidator(_of_json)] = None
+    holdout: Annotated[str | float, BeforeValidator(test_or_share)] = "test"
+    arguments: Annotated[
+        dict[str, Any] | None,
+        AfterValidator(json_values),
+        AfterValidator(lambda values: values or None),
+    ] = None
 
     @model_serializer(mode="wrap")
     def _arguments_if_any(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -236,7 +202,7 @@ class Study(AnyStudy):
     arguments: Arguments = {}
     stem: Stem | None = None
     scope: Scope = "inside"
-    spare: tuple[Annotated[str, AfterValidator(_printable)], ...] = ()
+    spare: tuple[Annotated[str, AfterValidator(printable)], ...] = ()
     round_to: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = None
     exact: Annotated[bool, Field(strict=True)] = True
     tolerance: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.001

@@ -189,3 +189,17 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for part in get_args(annotation):
         yield from _models(part)
+
+
+def reasons(error: ValidationError) -> list[str]:
+    """What pydantic finds wrong, with the place and the value."""
+    words = []
+    for fault in error.errors():
+        place = ".".join(map(str, fault["loc"]))
+        if not place:
+            words.append(str(fault["ctx"]["error"]))
+        elif fault["type"] == "missing":
+            words.append(f"it lacks {place}")
+        else:
+            words.append(f"{place} is {shown(fault['input'])}: {fault['msg']}")
+    return words

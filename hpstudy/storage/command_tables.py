@@ -10,7 +10,7 @@ from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.command_study import LABELS, RESULTS, CommandStudy
 from hpstudy.config.grid import AXES
 from hpstudy.config.study import DENSE, parse_variant
-from hpstudy.config.validation import one_sentence
+from hpstudy.config.validation import one_sentence, reasons
 from hpstudy.errors import HpstudyError, listed, shown
 from hpstudy.storage import schema
 from hpstudy.storage.database import RESULT_COLUMNS
@@ -98,7 +98,7 @@ def row_faults(record: CommandRecord, row: Mapping[str, Any]) -> list[str]:
     try:
         schema.CommandRow.model_validate(values)
     except ValidationError as error:
-        return schema.reasons(error)
+        return reasons(error)
     return []
 
 

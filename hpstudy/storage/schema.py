@@ -18,8 +18,8 @@ from pydantic import (
 from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.runspec import Network, RunSpec
 from hpstudy.config.study import DENSE, Arithmetic, Study
-from hpstudy.config.validation import one_sentence
-from hpstudy.errors import HpstudyError, count, shown
+from hpstudy.config.validation import one_sentence, reasons
+from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.database import FINAL_COLUMNS
 from hpstudy.storage.tables import SETTING, read_record
 from hpstudy.training.early_stopping import DEVIATIONS, StopReason
@@ -286,17 +286,3 @@ def read_study_record(table: Path) -> StudyRecord:
         return StudyRecord.model_validate(content | {"study": study, "images": images})
     except ValidationError as error:
         raise HpstudyError(f"{path} is no record of a table: {reasons(error)[0]}") from None
-
-
-def reasons(error: ValidationError) -> list[str]:
-    """What pydantic finds wrong, with the place and the value."""
-    words = []
-    for fault in error.errors():
-        place = ".".join(map(str, fault["loc"]))
-        if not place:
-            words.append(str(fault["ctx"]["error"]))
-        elif fault["type"] == "missing":
-            words.append(f"it lacks {place}")
-        else:
-            words.append(f"{place} is {shown(fault['input'])}: {fault['msg']}")
-    return words
