@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks._torch_pruning import index_mapping, tp
+from hpstudy.networks.models import CONV
 from hpstudy.networks.ties import Ties
 
-CONV = nn.modules.conv._ConvNd
 LAYERS = (CONV, nn.Linear)
 Side = Literal["in", "out", "both", "parameter"]
 Scope = Literal["inside", "residual", "stem", "output"]
