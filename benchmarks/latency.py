@@ -1,6 +1,6 @@
 """How much faster networks get with their FLOPs: onnxruntime, one thread, batch 1.
 
-    OMP_NUM_THREADS=1 python benchmarks/latency.py [--output FILE] [--rounds 151] [NAME ...]
+    OMP_NUM_THREADS=1 python benchmarks/latency.py [--output FILE] [--rounds 51] [NAME ...]
 
 A network, or a study of the book, after the other; each is written once it is measured, so that
 the same command goes on where it was stopped. Dense and pruned take turns in every round. Weights
@@ -133,7 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     studies = read_results([ROOT / "book" / "results"])
     parser.add_argument("names", nargs="*", default=[*studies, *NETWORKS])
-    parser.add_argument("--rounds", type=int, default=151)
+    parser.add_argument("--rounds", type=int, default=51)
     measurements = ROOT / "book" / "measurements"
     parser.add_argument("--output", type=Path, default=measurements / "latency.json")
     given = parser.parse_args()
