@@ -154,8 +154,8 @@ def main() -> None:
             content["networks"] += network_rows(name, given.rounds)
         given.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         print(name, flush=True)
-    print(markdown(table(content["networks"])))
     print(machine())
+    print(markdown(table(content["networks"])))
 
 
 def table(rows: list[dict[str, object]]) -> list[dict[str, object]]:

@@ -153,7 +153,7 @@ def against_first(seconds: Mapping[str, Sequence[float]]) -> dict[str, Latency]:
 
 
 def _in_onnxruntime(
-    name: str, model: nn.Module | str | Path | bytes, inputs: Inputs, threads: int
+    name: str, model: "nn.Module | str | Path | bytes", inputs: Inputs, threads: int
 ) -> Callable[[], object]:
     if isinstance(model, nn.Module):
         content: bytes | str = to_onnx(model, inputs, any_batch=False).content
