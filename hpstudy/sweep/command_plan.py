@@ -67,6 +67,8 @@ class CommandPlan(AnyPlan):
         plan = cls(study=part, whole=study, store=store, cwd=cwd, files=files)
         if study.weights and "{out}" not in study.weights and not plan._weights_file().is_file():
             raise HpstudyError(f"there is no file of weights {plan._weights_file()}")
+        # Nodes of a cluster look for it, to see whether they share the disk.
+        plan.run_folder(plan.prior).parent.mkdir(exist_ok=True)
         if study.model is not None:
             plan._open_network(DENSE, None)
         plan.prune()
