@@ -102,19 +102,19 @@ def programme_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def latency_table(measured: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Time of pruned public networks as a share of the dense one's, a row a network.
+    """Time of public networks, and of pruned ones as a share of it, a row a network.
 
     `measured` are the rows of `benchmarks/latency.py`; targets out of reach have no time.
     """
     table: dict[str, dict[tuple[str, str], float | None]] = {}
     for row in measured:
         name = f"{row['network'].rpartition(':')[2]}, {row['pixels']} px"
-        line = table.setdefault(name, {})
+        line = table.setdefault(name, {("dense", "ms"): 1e3 * row["dense_seconds"]})
         widths = f"multiples of {row['round_to']}" if row["round_to"] else "any widths"
         line[widths, f"{row['flops_ratio']:.0%}"] = row.get("ratio")
     frame = pd.DataFrame.from_dict(table, orient="index")
     # Those of one kind of widths beside each other.
-    order = sorted(frame.columns, key=lambda column: column[0])
+    order = sorted(frame.columns, key=lambda column: (column[0] != "dense", column[0]))
     frame = frame[order].set_axis(pd.MultiIndex.from_tuples(order), axis=1)
     return frame.rename_axis("network")
 

@@ -20,7 +20,7 @@ def test_network_against_itself(tmp_path):
     model = nets.Chain().train()
     threads = torch.get_num_threads()
     report = measure_latency({"dense": model, "again": model}, IMAGE, threads=2, repeats=41)
-    assert (report.batch, report.threads, report.repeats) == (2, 2, 41)
+    assert (report.batch, report.threads, report.repeats, report.clock) == (2, 2, 41, "wall")
     assert model.training and torch.get_num_threads() == threads
     for times in (report.onnxruntime, report.torch):
         assert list(times) == ["dense", "again"]
@@ -109,7 +109,14 @@ def test_pruning_to_a_latency_that_is_linear_in_the_flops(monkeypatch):
                 for name, one in models.items()}  # fmt: skip
         times = {name: exact(macs[name] / macs["dense"]) for name in models}
         return LatencyReport(
-            batch=1, threads=1, repeats=6, processor="", versions={}, onnxruntime=times, torch={}
+            batch=1,
+            threads=1,
+            repeats=6,
+            clock="cpu",
+            processor="",
+            versions={},
+            onnxruntime=times,
+            torch={},
         )
 
     for module in (any_network, verified):

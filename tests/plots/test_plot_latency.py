@@ -40,7 +40,7 @@ def test_dots_are_what_was_measured_and_targets_out_of_reach_are_left_out():
 
 def test_table_has_a_row_a_network_and_a_dash_where_nothing_was_measured():
     (line,) = latency_table(ROWS).to_dict("records")
-    assert line["any widths", "60%"] == 1.1
+    assert line["dense", "ms"] == 2 and line["any widths", "60%"] == 1.1
     assert line["multiples of 8", "60%"] == 0.7
     assert line["multiples of 8", "20%"] is None
 
