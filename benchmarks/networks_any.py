@@ -163,6 +163,10 @@ def used(
         "report_kB": len(report.model_dump_json()) / 1e3,
     }
     dense = open_network(name, image, report.arguments, None).model
+    # An output layer that is zero at first would give a constant, whatever the export is worth.
+    for value in (*dense.parameters(), *small.parameters()):
+        if not value.any():
+            torch.nn.init.normal_(value, std=0.02)
     inputs = Inputs.of(image)
     try:
         exported = to_onnx(small, inputs, any_batch=False)

@@ -77,6 +77,10 @@ Model = Annotated[BuiltIn | Source, BeforeValidator(_model)]
 Arguments = Annotated[dict[str, Any], AfterValidator(json_values)]
 
 
+def _or_none(arguments: dict[str, Any] | None) -> dict[str, Any] | None:
+    return json_values(arguments) or None
+
+
 class Data(Frozen):
     """Images to train and to evaluate on (thesis, section 3.1.1)."""
 
@@ -85,11 +89,7 @@ class Data(Frozen):
     train_images: Count | None = None
     test_images: Count | None = None
     holdout: Annotated[str | float, BeforeValidator(test_or_share)] = "test"
-    arguments: Annotated[
-        dict[str, Any] | None,
-        AfterValidator(json_values),
-        AfterValidator(lambda values: values or None),
-    ] = None
+    arguments: Annotated[dict[str, Any] | None, AfterValidator(_or_none)] = None
 
     @model_serializer(mode="wrap")
     def _arguments_if_any(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def prune(
         Channels inside blocks, or those of the residual stream too. In the study's networks,
         "inside" prunes what the thesis prunes.
     round_to : int, optional
-        Widths become multiples of it where groups allow; such widths run faster.
+        Widths become multiples of it where groups allow; such widths run faster. Grouped
+        convolutions then lose whole groups where the steps are finer so.
     spare : sequence of str, default ("stem", "output")
         Layers that keep all channels. "stem" is the first layer, "output" those that give the
         network's outputs; a pattern such as "layer4.*" matches names.

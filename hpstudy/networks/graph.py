@@ -32,6 +32,8 @@ _MAPPINGS: dict[Any, Callable[[Any, Any], None]] = {
     tp.ops.OPTYPE.EXPAND: index_mapping.update_expand_index_mapping,
     tp.ops.OPTYPE.SLICE: index_mapping.update_slice_index_mapping,
 }
+# Raised by torch-pruning at a channel shuffle, and at slices of concatenations (DPN).
+_UNMAPPED = ZeroDivisionError, TypeError
 
 
 class Refused(HpstudyError):
@@ -263,11 +265,10 @@ def _build(model: nn.Module, inputs: Inputs, training: bool) -> Any:
         warnings.simplefilter("ignore")
         try:
             graph.build_dependency(model, inputs, forward_fn=forward, verbose=False)
-        except ZeroDivisionError:
-            # The maps are the last step, and a channel shuffle stops it; verification refuses
-            # the groups that lack theirs.
+        except _UNMAPPED:
+            # Maps are the last step; verification refuses the groups that lack theirs.
             for node in graph.module2node.values():
-                with suppress(ZeroDivisionError):
+                with suppress(*_UNMAPPED):
                     _MAPPINGS.get(node.type, lambda graph, node: None)(graph, node)
     return graph
 

@@ -87,7 +87,10 @@ def load_state(
     for name, tensor in given.items():
         if not tensor.isfinite().all():
             raise HpstudyError(f"{place} has values in {shown(name)} that are not finite.")
-    return network.state_dict() | given
+    # Filled in place, because some networks load no state without its versions of modules.
+    own: dict[str, Tensor] = network.state_dict()
+    own.update(given)
+    return own
 
 
 def _load(path: Path) -> Any:

@@ -14,7 +14,8 @@ from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.database import FINAL_COLUMNS, RESULT_COLUMNS, Database
-from hpstudy.storage.integrity import CheckedTable, check_table
+from hpstudy.storage.findings import CheckedTable
+from hpstudy.storage.integrity import check_table
 from hpstudy.storage.tables import SETTING, TABLE_COLUMNS
 from hpstudy.training.state import RunOutcome
 

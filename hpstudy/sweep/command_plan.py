@@ -8,7 +8,7 @@ import tempfile
 from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -19,11 +19,14 @@ from hpstudy.config.grid import Point
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.errors import HpstudyError, shown
 from hpstudy.networks import files as network_files
-from hpstudy.networks.network_report import NetworkReport, read_report
+from hpstudy.networks.network_report import read_report
 from hpstudy.storage.store import Store
 from hpstudy.sweep.any_plan import AnyPlan
 from hpstudy.sweep.executors import Job
 from hpstudy.training.command import CommandCall
+
+if TYPE_CHECKING:
+    from hpstudy.networks.verified import VerifiedNetwork
 
 # Methods that the ratio of the dense network fits: nothing is removed.
 _DENSE_METHOD = "uniform"
@@ -42,9 +45,10 @@ class CommandPlan(AnyPlan):
     store: Store
     cwd: Path
     files: dict[str, str]
-    precision: str = "own"
+    precision: str = "own command"
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)
     networks: dict[str, Path] = field(default_factory=dict)
+    _opened: "dict[Path | None, tuple[VerifiedNetwork, str]]" = field(default_factory=dict)
 
     @classmethod
     def open(cls, study: CommandStudy, store: Store, cwd: str | Path, pruning: str = "all") -> Self:
@@ -63,13 +67,18 @@ class CommandPlan(AnyPlan):
         plan = cls(study=part, whole=study, store=store, cwd=cwd, files=files)
         if study.weights and "{out}" not in study.weights and not plan._weights_file().is_file():
             raise HpstudyError(f"there is no file of weights {plan._weights_file()}")
+        # Nodes of a cluster look for it, to see whether they share the disk.
+        plan.run_folder(plan.prior).parent.mkdir(exist_ok=True)
         if study.model is not None:
             plan._open_network(DENSE, None)
         plan.prune()
         if plan.needs_ranking:
             # Any ranking shows whether a ratio is out of reach.
+            network, _ = plan._verified(None)
             for variant in part.variants[1:]:
-                plan._pruned(variant, None)
+                method, ratio = parse_variant(variant)
+                how = method, study.criterion, study.tolerance
+                network.choose(network.usable, ratio, *how)
         return plan
 
     def reopened(self, study: Any) -> Self:
@@ -182,7 +191,12 @@ class CommandPlan(AnyPlan):
         name = f"{variant}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
         folder = self.store.path.resolve().parent / "networks" / name
         if not (folder / network_files.REPORT).is_file():
-            network, report = self._pruned(variant, weights)
+            verified, ranked = self._verified(weights)
+            method, ratio = parse_variant(variant)
+            how = ratio, _DENSE_METHOD if variant == DENSE else method
+            network, report = verified.prune(
+                *(*how, study.criterion, study.tolerance), ranked=ranked, arguments=study.arguments
+            )
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
                 network_files.write(Path(scratch) / name, network, report, None)
@@ -194,23 +208,25 @@ class CommandPlan(AnyPlan):
         if variant != DENSE:
             self.certificates[variant] = read_report(folder / network_files.REPORT).model_dump()
 
-    def _pruned(self, variant: str, weights: Path | None) -> tuple[Any, NetworkReport]:
-        import torch
+    def _verified(self, weights: Path | None) -> "tuple[VerifiedNetwork, str]":
+        """The model, whose groups of channels are verified once for all variants."""
+        if weights not in self._opened:
+            import torch
 
-        from hpstudy.networks.any_network import prune
+            from hpstudy.networks.sources import open_network
+            from hpstudy.networks.verified import VerifiedNetwork
 
-        study, (method, ratio) = self.study, parse_variant(variant)
-        inputs = torch.zeros(1, *(study.input_shape or (3, 224, 224)))
-        # The model's code may lie beside the params file.
-        with chdir(self.cwd):
-            return prune(
-                *(str(study.model), inputs, ratio),
-                _DENSE_METHOD if variant == DENSE else method,
-                **{name: getattr(study, name) for name in PRUNING if name != "spare"},
-                spare=("stem", "output", *study.spare),
-                arguments=study.arguments,
-                weights=weights,
+            study = self.study
+            inputs = torch.zeros(1, *(study.input_shape or (3, 224, 224)))
+            # The model's code may lie beside the params file.
+            with chdir(self.cwd):
+                opened = open_network(str(study.model), inputs, study.arguments, weights)
+            spared = ("stem", "output", *study.spare)
+            network = VerifiedNetwork.open(
+                *opened[:3], study.scope, spared, study.exact, study.round_to
             )
+            self._opened[weights] = network, opened.ranked
+        return self._opened[weights]
 
     def table(self) -> pd.DataFrame:
         """Recorded runs of the study, as they are published, under the names of axes and metric."""

@@ -81,6 +81,13 @@ def test_branch_on_features_that_a_cut_changes_is_refused():
     assert "other layers run without them" in found["a.0"].sentence
 
 
+def test_group_is_verified_by_the_half_that_has_an_effect():
+    model = built(nets.Chain)
+    norms = model.a[0].weight.detach().abs().sum((1, 2, 3))
+    model.b[0].weight.data[:, norms.argsort()[:8]] = 0
+    assert {group.root: group.status for group in groups(model, IMAGE)}["a.0"] == "exact"
+
+
 def test_refusal_below_the_floor_says_what_goes_lower(refused):
     words = refused(prune, built(nets.Residual), IMAGE, 0.01, spare=("output",))
     lowest = float(words.rpartition("scope='all' keeps at least ")[2].rstrip("."))

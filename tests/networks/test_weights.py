@@ -5,12 +5,13 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
 from hpstudy.networks import prune
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import build_model, zeros
 from hpstudy.networks.pruning import filter_scores
-from hpstudy.networks.weights import read_weights
+from hpstudy.networks.weights import load_state, read_weights
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +244,10 @@ def test_integers_and_overflow_are_refused(refusal):
     assert "no floating-point numbers are in 'conv1.weight'" in words
     words = refusal(lambda state: state | {"fc.bias": (state["fc.bias"] * 1e6).half()})
     assert "dense.pt has values in 'fc.bias' that are not finite" in words
+
+
+def test_versions_of_modules_are_kept():
+    """torchvision's MNASNet refuses a state without them."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    loaded = load_state(dict(model.state_dict()), model, "the network")
+    assert loaded._metadata == model.state_dict()._metadata

@@ -255,7 +255,7 @@ PARAMS = [
     value(
         "an argument that JSON does not have",
         {"model": "mine:Net", "arguments": {"scale": float("nan")}},
-        "arguments must hold values that JSON has.",
+        "arguments must hold values that JSON can hold, as finite numbers.",
     ),
     value(
         "an unknown stem",

@@ -217,14 +217,17 @@ while not os.path.exists("gone"): time.sleep(0.05)
 for epoch""",
     )
     plan = workspace.open_plan(own_command.write(tmp_path, script, variants=[]))
+    workers = len(ray_cluster.worker_nodes) + 1
     ray_cluster.add_node(num_cpus=1)
     ray_cluster.wait_for_nodes(60)
-    assert until(lambda: executor.wait(0.1) or executor.workers == 2)
+    assert until(lambda: executor.wait(0.1) or executor.workers == workers)
 
     def remove_node():
-        assert until(lambda: len(own_command.trained(tmp_path)) == 2)
-        ray_cluster.remove_node(max(ray_cluster.worker_nodes, key=id), False)
-        Path("gone").touch()
+        try:
+            until(lambda: len(own_command.trained(tmp_path)) == workers, 180)
+            ray_cluster.remove_node(max(ray_cluster.worker_nodes, key=id), False)
+        finally:
+            Path("gone").touch()
 
     thread = threading.Thread(target=remove_node)
     thread.start()

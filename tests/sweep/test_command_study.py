@@ -206,7 +206,7 @@ def test_a_changed_script_makes_other_runs(folder):
 
 
 def test_a_pruned_network_reaches_the_command_as_report_and_weights(folder):
-    (folder / "nets.py").write_text(
+    (folder / "made_here.py").write_text(
         "from torch import nn\n"
         "def make():\n"
         "    layers = [nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU()]\n"
@@ -214,9 +214,9 @@ def test_a_pruned_network_reaches_the_command_as_report_and_weights(folder):
         "    return nn.Sequential(*layers, nn.Linear(16, 3))\n"
     )
     script = (
-        "import sys, torch, hpstudy, nets\n"
+        "import sys, torch, hpstudy, made_here\n"
         "torch.manual_seed(0)\n"
-        "net = hpstudy.rebuild(sys.argv[1], factory=nets.make)\n"
+        "net = hpstudy.rebuild(sys.argv[1], factory=made_here.make)\n"
         "torch.save(net.state_dict(), sys.argv[2] + '/weights.pt')\n"
         "print('accuracy', sum(p.numel() for p in net.parameters()) / 1000 + float(sys.argv[3]))\n"
     )
@@ -226,7 +226,7 @@ def test_a_pruned_network_reaches_the_command_as_report_and_weights(folder):
             script,
             command="python train.py {report} {out} {lr}",
             metric={"from": "pattern", "key": "acc", "pattern": "accuracy ([0-9.]+)"},
-            model="nets:make",
+            model="made_here:make",
             input_shape=[3, 12, 12],
             weights="{out}/weights.pt",
             grid={"lr": [0.1]},
