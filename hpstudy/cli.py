@@ -14,6 +14,7 @@ import hpstudy
 from hpstudy import workspace
 from hpstudy.config.study import Study
 from hpstudy.errors import HpstudyError, count
+from hpstudy.report.init_command import init
 from hpstudy.report.network_commands import groups, prune
 from hpstudy.report.terminal import columns, compare, price_tables, print_report
 
@@ -61,6 +62,9 @@ def _main(
     ] = False,
 ) -> None:
     pass
+
+
+app.command()(init)
 
 
 @app.command()

@@ -140,16 +140,19 @@ class CommandStudy(AnyStudy):
     @model_validator(mode="after")
     def _fits_together(self) -> "CommandStudy":
         self.check_size()
-        names = [*self.swept, *self.fixed]
-        for name in names:
-            if not re.fullmatch(NAME, name) or name in (*GIVEN, *LABELS, *RESULTS, self.metric.key):
-                taken = listed((*GIVEN, *LABELS[:2], *RESULTS, self.metric.key))
-                raise ValueError(
-                    f"grid and fixed must have other names than {shown(name)}: letters, digits "
-                    f"and _, and none of {taken}"
-                )
-        if len(set(names)) < len(names):
-            raise ValueError("grid and fixed must have no hyperparameter in common")
+        columns = (*GIVEN, *LABELS[:2], *RESULTS, self.metric.key)
+        for names, taken in ((self.swept, columns), (self.fixed, (*GIVEN, *self.swept))):
+            for name in names:
+                if not re.fullmatch(NAME, name) or name in taken:
+                    raise ValueError(
+                        f"grid and fixed must have other names than {shown(name)}: letters, digits "
+                        f"and _, and none of {listed(taken)}"
+                    )
+        if self.metric.key in (*LABELS, "seed", *RESULTS):
+            raise ValueError(
+                f"metric must have another key than {shown(self.metric.key)}, which is a column of "
+                "every table"
+            )
         if self.start.keys() != self.swept.keys():
             raise ValueError(
                 f"prior, the dense network's present setting, must have the keys of grid: "
