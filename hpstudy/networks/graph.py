@@ -10,19 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from hpstudy.errors import HpstudyError, one_line
-<<<<<<< HEAD
-from hpstudy.networks._torch_pruning import index_mapping, tp
+from hpstudy.networks._torch_pruning import dependency_graph, tp
+from hpstudy.networks.calls import LAYERS, calls_recorded
 from hpstudy.networks.models import CONV
 from hpstudy.networks.ties import Ties
 
-LAYERS = (CONV, nn.Linear)
-=======
-from hpstudy.networks._torch_pruning import dependency_graph, tp
-from hpstudy.networks.calls import LAYERS, calls_recorded
-from hpstudy.networks.ties import Ties
-
-CONV = nn.modules.conv._ConvNd
->>>>>>> table
 Side = Literal["in", "out", "both", "parameter"]
 Scope = Literal["inside", "residual", "stem", "output"]
 # "both" are layers that give as many channels as they take: normalisations, depthwise convolutions.
