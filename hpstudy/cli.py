@@ -105,7 +105,9 @@ def run(
         if not (workspace.in_clone() and isinstance(plan.study, Study)):
             report = write_study_report(plan, table)
             studies[-1]["report"] = report and str(report)
-            logger.info(f"{plan.study.name}: report {report}")
+            widths = ",".join(f"{width:g}" for width in plan.study.roi)
+            compare = shlex.join(["hpstudy", "compare", str(table), "--roi", widths])
+            logger.info(f"{plan.study.name}: report {report}\nverdict: `{compare}`")
     index = None
     names = [plan.study.name for plan in plans if isinstance(plan.study, Study)]
     if book and names and workspace.in_clone():

@@ -22,7 +22,6 @@ from hpstudy.config.study import (
     Replicates,
     Seeds,
     Study,
-    Threshold,
     Variant,
     read_params,
 )
@@ -133,7 +132,7 @@ class CommandStudy(AnyStudy):
     tolerance: Annotated[float, Field(strict=True, ge=0, lt=1)] = 1e-3
     seeds: Seeds = (0,)
     replicates: Replicates | None = None
-    roi: Annotated[tuple[Threshold, ...], AfterValidator(distinct)] = (0.5, 1.0)
+    roi: Annotated[tuple[Positive, ...], AfterValidator(distinct)] = (0.5, 1.0)
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     executor: Executor = "local"
 
