@@ -1,6 +1,6 @@
 """How much faster networks get with their FLOPs: onnxruntime, one thread, batch 1.
 
-    OMP_NUM_THREADS=1 python benchmarks/latency.py [--output FILE] [--rounds 151] [NAME ...]
+    OMP_NUM_THREADS=1 python benchmarks/latency.py [--output FILE] [NAME ...]
 
 A network, or a study of the book, after the other; each is written once it is measured, so that
 the same command goes on where it was stopped. Dense and pruned take turns in every round. Weights
@@ -53,6 +53,8 @@ TARGETS = [(ratio, step) for ratio in (0.6, 0.3, 0.2) for step in (None, 8)]
 # Share of the FLOPs by which a target may be missed: rounded widths are coarse.
 TOLERANCE = 0.02
 THREADS = 1
+# Networks on small images take a millisecond, which is noisier and costs nothing.
+ROUNDS, MANY_ROUNDS = 51, 301
 
 
 def onnx(model: nn.Module, image: Tensor) -> bytes:
@@ -99,18 +101,22 @@ def pruned_networks(name: str) -> tuple[dict[str, bytes], dict[str, dict[str, ob
     return files, facts, image
 
 
-def network_rows(name: str, rounds: int) -> list[dict[str, object]]:
+def measured(files: dict[str, bytes], image: Tensor) -> dict[str, dict[str, float]]:
+    """Times of networks by their names, and how often each was measured."""
+    rounds = ROUNDS if image.shape[-1] > 100 else MANY_ROUNDS
+    times = measure_latency(files, image, THREADS, rounds).onnxruntime
+    return {name: {**one.model_dump(), "rounds": rounds} for name, one in times.items()}
+
+
+def network_rows(name: str) -> list[dict[str, object]]:
     """Rows of one network: what was asked, what was reached, and its time."""
     files, facts, image = pruned_networks(name)
-    times = measure_latency(files, image, THREADS, rounds).onnxruntime
-    dense = {"network": name, "pixels": image.shape[-1], "dense_seconds": times["dense"].seconds}
-    return [
-        dense | asked | (times[label].model_dump() if label in times else {})
-        for label, asked in facts.items()
-    ]
+    times = measured(files, image)
+    dense = {"network": name, "pixels": image.shape[-1], "dense_seconds": times["dense"]["seconds"]}
+    return [dense | asked | times.get(label, {}) for label, asked in facts.items()]
 
 
-def study_rows(study: StudyResults, rounds: int) -> list[dict[str, object]]:
+def study_rows(study: StudyResults) -> list[dict[str, object]]:
     """Rows of a study's networks, the dense one first."""
     data, made = study.record["study"]["data"], study.record["certificates"]
     size, classes = data["image_size"], next(iter(made.values()))["classes"]
@@ -120,11 +126,10 @@ def study_rows(study: StudyResults, rounds: int) -> list[dict[str, object]]:
         variant: onnx(network.cut(network.model, report["kept"]), image)
         for variant, report in made.items()
     }
-    times = measure_latency(files, image, THREADS, rounds).onnxruntime
+    times = measured(files, image)
     macs = {DENSE: network.cost.macs()} | {name: report["macs"] for name, report in made.items()}
     return [
-        {"study": study.name, "variant": name, "macs": macs[name], **times[name].model_dump()}
-        for name in files
+        {"study": study.name, "variant": name, "macs": macs[name], **times[name]} for name in files
     ]
 
 
@@ -133,14 +138,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     studies = read_results([ROOT / "book" / "results"])
     parser.add_argument("names", nargs="*", default=[*studies, *NETWORKS])
-    parser.add_argument("--rounds", type=int, default=151)
     measurements = ROOT / "book" / "measurements"
     parser.add_argument("--output", type=Path, default=measurements / "latency.json")
     given = parser.parse_args()
     content = {"networks": [], "studies": []}
     if given.output.exists():
         content = json.loads(given.output.read_text("utf-8"))
-    content |= {"threads": THREADS, "batch": 1, "rounds": given.rounds, "machine": machine()}
+    content |= {"threads": THREADS, "batch": 1, "clock": "cpu", "machine": machine()}
     content["onnxruntime"] = version("onnxruntime")
     known = {
         row.get("network", row.get("study")) for row in content["networks"] + content["studies"]
@@ -149,13 +153,13 @@ def main() -> None:
         if name in known:
             continue
         if name in studies:
-            content["studies"] += study_rows(studies[name], given.rounds)
+            content["studies"] += study_rows(studies[name])
         else:
-            content["networks"] += network_rows(name, given.rounds)
+            content["networks"] += network_rows(name)
         given.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         print(name, flush=True)
-    print(markdown(table(content["networks"])))
     print(machine())
+    print(markdown(table(content["networks"])))
 
 
 def table(rows: list[dict[str, object]]) -> list[dict[str, object]]:

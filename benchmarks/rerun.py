@@ -16,7 +16,8 @@ from typing import Any
 
 from common import machine, markdown
 
-from hpstudy.storage.integrity import CheckedTable, check_table
+from hpstudy.storage.findings import CheckedTable
+from hpstudy.storage.integrity import check_table
 from hpstudy.sweep.executors import Failure, Job
 from hpstudy.sweep.executors.local import open_pool, worker_count
 from hpstudy.training.datasets import load_dataset

@@ -12,6 +12,7 @@ import typer
 
 import hpstudy
 from hpstudy import workspace
+from hpstudy.config.study import Study
 from hpstudy.errors import HpstudyError, count
 from hpstudy.report.network_commands import groups, prune
 from hpstudy.report.terminal import columns, compare, price_tables, print_report
@@ -77,6 +78,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train the missing runs of studies; publish tables and book."""
+    from hpstudy.report.html_report import write_study_report
     from hpstudy.report.screen import draw_landscapes
     from hpstudy.sweep.run import sweep
 
@@ -96,9 +98,13 @@ def run(
         study |= {name: int(counts[name]) for name in ("missing", "failed")}
         studies.append(study | {"table": str(table)})
         logger.info(f"{plan.study.name}: {study['missing']} missing, table {table}")
+        if not (workspace.in_clone() and isinstance(plan.study, Study)):
+            report = write_study_report(plan, table)
+            studies[-1]["report"] = report and str(report)
+            logger.info(f"{plan.study.name}: report {report}")
     index = None
-    if book and workspace.in_clone():
-        names = [plan.study.name for plan in plans]
+    names = [plan.study.name for plan in plans if isinstance(plan.study, Study)]
+    if book and names and workspace.in_clone():
         pages = hpstudy.build_book(studies=names).parent
         index = str(pages / "index.html")
         for name in names:
@@ -108,8 +114,6 @@ def run(
             "next: open the pages in a browser; `hpstudy book` counts these runs on all other "
             "pages too; `hpstudy cost params/small/resnet20.yaml` prices a larger study"
         )
-    elif book:
-        logger.info("no book: this folder is not in a clone of hpstudy")
     if as_json:
         print_report({"studies": studies, "book": index}, as_json)
 

@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, ValidationError
 from tqdm import tqdm
 
+from hpstudy.config.command_study import CommandStudy, load_study
 from hpstudy.config.study import EXECUTORS, LOCAL, Study
 from hpstudy.config.validation import Frozen, as_params_file, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, count, unknown
+from hpstudy.storage.command_tables import (
+    is_command_table,
+    read_command_record,
+    read_command_rows,
+)
 from hpstudy.storage.schema import read_study_record
 from hpstudy.storage.store import Store, restore
 from hpstudy.storage.tables import read_published
 
 if TYPE_CHECKING:
+    from hpstudy.sweep.command_plan import CommandPlan
     from hpstudy.sweep.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -77,12 +84,18 @@ def results_folder() -> Path:
     return runs_folder() / "book" / "results"
 
 
+def table_of(study: Study | CommandStudy) -> Path:
+    """Table of a study's runs; the book reads those that hpstudy trained, in a folder of theirs."""
+    folder = runs_folder() if isinstance(study, CommandStudy) else results_folder()
+    return folder / f"{study.name}.csv"
+
+
 def open_plan(
-    params: str | Path | Study,
+    params: str | Path | Study | CommandStudy,
     pruning: str = "all",
     data_root: str | Path | None = None,
     executor: str | None = None,
-) -> "Plan":
+) -> "Plan | CommandPlan":
     """Plan of a study, or of the one in a params file, against the user's store.
 
     Runs that the user's table of the study has and the store lacks are restored to the store.
@@ -93,15 +106,22 @@ def open_plan(
     HpstudyError
         For bad input, if that table or its record is damaged, or if such runs cannot be restored.
     """
+    from hpstudy.sweep.command_plan import CommandPlan
     from hpstudy.sweep.plan import Plan
     from hpstudy.sweep.run import whole_plan
 
-    study = params if isinstance(params, Study) else Study.load(params)
+    folder = Path()
+    if isinstance(params, Study | CommandStudy):
+        study = params
+    else:
+        study, folder = load_study(params), Path(params).parent
     if executor is not None:
         if executor not in EXECUTORS:
             raise unknown("executor", executor, EXECUTORS)
         study = study.model_copy(update={"executor": executor})
-    table = results_folder() / f"{study.name}.csv"
+    if data_root is not None and isinstance(study, CommandStudy):
+        raise HpstudyError(f"a data root {data_root} is given, but a command finds its own data")
+    table = table_of(study)
     run_ids, recorded = _published_runs(table)
     store = Store.open(runs_folder() / "store.sqlite")
     # Publishing replaces the table, so that runs which it alone has would be lost.
@@ -117,7 +137,11 @@ def open_plan(
         if restored:
             runs = count(restored, "run")
             logger.info(f"{table.stem}: {runs}, which the store lacked, restored from {table}")
-    plan = Plan.open(study, store, data_root, pruning)
+    plan: Plan | CommandPlan
+    if isinstance(study, CommandStudy):
+        plan = CommandPlan.open(study, store, folder, pruning)
+    else:
+        plan = Plan.open(study, store, data_root, pruning)
     # A sweep that is killed while it publishes leaves a newer record next to the table, but its
     # runs are in the store; otherwise lines are missing from the table.
     if len(run_ids) < recorded and len(whole_plan(plan).table()) < recorded:
@@ -129,6 +153,10 @@ def open_plan(
 def _published_runs(path: Path) -> tuple[set[str], int]:
     """Ids of the runs in the user's table, and their number by its record; none without a file."""
     try:
+        if is_command_table(path):
+            record = read_command_record(path)
+            rows = read_command_rows(path, record.study)
+            return {row["run_id"] for row in rows}, record.record.runs
         table = read_published(path)
         for name in ("run_id", "curve"):
             if name not in table:
@@ -148,7 +176,7 @@ def _damaged(table: Path, fault: str) -> HpstudyError:
     )
 
 
-def publish_results(plan: "Plan", command: str, workers: int | None) -> Path:
+def publish_results(plan: "Plan | CommandPlan", command: str, workers: int | None) -> Path:
     """Write the table and record of a study to the user's results; the path of the table.
 
     The variants of the params file that this plan leaves out keep the rows that they have.
@@ -158,7 +186,7 @@ def publish_results(plan: "Plan", command: str, workers: int | None) -> Path:
 
     if plan.study.executor == LOCAL:
         workers = worker_count(workers)
-    return publish_study(plan, results_folder(), command, workers)
+    return publish_study(plan, table_of(plan.study).parent, command, workers)
 
 
 class SweepParameters(Frozen, strict=True):
@@ -183,7 +211,7 @@ class NotebookSweep:
     name: str
     folders: list[str]
     pruning: str
-    plan: "Plan | None" = None
+    plan: "Plan | CommandPlan | None" = None
     workers: int | None = None
 
     @property

@@ -111,6 +111,9 @@ class StudyResults:
         dense = {layer: len(scores) for layer, scores in ranking["scores"].items()}
         reports = self.record["certificates"].items()
         pruned = {name: dict(report["widths"]) for name, report in reports}
+        # A ranking of a network from a source holds the layers that are not pruned too.
+        prunable = set().union(*pruned.values()) or dense
+        dense = {layer: width for layer, width in dense.items() if layer in prunable}
         return ({DENSE: dense} if dense else {}) | pruned
 
     @property
@@ -135,8 +138,12 @@ class StudyResults:
 
 
 def data_title(name: str) -> str:
-    """Name of a data set as pages spell it; of a folder of images, that of the folder."""
-    return DATA_TITLES.get(name, Path(name.removeprefix("folder:")).name)
+    """Name of a data set as pages spell it; of a folder of images, that of the folder.
+
+    Of a set of torchvision, and of a function's images, what follows the colon.
+    """
+    kind, _, member = name.partition(":")
+    return DATA_TITLES.get(name, Path(member).name if kind == "folder" else member or kind)
 
 
 def read_results(folders: Iterable[str | Path]) -> dict[str, StudyResults]:

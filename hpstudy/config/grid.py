@@ -1,12 +1,13 @@
 """The grid of learning rates and weight decays: its values, and their order."""
 
 import math
+from functools import partial
 from itertools import product
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from hpstudy.config.validation import Frozen
 
@@ -25,24 +26,24 @@ Decay = Annotated[
     float, Field(strict=True, ge=0, allow_inf_nan=False), AfterValidator(_not_negative_zero)
 ]
 
-_VALUES: dict[str, TypeAdapter[tuple[float, ...]]] = {
-    "lr": TypeAdapter(tuple[Positive, ...]),
-    "weight_decay": TypeAdapter(tuple[Decay, ...]),
-}
 # Means over seeds that are equal on paper differ in the last bits; so does `best - threshold`.
 TOLERANCE = 1e-9
 
 
 class Point(Frozen):
-    """One setting of the two hyperparameters; weight decay is torch's coupled SGD value, or 0."""
+    """One setting of the two hyperparameters; weight decay is torch's coupled SGD value, or 0.
 
-    lr: Positive
+    Where one's own command trains, these are the values of the first and of the second axis.
+    """
+
+    lr: Decay
     weight_decay: Decay
 
 
 class Prior(Point):
     """Setting that the grid lies around, on logarithmic axes."""
 
+    lr: Positive
     weight_decay: Positive
 
 
@@ -63,6 +64,35 @@ class Axis(Frozen):
         return self.step * ((self.points - 1) / 2 + self.extend)
 
 
+def _values_or_axis(numbers: TypeAdapter[tuple[float, ...]], value: Any) -> Any:
+    # pydantic would report the faults of both alternatives.
+    if isinstance(value, dict):
+        return Axis.model_validate(value)
+    if isinstance(value, list | tuple):
+        return numbers.validate_python(value)
+    if not isinstance(value, Axis):
+        raise ValueError("must be a list of values, or points and step")
+    return value
+
+
+def _distinct(value: Axis | tuple[float, ...]) -> Axis | tuple[float, ...]:
+    if isinstance(value, tuple) and len(set(map(setting_key, value))) != max(len(value), 1):
+        raise ValueError("must hold one or more distinct values")
+    return value
+
+
+PositiveAxis = Annotated[
+    Axis | tuple[Positive, ...],
+    BeforeValidator(partial(_values_or_axis, TypeAdapter(tuple[Positive, ...]))),
+    AfterValidator(_distinct),
+]
+AnyAxis = Annotated[
+    Axis | tuple[Decay, ...],
+    BeforeValidator(partial(_values_or_axis, TypeAdapter(tuple[Decay, ...]))),
+    AfterValidator(_distinct),
+]
+
+
 class Extent(NamedTuple):
     """Steps added to a grid at the lower and the upper end of each axis."""
 
@@ -79,27 +109,8 @@ class Grid(Frozen):
     A weight decay of 0 may be listed, though it has no place on a logarithmic axis.
     """
 
-    lr: Axis | tuple[Positive, ...]
-    weight_decay: Axis | tuple[Decay, ...]
-
-    @field_validator("lr", "weight_decay", mode="before")
-    @classmethod
-    def _values_or_axis(cls, value: Any, info: ValidationInfo) -> Any:
-        # pydantic would report the faults of both alternatives.
-        if isinstance(value, dict):
-            return Axis.model_validate(value)
-        if isinstance(value, list | tuple):
-            return _VALUES[str(info.field_name)].validate_python(value)
-        if not isinstance(value, Axis):
-            raise ValueError("must be a list of values, or points and step")
-        return value
-
-    @field_validator("lr", "weight_decay")
-    @classmethod
-    def _distinct(cls, value: Axis | tuple[float, ...]) -> Axis | tuple[float, ...]:
-        if isinstance(value, tuple) and len(set(map(setting_key, value))) != max(len(value), 1):
-            raise ValueError("must hold one or more distinct values")
-        return value
+    lr: PositiveAxis
+    weight_decay: AnyAxis
 
     @property
     def limits(self) -> dict[str, int]:
@@ -155,7 +166,7 @@ class Grid(Frozen):
                 level = deepest + 1 - (steps & -steps).bit_length()
             levels[level].append(Point(lr=lr, weight_decay=weight_decay))
         for points in levels:
-            points.sort(key=lambda point: (not point.weight_decay, _decades(point, prior)))
+            points.sort(key=lambda p: (0 in (p.lr, p.weight_decay), _decades(p, prior)))
         return levels
 
     def _steps(self, name: str, prior: Point) -> dict[float, int]:
@@ -200,7 +211,7 @@ def grid_value(log10: float) -> float:
 
 
 def _decades(point: Point, other: Point) -> float:
-    """Distance on logarithmic axes; for a weight decay of 0, along the learning rate alone."""
-    ratios = [point.lr / other.lr, point.weight_decay / other.weight_decay or 1]
+    """Distance on logarithmic axes; for a value of 0, along the other axis alone."""
+    ratios = [point.lr / other.lr or 1, point.weight_decay / other.weight_decay or 1]
     # Values have six digits: four here make equal distances equal.
     return round(math.hypot(*map(math.log10, ratios)), 4)

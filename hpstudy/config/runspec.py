@@ -3,22 +3,47 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from hpstudy.config.grid import Decay, Positive
-from hpstudy.config.study import Count, Data, Recipe, Seed, Study
+from hpstudy.config.study import (
+    FOLDER,
+    TORCHVISION,
+    Arguments,
+    Count,
+    Data,
+    Recipe,
+    Seed,
+    Stem,
+    Study,
+)
 from hpstudy.config.validation import Frozen
 
 # Raised when the meaning of a field or of the arithmetic changes, so that old rows are not reused.
 SCHEMA = 2
 
 
+class Network(Frozen):
+    """What the name of a network from a source (`config.study.is_source`) does not fix.
+
+    `arguments` are those of its factory, `stem` is that of the study, and `sha256` identifies the
+    network that the factory makes (`hpstudy.networks.identity.network_hash`).
+    """
+
+    arguments: Arguments = {}
+    stem: Stem | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class RunSpec(Frozen):
     """Everything that can change the numbers of one training, and nothing else.
 
     `widths` are the output channels of the pruned layers (None for the dense network); how they
-    were chosen does not matter. `fingerprint` is the hash of a data set whose name does not fix
-    its content.
+    were chosen does not matter. Of a network from a source they are the channels that its parts
+    keep (`hpstudy.networks.shapes`), and `network` says the rest. `fingerprint` is the hash of a
+    data set whose name does not fix its content.
     """
 
     model: str
@@ -29,8 +54,17 @@ class RunSpec(Frozen):
     weight_decay: Decay
     seed: Seed
     widths: dict[str, Count] | None = None
+    network: Network | None = None
     arithmetic: str
     schema_version: int = SCHEMA
+
+    @model_serializer(mode="wrap")
+    def _without_no_network(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Runs of the study's own networks keep the ids that they had before there were others.
+        fields: dict[str, Any] = values(self)
+        if self.network is None:
+            del fields["network"]
+        return fields
 
     @classmethod
     def at_prior(
@@ -39,12 +73,15 @@ class RunSpec(Frozen):
         fingerprint: str | None,
         widths: Mapping[str, int] | None,
         arithmetic: str,
+        network: Network | None = None,
     ) -> "RunSpec":
         """Run of a network of a study at the prior, with the first seed."""
         data = study.data
-        if data.name.startswith("folder:"):
-            # The fingerprint identifies the images, wherever they lie.
-            data = data.model_copy(update={"name": "folder"})
+        kind, colon, _ = data.name.partition(":")
+        if colon and kind != TORCHVISION:
+            # The fingerprint identifies the images, wherever they lie and whoever returns them.
+            name = kind if kind == FOLDER else "factory"
+            data = data.model_copy(update={"name": name, "arguments": None})
         return cls(
             model=study.model,
             data=data,
@@ -53,8 +90,19 @@ class RunSpec(Frozen):
             **study.prior.model_dump(),
             seed=study.seeds[0],
             widths=None if widths is None else dict(widths),
+            network=network,
             arithmetic=arithmetic,
         )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Columns that a published table has for runs of this kind alone."""
+        return {"model": self.model, "dataset": self.data.name}
+
+    @property
+    def setting(self) -> dict[str, float]:
+        """Values of the axes by their names."""
+        return {"lr": self.lr, "weight_decay": self.weight_decay}
 
     @property
     def run_id(self) -> str:
@@ -67,12 +115,12 @@ class RunSpec(Frozen):
         A second for 100,000 of them, because no run is made.
         """
         names = ("lr", "weight_decay", "seed")
-        template = _canonical(self.model_dump(mode="json") | {name: f"<{name}>" for name in names})
+        template = _canonical(self.model_dump(mode="json") | {name: f"\0{name}" for name in names})
         ids = []
         for lr, weight_decay, seed in settings:
             text = template
             for name, value in zip(names, (float(lr), float(weight_decay), seed), strict=True):
-                text = text.replace(f'"<{name}>"', repr(value))
+                text = text.replace(json.dumps(f"\0{name}"), repr(value))
             ids.append(_digest(text))
         return ids
 

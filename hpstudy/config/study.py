@@ -2,24 +2,28 @@
 
 import math
 import re
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
+from hpstudy.config.checks import distinct, json_values, printable, test_or_share
 from hpstudy.config.grid import Axis, Grid, Prior
 from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
 
-Model = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50"]
+BuiltIn = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50"]
+Scope = Literal["inside", "all"]
+Stem = Literal["small"]
 Criterion = Literal["l1", "l1-normalised"]
 # Precision of products; "-compiled" where torch.compile makes the kernels.
 Arithmetic = Literal[
@@ -27,12 +31,18 @@ Arithmetic = Literal[
 ]
 Executor = Literal["local", "ray"]
 
-MODEL_NAMES: tuple[str, ...] = get_args(Model)
+MODEL_NAMES: tuple[str, ...] = get_args(BuiltIn)
+SCOPES: tuple[str, ...] = get_args(Scope)
+# Where the networks of others and one's own come from: a package that lists them, or a function.
+SOURCE = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W_][\w.-]{0,99}"
+SOURCE_FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
 METHODS = ("uniform", "nonuniform")
 CRITERIA: tuple[str, ...] = get_args(Criterion)
 ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
 LOCAL, RAY = "local", "ray"
+# Beginnings of the names of data sets, before a colon.
+FOLDER, TORCHVISION = "folder", "torchvision"
 AUTO = "auto"
 DENSE = "unpruned"
 VARIANT_EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
@@ -41,25 +51,14 @@ STUDY_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 # Plans hold all runs of a study in memory.
 MOST_RUNS = 1_000_000
 
-Values = TypeVar("Values", bound=tuple[Hashable, ...])
 
-
-def _distinct(values: Values) -> Values:
-    if not values or len(set(values)) != len(values):
-        raise ValueError("must hold one or more distinct values")
-    return values
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be text of printed characters")
-    return text
-
-
-def _test_or_share(value: Any) -> Any:
-    if value != "test" and not (isinstance(value, float) and 0 < value <= 0.5):
-        raise ValueError("must be 'test', or the held-out share: above 0 and at most 0.5")
-    return value
+def _model(name: Any) -> Any:
+    if name not in MODEL_NAMES and not (isinstance(name, str) and is_source(name)):
+        raise HpstudyError(
+            f"unknown model {shown(str(name))}{did_you_mean(name, MODEL_NAMES)}; valid: "
+            f"{listed(MODEL_NAMES)}, {SOURCE_FORMS}"
+        )
+    return name
 
 
 def _variant(name: Any) -> Any:
@@ -70,19 +69,35 @@ def _variant(name: Any) -> Any:
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
 # torch's generators take signed integers of 64 bits.
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-Seeds = Annotated[tuple[Seed, ...], AfterValidator(_distinct)]
+Seeds = Annotated[tuple[Seed, ...], AfterValidator(distinct)]
 Threshold = Annotated[float, Field(strict=True, gt=0, le=100)]
 Variant = Annotated[str, BeforeValidator(_variant)]
+Source = Annotated[str, Field(pattern=f"^{SOURCE}$")]
+Model = Annotated[BuiltIn | Source, BeforeValidator(_model)]
+Arguments = Annotated[dict[str, Any], AfterValidator(json_values)]
+
+
+def _or_none(arguments: dict[str, Any] | None) -> dict[str, Any] | None:
+    return json_values(arguments) or None
 
 
 class Data(Frozen):
     """Images to train and to evaluate on (thesis, section 3.1.1)."""
 
-    name: Annotated[str, AfterValidator(_printable)]
+    name: Annotated[str, AfterValidator(printable)]
     image_size: Annotated[int, Field(strict=True, ge=8, le=224)]
     train_images: Count | None = None
     test_images: Count | None = None
-    holdout: Annotated[str | float, BeforeValidator(_test_or_share)] = "test"
+    holdout: Annotated[str | float, BeforeValidator(test_or_share)] = "test"
+    arguments: Annotated[dict[str, Any] | None, AfterValidator(_or_none)] = None
+
+    @model_serializer(mode="wrap")
+    def _arguments_if_any(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The ids of runs hash what is written here, and were there before arguments were.
+        values: dict[str, Any] = fields(self)
+        if values.get("arguments") is None:
+            values.pop("arguments", None)
+        return values
 
 
 class Recipe(Frozen):
@@ -112,25 +127,25 @@ class Replicates(Frozen):
     random: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 4
 
 
-class Study(Frozen):
-    """A model, its pruned variants and the grid on which each is trained from scratch."""
+class AnyStudy(Frozen):
+    """What studies have in common, whether hpstudy trains (`Study`) or a command does."""
 
-    name: Annotated[str, Field(pattern=f"^{STUDY_NAME}$")]
-    model: Model
-    data: Data
-    recipe: Recipe
-    prior: Prior
-    grid: Grid
-    variants: tuple[Variant, ...]
-    criterion: Criterion = "l1-normalised"
-    seeds: Seeds = (0,)
-    replicates: Replicates | None = None
-    roi: Annotated[tuple[Threshold, ...], AfterValidator(_distinct)] = (0.5, 1.0)
-    arithmetic: Literal["auto"] | Arithmetic = "auto"
-    executor: Executor = "local"
-    racing: Annotated[bool, Field(strict=True)] = False
+    if TYPE_CHECKING:  # Fields of the subclasses, each in its own order.
+        name: str
+        variants: tuple[Variant, ...]
+        seeds: Seeds
+        replicates: Replicates | None
+        roi: tuple[Threshold, ...]
+        executor: Executor
 
-    @field_validator("variants")
+        @property
+        def grid(self) -> Grid: ...  # noqa: D102
+        @property
+        def prior(self) -> Prior: ...  # noqa: D102
+        @property
+        def racing(self) -> bool: ...  # noqa: D102
+
+    @field_validator("variants", check_fields=False)
     @classmethod
     def _dense_first(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len({parse_variant(name) for name in names}) != len(names):
@@ -138,32 +153,23 @@ class Study(Frozen):
         # Every comparison is against the dense network, so it is always part of the study.
         return (DENSE, *(name for name in names if name != DENSE))
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> "Study":
+    def check_size(self) -> None:
+        """Raise ValueError if seeds come twice, or for more runs than a plan can hold."""
         further = self.replicates.seeds if self.replicates else ()
         if both := sorted(set(further) & set(self.seeds)):
             raise ValueError(
                 f"replicates.seeds must differ from the seeds {shown(list(self.seeds))}, but both "
                 f"have {listed(both)}"
             )
-        for name, axis in self.grid:
-            # Beyond these, products in single precision are 0 or infinite.
-            reach, values = (axis.reach, ()) if isinstance(axis, Axis) else (0.0, axis)
-            values = (getattr(self.prior, name), *filter(None, values))
-            if max(abs(math.log10(value)) for value in values) + reach > 30:
-                raise ValueError(
-                    f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
-                )
         runs = self.grid.most_points() * len(self.variants) * len(self.seeds)
         if runs > MOST_RUNS:
             raise ValueError(
                 f"grid, variants and seeds must make at most {MOST_RUNS:,} runs together, not "
                 f"{runs:,}"
             )
-        return self
 
     @classmethod
-    def load(cls, path: str | Path) -> "Study":
+    def load(cls, path: str | Path) -> Self:
         """Study that a YAML file describes.
 
         Raises
@@ -173,21 +179,94 @@ class Study(Frozen):
             nearest valid one.
         """
         try:
-            content = read_mapping(path)
-        except FileNotFoundError:
-            hint = did_you_mean(path, map(str, sorted(Path("params").glob("*/*.yaml"))))
-            raise HpstudyError(f"no params file at {path}{hint}.") from None
-        try:
-            return cls.model_validate(content)
+            return cls.model_validate(read_params(path))
         except ValidationError as error:
             raise HpstudyError(f"{path}: {one_sentence(error, cls)}") from None
 
-    def with_variants(self, pruning: str) -> "Study":
+    def with_variants(self, pruning: str) -> Self:
         """The study cut to the dense network and the variant `pruning`; "all" keeps every one."""
         if pruning == "all":
             return self
         parse_variant(pruning, ("all", *self.variants))
         return self.model_copy(update={"variants": tuple(dict.fromkeys((DENSE, pruning)))})
+
+
+class Study(AnyStudy):
+    """A model, its pruned variants and the grid on which each is trained from scratch.
+
+    The keys from `arguments` to `tolerance` are for networks from a source (`is_source`).
+    """
+
+    name: Annotated[str, Field(pattern=f"^{STUDY_NAME}$")]
+    model: Model
+    arguments: Arguments = {}
+    stem: Stem | None = None
+    scope: Scope = "inside"
+    spare: tuple[Annotated[str, AfterValidator(printable)], ...] = ()
+    round_to: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = None
+    exact: Annotated[bool, Field(strict=True)] = True
+    tolerance: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.001
+    data: Data
+    recipe: Recipe
+    prior: Prior
+    grid: Grid
+    variants: tuple[Variant, ...]
+    criterion: Criterion = "l1-normalised"
+    seeds: Seeds = (0,)
+    replicates: Replicates | None = None
+    roi: Annotated[tuple[Threshold, ...], AfterValidator(distinct)] = (0.5, 1.0)
+    arithmetic: Literal["auto"] | Arithmetic = "auto"
+    executor: Executor = "local"
+    racing: Annotated[bool, Field(strict=True)] = False
+
+    @model_validator(mode="after")
+    def _fits_the_model(self) -> "Study":
+        given = [key for key in SOURCE_KEYS if not _is_default(self, key)]
+        if given and not is_source(self.model):
+            raise ValueError(
+                f"{given[0]} is a key for the models {SOURCE_FORMS}; {self.model} does not take it"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused_keys(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Records of the study's own networks are as they were before there were others.
+        unused = [] if is_source(self.model) else SOURCE_KEYS
+        return {key: value for key, value in values(self).items() if key not in unused}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Study":
+        self.check_size()
+        for name, axis in self.grid:
+            # Beyond these, products in single precision are 0 or infinite.
+            reach, values = (axis.reach, ()) if isinstance(axis, Axis) else (0.0, axis)
+            values = (getattr(self.prior, name), *filter(None, values))
+            if max(abs(math.log10(value)) for value in values) + reach > 30:
+                raise ValueError(
+                    f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
+                )
+        return self
+
+
+def read_params(path: str | Path) -> dict[str, Any]:
+    """Keys and values of a params file; raises HpstudyError if it is missing or no YAML mapping."""
+    try:
+        return read_mapping(path)
+    except FileNotFoundError:
+        hint = did_you_mean(path, map(str, sorted(Path("params").glob("*/*.yaml"))))
+        raise HpstudyError(f"no params file at {path}{hint}.") from None
+
+
+SOURCE_KEYS = ("arguments", "stem", "scope", "spare", "round_to", "exact", "tolerance")
+
+
+def _is_default(study: Study, key: str) -> bool:
+    return bool(getattr(study, key) == Study.model_fields[key].default)
+
+
+def is_source(model: str) -> bool:
+    """Whether a model is torchvision:NAME, timm:NAME or package.module:factory."""
+    return re.fullmatch(SOURCE, model) is not None
 
 
 def parse_variant(name: str, valid: tuple[str, ...] = ()) -> tuple[str, float]:

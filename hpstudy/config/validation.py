@@ -1,11 +1,13 @@
 """Files of settings: read as text or YAML, checked by pydantic, refused in one sentence."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
 
@@ -171,7 +173,33 @@ def _fault(fault: dict[str, Any], model: type[BaseModel]) -> str:
 def _keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
     """Keys of the mapping at a place in the values of a model."""
     for part in place:
-        annotation = model.model_fields[str(part)].annotation
-        kinds = (annotation, *get_args(annotation))
-        model = next(kind for kind in kinds if hasattr(kind, "model_fields"))
-    return list(model.model_fields)
+        # A name that is no key is that of an axis, in a mapping of models.
+        field = next((f for name, f in _fields(model).items() if name == part), None)
+        model = next(_models(field.annotation), model) if field else model
+    return list(_fields(model))
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Models in an annotation, such as that of a mapping of them."""
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def reasons(error: ValidationError) -> list[str]:
+    """What pydantic finds wrong, with the place and the value."""
+    words = []
+    for fault in error.errors():
+        place = ".".join(map(str, fault["loc"]))
+        if not place:
+            words.append(str(fault["ctx"]["error"]))
+        elif fault["type"] == "missing":
+            words.append(f"it lacks {place}")
+        else:
+            words.append(f"{place} is {shown(fault['input'])}: {fault['msg']}")
+    return words

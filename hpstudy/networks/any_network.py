@@ -6,36 +6,16 @@ from typing import Any
 
 from torch import nn
 
-from hpstudy.config.study import CRITERIA, METHODS
-from hpstudy.errors import HpstudyError, count, shown, unknown
-from hpstudy.networks.cutting import without
-from hpstudy.networks.flops import CostModel, cost_model, measured_macs
-from hpstudy.networks.graph import Inputs, Removed
-from hpstudy.networks.groups import union
-from hpstudy.networks.latency import Latency, measure_latency
-from hpstudy.networks.latency_target import flops_ratio_for
-from hpstudy.networks.network_report import (
-    FORMAT,
-    GroupReport,
-    NetworkReport,
-    architecture_hash,
-    as_ranges,
-    installed_versions,
-)
-from hpstudy.networks.onnx_export import check_packages, to_onnx
-from hpstudy.networks.pruning import TOLERANCE, choose_channels, lowest_ratio, weights_hash
+from hpstudy.config.study import CRITERIA, METHODS, SCOPES
+from hpstudy.errors import HpstudyError, shown, unknown
+from hpstudy.networks.latency import measure_latency
+from hpstudy.networks.network_report import GroupReport, NetworkReport
+from hpstudy.networks.onnx_export import check_packages
+from hpstudy.networks.pruning import TOLERANCE
 from hpstudy.networks.sources import open_network
-from hpstudy.networks.verified_groups import (
-    OUTPUT,
-    STEM,
-    lower_floors,
-    reasons,
-    usable_groups,
-    verified_groups,
-)
-from hpstudy.networks.whole_groups import units_at_once
+from hpstudy.networks.verified import VerifiedNetwork
+from hpstudy.networks.verified_groups import OUTPUT, STEM, verified_groups
 
-SCOPES = ("inside", "all")
 # What remains where no ratio is given.
 FLOPS_RATIO = 0.4
 
@@ -113,79 +93,20 @@ def prune(
     target = FLOPS_RATIO if flops_ratio is None else flops_ratio
     _check_options(target, latency_ratio, method, criterion, scope, round_to, tolerance)
     name, dense, inputs, ranked = open_network(model, example_inputs, arguments, weights)
-    probe, found = verified_groups(name, dense, inputs, scope, spare, round_to)
-    usable = usable_groups(found, exact)
-    if not usable:
-        raise HpstudyError(f"no channels of {name} can be pruned: {reasons(found)}")
-    cost = cost_model(dense, inputs, usable)
-    at_once = {group.root: units_at_once(group, round_to) for group in usable}
-    floor = lowest_ratio(cost, at_once)
-    if latency_ratio is None and target < floor - tolerance:
-        refused = sum(group.status in ("refused", "inexact") for group in found) * exact
-        raise HpstudyError(
-            f"flops_ratio {target} is out of reach: {name} keeps at least {floor:.4f} of its "
-            f"FLOPs with scope {scope!r} ({count(len(usable), 'group')} pruned, {refused} refused)"
-            + lower_floors(name, dense, inputs, floor, scope, spare, exact, round_to)
-        )
-    scores = {group.root: group.scores for group in usable}
-
-    # Where the latency is the target, any FLOPs ratio near to that of a probe will do.
-    within, trade = (tolerance, True) if latency_ratio is None else (1.0, False)
-
-    def choose(ratio: float) -> dict[str, list[int]]:
-        given = cost, scores, method, ratio, criterion
-        return choose_channels(*given, at_once=at_once, tolerance=within, trade=trade)
-
-    def removal(kept: Mapping[str, list[int]]) -> Removed:
-        return union(group.without_units(kept[group.root]) for group in usable)
-
+    network = VerifiedNetwork.open(name, dense, inputs, scope, spare, exact, round_to)
+    given, within = (method, criterion), tolerance
     if latency_ratio is not None:
-        whole = to_onnx(dense, inputs, any_batch=False).content
-
-        def measured(ratio: float) -> Latency:
-            pruned = without(dense, removal(choose(ratio)))
-            models = {"dense": whole, "pruned": to_onnx(pruned, inputs, any_batch=False).content}
-            return measure_latency(models, example_inputs).onnxruntime["pruned"]
-
-        target = flops_ratio_for(latency_ratio, floor, measured, name)
-    kept = choose(target)
-    removed = removal(kept)
-    error = probe.verify_cut(removed, exact) if removed else 0.0
-    pruned = without(dense, removed)
-    widths = {root: len(units) for root, units in kept.items()}
-    _check_macs(name, pruned, inputs, cost, widths)
-    latency = None
+        target = network.ratio_for_latency(latency_ratio, *given, example_inputs)
+        # Any FLOPs ratio near to that of a probe will do.
+        within = 1.0
+    pruned, report = network.prune(
+        *(target, *given, within), ranked=ranked, arguments=arguments or {}
+    )
     if latency_ratio is not None:
         latency = measure_latency({"dense": dense, "pruned": pruned}, example_inputs)
-    sizes = {group.root: len(group.units[0]) * widths[group.root] for group in usable}
-    return pruned, NetworkReport(
-        format=FORMAT,
-        model=name,
-        arguments=dict(arguments or {}),
-        inputs=[(list(t.shape), str(t.dtype).removeprefix("torch.")) for t in inputs.tensors()],
-        method=method,
-        criterion=criterion,
-        scope=scope,
-        round_to=round_to,
-        exact=exact,
-        target=target,
-        achieved=cost.macs(widths) / cost.macs(),
-        floor=floor,
-        macs=cost.macs(widths),
-        macs_dense=cost.macs(),
-        params=sum(parameter.numel() for parameter in pruned.parameters()),
-        params_dense=sum(parameter.numel() for parameter in dense.parameters()),
-        error=error,
-        ranked=ranked,
-        groups=[GroupReport.of(group, sizes.get(group.root)) for group in found],
-        removed=as_ranges(removed),
-        architecture_sha256=architecture_hash(dense),
-        weights_sha256=weights_hash(dense),
-        pruned_sha256=weights_hash(pruned),
-        versions=installed_versions(),
-        latency_target=latency_ratio,
-        latency=latency,
-    )
+        measured = {"latency_target": latency_ratio, "latency": latency}
+        report = report.model_copy(update=measured)
+    return pruned, report
 
 
 def groups(
@@ -222,14 +143,3 @@ def _check_options(
         raise HpstudyError(f"round_to must be a whole number from 1, not {shown(round_to)}")
     if not 0 < tolerance < 1:
         raise HpstudyError(f"tolerance must be between 0 and 1, not {shown(tolerance)}")
-
-
-def _check_macs(
-    name: str, pruned: nn.Module, inputs: Inputs, cost: CostModel, widths: Mapping[str, int]
-) -> None:
-    measured, computed = measured_macs(pruned, inputs), cost.macs(widths)
-    if measured != computed:
-        raise HpstudyError(
-            f"the pruned {name} takes {measured:,} multiply-accumulates, not {computed:,}: "
-            "operators other than layers work on the pruned channels; spare the layers before them"
-        )

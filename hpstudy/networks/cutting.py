@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hpstudy.networks.graph import CONV, Part, Refused, Removed, depthwise
+from hpstudy.networks.graph import Part, Refused, Removed, depthwise
+from hpstudy.networks.models import CONV
 
 # Attribute that counts the channels of a layer which gives as many as it takes.
-_WIDTHS: tuple[tuple[type[nn.Module], str], ...] = (
+WIDTHS: tuple[tuple[type[nn.Module], str], ...] = (
     (nn.modules.batchnorm._BatchNorm, "num_features"),
     (nn.modules.instancenorm._InstanceNorm, "num_features"),
     (nn.GroupNorm, "num_channels"),
@@ -72,7 +73,7 @@ def _cut_module(module: Any, side: str, lost: set[int], name: str) -> None:
         kept = _kept(channels, lost, name)
         _select_all(module, kept, channels)
         module.normalized_shape = (len(kept),)
-    elif width := next((width for kind, width in _WIDTHS if isinstance(module, kind)), ""):
+    elif width := next((width for kind, width in WIDTHS if isinstance(module, kind)), ""):
         if (channels := getattr(module, width)) > 1 or not isinstance(module, nn.PReLU):
             kept = _kept(channels, lost, name)
             _select_all(module, kept, channels)
@@ -81,25 +82,32 @@ def _cut_module(module: Any, side: str, lost: set[int], name: str) -> None:
         raise Refused(f"{name} is a {type(module).__name__}, which has no rule")
 
 
+def kept_groups(module: nn.modules.conv._ConvNd, name: str, removed: Removed) -> list[int] | None:
+    """Groups of a convolution that keep channels on either side; None where all do."""
+    sides: list[Part] = [(name, "in", 0), (name, "out", 0)]
+    if module.groups < 2 or not all(side in removed for side in sides):
+        return None
+    sizes = [width // module.groups for width in (module.in_channels, module.out_channels)]
+    kept = [
+        block
+        for block in range(module.groups)
+        if not all(
+            removed[side].issuperset(range(block * size, (block + 1) * size))
+            for side, size in zip(sides, sizes, strict=True)
+        )
+    ]
+    return kept if len(kept) < module.groups else None
+
+
 def _without_whole_groups(modules: dict[str, nn.Module], removed: Removed) -> Removed:
     """Remove the groups that grouped convolutions lose on both sides; what is left to remove."""
     rest = dict(removed)
     for name in {name for name, side, _ in removed if side == "in"}:
         module: Any = modules[name]
+        if not isinstance(module, CONV) or (blocks := kept_groups(module, name, removed)) is None:
+            continue
         sides: list[Part] = [(name, "in", 0), (name, "out", 0)]
-        if not isinstance(module, CONV) or module.groups < 2 or sides[1] not in removed:
-            continue
         sizes = [width // module.groups for width in (module.in_channels, module.out_channels)]
-        blocks = [
-            block
-            for block in range(module.groups)
-            if not all(
-                removed[side].issuperset(range(block * size, (block + 1) * size))
-                for side, size in zip(sides, sizes, strict=True)
-            )
-        ]
-        if len(blocks) == module.groups:
-            continue
         if not blocks:
             raise Refused(f"no channel of {name} would be left")
         seen, given = (

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from hpstudy.config.study import Study, parse_variant
 from hpstudy.networks.cutting import without
 from hpstudy.networks.flops import cost_model
 from hpstudy.networks.graph import Graph, Inputs, Removed
 from hpstudy.networks.groups import find_groups, union
-from hpstudy.networks.models import architecture, build_model, zeros
+from hpstudy.networks.models import architecture, build_model, initialise, zeros
+from hpstudy.networks.pruning import choose_channels, filter_scores
 
 
 class PrunableNetwork:
@@ -31,7 +33,14 @@ class PrunableNetwork:
         Convolutions whose output channels may be pruned, in forward order. All are inside residual
         blocks, so that every shortcut keeps its width (thesis, section 3.2.5).
     cost : CostModel
+    identity : None
+        Its name says all (`hpstudy.config.runspec.Network`).
+    layout : torch.memory_format
+        Order of the values of images and activations in memory, by which it is trained.
     """
+
+    identity = None
+    layout = torch.channels_last
 
     def __init__(self, name: str, classes: int, image_size: int):
         self.name, self.classes, self.image_size = name, classes, image_size
@@ -58,3 +67,28 @@ class PrunableNetwork:
         if not widths:
             return copy.deepcopy(self.model)
         return self.cut(self.model, {layer: list(range(width)) for layer, width in widths.items()})
+
+    def fresh(self, seed: int, widths: Mapping[str, int] | None) -> nn.Module:
+        """New network of the given widths, initialised from torch's generator with this seed."""
+        model = self.at_widths(widths)
+        # Drawn on the CPU: the same weights on every device, whatever ran here before.
+        torch.manual_seed(seed)
+        initialise(model)
+        return model
+
+    def size(self, widths: Mapping[str, int] | None) -> tuple[int, int]:
+        """Multiply-accumulates and parameters at the given widths."""
+        return self.cost.macs(widths), self.cost.params(widths)
+
+    def scores(self, model: nn.Module) -> dict[str, list[float]]:
+        """Scores of the filters of each prunable layer of a trained dense network."""
+        return filter_scores(model, self.prunable)
+
+    def widths_for(self, study: Study, variant: str) -> dict[str, int]:
+        """Widths of a variant when the filters of the untrained network are ranked.
+
+        Raises HpstudyError if its FLOPs ratio is out of reach, which no ranking changes.
+        """
+        method, ratio = parse_variant(variant)
+        kept = choose_channels(self.cost, self.scores(self.model), method, ratio, study.criterion)
+        return {layer: len(channels) for layer, channels in kept.items()}

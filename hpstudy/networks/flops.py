@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hpstudy.networks.graph import CONV, Inputs
+from hpstudy.networks.graph import Inputs
 from hpstudy.networks.groups import Group
+from hpstudy.networks.models import CONV
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks._torch_pruning import dependency_graph, tp
 from hpstudy.networks.calls import LAYERS, calls_recorded
+from hpstudy.networks.models import CONV
 from hpstudy.networks.ties import Ties
 
-CONV = nn.modules.conv._ConvNd
 Side = Literal["in", "out", "both", "parameter"]
 Scope = Literal["inside", "residual", "stem", "output"]
 # "both" are layers that give as many channels as they take: normalisations, depthwise convolutions.

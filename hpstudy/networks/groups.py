@@ -2,17 +2,20 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from torch import nn
 
-from hpstudy.networks.graph import CONV, Graph, Member, Part, Refused, Removed, Scope, depthwise
+from hpstudy.networks.graph import Graph, Member, Part, Refused, Removed, Scope, depthwise
+from hpstudy.networks.models import CONV
 
 # "inexact": the cut is right, but statistics over the removed channels change.
 Status = Literal["exact", "inexact", "refused", "spared"]
+# L1 norms of the filters of layers, by layer.
+Norms = Mapping[str, Sequence[float]]
 
 
 @dataclass
@@ -33,6 +36,8 @@ class Group:
         Whether it may be pruned, and whether that is exact; `sentence` says why not.
     whole : set of str
         Grouped convolutions that lose whole groups with every unit.
+    sets : list of list of int
+        Sets of the root's channels that are tied by the way they are wired.
     """
 
     root: str
@@ -44,6 +49,7 @@ class Group:
     status: Status = "spared"
     sentence: str = ""
     whole: frozenset[str] = frozenset()
+    sets: list[list[int]] = field(default_factory=list)
 
     @property
     def layers(self) -> list[str]:
@@ -98,7 +104,7 @@ def find_groups(
     groups: list[Group] = []
     seen: set[str] = set()
     modules = dict(model.named_modules())
-    shared = _shared(model)
+    shared, norms = _shared(model), all_norms(model)
     for layer in graph.layers():
         if layer in seen or not may_prune(layer):
             continue
@@ -113,7 +119,8 @@ def find_groups(
             for names in shared:
                 if owners & {name.rpartition(".")[0] for name in names}:
                     raise Refused(f"{' and '.join(names)} are one parameter")
-            _find_units(group, reach.sets, modules)
+            group.sets = reach.sets
+            set_units(group, modules, norms)
             if len(group.units) < 2:
                 raise Refused(f"its {channels} channels can only leave together")
             group.per_unit()
@@ -149,27 +156,47 @@ def filter_norms(module: nn.Module) -> list[float]:
     return norms
 
 
-def _channel_scores(group: Group, modules: dict[str, nn.Module]) -> np.ndarray:
+def all_norms(model: nn.Module) -> dict[str, list[float]]:
+    """Norms of the filters of every convolution and linear layer with weights of its own."""
+    return {
+        name: filter_norms(module)
+        for name, module in model.named_modules()
+        if isinstance(module, (CONV, nn.Linear)) and "weight" in module._parameters
+    }
+
+
+def ranked_group(group: Group, model: nn.Module, norms: Norms) -> Group:
+    """Group of a network with the units and scores that other norms of filters give."""
+    group = replace(group)
+    set_units(group, dict(model.named_modules()), norms)
+    return group
+
+
+def _channel_scores(group: Group, norms: Norms) -> np.ndarray:
     """Mean norm of the filters that give each channel of the root."""
     total = np.zeros(group.channels)
     for (layer, side, _), channels, roots in group.members:
         if side == "out" or layer == group.root:
-            norms = np.array(filter_norms(modules[layer]))
-            if max(channels) < len(norms):
-                np.add.at(total, list(roots), norms[list(channels)])
+            if layer not in norms:
+                raise Refused(f"the weights of {layer} are computed from others")
+            own = np.array(norms[layer])
+            if max(channels) < len(own):
+                np.add.at(total, list(roots), own[list(channels)])
     return total / max(1, len(group.layers))
 
 
-def _find_units(group: Group, sets: list[list[int]], modules: dict[str, nn.Module]) -> None:
-    """Find the smallest units of a group.
+def set_units(group: Group, modules: Mapping[str, nn.Module], norms: Norms) -> None:
+    """Set the units of a group, lowest score first.
 
     Channels that share a channel of some part are tied. A grouped convolution must lose equally
     many channels in each of its groups: a unit takes the lowest remaining channel of each.
     """
-    blocks = math.lcm(*(_blocks(member, group, modules) for member in group.members))
+    # Whole blocks leave alike, whatever the order of the channels in them.
+    members = () if group.whole else group.members
+    blocks = math.lcm(*(_blocks(member, group, modules) for member in members))
     if group.channels % blocks:
         raise Refused(f"its {group.channels} channels cannot be divided into {blocks} equal groups")
-    scores = _channel_scores(group, modules)
+    scores, sets = _channel_scores(group, norms), group.sets
     if len(sets) < group.channels:
         if blocks > 1 or len(set(map(len, sets))) > 1:
             raise Refused("its channels are tied to each other in unequal sets")
@@ -178,19 +205,13 @@ def _find_units(group: Group, sets: list[list[int]], modules: dict[str, nn.Modul
         # Stable, so that ties leave by index and the choice is the same everywhere.
         ranks = np.argsort(scores.reshape(blocks, size), axis=1, kind="stable")
         sets = (ranks + size * np.arange(blocks)[:, None]).T.tolist()
-    set_units(group, sets, modules)
-
-
-def set_units(group: Group, sets: list[list[int]], modules: dict[str, nn.Module]) -> None:
-    """Set the units of a group to sets of its first layer's channels, lowest score first."""
-    scores = _channel_scores(group, modules)
     means = [float(scores[one].mean()) for one in sets]
     order = sorted(range(len(sets)), key=lambda number: (means[number], sets[number][0]))
     group.units = [sets[number] for number in order]
     group.scores = [means[number] for number in order]
 
 
-def _blocks(member: Member, group: Group, modules: dict[str, nn.Module]) -> int:
+def _blocks(member: Member, group: Group, modules: Mapping[str, nn.Module]) -> int:
     """Number of blocks of the root's channels that must lose equally many, for a part."""
     module = modules.get(member.part[0])
     if isinstance(module, CONV) and not depthwise(module):

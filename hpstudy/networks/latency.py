@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ REPEATS = 51
 # With fewer, the interval of a median has no ends.
 _FEWEST = 6
 _WARM_UP = 3
+CLOCKS = {"cpu": "CPU time", "wall": "time on the wall"}
 
 
 class Latency(BaseModel, frozen=True, extra="forbid"):
@@ -44,6 +45,7 @@ class LatencyReport(BaseModel, frozen=True, extra="forbid"):
     batch: int
     threads: int
     repeats: int
+    clock: Literal["cpu", "wall"]
     processor: str
     versions: dict[str, str]
     onnxruntime: dict[str, Latency]
@@ -60,8 +62,8 @@ class LatencyReport(BaseModel, frozen=True, extra="forbid"):
             )
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         facts["measured"] = (
-            f"{count(self.threads, 'thread')}, batch {self.batch}, medians of {self.repeats} "
-            f"rounds in turns, {versions}, {self.processor}"
+            f"{CLOCKS[self.clock]}, {count(self.threads, 'thread')}, batch {self.batch}, medians "
+            f"of {self.repeats} rounds in turns, {versions}, {self.processor}"
         )
         return facts
 
@@ -75,11 +77,13 @@ def measure_latency(
 ) -> LatencyReport:
     """Measure the time that networks take on the CPU, against the first of them.
 
-    The networks take turns in every round, in an order that rotates. Whatever else the machine
-    does then meets all of them alike, so that ratios within a round stand where seconds do not.
-    Each turn calls a network twice and times the second call, because the other networks have
-    emptied the caches. The interval is that of a median by ranks, which supposes no distribution,
-    but independent rounds.
+    One thread's time is its CPU time, to which other processes add nothing. Several threads are
+    timed by the clock on the wall, on a machine that should have nothing else to do.
+
+    The networks take turns in every round, in an order that rotates, so that whatever else the
+    machine does meets all of them alike. Each turn calls a network twice and times the second
+    call, because the other networks have emptied the caches. The interval is that of a median by
+    ranks, which supposes no distribution, but independent rounds.
 
     Parameters
     ----------
@@ -116,14 +120,17 @@ def measure_latency(
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        seconds = _take_turns(arrays, repeats)
-        eager = _take_turns({name: _in_torch(one, given) for name, one in modules.items()}, repeats)
+        clock = time.thread_time if threads == 1 else time.perf_counter
+        seconds = _take_turns(arrays, repeats, clock)
+        calls = {name: _in_torch(one, given) for name, one in modules.items()}
+        eager = _take_turns(calls, repeats, clock)
     finally:
         torch.set_num_threads(before)
     return LatencyReport(
         batch=next((len(tensor) for tensor in given.tensors() if tensor.ndim), 1),
         threads=threads,
         repeats=repeats,
+        clock="cpu" if threads == 1 else "wall",
         processor=processor(),
         versions={package: version(package) for package in ("onnxruntime", "torch")},
         onnxruntime=against_first(seconds),
@@ -153,7 +160,7 @@ def against_first(seconds: Mapping[str, Sequence[float]]) -> dict[str, Latency]:
 
 
 def _in_onnxruntime(
-    name: str, model: nn.Module | str | Path | bytes, inputs: Inputs, threads: int
+    name: str, model: "nn.Module | str | Path | bytes", inputs: Inputs, threads: int
 ) -> Callable[[], object]:
     if isinstance(model, nn.Module):
         content: bytes | str = to_onnx(model, inputs, any_batch=False).content
@@ -184,7 +191,9 @@ def _in_torch(model: nn.Module, inputs: Inputs) -> Callable[[], object]:
     return run
 
 
-def _take_turns(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def _take_turns(
+    calls: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
     """Seconds of every call in every round."""
     names = list(calls)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -192,8 +201,8 @@ def _take_turns(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             calls[name]()
-            start = time.perf_counter()
+            start = clock()
             calls[name]()
             if number >= 0:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from hpstudy.errors import HpstudyError, unknown
 
+CONV = nn.modules.conv._ConvNd
+_NormBase = nn.modules.batchnorm._NormBase
+_NORMS = _NormBase, nn.GroupNorm, nn.LayerNorm
 # Five times as many as any published set of images has: beyond, a classifier fills the memory.
 MOST_CLASSES = 100_000
 SMALLEST_INPUT, LARGEST_INPUT = 8, 224
@@ -194,20 +197,29 @@ def build_model(name: str, classes: int = 10) -> nn.Module:
 
 
 def initialise(model: nn.Module) -> None:
-    """Initialise every parameter in place: He normal weights, zero biases, unit norms.
+    """Initialise a network in place: He normal weights, zero biases, unit norms.
 
-    Draws from torch's global generator, in the order of the modules. Thesis, section 3.1.3 and
-    Table 3.3; He et al. (2015a), equation 10 (fan in, ReLU gain).
+    These are the weights and biases of convolutions and linear layers, and of normalisations,
+    whose running statistics begin anew; all else stays as the factory has made it. Draws from
+    torch's global generator, in the order of the modules. Thesis, section 3.1.3 and Table 3.3; He
+    et al. (2015a), equation 10 (fan in, ReLU gain).
     """
     for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            nn.init.ones_(module.weight)
-            nn.init.zeros_(module.bias)
+        # Weights that are computed from others, as by weight normalisation, are no parameters.
+        own = module._parameters
+        weight, bias = own.get("weight"), own.get("bias")
+        if isinstance(module, (CONV, nn.Linear)):
+            if weight is not None:
+                nn.init.kaiming_normal_(weight, nonlinearity="relu")
+        elif isinstance(module, _NORMS):
+            if isinstance(module, _NormBase):
+                module.reset_running_stats()
+            if weight is not None:
+                nn.init.ones_(weight)
+        else:
+            continue
+        if bias is not None:
+            nn.init.zeros_(bias)
 
 
 def zeros(size: int) -> Tensor:

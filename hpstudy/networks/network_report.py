@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor, nn
 
+from hpstudy.config.study import Stem
 from hpstudy.config.validation import read_text
 from hpstudy.errors import HpstudyError, one_line, shown
 from hpstudy.networks.cutting import cut
@@ -17,6 +18,7 @@ from hpstudy.networks.groups import Group, Status
 from hpstudy.networks.latency import LatencyReport
 from hpstudy.networks.onnx_export import OnnxReport
 from hpstudy.networks.sources import Factory, build_network, call_factory, is_data
+from hpstudy.networks.stem import small_stem
 from hpstudy.networks.weights import load_state
 
 FORMAT = 1
@@ -60,18 +62,20 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
     """A pruned network: how it is made from the dense one, and what it costs.
 
     `model` and `arguments` are the factory's; `model` is the class of a network that was given as
-    an object. `removed` holds layer, side, dimension and ranges of channels. The hashes are those
-    of the dense network's names and shapes (`architecture_sha256`) and weights, and of the pruned
-    network's weights. FLOPs ratios are as asked for (`target`), as reached (`achieved`) and the
-    lowest possible (`floor`). `error` is the largest relative difference of the outputs from those
-    of the dense network with the removed channels at zero, in float64. `ranked` says which weights
-    ranked the filters. `latency` holds the times of "dense" and "pruned" where they were measured,
-    and `latency_target` the ratio in onnxruntime that was asked for in place of a FLOPs ratio.
+    an object. `stem` is that of a study (`hpstudy.networks.stem`). `removed` holds layer, side,
+    dimension and ranges of channels. The hashes are those of the dense network's names and shapes
+    (`architecture_sha256`) and weights, and of the pruned network's weights, if it has any. FLOPs
+    ratios are as asked for (`target`), as reached (`achieved`) and the lowest possible (`floor`).
+    `error` is the largest relative difference of the outputs from those of the dense network with
+    the removed channels at zero, in float64. `ranked` says which weights ranked the filters.
+    `latency` holds the times of "dense" and "pruned" where they were measured, and `latency_target`
+    the ratio in onnxruntime that was asked for in place of a FLOPs ratio.
     """
 
     format: Literal[1]
     model: str
     arguments: dict[str, Any]
+    stem: Stem | None = None
     inputs: list[tuple[list[int], str]]
     method: str
     criterion: str
@@ -91,7 +95,7 @@ class NetworkReport(BaseModel, frozen=True, extra="forbid"):
     removed: list[tuple[str, Side, int, Annotated[str, Field(pattern=_RANGES)]]]
     architecture_sha256: str
     weights_sha256: str
-    pruned_sha256: str
+    pruned_sha256: str | None
     versions: dict[str, str]
     latency_target: float | None = None
     latency: LatencyReport | None = None
@@ -164,6 +168,8 @@ def rebuild(
             f"the report names {report.model}, code that is not imported without consent; pass "
             "factory=, a function that makes the dense network, or this name if you trust it"
         )
+    if report.stem:
+        small_stem(model, report.model)
     if architecture_hash(model) != report.architecture_sha256:
         raise HpstudyError(
             f"the dense network that the factory makes is not that of the report of "

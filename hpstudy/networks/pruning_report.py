@@ -1,15 +1,21 @@
 """Report of a pruned network of a study, as its published record keeps it."""
 
 import copy
+from typing import Any
 
 from pydantic import BaseModel
 from torch import nn
 
-from hpstudy.errors import HpstudyError
+from hpstudy.config.study import Study, parse_variant
+from hpstudy.errors import HpstudyError, one_line
 from hpstudy.networks._torch_pruning import tp
 from hpstudy.networks.dependency import PrunableNetwork
+from hpstudy.networks.groups import Norms
 from hpstudy.networks.models import build_model, zeros
+from hpstudy.networks.network_report import NetworkReport, from_ranges
+from hpstudy.networks.own_network import OwnNetwork
 from hpstudy.networks.pruning import Scores, choose_channels, weights_hash
+from hpstudy.networks.shapes import Shapes, shapes_of
 
 
 class PruningReport(BaseModel, frozen=True, extra="forbid"):
@@ -102,3 +108,63 @@ def torch_pruning_macs(model: nn.Module, image_size: int) -> int:
     """Multiply-accumulates by torch-pruning's counter, normalisations and activations included."""
     # Counted on a copy, because counting changes the mode of the model.
     return int(tp.utils.count_ops_and_params(copy.deepcopy(model).eval(), zeros(image_size))[0])
+
+
+def prune_own_network(
+    network: OwnNetwork,
+    study: Study,
+    variant: str,
+    norms: Norms,
+    *,
+    ranked: str,
+    weights_sha256: str,
+) -> dict[str, Any]:
+    """Record of a pruned network from a source, by the norms of its trained filters.
+
+    Its keys are those of `PruningReport` but for the channels that it keeps. `shapes` is what the
+    runs are identified by (`hpstudy.networks.shapes`), and `hpstudy.rebuild` makes the network
+    from `report`.
+    """
+    method, ratio = parse_variant(variant)
+    verified = network.verified(study)
+    _, report = verified.prune(
+        *(ratio, method, study.criterion, study.tolerance),
+        norms=norms,
+        ranked=ranked,
+        weights_sha256=weights_sha256,
+        arguments=network.arguments,
+        stem=network.identity.stem,
+    )
+    roots = {group.root for group in verified.usable}
+    widths = {group.root: group.kept for group in report.groups if group.root in roots}
+    smallest = min(widths, key=widths.__getitem__)
+    shapes = shapes_of(from_ranges(report.removed), verified.dense)
+    _check_shape(network, shapes, report)
+    shared = [
+        *("model", "method", "criterion", "target", "achieved", "macs", "macs_dense"),
+        *("params", "params_dense", "ranked", "weights_sha256"),
+    ]
+    return {
+        "classes": network.classes,
+        "image_size": network.image_size,
+        **{name: getattr(report, name) for name in shared},
+        "smallest": {"layer": smallest, "width": widths[smallest]},
+        "widths": widths,
+        "shapes": shapes,
+        "report": report.model_dump(mode="json"),
+    }
+
+
+def _check_shape(network: OwnNetwork, shapes: Shapes, report: NetworkReport) -> None:
+    """Refuse a network that its shape alone does not make, as workers do."""
+    try:
+        size = network.size(shapes)
+    except Exception as error:  # whatever a network raises at other widths
+        raise HpstudyError(
+            f"{network.name} fails at the shape of its cut: {one_line(error)}"
+        ) from None
+    if size != (report.macs, report.params):
+        raise HpstudyError(
+            f"{network.name} at the shape of its cut takes {size[0]:,} multiply-accumulates, not "
+            f"{report.macs:,}; spare the layers that other operators than layers work on"
+        )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from hpstudy.config.study import SOURCE_FORMS
 from hpstudy.errors import HpstudyError, did_you_mean, listed, one_line, shown
 from hpstudy.networks.graph import Inputs
 from hpstudy.networks.models import MODELS, build_model
@@ -96,7 +97,9 @@ def _try(dense: nn.Module, name: str, inputs: Inputs) -> None:
         raise HpstudyError(f"{name} must return tensors, alone or in tuples, lists or dicts")
 
 
-def build_network(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Module:
+def build_network(
+    name: str, arguments: Mapping[str, Any] | None = None, seed: int = 0
+) -> nn.Module:
     """Network by name, untrained, with the same weights every time.
 
     Parameters
@@ -106,6 +109,8 @@ def build_network(name: str, arguments: Mapping[str, Any] | None = None) -> nn.M
         "package.module:factory", whose code is imported and called.
     arguments : dict, optional
         Keyword arguments of the factory.
+    seed : int, default 0
+        Of torch's generator, while the factory runs.
 
     Raises
     ------
@@ -114,8 +119,18 @@ def build_network(name: str, arguments: Mapping[str, Any] | None = None) -> nn.M
     """
     factory, given = _factory(name), dict(arguments or {})
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return call_factory(factory, given, name)
+
+
+def takes_classes(name: str) -> bool:
+    """Whether a factory has a parameter `num_classes`, as all of torchvision and timm have."""
+    if is_data(name):
+        return name not in MODELS
+    try:
+        return "num_classes" in inspect.signature(_factory(name)).parameters
+    except ValueError:  # no signature to look at
+        return False
 
 
 def is_data(name: str) -> bool:
@@ -125,8 +140,16 @@ def is_data(name: str) -> bool:
 
 def call_factory(factory: Factory, arguments: Mapping[str, Any], name: str) -> nn.Module:
     """Network that a factory makes; raises HpstudyError if it takes other arguments or fails."""
+    model = call(factory, arguments, name)
+    if not isinstance(model, nn.Module):
+        raise HpstudyError(f"{name} must return a torch.nn.Module, not {type(model).__name__}")
+    return model
+
+
+def call(function: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> Any:
+    """What a function returns; raises HpstudyError if it takes other arguments or fails."""
     try:
-        inspect.signature(factory).bind(**arguments)
+        inspect.signature(function).bind(**arguments)
     except TypeError as error:
         raise HpstudyError(
             f"{name} cannot be called with the arguments {shown(dict(arguments))}: {error}"
@@ -134,14 +157,11 @@ def call_factory(factory: Factory, arguments: Mapping[str, Any], name: str) -> n
     except ValueError:  # no signature to look at
         pass
     try:
-        model = factory(**arguments)
+        return function(**arguments)
     except HpstudyError:
         raise
     except Exception as error:
         raise HpstudyError(f"{name} fails: {one_line(error)}") from None
-    if not isinstance(model, nn.Module):
-        raise HpstudyError(f"{name} must return a torch.nn.Module, not {type(model).__name__}")
-    return model
 
 
 def _factory(name: str) -> Factory:
@@ -149,10 +169,9 @@ def _factory(name: str) -> Factory:
         return lambda classes=MODELS[name].classes: build_model(name, classes)
     package, colon, member = name.partition(":")
     if not colon or not package or not member:
-        forms = "torchvision:NAME, timm:NAME or package.module:factory"
         raise HpstudyError(
             f"unknown model {shown(name)}{did_you_mean(name, MODELS)}; valid: {listed(MODELS)}, "
-            f"{forms}"
+            f"{SOURCE_FORMS}"
         )
     if package == TORCHVISION:
         from torchvision import models
@@ -166,7 +185,7 @@ def _factory(name: str) -> Factory:
             raise HpstudyError(f"{name} needs the package timm; type `pip install timm`") from None
         _known(package, member.partition(".")[0], timm.list_models())
         return lambda **rest: timm.create_model(member, **rest)
-    return _imported(package, member)
+    return imported(package, member)
 
 
 def _known(package: str, name: str, names: list[str]) -> None:
@@ -177,8 +196,11 @@ def _known(package: str, name: str, names: list[str]) -> None:
         )
 
 
-def _imported(package: str, member: str) -> Factory:
-    """Function of a package, which may lie in the working directory."""
+def imported(package: str, member: str) -> Callable[..., Any]:
+    """Function of a package, which may lie in the working directory.
+
+    Raises HpstudyError if there is no such package or function, or the import fails.
+    """
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
@@ -193,7 +215,7 @@ def _imported(package: str, member: str) -> Factory:
         raise HpstudyError(f"{package} fails when it is imported: {one_line(error)}") from None
     finally:
         sys.path.remove(folder)
-    factory: Factory | None = getattr(module, member, None)
+    factory: Callable[..., Any] | None = getattr(module, member, None)
     if not callable(factory):
         names = [name for name in vars(module) if not name.startswith("_")]
         callables = [name for name in names if callable(vars(module)[name])]

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from torch import nn
 
-from hpstudy.networks.graph import CONV, SCOPES, Member, Part, Refused, Scope, depthwise
-from hpstudy.networks.groups import Group, set_units
+from hpstudy.networks.graph import SCOPES, Member, Part, Refused, Scope, depthwise
+from hpstudy.networks.groups import Group, Norms, all_norms, set_units
+from hpstudy.networks.models import CONV
 
 
 class Merged(NamedTuple):
@@ -38,13 +39,15 @@ def finer_groups(groups: Sequence[Group], model: nn.Module, round_to: int) -> It
     def coarse(group: Group) -> float:
         return units_at_once(group, round_to) / len(group.units)
 
-    for merged in _merged(groups, dict(model.named_modules())):
+    for merged in _merged(groups, dict(model.named_modules()), all_norms(model)):
         with suppress(Refused):
             if coarse(merged.group) < max(map(coarse, merged.parts)):
                 yield merged
 
 
-def _merged(groups: Sequence[Group], modules: dict[str, nn.Module]) -> Iterator[Merged]:
+def _merged(
+    groups: Sequence[Group], modules: dict[str, nn.Module], norms: Norms
+) -> Iterator[Merged]:
     """Groups before and after every grouped convolution, as one."""
     owners = {member.part: group for group in groups for member in group.members}
     joined = {group.root: [group] for group in groups}
@@ -67,11 +70,12 @@ def _merged(groups: Sequence[Group], modules: dict[str, nn.Module]) -> Iterator[
         whole = all(side in owners and owners[side].root in roots for side in sides)
         if whole and len(numbers) == 1:
             ordered = [group for group in groups if group.root in roots]
-            yield Merged(_merge(ordered, names, numbers.pop(), modules), ordered)
+            merged = _merge(ordered, names, numbers.pop(), modules, norms)
+            yield Merged(merged, ordered)
 
 
 def _merge(
-    parts: list[Group], names: set[str], blocks: int, modules: dict[str, nn.Module]
+    parts: list[Group], names: set[str], blocks: int, modules: dict[str, nn.Module], norms: Norms
 ) -> Group:
     """One group whose units are the blocks of its first part's channels."""
     first = parts[0]
@@ -91,6 +95,6 @@ def _merge(
     scope = next((scope for scope in SCOPES if any(x.scope == scope for x in parts)), inside)
     merged = Group(first.root, scope, first.channels, tuple(members), [], [])
     merged.whole = frozenset(names)
-    sets = [list(range(block * size, (block + 1) * size)) for block in range(blocks)]
-    set_units(merged, sets, modules)
+    merged.sets = [list(range(block * size, (block + 1) * size)) for block in range(blocks)]
+    set_units(merged, modules, norms)
     return merged

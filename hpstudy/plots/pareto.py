@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from hpstudy.analysis.study_results import StudyResults
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError
-from hpstudy.plots._layout import INK, panel_figure, panel_title, set_axes
+from hpstudy.plots._layout import INK, panel_figure, set_axes
 from hpstudy.plots._traces import axes_of, legend_entry, rounded
 from hpstudy.plots.labels import (
     DENSE_COLOUR,
@@ -84,8 +84,9 @@ def plot_pareto(frame: pd.DataFrame) -> go.Figure:
     if frame.empty:
         raise HpstudyError("no network of these studies has a measured time")
     headings = list(dict.fromkeys(frame["study"]))
-    titles = [panel_title(heading, small) for heading in headings for small in ("FLOPs", "time")]
-    figure = panel_figure(titles, 170, 72, 46, columns=2, width=260)
+    titles = [f"<b>{heading}</b>" for heading in headings for _ in COSTS]
+    figure = panel_figure(titles, 170, 58, 46, columns=2, width=260)
+    most = 1.05 * frame[["flops", "high"]].max(axis=None)
     kinds = frame["variant"].str.partition("-")[0]
     for kind, colour in COLOURS.items():
         if (kinds == kind).any():
@@ -97,7 +98,7 @@ def plot_pareto(frame: pd.DataFrame) -> go.Figure:
         networks = frame[frame["study"] == heading]
         for cost, title in COSTS.items():
             number += 1
-            across = {"range": [0, 1.12], "tickformat": ".0%"}
+            across = {"range": [0, most], "tickformat": ".0%"}
             up = {"showgrid": True, "nticks": 6}
             suffix = set_axes(figure, number, across, up, (title, TOP1.headed), linked="x")
             front = networks[networks[f"{cost}_front"]].sort_values(cost)

@@ -1,10 +1,12 @@
 """A report of one's own table of runs: one HTML file that opens without a network."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from html import escape
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -13,6 +15,7 @@ from hpstudy import plots
 from hpstudy.analysis.comparison import Comparison
 from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.verdict import VerdictGroup
+from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.plots.forest import plot_forest
 from hpstudy.plots.interactive import Sliders, interactive_html
@@ -20,6 +23,11 @@ from hpstudy.plots.labels import metric_of
 from hpstudy.report.notebook import figure_bundle
 from hpstudy.report.sphinx_offline import INTERACTIVE_SCRIPTS
 from hpstudy.report.verdicts import TEMPLATES, verdict_html
+
+if TYPE_CHECKING:
+    from hpstudy.sweep.any_plan import AnyPlan
+
+logger = logging.getLogger(__name__)
 
 
 def check_path(path: str | Path) -> Path:
@@ -60,6 +68,17 @@ def write_report(
     except OSError as error:
         raise HpstudyError(f"{path} cannot be written ({error.strerror})") from None
     return path
+
+
+def write_study_report(plan: "AnyPlan", table: Path) -> Path | None:
+    """Write the report of a study's table beside it; None while there is nothing to report."""
+    path = table.with_suffix(".html")
+    try:
+        runs = read_runs(table, dense=DENSE, axes=plan.axes, metric=plan.metric, goal=plan.goal)
+        return write_report(runs, path, plan.study.roi)
+    except HpstudyError as error:
+        logger.warning("%s: no report: %s", plan.study.name, error)
+        return None
 
 
 def report_html(comparison: Comparison) -> str:

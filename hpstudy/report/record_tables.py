@@ -102,7 +102,7 @@ def programme_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def latency_table(measured: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Time of pruned public networks as a share of the dense one's, a row a network.
+    """Time of public networks, and of pruned ones as a share of it, a row a network.
 
     `measured` are the rows of `benchmarks/latency.py`; targets out of reach have no time.
     """

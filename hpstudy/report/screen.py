@@ -34,7 +34,7 @@ from hpstudy.report.terminal import MARKS, WIDTH, console, lines_of
 from hpstudy.report.verdicts import marks
 
 if TYPE_CHECKING:
-    from hpstudy.sweep.plan import Plan
+    from hpstudy.sweep.any_plan import AnyPlan
 
 ALONE = Text("There is one network only, and no verdict: add the table of a pruned one.")
 HEIGHT = 30
@@ -238,17 +238,20 @@ def _more(comparison: Comparison, html: Path | None) -> list[Text]:
 # --- while a sweep goes on ------------------------------------------------------------------------
 
 
-def draw_landscapes(plan: "Plan") -> None:
+def draw_landscapes(plan: "AnyPlan") -> None:
     """Print the landscapes that a study has by now on standard error, above progress bars."""
     try:
-        shown = landscapes(plan.table())
+        shown = landscapes(plan.table(), plan.metric, axes=plan.axes, goal=plan.goal)
     except HpstudyError:
         return  # the dense network has no run yet
+    metric = metric_of(next(iter(shown.values()))).headed
+    axes = [axis_title(axis) for axis in plan.axes]
+    axes[0] += " (up)"
     text, threshold = io.StringIO(), max(plan.study.roi)
     width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
     console = Console(file=text, force_terminal=sys.stderr.isatty(), width=width, highlight=False)
     console.print(
-        f"{plan.study.name}: top-1 accuracy (%) over learning rate (up) and weight decay\n"
+        f"{plan.study.name}: {metric} over {' and '.join(axes)}\n"
         f"* best, + within {threshold:g} of the best, - not trained yet or diverged"
     )
     console.print(Columns([landscape_table(own, threshold) for own in shown.values()], padding=2))
@@ -257,14 +260,17 @@ def draw_landscapes(plan: "Plan") -> None:
 
 def landscape_table(landscape: Landscape, threshold: float) -> Table:
     """Table of one landscape, a coloured cell a setting; a dash where there is no value yet."""
-    up, across = landscape.axes
-    levels = landscape.levels.pivot(index=up, columns=across, values="value")[::-1]
+    up, *across = landscape.axes
+    # A single axis has one column, without a name.
+    levels = landscape.levels.assign(**({} if across else {"": ""}))
+    levels = levels.pivot(index=up, columns=across[0] if across else "", values="value")[::-1]
     title = short_title(landscape.variant)
     width = len(title) + 2
     table = Table(title=title, box=None, padding=0, title_style="bold", min_width=width)
     table.add_column(justify="right")
     for value in levels.columns:
-        table.add_column(setting_text(value), justify="center", min_width=8)
+        title = setting_text(value) if across else ""
+        table.add_column(title, justify="center", min_width=8)
     for value, row in levels.iterrows():
         cells = [_level(level, landscape.best, threshold) for level in row]
         table.add_row(f"{setting_text(value)} ", *cells)

@@ -31,8 +31,9 @@ def study_facts(study: StudyResults) -> list[Fact]:
     seeds, missing = max(x.seeds for x in landscapes), sum(study.missing.values())
     size = f"{data['image_size']}×{data['image_size']}"
     hours = record["train_seconds"] / 3600
+    stem = f", {params['stem']} stem" if params.get("stem") else ""
     return [
-        ("Network", study.title, f"{size_text(study, DENSE)} parameters"),
+        ("Network", study.title, f"{size_text(study, DENSE)} parameters{stem}"),
         ("Images", data_title(data["name"]), f"{data['train']:,} of {size}"),
         (
             "Training",

@@ -160,9 +160,10 @@ def price_tables(price: dict[str, Any]) -> tuple[Table, str, Table]:
     rows = [
         (
             name,
-            *(f"{of[key]:,}" for key in ("total", "done", "failed", "missing", "params")),
-            f"{of['macs'] / 1e6:,.1f}",
-            f"{of['seconds_per_run']:,.1f}",
+            *(f"{of[key]:,}" for key in ("total", "done", "failed", "missing")),
+            "" if of["params"] is None else f"{of['params']:,}",
+            "" if of["macs"] is None else f"{of['macs'] / 1e6:,.1f}",
+            "" if of["seconds_per_run"] is None else f"{of['seconds_per_run']:,.1f}",
             of["source"],
         )
         for name, of in price["variants"].items()

@@ -6,21 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, parse_variant
-from hpstudy.errors import HpstudyError, count, listed, printed, shown
-from hpstudy.storage import rebuild, schema
+from hpstudy.config.validation import reasons
+from hpstudy.errors import HpstudyError, listed, shown
+from hpstudy.storage import command_tables, rebuild, schema
 from hpstudy.storage.database import RESULT_COLUMNS, VERSION, reading, schema_of
-from hpstudy.storage.tables import SETTING, TABLE_COLUMNS, read_published
+from hpstudy.storage.findings import CheckedCommandTable, CheckedTable, Findings
+from hpstudy.storage.tables import TABLE_COLUMNS, read_published
 
 Row = TypeVar("Row", bound=BaseModel)
 STORE, TABLE = ".sqlite", ".csv"
-# Printed lines of a file; the first ones tell what is wrong with it.
-MOST_LINES = 20
 
 # Shapes of the rows of a store, by table.
 _SHAPES: dict[str, type[BaseModel]] = {
@@ -31,81 +31,6 @@ _SHAPES: dict[str, type[BaseModel]] = {
     "arithmetics": schema.DecisionRow,
     "claims": schema.LeaseRow,
 }
-
-
-class Fault(NamedTuple):
-    """One thing that is wrong with a run of a file; `run` is empty for the whole file."""
-
-    run: str
-    words: str
-
-
-@dataclass
-class Findings:
-    """Result of the check of one file; `facts` are its numbers by name."""
-
-    path: Path
-    facts: dict[str, Any] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-    networks: set[rebuild.Built] = field(default_factory=set)
-
-    def add(self, faults: Iterable[str], run: object = "") -> None:
-        """Add faults of a run, or of the whole file."""
-        self.faults += [Fault(str(run), words.removesuffix(".")) for words in faults]
-
-    def size_faults(self, row: schema.RunRow, classes: int | None = None) -> Iterator[str]:
-        """Sizes of a run that its network, which is built again, has not.
-
-        Where the number of classes is unknown, there is no network to compare with.
-        """
-        spec = row.spec
-        if classes := classes or rebuild.known_classes(spec.data.name):
-            widths = tuple((spec.widths or {}).items())
-            built = spec.model, classes, spec.data.image_size, widths
-            self.networks.add(built)
-            for name, size in zip(("macs", "params"), rebuild.network_size(built), strict=True):
-                if getattr(row, name) != size:
-                    yield f"{name} is {getattr(row, name)}, but its network has {size}"
-
-    def lines(self) -> list[str]:
-        """One line for a whole file, else one for each of its first faults."""
-        if not self.faults:
-            return [printed(f"{self.path}: whole, {self.numbers()}")]
-        lines = []
-        for run, words in self.faults[:MOST_LINES]:
-            place = "" if str(self.path) in words else f"{self.path}: "
-            lines.append(f"{place}run {run}: {words}" if run else f"{place}{words}")
-        if more := len(self.faults) - len(lines):
-            lines.append(f"{self.path}: {count(more, 'more fault')}")
-        return list(map(printed, lines))
-
-    def numbers(self) -> str:
-        """Facts as words, without hashes: "runs 40, missing 0"."""
-        facts = {name: value for name, value in self.facts.items() if name != "sha256"}
-        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
-
-    def as_json(self) -> dict[str, Any]:
-        """Facts and all faults as plain values."""
-        faults = [fault._asdict() for fault in self.faults]
-        return {"path": str(self.path), "whole": not faults, **self.facts, "faults": faults}
-
-
-@dataclass(kw_only=True)
-class CheckedTable(Findings):
-    """A published table with what is wrong; `rows` hold None where there is no number."""
-
-    record: schema.StudyRecord
-    rows: list[dict[str, Any]]
-
-    @property
-    def identified(self) -> bool:
-        """Whether the record identifies the images: older ones lack the hash of a folder."""
-        images, data = self.record.images, self.record.study.data
-        return images.fingerprint is not None or rebuild.known_classes(data.name) is not None
-
-    def spec(self, row: Mapping[str, Any]) -> RunSpec:
-        """Run of a row."""
-        return self.record.run_spec(row["variant"], **{name: row[name] for name in SETTING})
 
 
 @dataclass(frozen=True)
@@ -121,7 +46,8 @@ def own_files(folder: Path) -> list[Path]:
 
     Raises HpstudyError if there are none.
     """
-    paths = [*folder.glob(f"store{STORE}"), *sorted(folder.glob(f"book/results/*{TABLE}"))]
+    paths = [*folder.glob(f"store{STORE}"), *sorted(folder.glob(f"*{TABLE}"))]
+    paths += sorted(folder.glob(f"book/results/*{TABLE}"))
     if not paths:
         raise HpstudyError(f"there is no store and no table in {folder}; name one to check")
     return paths
@@ -159,7 +85,7 @@ def _validated(shape: type[Row], values: Mapping[str, Any]) -> tuple[list[str], 
     try:
         return [], shape.model_validate(values)
     except ValidationError as error:
-        return schema.reasons(error), None
+        return reasons(error), None
 
 
 def _hash(row: Mapping[str, Any]) -> int:
@@ -193,7 +119,10 @@ def _check_store(path: Path, recorded: Recorded) -> Findings:
             for row in select(f"SELECT * FROM {table}", f"the table {table} cannot be read"):
                 run_id = row.get("run_id", "")
                 ids[table].add(run_id)
-                faults, valid = _validated(_SHAPES[table], row)
+                shape = _SHAPES[table]
+                if table == "runs" and '"command":' in row["spec"]:
+                    shape = schema.CommandRow
+                faults, valid = _validated(shape, row)
                 if table == "runs":
                     recorded.results[run_id] = _hash(row)
                 if isinstance(valid, schema.RunRow):
@@ -216,15 +145,17 @@ def _check_store(path: Path, recorded: Recorded) -> Findings:
         findings.facts["note"] = "will be migrated when it is next used"
     names = {"runs": "runs", "stopped": "stopped", "failed": "failures", "rankings": "rankings"}
     findings.facts |= {name: len(ids[table]) for name, table in names.items()}
-    findings.facts["networks_rebuilt"] = len(findings.networks)
+    findings.note_networks()
     return findings
 
 
-def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
+def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable | CheckedCommandTable:
     """Check a published table and the record beside it; `recorded` is what stores have of its runs.
 
     Raises HpstudyError if the table or its record is not there, or cannot be read.
     """
+    if command_tables.is_command_table(path):
+        return _check_command_table(path, recorded)
     frame = read_published(path)
     if tuple(frame.columns) != TABLE_COLUMNS:
         raise HpstudyError(
@@ -242,17 +173,43 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
         faults = rebuild.certificate_faults(table.record, variant, rankings)
         table.add(f"the certificate of {variant} {words}" for words in faults)
     table.add(table.record.count_faults(rows))
-    for run_id, times in Counter(row["run_id"] for row in rows).items():
-        if times > 1:
-            table.add([f"it has {times} rows"], run_id)
-        if run_id in record.failed:
-            table.add(["its record says that it failed, but it has a row"], run_id)
     table.facts = {
         "rows": len(rows),
         "stopped": int(frame["stopped"].sum()),
         "missing": sum(record.missing.values()),
-        "networks_rebuilt": len(table.networks),
     }
+    table.note_networks()
+    _compare(table, recorded)
+    if not table.identified:
+        words = "ids unchecked, as its record has no fingerprint of"
+        table.facts["note"] = f"{words} {study.data.name}"
+    return table
+
+
+def _check_command_table(path: Path, recorded: Recorded | None) -> CheckedCommandTable:
+    record = command_tables.read_command_record(path)
+    rows = command_tables.read_command_rows(path, record.study)
+    table = CheckedCommandTable(path, record=record, rows=rows)
+    if record.study.name != path.stem:
+        table.add([f"its record is that of the study {record.study.name}"])
+    for line, row in enumerate(rows, start=2):
+        faults = command_tables.row_faults(record, row)
+        table.add([f"line {line}: {words}" for words in faults], row["run_id"])
+    if record.record.runs != len(rows):
+        table.add([f"its record says runs {record.record.runs}, the table {len(rows)}"])
+    table.facts = {"rows": len(rows), "missing": sum(record.record.missing.values())}
+    _compare(table, recorded)
+    return table
+
+
+def _compare(table: CheckedTable | CheckedCommandTable, recorded: Recorded | None) -> None:
+    """Compare the rows of a table with each other, its record, and what stores have of them."""
+    rows, failed = table.rows, table.record.record.failed
+    for run_id, times in Counter(row["run_id"] for row in rows).items():
+        if times > 1:
+            table.add([f"it has {times} rows"], run_id)
+        if run_id in failed:
+            table.add(["its record says that it failed, but it has a row"], run_id)
     if recorded:
         whole = {row["run_id"]: _hash(row) for row in rows if not row["stopped"]}
         for run_id in whole.keys() & recorded.results.keys():
@@ -260,11 +217,7 @@ def check_table(path: Path, recorded: Recorded | None = None) -> CheckedTable:
                 table.add(["its results differ from the store's"], run_id)
         if lost := whole.keys() - recorded.results.keys():
             table.facts["in_no_store"] = len(lost)
-    table.facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not table.identified:
-        words = "ids unchecked, as its record has no fingerprint of"
-        table.facts["note"] = f"{words} {study.data.name}"
-    return table
+    table.facts["sha256"] = hashlib.sha256(table.path.read_bytes()).hexdigest()
 
 
 def _row_faults(table: CheckedTable, row: Mapping[str, Any]) -> list[str]:

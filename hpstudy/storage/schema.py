@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,10 +15,11 @@ from pydantic import (
     model_validator,
 )
 
-from hpstudy.config.runspec import RunSpec
+from hpstudy.config.command_spec import CommandSpec
+from hpstudy.config.runspec import Network, RunSpec
 from hpstudy.config.study import DENSE, Arithmetic, Study
-from hpstudy.config.validation import one_sentence
-from hpstudy.errors import HpstudyError, count, shown
+from hpstudy.config.validation import one_sentence, reasons
+from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.database import FINAL_COLUMNS
 from hpstudy.storage.tables import SETTING, read_record
 from hpstudy.training.early_stopping import DEVIATIONS, StopReason
@@ -50,7 +51,7 @@ class SpecRow(BaseModel):
     """A row that belongs to a run."""
 
     run_id: str
-    spec: Json[RunSpec]
+    spec: Json[RunSpec | CommandSpec]
 
     @model_validator(mode="after")
     def _has_its_id(self) -> Self:
@@ -65,9 +66,34 @@ class FailureRow(SpecRow):
     reason: Text
 
 
+class CommandRow(SpecRow):
+    """Results of a command's run: `top1` is its metric, None for a run that diverged."""
+
+    spec: Json[CommandSpec]
+    top1: float | None
+    diverged: bool
+    epochs: PositiveInt
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    macs: PositiveInt | None
+    params: PositiveInt | None
+    device: Text
+    curve: Json[dict[Literal["value"], list[float]]]
+
+    @model_validator(mode="after")
+    def _ends_as_its_curve(self) -> Self:
+        values = self.curve["value"]
+        if len(values) != self.epochs:
+            raise ValueError(f"its curve has {count(len(values), 'value')}, not {self.epochs}")
+        last = values[-1] if math.isfinite(values[-1]) else None
+        if self.top1 != last or self.diverged != (last is None):
+            raise ValueError(f"its metric is {self.top1}, but its curve ends with {values[-1]}")
+        return self
+
+
 class RunRow(SpecRow):
     """Results of a run; None for a missing number."""
 
+    spec: Json[RunSpec]
     top1: Percent | None
     top5: Percent | None
     loss: Loss | None
@@ -158,12 +184,26 @@ class LeaseRow(BaseModel):
 
 
 class Certificate(BaseModel, extra="allow"):
-    """Report of a pruned network (`hpstudy.networks.pruning_report`), with what is read of it."""
+    """Report of a pruned network (`hpstudy.networks.pruning_report`), with what is read of it.
+
+    Those of the study's own networks have `kept`, and those from a source `shapes`.
+    """
 
     classes: PositiveInt
     weights_sha256: Sha256
     widths: dict[str, PositiveInt]
-    kept: dict[str, list[int]]
+    kept: dict[str, list[int]] = {}
+    shapes: dict[str, PositiveInt] | None = None
+
+
+def run_widths(certificate: Mapping[str, Any]) -> dict[str, int] | None:
+    """What identifies the runs of a pruned network: its shape, or the widths of its layers.
+
+    A network from a source that has lost nothing is the dense one: None.
+    """
+    if (shapes := certificate.get("shapes")) is None:
+        return dict(certificate["widths"])
+    return dict(shapes) or None
 
 
 class Images(BaseModel):
@@ -192,14 +232,18 @@ class StudyRecord(BaseModel):
 
     study: Study
     images: Images
+    network: Network | None = None
     certificates: dict[str, Certificate]
     ranking: Ranking | None = None
     record: Counts
 
     def run_spec(self, variant: str, **setting: Any) -> RunSpec:
         """Run of a known variant, at the prior unless lr, weight_decay and seed are given."""
-        widths = None if variant == DENSE else self.certificates[variant].widths
-        spec = RunSpec.at_prior(self.study, self.images.fingerprint, widths, self.record.arithmetic)
+        widths = None
+        if variant != DENSE:
+            widths = run_widths(self.certificates[variant].model_dump())
+        fingerprint, arithmetic = self.images.fingerprint, self.record.arithmetic
+        spec = RunSpec.at_prior(self.study, fingerprint, widths, arithmetic, self.network)
         return spec.model_copy(update=setting)
 
     def count_faults(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -242,17 +286,3 @@ def read_study_record(table: Path) -> StudyRecord:
         return StudyRecord.model_validate(content | {"study": study, "images": images})
     except ValidationError as error:
         raise HpstudyError(f"{path} is no record of a table: {reasons(error)[0]}") from None
-
-
-def reasons(error: ValidationError) -> list[str]:
-    """What pydantic finds wrong, with the place and the value."""
-    words = []
-    for fault in error.errors():
-        place = ".".join(map(str, fault["loc"]))
-        if not place:
-            words.append(str(fault["ctx"]["error"]))
-        elif fault["type"] == "missing":
-            words.append(f"it lacks {place}")
-        else:
-            words.append(f"{place} is {shown(fault['input'])}: {fault['msg']}")
-    return words

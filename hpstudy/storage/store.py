@@ -1,6 +1,7 @@
 """The runs table: a SQLite file that takes up finished runs, and from which tables are made."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,13 +9,18 @@ from typing import Any
 
 import pandas as pd
 
+from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.database import FINAL_COLUMNS, RESULT_COLUMNS, Database
+from hpstudy.storage.findings import CheckedTable
 from hpstudy.storage.integrity import check_table
 from hpstudy.storage.tables import SETTING, TABLE_COLUMNS
 from hpstudy.training.state import RunOutcome
+
+Spec = RunSpec | CommandSpec
+"""A run that hpstudy trains, or that a command does."""
 
 
 class Store(Database):
@@ -25,7 +31,7 @@ class Store(Database):
         return self.path.parent / "checkpoints" / f"{run_id}.pt"
 
     def record(
-        self, runs: Iterable[tuple[RunSpec, RunOutcome]], threshold: float | None = None
+        self, runs: Iterable[tuple[Spec, RunOutcome]], threshold: float | None = None
     ) -> None:
         """Record runs with their outcomes, all in one transaction; recorded runs do not change.
 
@@ -48,13 +54,13 @@ class Store(Database):
                         (spec.run_id, ranking["weights_sha256"], json.dumps(ranking["scores"])),
                     )
 
-    def fail(self, spec: RunSpec, reason: str) -> None:
+    def fail(self, spec: Spec, reason: str) -> None:
         """Record why a run failed; it is not trained again unless forgiven."""
         with self.transaction(write=True) as database:
             _forget(database, "claims", spec.run_id)
             database.execute(
                 "INSERT OR REPLACE INTO failures VALUES (?, ?, ?)",
-                (spec.run_id, spec.model_dump_json(), reason),
+                (spec.run_id, spec.model_dump_json(by_alias=True), reason),
             )
 
     def failures(self) -> dict[str, str]:
@@ -72,8 +78,9 @@ class Store(Database):
         return set(self.accuracies())
 
     def accuracies(self) -> dict[str, float]:
-        """Top-1 accuracy in percent of each run that was trained to the end, by run id."""
-        return dict(self.select("SELECT run_id, top1 FROM runs"))
+        """Top-1 accuracy in percent, or the metric, of each run that ended; NaN without one."""
+        rows = self.select("SELECT run_id, top1 FROM runs")
+        return {run_id: math.nan if value is None else value for run_id, value in rows}
 
     def stopped(self, threshold: float) -> set[str]:
         """Ids of the runs that cannot reach a region of interest of this threshold."""
@@ -105,7 +112,7 @@ class Store(Database):
 
     def frame(
         self,
-        runs: Iterable[tuple[Mapping[str, Any], RunSpec]],
+        runs: Iterable[tuple[Mapping[str, Any], Spec]],
         stopped_at: float | None = None,
     ) -> pd.DataFrame:
         """Recorded rows of `runs`, sorted as published.
@@ -135,7 +142,7 @@ class Store(Database):
                 continue
             order.setdefault(labels["variant"], len(order))
             row = dict(zip(columns, results[run_id], strict=True))
-            row |= {**labels, "model": spec.model, "dataset": spec.data.name}
+            row |= {**labels, **spec.labels}
             row |= {name: getattr(spec, name) for name in SETTING}
             rows.append(row | {"diverged": bool(row["diverged"])})
         rows.sort(key=lambda row: (order[row["variant"]], *(row[name] for name in SETTING)))
@@ -152,11 +159,11 @@ _STOPPED = "stopped WHERE threshold >= ?"
 
 
 def _insert(
-    database: sqlite3.Connection, table: str, spec: RunSpec, result: Mapping[str, Any], *more: Any
+    database: sqlite3.Connection, table: str, spec: Spec, result: Mapping[str, Any], *more: Any
 ) -> None:
     row = {name: result[name] for name in RESULT_COLUMNS}
     row |= {"curve": json.dumps(row["curve"]), "diverged": int(row["diverged"])}
-    values = (spec.run_id, spec.model_dump_json(), *row.values(), *more)
+    values = (spec.run_id, spec.model_dump_json(by_alias=True), *row.values(), *more)
     database.execute(
         f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(values))})", values
     )
@@ -190,19 +197,23 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
     if faults := table.faults:
         more = f" (and {count(len(faults) - 1, 'more fault')})" if len(faults) > 1 else ""
         raise HpstudyError(f"{table.lines()[0]}{more}; only a table that is whole is restored")
-    if not table.identified:
-        raise HpstudyError(f"{path} cannot be restored: {table.facts['note']}")
-    record, rows = table.record, [row for row in table.rows if not row["stopped"]]
+    rows = [row for row in table.rows if not row["stopped"]]
     known = store.recorded() & {row["run_id"] for row in rows}
-    prior = record.run_spec(DENSE)
-    rankings = {prior.run_id: record.ranking.model_dump()} if record.ranking else {}
+    rankings = {}
+    if isinstance(table, CheckedTable):
+        if not table.identified:
+            raise HpstudyError(f"{path} cannot be restored: {table.facts['note']}")
+        record = table.record
+        prior = record.run_spec(DENSE)
+        # A study that leaves its precision open goes on with that of the table.
+        store.decide_precision(prior.family, record.record.arithmetic)
+        if record.ranking:
+            rankings[prior.run_id] = record.ranking.model_dump()
     runs = []
     for row in rows:
         result, ranking = row | {"curve": json.loads(row["curve"])}, rankings.get(row["run_id"])
         runs.append((table.spec(row), RunOutcome(result, ranking, None)))
     store.record(runs)
-    # A study that leaves its precision open goes on with that of the table.
-    store.decide_precision(prior.family, record.record.arithmetic)
     return {
         "table": str(path),
         "runs": len(rows) - len(known),

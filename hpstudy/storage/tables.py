@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.config.grid import AXES
-from hpstudy.config.study import STUDY_NAME
+from hpstudy.config.study import STUDY_NAME, is_source
 from hpstudy.config.validation import read_text
 from hpstudy.errors import HpstudyError, shown
 from hpstudy.storage.database import RESULT_COLUMNS
@@ -76,21 +76,7 @@ def read_published(path: Path) -> pd.DataFrame:
         If it is no whole table; if a name would be markup on a page, a formula in a spreadsheet or
         a path elsewhere; or if a cell holds no number, or one out of range.
     """
-    # The page of a study bears the name of its table.
-    if not re.fullmatch(STUDY_NAME, path.stem):
-        raise HpstudyError(f"{shown(path.name)} in {path.parent} cannot be the table of a study.")
-    text = read_text(path)
-    if not text.endswith("\n"):
-        # pandas would read the missing cells of the last run as a run without values.
-        raise HpstudyError(f"{path} is cut short: its last line has no end.")
-    try:
-        table = pd.read_csv(io.StringIO(text))
-    except ValueError as error:
-        reason = str(error).rpartition("error: ")[2].strip()
-        raise HpstudyError(f"{path} is not a CSV file: {reason}.") from None
-    if not isinstance(table.index, pd.RangeIndex):
-        # pandas takes the first cells of such lines for names of the rows.
-        raise HpstudyError(f"{path} is not a CSV file: a line has more cells than the header.")
+    table = read_csv(path)
     for name in ("variant", *SETTING, "top1"):
         if name not in table:
             raise HpstudyError(f"{path} lacks the column {name!r}.")
@@ -114,6 +100,26 @@ def read_published(path: Path) -> pd.DataFrame:
                 f"line {row + 2} of {path}: {name} is {shown(str(table[name][row]))}, but must be "
                 f"{what}."
             )
+    return table
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Cells of a published table; raises HpstudyError if it is cut short or no table at all."""
+    # The page of a study bears the name of its table.
+    if not re.fullmatch(STUDY_NAME, path.stem):
+        raise HpstudyError(f"{shown(path.name)} in {path.parent} cannot be the table of a study.")
+    text = read_text(path)
+    if not text.endswith("\n"):
+        # pandas would read the missing cells of the last run as a run without values.
+        raise HpstudyError(f"{path} is cut short: its last line has no end.")
+    try:
+        table = pd.read_csv(io.StringIO(text))
+    except ValueError as error:
+        reason = str(error).rpartition("error: ")[2].strip()
+        raise HpstudyError(f"{path} is not a CSV file: {reason}.") from None
+    if not isinstance(table.index, pd.RangeIndex):
+        # pandas takes the first cells of such lines for names of the rows.
+        raise HpstudyError(f"{path} is not a CSV file: a line has more cells than the header.")
     return table
 
 
@@ -149,7 +155,8 @@ def read_record(path: Path, table: Path) -> dict[str, Any]:
             if not isinstance(part, dict) or key not in part:
                 raise HpstudyError(f"{path} lacks the key {'.'.join(keys[:depth])!r}.")
             part = part[key]
-    if not is_plain(str(record["study"]["model"])):
+    model = str(record["study"]["model"])
+    if not is_plain(model) and not is_source(model):
         raise HpstudyError(f"{path} has the invalid model {shown(record['study']['model'])}.")
     return record
 

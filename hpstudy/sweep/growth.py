@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hpstudy.config.grid import BASE, Extent, Grid, Point, roi
-from hpstudy.config.study import DENSE, Study
+from hpstudy.config.study import DENSE, AnyStudy
 
 if TYPE_CHECKING:
-    from hpstudy.sweep.plan import Plan
+    from hpstudy.sweep.any_plan import AnyPlan
 
 Setting = tuple[float, float]
-# Top-1 accuracy in percent by (lr, weight_decay); NaN for a setting without a value.
+# Metric by (lr, weight_decay), larger is better; NaN for a setting without a value.
 Results = Mapping[Setting, float]
 
 
@@ -38,7 +38,7 @@ class Progress(NamedTuple):
     Attributes
     ----------
     ended : dict of str to float
-        Top-1 accuracy by run id; NaN for a run that was stopped early or has failed.
+        Metric by run id, larger is better; NaN for a run that was stopped early or has failed.
     growths : dict of str to Growth
         By variant. The grid of a pruned network holds all of the dense one's, over whose region of
         interest the risk is taken (equations 3.4 to 3.6), and grows further by its own results;
@@ -57,16 +57,16 @@ class Progress(NamedTuple):
     failed: Set[str]
 
 
-def assess(plan: "Plan") -> Progress:
+def assess(plan: "AnyPlan") -> Progress:
     """Progress of a study, by what its store holds."""
     study, pruned, threshold = plan.study, tuple(plan.certificates), max(plan.study.roi)
     failed = plan.store.failures().keys()
     stopped = plan.store.stopped(threshold) if study.racing else set()
-    accuracies, spared = plan.store.accuracies(), {plan.prior.run_id}
+    values, spared = plan.values(), {plan.prior.run_id}
 
     def ended() -> dict[str, float]:
         # The race of another study may have stopped a run that this study's race may not stop.
-        return dict.fromkeys((*failed, *(stopped - spared)), nan) | accuracies
+        return dict.fromkeys((*failed, *(stopped - spared)), nan) | values
 
     results = _GridResults(plan, ended())
     growths = {DENSE: results.growth(DENSE, BASE)}
@@ -104,7 +104,7 @@ def assess(plan: "Plan") -> Progress:
     return Progress(ended(), growths, replicates, spared, failed)
 
 
-def points_of(study: Study, extent: Extent) -> list[Point]:
+def points_of(study: AnyStudy, extent: Extent) -> list[Point]:
     """All points of a study's grid, coarse to fine."""
     return [point for level in study.grid.levels(study.prior, extent) for point in level]
 
@@ -113,7 +113,7 @@ def points_of(study: Study, extent: Extent) -> list[Point]:
 class _GridResults:
     """Accuracies on the grids of a study, by the runs of the study's own seeds."""
 
-    plan: "Plan"
+    plan: "AnyPlan"
     ended: Mapping[str, float]
 
     def growth(self, variant: str, start: Extent) -> Growth:

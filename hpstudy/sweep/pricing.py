@@ -5,8 +5,8 @@ import math
 from statistics import mean
 from typing import Any
 
-from hpstudy.config.study import DENSE, parse_variant
-from hpstudy.networks.pruning import choose_channels, filter_scores
+from hpstudy.config.study import DENSE
+from hpstudy.sweep.any_plan import AnyPlan
 from hpstudy.sweep.executors import CalibrationError, Executor, open_executor
 from hpstudy.sweep.growth import assess, points_of
 from hpstudy.sweep.plan import Plan
@@ -23,13 +23,13 @@ TRIAL_HOURS = 0.5
 TRIAL_GAIN = 1.05
 
 
-def price(plan: Plan, workers: int | None = None, address: str | None = None) -> dict[str, Any]:
+def price(plan: AnyPlan, workers: int | None = None, address: str | None = None) -> dict[str, Any]:
     """Price of a study's missing runs (see `price_on` and `open_executor`)."""
     with open_executor(plan, workers, address, train=False) as executor:
         return price_on(executor, plan)
 
 
-def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
+def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
     """Price of a study's missing runs on an idle executor.
 
     Networks without a ranking are approximated by untrained ones.
@@ -39,7 +39,8 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
     dict
         `variants`: counts, `macs`, `params` and `seconds_per_run` of each. The latter's `source` is
         "measured" (median of three or more finished runs, or of all there will be) or "calibrated"
-        (a few steps, by several workers at once). `hours` of wall time, without the runs of
+        (a few steps, by several workers at once); for a command without a finished run it is None
+        and "unknown". `hours` of wall time (None where no run is known), without the runs of
         `grid_to_come` (most) and `replicates_to_come` (fewest and most).
 
     Raises
@@ -47,24 +48,33 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
     CalibrationError
         If the steps fail.
     """
-    table, cost = plan.table(), plan.network.cost
+    table = plan.table()
     whole = table[~table["stopped"].astype(bool)]
     variants: dict[str, dict[str, Any]] = {}
     for variant, counts in plan.counts().iterrows():
-        widths = _widths(plan, variant)
-        entry = {**counts.to_dict(), "macs": cost.macs(widths), "params": cost.params(widths)}
+        entry = {**counts.to_dict(), **plan.size_of(str(variant))}
         finished = whole.loc[whole["variant"] == variant, "seconds"]
         if len(finished) >= _ENOUGH or not entry["missing"]:
             entry |= {"seconds_per_run": float(finished.median()), "source": "measured"}
+        elif not isinstance(plan, Plan):
+            # A command has no steps to time: its first runs are the measurement.
+            known = None if finished.empty else float(finished.median())
+            source = "unknown" if known is None else "measured"
+            entry |= {"seconds_per_run": known, "source": source}
         else:
             seconds = calibrated_seconds(plan, variant, plan.precision, executor)
             entry |= {"seconds_per_run": seconds, "source": "calibrated"}
         variants[variant] = entry
-    total = sum(entry["missing"] * entry["seconds_per_run"] for entry in variants.values())
+    rows = variants.values()
+    hours: float | None = None
+    if timed := [row["seconds_per_run"] for row in rows if row["seconds_per_run"] is not None]:
+        # A network without a run of its own is taken to be as slow as the slowest.
+        total = sum(row["missing"] * (row["seconds_per_run"] or max(timed)) for row in rows)
+        hours = total / executor.workers / 3600
     return {
         "study": plan.study.name,
         "variants": variants,
-        "hours": total / executor.workers / 3600,
+        "hours": hours,
         "workers": executor.workers,
         "device": executor.device,
         "arithmetic": plan.precision,
@@ -73,16 +83,17 @@ def price_on(executor: Executor, plan: Plan) -> dict[str, Any]:
     }
 
 
-def grid_to_come(plan: Plan) -> int:
+def grid_to_come(plan: AnyPlan) -> int:
     """Most runs by which the grids of a study may still grow."""
     growths, study = assess(plan).growths.values(), plan.study
     if all(growth.settled for growth in growths):
         return 0
     sizes = [len(points_of(study, growth.extent)) for growth in growths]
-    return (len(sizes) * study.grid.most_points() - sum(sizes)) * len(study.seeds)
+    to_come: int = len(sizes) * study.grid.most_points() - sum(sizes)
+    return to_come * len(study.seeds)
 
 
-def replicates_to_come(plan: Plan) -> tuple[int, int]:
+def replicates_to_come(plan: AnyPlan) -> tuple[int, int]:
     """Fewest and most runs with further seeds whose points are not chosen yet."""
     progress, replicates = assess(plan), plan.study.replicates
     if replicates is None:
@@ -94,27 +105,20 @@ def replicates_to_come(plan: Plan) -> tuple[int, int]:
     return fewest * len(replicates.seeds), most * len(replicates.seeds)
 
 
-def format_hours(hours: float) -> str:
+def format_hours(hours: float | None) -> str:
     """A duration in the unit that suits it: "36.0 s", "30.0 min", "12.0 h", "3.0 days"."""
+    if hours is None:
+        return "as long as its first runs will show"
     units = {"days": 24 if hours >= 48 else math.inf, "h": 1, "min": 1 / 60, "s": 1 / 3600}
     unit = next((unit for unit, size in units.items() if hours >= size), "s")
     return f"{hours / units[unit]:,.1f} {unit}"
 
 
-def _widths(plan: Plan, variant: str) -> dict[str, int] | None:
-    if variant == DENSE:
-        return None
-    if variant in plan.certificates:
-        return dict(plan.certificates[variant]["widths"])
-    network = plan.network
-    scores = filter_scores(network.model, network.prunable)
-    kept = choose_channels(network.cost, scores, *parse_variant(variant), plan.study.criterion)
-    return {layer: len(channels) for layer, channels in kept.items()}
-
-
 def calibrated_seconds(plan: Plan, variant: str, precision: str, executor: Executor) -> float:
     """Seconds per run, from a few steps that several workers take at once."""
-    spec = plan.prior.model_copy(update={"widths": _widths(plan, variant), "arithmetic": precision})
+    spec = plan.prior.model_copy(
+        update={"widths": plan.widths_of(variant), "arithmetic": precision}
+    )
     size, epochs = plan.size, plan.study.recipe.epochs
     measured = executor.calibrate(spec, size.classes, (size.train, size.test), _SECONDS)
     training = mean(seconds for seconds, _ in measured)
@@ -122,13 +126,13 @@ def calibrated_seconds(plan: Plan, variant: str, precision: str, executor: Execu
     return epochs * (size.train * training + size.test * evaluation)
 
 
-def choose_precision(plan: Plan, executor: Executor, priced: dict[str, Any]) -> None:
+def choose_precision(plan: AnyPlan, executor: Executor, priced: dict[str, Any]) -> None:
     """Fix the precision of a study that leaves it open, and correct the price.
 
     Long work takes the precision that a trial of the dense network's steps finds fastest, without
     those that fail, as where there is no compiler.
     """
-    if not plan.undecided:
+    if not isinstance(plan, Plan) or not plan.undecided:
         return
     chosen = plan.precision
     networks = sum(entry["missing"] > 0 for entry in priced["variants"].values())

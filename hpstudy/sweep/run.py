@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -13,6 +14,8 @@ from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.database import leasing
 from hpstudy.storage.tables import write_table
+from hpstudy.sweep.any_plan import AnyPlan
+from hpstudy.sweep.command_plan import CommandPlan
 from hpstudy.sweep.executors import Executor, open_executor
 from hpstudy.sweep.growth import assess, points_of
 from hpstudy.sweep.plan import Plan
@@ -21,13 +24,14 @@ from hpstudy.sweep.scheduler import Scheduler
 from hpstudy.training.device import environment
 
 logger = logging.getLogger(__name__)
+AnyPlanType = TypeVar("AnyPlanType", bound=AnyPlan)
 
 # Seconds between two tables, at least, and at least this many times the duration of writing one.
 PUBLISH_SECONDS, PUBLISH_RATIO = 60, 20
 
 
 def sweep(
-    plan: Plan,
+    plan: AnyPlan,
     workers: int | None = None,
     publish: Callable[[], object] | None = None,
     address: str | None = None,
@@ -37,7 +41,7 @@ def sweep(
 
     A kill loses the runs in progress only, and of long ones the last minutes: the same call trains
     what is then missing. Sweeps that share a store share its runs. A run that fails twice is
-    recorded as failed, and is no longer missing (`Plan.retry_failed`). `publish` is called about
+    recorded as failed, and is no longer missing (`AnyPlan.retry_failed`). `publish` is called about
     once a minute while runs are recorded, and at the end, and `draw` once the dense network's grid
     has ended; `workers` and `address` are those of `hpstudy.sweep.executors.open_executor`.
 
@@ -56,21 +60,22 @@ def sweep(
 
 def run_on(
     executor: Executor,
-    plan: Plan,
+    plan: AnyPlan,
     publish: Callable[[], object],
     draw: Callable[[], object] = lambda: None,
 ) -> int:
     """Train every missing run on an executor (see `sweep`)."""
     name = plan.study.name
-    logger.info("%s: a few steps of each network are timed", name)
+    if isinstance(plan, Plan):
+        logger.info("%s: a few steps of each network are timed", name)
     priced = price_on(executor, plan)
     choose_precision(plan, executor, priced)
     entries, workers = priced["variants"], count(priced["workers"], "worker")
     runs = count(sum(entry["missing"] for entry in entries.values()), "run")
     where = f"{workers} on {priced['device']}, {plan.precision}"
     logger.info("%s: %s, about %s with %s", name, runs, format_hours(priced["hours"]), where)
-    seconds = {variant: entry["seconds_per_run"] for variant, entry in entries.items()}
-    total = sum(entry["missing"] * entry["seconds_per_run"] for entry in entries.values())
+    seconds = {variant: entry["seconds_per_run"] or 1.0 for variant, entry in entries.items()}
+    total = sum(entry["missing"] * seconds[variant] for variant, entry in entries.items())
     trained, due = 0, time.monotonic() + PUBLISH_SECONDS
     points, seeds = points_of(plan.study, BASE), plan.study.seeds
     grid = {run_id for seed in seeds for run_id in plan.run_ids(DENSE, points, seed)}
@@ -99,7 +104,7 @@ def run_on(
     return trained
 
 
-def _failures(plan: Plan) -> str:
+def _failures(plan: AnyPlan) -> str:
     """End of a message: the number of failed runs, and a reason; empty if there is none."""
     if not (reasons := plan.failures()):
         return ""
@@ -115,13 +120,17 @@ def progress_bar(name: str, seconds: float) -> tqdm:
     return tqdm(desc=name, total=seconds, smoothing=0, bar_format=form, mininterval=interval)
 
 
-def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | None) -> Path:
+def publish_study(
+    plan: Plan | CommandPlan, folder: str | Path, command: str, workers: int | None
+) -> Path:
     """Write a study's table and record to a folder; returns the path of the table.
 
     Failed runs are not in the table, and the record holds their reasons. Variants that the plan
     leaves out keep their rows.
     """
     plan = whole_plan(plan)
+    if isinstance(plan, CommandPlan):
+        return write_table(plan.table(), _command_record(plan, command, workers), folder)
     table, counts, size = plan.table(), plan.counts(), plan.size
     missing = counts["missing"] + counts["failed"]
     study = plan.study.model_dump(mode="json")
@@ -131,8 +140,10 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
     for name in AXES:
         values = [plan.study.grid.values(name, plan.study.prior, extent) for extent in extents]
         study["grid"][name] = sorted(set().union(*values))
+    network = plan.network.identity
     record = {
         "study": study,
+        **({"network": network.model_dump(mode="json")} if network else {}),
         "certificates": plan.certificates,
         # The scores that the channels were chosen by: a lost store can be made again from them.
         "ranking": plan.store.ranking(plan.prior) if plan.certificates else None,
@@ -156,13 +167,34 @@ def publish_study(plan: Plan, folder: str | Path, command: str, workers: int | N
     return write_table(table, record, folder)
 
 
-def whole_plan(plan: Plan) -> Plan:
+def _command_record(plan: CommandPlan, command: str, workers: int | None) -> dict[str, Any]:
+    table, counts = plan.table(), plan.counts()
+    missing = counts["missing"] + counts["failed"]
+    return {
+        "study": plan.study.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        "files": plan.files,
+        "certificates": plan.certificates,
+        "record": {
+            "command": command,
+            "runs": len(table),
+            "missing": {variant: int(number) for variant, number in missing.items() if number},
+            "failed": plan.failures(),
+            "train_seconds": round(float(table["seconds"].sum()), 1),
+            "device": ", ".join(sorted(set(table["device"]))),
+            "executor": plan.study.executor,
+            "workers": workers,
+            **environment(),
+        },
+    }
+
+
+def whole_plan(plan: AnyPlanType) -> AnyPlanType:
     """Plan of the variants to publish: the plan's own, and all others that have runs."""
     if plan.study == plan.whole:
         return plan
-    recorded = set(Plan.open(plan.whole, plan.store, plan.data_root).table()["variant"])
+    recorded = set(plan.reopened(plan.whole).table()["variant"])
     names = [name for name in plan.whole.variants if name in recorded]
     # A variant that the params file does not list comes last.
     variants = tuple(dict.fromkeys([DENSE, *names, *plan.study.variants]))
     study = plan.whole.model_copy(update={"variants": variants})
-    return Plan.open(study, plan.store, plan.data_root)
+    return plan.reopened(study)

@@ -10,12 +10,12 @@ from itertools import product
 from tqdm import tqdm
 
 from hpstudy.config.grid import Extent, Point
-from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import count
 from hpstudy.storage.database import BUSY, OURS, Leases, Unwritable
+from hpstudy.storage.store import Spec
+from hpstudy.sweep.any_plan import AnyPlan
 from hpstudy.sweep.executors import Ended, Executor, Failure, Job
 from hpstudy.sweep.growth import Progress, assess
-from hpstudy.sweep.plan import Plan
 from hpstudy.training.checkpoint import discard
 from hpstudy.training.early_stopping import Race
 from hpstudy.training.state import RunOutcome
@@ -32,7 +32,7 @@ AHEAD = 1 / 8
 LOOK_RATIO = 10
 
 
-def ready_jobs(plan: Plan) -> list[Job]:
+def ready_jobs(plan: AnyPlan) -> list[Job]:
     """Runs that can be trained now, in this order; more follow as they end.
 
     Without racing these are all missing runs. A raced run competes with the coarser levels of its
@@ -58,7 +58,7 @@ def ready_jobs(plan: Plan) -> list[Job]:
     return [job._replace(race=races[job.run_id]) for job in jobs if job.run_id in races]
 
 
-def _race(plan: Plan, progress: Progress, coarser: dict[str, Point]) -> Race:
+def _race(plan: AnyPlan, progress: Progress, coarser: dict[str, Point]) -> Race:
     threshold = max(plan.study.roi)
     # A run that was stopped, and trained later, would make the race depend on when.
     ids = sorted(coarser.keys() - plan.store.stopped(threshold) - progress.failed)
@@ -79,7 +79,7 @@ class Scheduler:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: AnyPlan,
         executor: Executor,
         leases: Leases,
         bar: tqdm,
@@ -164,7 +164,7 @@ class Scheduler:
         done = [(job.spec, end) for job, end in ended if isinstance(end, RunOutcome)]
         if done:
             self._record(done)
-        ranked = False
+        ranked, prior = False, self.plan.prior.run_id
         for job, end in ended:
             self._running.remove(job.run_id)
             if isinstance(end, Failure):
@@ -175,7 +175,7 @@ class Scheduler:
             elif job.checkpoint:
                 # The checkpoint of a failed run stays: it may continue where there is more memory.
                 discard(job.checkpoint)
-            ranked |= job.rank_filters
+            ranked |= job.run_id == prior
             self._finished += 1
             self.bar.update(min(self.seconds[job.variant], self.bar.total - self.bar.n))
         runs = f"{self._finished}/{count(self._total, 'run')}"
@@ -187,8 +187,8 @@ class Scheduler:
     def _is_tried_again(self, job: Job, failure: Failure) -> bool:
         """Whether a failed run gets another attempt; otherwise the failure is recorded."""
         spec, reason = job.spec, failure.reason
-        setting = f"lr {spec.lr:g}, weight_decay {spec.weight_decay:g}, seed {spec.seed}"
-        name = f"{job.variant}, {setting}"
+        setting = ", ".join(f"{name} {value:g}" for name, value in spec.setting.items())
+        name = f"{job.variant}, {setting}, seed {spec.seed}"
         if failure.lost and self._losses[job.run_id] < LOSSES:
             self._losses[job.run_id] += 1
             logger.warning("%s starts again elsewhere: %s", name, reason)
@@ -201,7 +201,7 @@ class Scheduler:
             return False
         return True
 
-    def _record(self, done: list[tuple[RunSpec, RunOutcome]]) -> None:
+    def _record(self, done: list[tuple[Spec, RunOutcome]]) -> None:
         """Record runs; hold them while the store cannot be written."""
         threshold = max(self.plan.study.roi) if self.plan.study.racing else None
         deadline, warned = time.monotonic() + PATIENCE, False

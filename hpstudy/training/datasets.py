@@ -14,9 +14,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from hpstudy.config.study import Data
+from hpstudy.config.study import FOLDER, Data
 from hpstudy.errors import HpstudyError, unknown
 from hpstudy.training.image_folders import Stored, list_images, read_folder
+from hpstudy.training.image_folders import fingerprint as folder_fingerprint
+from hpstudy.training.image_sets import is_image_set, read_set
+from hpstudy.training.torchvision_sets import open_part
 
 # Classes, training images and test images of the sets whose content a checksum fixes.
 KNOWN = {
@@ -27,7 +30,7 @@ KNOWN = {
 }
 # Pixels a side of all of them; Fashion-MNIST is padded to it.
 STORED_SIZE = 32
-NAMES = (*KNOWN, "imagenet", "folder:PATH")
+NAMES = (*KNOWN, "imagenet", "folder:PATH", "torchvision:NAME", "package.module:factory")
 SPLIT_SEED = 0
 
 
@@ -91,11 +94,15 @@ class Dataset:
 
 
 class Size(NamedTuple):
-    """Number of classes, training images and evaluation images of a data set."""
+    """Number of classes, training images and evaluation images of a data set.
+
+    `fingerprint` is the hash of its content; None where its name fixes it.
+    """
 
     classes: int
     train: int
     test: int
+    fingerprint: str | None = None
 
 
 def data_root(path: str | Path | None = None) -> Path:
@@ -104,37 +111,46 @@ def data_root(path: str | Path | None = None) -> Path:
 
 
 def dataset_size(spec: Data, root: str | Path | None = None) -> Size:
-    """Size of a data set after its split and subsets; images are not read.
+    """Size of a data set after its split and subsets, and the hash of its content.
 
-    The sizes of published sets are known before they are there. Raises HpstudyError for an
-    unknown set, a bad image folder, and more images than there are.
+    The sizes of published sets are known before they are there, and those of folders without
+    reading an image; others are read, and downloaded if torchvision can. Raises HpstudyError for an
+    unknown set, a bad image folder, images that cannot be had, and more than there are.
     """
     _check(spec)
+    place, mark = data_root(root), None
     if spec.name in KNOWN:
         classes, train, test = KNOWN[spec.name]
-    elif spec.name == "imagenet" and not (data_root(root) / "imagenet").exists():
+    elif is_image_set(spec.name):
+        parts, classes, mark = read_set(spec, place)
+        train, test = len(parts[0][1]), len(parts[-1][1])
+    elif spec.name == "imagenet" and not (place / "imagenet").exists():
         classes, train, test = 1000, 1_281_167, 50_000
     else:
-        classes, items = list_images(spec, data_root(root))
-        train, test = len(items["train"]), len(items["test"])
+        classes, items = list_images(spec, place)
+        train, test = len(items["train"]), len(items.get("test", ()))
+        mark = folder_fingerprint(spec, place)
     if not isinstance(spec.holdout, str):
         test = round(spec.holdout * train)
         train -= test
-    parts = {"training": (spec.train_images, train), "test": (spec.test_images, test)}
-    for part, (wanted, available) in parts.items():
-        if wanted is not None and wanted > available:
-            raise HpstudyError(f"{wanted} {part} images are asked for; {spec.name} has {available}")
-    return Size(classes, spec.train_images or train, spec.test_images or test)
+    wanted = {"training": (spec.train_images, train), "test": (spec.test_images, test)}
+    for part, (number, available) in wanted.items():
+        if number is not None and number > available:
+            raise HpstudyError(f"{number} {part} images are asked for; {spec.name} has {available}")
+    return Size(classes, spec.train_images or train, spec.test_images or test, mark)
 
 
-def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
+def load_dataset(
+    spec: Data, root: str | Path | None = None, fingerprint: str | None = None
+) -> Dataset:
     """Data set ready to train on (thesis, section 3.1.1).
 
     Subsets and the held-out share are stratified by class and drawn with a fixed seed. Raises
     HpstudyError if the set is unknown, absent, damaged, has one class or fewer images than asked
-    for, or is too large for the memory and for the disk.
+    for, is too large for the memory and for the disk, or is returned by a function and has not the
+    `fingerprint` of `dataset_size`.
     """
-    train, test = _read(spec, data_root(root))
+    train, test = _read(spec, data_root(root), fingerprint)
     classes = int(max(train.labels.max(), test.labels.max())) + 1
     if not isinstance(spec.holdout, str):
         held_out = _stratified(train.labels, round(spec.holdout * len(train)), "held-out")
@@ -146,13 +162,14 @@ def load_dataset(spec: Data, root: str | Path | None = None) -> Dataset:
     if spec.test_images is not None:
         test = test.take(_stratified(test.labels, spec.test_images, "test"))
     mean, std = _statistics(train)
-    folder = spec.name.startswith("folder:")
+    folder = spec.name.startswith(f"{FOLDER}:")
     return Dataset(train, test, classes, spec.image_size, mean, std, folder)
 
 
 def _check(spec: Data) -> None:
-    """Refuse a set that is not known, and a size that it cannot be reduced to."""
-    if spec.name not in NAMES and not spec.name.startswith("folder:"):
+    """Refuse a set that is not known, a size that it cannot be reduced to, and vain arguments."""
+    own = spec.name.startswith(f"{FOLDER}:") or is_image_set(spec.name)
+    if spec.name not in NAMES and not own:
         raise unknown("data set", spec.name, NAMES)
     if spec.name in KNOWN and STORED_SIZE % spec.image_size:
         sizes = [size for size in range(8, STORED_SIZE + 1) if STORED_SIZE % size == 0]
@@ -160,20 +177,36 @@ def _check(spec: Data) -> None:
             f"image_size {spec.image_size} does not divide the {STORED_SIZE} pixels of "
             f"{spec.name!r}; valid: {', '.join(map(str, sizes))}"
         )
-
-
-def _read(spec: Data, root: Path) -> tuple[Split, Split]:
-    """All training and test images, at the size that is trained on or larger to be cropped."""
-    _check(spec)
-    if spec.name not in KNOWN:
-        train, test = (
-            Split(x if isinstance(x, Stored) else torch.from_numpy(x), torch.tensor(labels))
-            for x, labels in read_folder(spec, root)
+    if spec.arguments and not is_image_set(spec.name):
+        raise HpstudyError(
+            f"data.arguments are for {' and '.join(NAMES[-2:])}; {spec.name} takes none"
         )
+
+
+def _read(spec: Data, root: Path, fingerprint: str | None) -> tuple[Split, Split]:
+    """All training and test images, at the size that is trained on or larger to be cropped.
+
+    Of a set without test images, the training images twice.
+    """
+    _check(spec)
+    if spec.name in KNOWN:
+        parts = _embedded() if spec.name == "fashion-mnist-8k" else _torchvision(spec.name, root)
+        train, test = (Split(_reduced(images, spec.image_size), labels) for images, labels in parts)
         return train, test
-    parts = _embedded() if spec.name == "fashion-mnist-8k" else _torchvision(spec.name, root)
-    train, test = (Split(_reduced(images, spec.image_size), labels) for images, labels in parts)
-    return train, test
+    if is_image_set(spec.name):
+        read, _, mark = read_set(spec, root)
+        if fingerprint not in (None, mark):
+            raise HpstudyError(
+                f"{spec.name} returns other images or labels at every call, so that no run could "
+                "be repeated; fix the seeds of what it draws"
+            )
+    else:
+        read = read_folder(spec, root)
+    splits = [
+        Split(x if isinstance(x, Stored) else torch.from_numpy(x), torch.from_numpy(labels))
+        for x, labels in read
+    ]
+    return splits[0], splits[-1]
 
 
 def _embedded() -> list[tuple[Tensor, Tensor]]:
@@ -207,16 +240,7 @@ def _torchvision(name: str, root: Path) -> list[tuple[Tensor, Tensor]]:
     }
     parts = []
     for train in (True, False):
-        try:
-            # Only what is absent or damaged is downloaded.
-            data = kinds[name](str(root), train=train, download=True)
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            raise HpstudyError(
-                f"data set {name!r} is not (or not whole) in {root} and could not be "
-                f"downloaded ({reason}); put torchvision's files there, or name their folder "
-                "with --data-root or HPSTUDY_DATA"
-            ) from None
+        data = open_part(kinds[name], name, root, {}, [{"train": train}])
         images = torch.as_tensor(np.asarray(data.data))
         if images.ndim == 3:
             images = F.pad(images[:, None], (2, 2, 2, 2)).expand(-1, 3, -1, -1)

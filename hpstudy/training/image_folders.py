@@ -16,14 +16,15 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from hpstudy.config.study import Data
 from hpstudy.errors import HpstudyError, count
 from hpstudy.training.device import cores, follow_parent, resident_limit
+from hpstudy.training.pixels import pixels, read_image, read_otherwise
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PARTS = ("train", "val", "test")
 # Images decoded in one go: what each core loses when decoding is interrupted.
 CHUNK = 1024
 # Bytes of the counts of an image: of each of the 256 values of three colours, as uint32.
@@ -77,6 +78,10 @@ class Stored:
         return total
 
 
+# Images, and their labels or classes.
+Part = tuple[np.ndarray | Stored, np.ndarray]
+
+
 def _image_folder(spec: Data, root: Path) -> Path:
     return root / "imagenet" if spec.name == "imagenet" else Path(spec.name[len("folder:") :])
 
@@ -84,28 +89,32 @@ def _image_folder(spec: Data, root: Path) -> Path:
 def list_images(spec: Data, root: Path) -> tuple[int, dict[str, list[tuple[Path, int]]]]:
     """Number of classes, and the files of the parts "train" and "test" with their labels.
 
-    Raises HpstudyError if a folder is absent or empty, there is one class, or the classes of the
-    parts differ.
+    Where a share is held out there need be no test folder, and then no folder `train` either.
+    Hidden files and folders are left out. Raises HpstudyError if a folder is absent or empty,
+    there is one class, or the classes of the parts differ.
     """
     path = _image_folder(spec, root)
     test = next((path / n for n in ("val", "test") if (path / n).is_dir()), path / "val")
     folders, classes = {"train": path / "train", "test": test}, {}
+    if not isinstance(spec.holdout, str) and path.is_dir() and not test.is_dir():
+        folders = {"train": path / "train" if (path / "train").is_dir() else path}
     for part, folder in folders.items():
         if not folder.is_dir():
             raise HpstudyError(
                 f"data set {spec.name!r} needs {folder}, a folder with one folder of images per "
                 "class (torchvision's ImageFolder layout)"
             )
-        classes[part] = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+        inside = (entry.name for entry in folder.iterdir() if entry.is_dir())
+        classes[part] = sorted(name for name in inside if not name.startswith("."))
     names = classes["train"]
     if len(names) < 2:
         raise HpstudyError(
-            f"{path / 'train'} holds {count(len(names), 'class folder')}; a classifier needs two "
+            f"{folders['train']} holds {count(len(names), 'class folder')}; a classifier needs two "
             "or more"
         )
-    if different := set(names) ^ set(classes["test"]):
+    if different := set(names) ^ set(classes.get("test", names)):
         raise HpstudyError(
-            f"the class {min(different)!r} is in only one of {path / 'train'} and {test}"
+            f"the class {min(different)!r} is in only one of {folders['train']} and {test}"
         )
     parts = {
         part: [(path, k) for k, name in enumerate(names) for path in _image_files(folder / name)]
@@ -115,10 +124,15 @@ def list_images(spec: Data, root: Path) -> tuple[int, dict[str, list[tuple[Path,
 
 
 def _image_files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in paths if not _is_hidden(path.relative_to(folder)))
     if not files:
         raise HpstudyError(f"{folder} holds no JPEG, PNG or WebP image")
     return files
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def fingerprint(spec: Data, root: Path) -> str | None:
@@ -132,17 +146,23 @@ def fingerprint(spec: Data, root: Path) -> str | None:
     # Decoded images are not part of the set, even where the data root is in its folder.
     folder, decoded = folder.resolve(), (root / "decoded").resolve()
     paths = (path for path in folder.rglob("*") if not path.is_relative_to(decoded))
-    digest = hashlib.sha256()
+    digest, otherwise = hashlib.sha256(), False
     for path in sorted(path for path in paths if path.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
+        name = path.relative_to(folder)
+        digest.update(os.fsencode(f"{name.as_posix()} {path.stat().st_size}\n"))
         with path.open("rb") as file:
             # Past its header two images differ at once; whole files would take hours on ImageNet.
-            digest.update(file.read(4096))
+            digest.update(head := file.read(4096))
+        if name.parts[0] in PARTS and name.suffix.lower() in SUFFIXES and not _is_hidden(name):
+            otherwise = otherwise or len(name.parts) > 3 or read_otherwise(head)
+    if otherwise:
+        # The first versions left folders within those of the classes out.
+        digest.update(b"upright, 16 bits, nested")
     return digest.hexdigest()[:16]
 
 
-def read_folder(spec: Data, root: Path) -> list[tuple[np.ndarray | Stored, list[int]]]:
-    """Images and labels to train on, and those of the test.
+def read_folder(spec: Data, root: Path) -> list[Part]:
+    """Images and labels to train on, and those of the test, if there are any.
 
     Images have 8/7 of the size that the network sees, as 256 to 224 in the thesis. They are in a
     file, decoded once and for all, where they exceed `resident_limit`.
@@ -160,24 +180,7 @@ def read_folder(spec: Data, root: Path) -> list[tuple[np.ndarray | Stored, list[
     else:
         folder = root / "decoded" / f"{fingerprint(spec, root)}-{size}"
         images = decode_once(paths, size, folder, cores())
-    return [(images[part], [label for _, label in items]) for part, items in parts.items()]
-
-
-def read_image(path: Path, size: int) -> Image.Image:
-    """Image file in RGB, resized to `size` x `size`; raises HpstudyError if it cannot be read."""
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-    except Exception as error:  # whatever a decoder may raise
-        # The system's reason is of use, a decoder's is not.
-        reason = getattr(error, "strerror", None)
-        because = f": {reason}" if reason else ""
-        raise HpstudyError(f"{path} cannot be read as an image{because}.") from None
-
-
-def pixels(image: Image.Image) -> np.ndarray:
-    """Image as uint8 (3, height, width)."""
-    return np.asarray(image).transpose(2, 0, 1)
+    return [(images[part], np.array([k for _, k in items])) for part, items in parts.items()]
 
 
 def decode_once(
@@ -203,7 +206,7 @@ def decode_once(
     if not chunks:
         return stored
     missing, total = sum(len(chunk[0]) for chunk in chunks), sum(map(len, parts.values()))
-    _check_room(folder, missing * (3 * size * size + _COUNTS))
+    check_room(folder, missing * (3 * size * size + _COUNTS))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for images in stored.values():
@@ -248,7 +251,8 @@ def _marks(images: Stored) -> bytes:
     return marks if len(marks) == number else bytes(number)
 
 
-def _check_room(folder: Path, needed: int) -> None:
+def check_room(folder: Path, needed: int) -> None:
+    """Refuse decoded images of more bytes than there is room for in a folder."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if needed > free:

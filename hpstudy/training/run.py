@@ -1,22 +1,23 @@
 """One run, from its specification to its outcome, and the seconds that a step takes."""
 
-import copy
+import platform
 from dataclasses import asdict
 from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
 
-from hpstudy.config.runspec import RunSpec
-from hpstudy.config.study import Recipe
+from hpstudy.config.runspec import Network, RunSpec
+from hpstudy.config.study import Recipe, Study, is_source
+from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
-from hpstudy.networks.models import initialise
-from hpstudy.networks.pruning import filter_scores, weights_hash
+from hpstudy.networks.own_network import OwnNetwork
+from hpstudy.networks.pruning import weights_hash
 from hpstudy.training.checkpoint import Checkpoint
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.early_stopping import Race, StopReason
 from hpstudy.training.state import RunOutcome
-from hpstudy.training.trainer import EVALUATION_BATCH, Trainer
+from hpstudy.training.trainer import EVALUATION_BATCH, Trainer, copy_values, values_of
 
 # Read when a process starts: one thread per worker (more threads than free cores cost tenfold),
 # and freed memory kept by the allocator instead of being returned and faulted in again each step.
@@ -43,13 +44,48 @@ def prepare_process(device: torch.device) -> None:
     torch.set_flush_denormal(True)
 
 
-_network = cache(PrunableNetwork)
+StudyNetwork = PrunableNetwork | OwnNetwork
+
+_built_in = cache(PrunableNetwork)
 
 
 @cache
-def _architecture(network: PrunableNetwork, widths: Widths) -> torch.nn.Module:
-    """Network of the given widths, whose weights are drawn again and again (empty: dense)."""
-    return network.at_widths(dict(widths))
+def _own(model: str, classes: int, image_size: int, network: str) -> OwnNetwork:
+    given = Network.model_validate_json(network)
+    try:
+        own = OwnNetwork.open(model, classes, image_size, given.arguments, given.stem)
+    except HpstudyError as error:
+        raise HpstudyError(
+            f"the machine {platform.node()} cannot train {model}, though that of the sweep can: "
+            f"{error}"
+        ) from None
+    if own.identity != given:
+        raise HpstudyError(
+            f"{model} makes another network in {Path.cwd()} on {platform.node()} than the sweep "
+            "was planned with; give every machine the same code, and start the sweep anew after a "
+            "change"
+        )
+    return own
+
+
+def open_network(study: Study, classes: int) -> StudyNetwork:
+    """Dense network of a study; raises HpstudyError if it is not there, or cannot be trained."""
+    if is_source(study.model):
+        size = study.data.image_size
+        return OwnNetwork.open(study.model, classes, size, study.arguments, study.stem)
+    return PrunableNetwork(study.model, classes, study.data.image_size)
+
+
+def network_of(spec: RunSpec, classes: int) -> StudyNetwork:
+    """Dense network of a run, built once in a process.
+
+    Raises HpstudyError if code of one's own is not there, or makes another network than that of
+    the run.
+    """
+    size = spec.data.image_size
+    if spec.network is None:
+        return _built_in(spec.model, classes, size)
+    return _own(spec.model, classes, size, spec.network.model_dump_json())
 
 
 def _widths(spec: RunSpec) -> Widths:
@@ -64,10 +100,10 @@ class RunTrainer:
         self._trainer = lru_cache(maxsize=8)(self._new_trainer)
 
     def _new_trainer(
-        self, network: PrunableNetwork, widths: Widths, recipe: Recipe, arithmetic: str
+        self, network: StudyNetwork, widths: Widths, recipe: Recipe, arithmetic: str
     ) -> Trainer:
-        model = copy.deepcopy(_architecture(network, widths))
-        return Trainer(model, self.data, recipe, arithmetic)
+        model = network.at_widths(dict(widths))
+        return Trainer(model, self.data, recipe, arithmetic, layout=network.layout)
 
     def train(
         self,
@@ -88,13 +124,11 @@ class RunTrainer:
             File that a long training is saved to and resumed from. It stays there until the
             outcome is recorded (`hpstudy.training.checkpoint.discard`).
         """
-        network = _network(spec.model, self.data.classes, self.data.image_size)
+        network = network_of(spec, self.data.classes)
         trainer = self._trainer(network, _widths(spec), spec.recipe, spec.arithmetic)
-        # Drawn on the CPU: the same weights on every device, whatever ran here before.
-        torch.manual_seed(spec.seed)
-        blank = _architecture(network, _widths(spec))
-        initialise(blank)
-        trainer.model.load_state_dict(blank.state_dict())
+        # Leaves torch's generator where the draws of training go on.
+        fresh = values_of(network.fresh(spec.seed, spec.widths))
+        copy_values(fresh, values_of(trainer.model))
         reason: StopReason | None = None
 
         def stop(curve: dict[str, list[float]]) -> bool:
@@ -108,14 +142,13 @@ class RunTrainer:
         cuda = self.device.type == "cuda"
         row = {
             **asdict(result),
-            "macs": network.cost.macs(spec.widths),
-            "params": network.cost.params(spec.widths),
+            **dict(zip(("macs", "params"), network.size(spec.widths), strict=True)),
             "device": torch.cuda.get_device_name(self.device) if cuda else self.device.type,
             "torch": torch.__version__,
         }
         if not rank_filters:
             return RunOutcome(row, None, reason)
-        scores = filter_scores(trainer.model, network.prunable)
+        scores = network.scores(trainer.model)
         ranking = {"scores": scores, "weights_sha256": weights_hash(trainer.model)}
         return RunOutcome(row, ranking, reason)
 
@@ -129,10 +162,10 @@ def calibrate(
     evaluation images of the study, of which noise takes the place.
     """
     size, recipe = spec.data.image_size, spec.recipe
-    network = _network(spec.model, classes, size)
+    network = network_of(spec, classes)
     most = 10 * max(recipe.batch_size, EVALUATION_BATCH)
     if device.type == "cpu":
-        step = max(2, int(_STEP_MACS / 3 / network.cost.macs(spec.widths)))
+        step = max(2, int(_STEP_MACS / 3 / network.size(spec.widths)[0]))
         recipe = recipe.model_copy(update={"batch_size": min(recipe.batch_size, step)})
         most = max(recipe.batch_size, min(step, EVALUATION_BATCH))
     generator = torch.Generator().manual_seed(0)
@@ -144,7 +177,6 @@ def calibrate(
     train, test = (noise(min(count, most)) for count in images)
     zero = torch.zeros(3, dtype=torch.float64)
     data = Dataset(train, test, classes, size, zero, zero + 1).to(device)
-    model = copy.deepcopy(_architecture(network, _widths(spec)))
     with torch.random.fork_rng(devices=[]):
-        initialise(model)
-    return Trainer(model, data, recipe, spec.arithmetic).measure(seconds)
+        model = network.fresh(0, spec.widths)
+    return Trainer(model, data, recipe, spec.arithmetic, layout=network.layout).measure(seconds)

@@ -3,7 +3,7 @@
 import copy
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -18,6 +18,18 @@ from hpstudy.training.device import Capture, compiled, cuda_graph, recorded, set
 from hpstudy.training.state import RunResult, Stop, TrainingState
 
 EVALUATION_BATCH = 500
+
+
+def values_of(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers of a network by name, those too that its state dict leaves out."""
+    values = [*model.named_parameters(), *model.named_buffers()]
+    return {name: value.detach() for name, value in values}
+
+
+def copy_values(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+    """Copy the values of tensors to those of the same names, which stay in place."""
+    for name, value in target.items():
+        value.copy_(source[name])
 
 
 class Trainer:
@@ -36,6 +48,8 @@ class Trainer:
         One of `hpstudy.config.study.ARITHMETICS`.
     capture : callable, optional
         How steps are repeated: by default, as a CUDA graph on a GPU, and as calls on a CPU.
+    layout : torch.memory_format, optional
+        Order of the values of images and weights in memory.
 
     Raises
     ------
@@ -50,12 +64,14 @@ class Trainer:
         recipe: Recipe,
         arithmetic: str = "float32",
         capture: Capture | None = None,
+        layout: torch.memory_format = torch.channels_last,
     ):
         check_last_batch(len(data.train), recipe.batch_size)
         self.data, self.recipe, self.arithmetic = data, recipe, arithmetic
         self.device = data.train.labels.device
         self.dtype = next(model.parameters()).dtype
-        self.model = model.to(self.device).to(memory_format=torch.channels_last)
+        self.layout = layout
+        self.model = model.to(self.device).to(memory_format=layout)
         self.train_batches = Batches(data.train, data.image_size)
         self.test_batches = Batches(data.test, data.image_size)
         # Factors (3, 1, 1) that take a uint8 pixel to zero mean and unit deviation.
@@ -66,7 +82,7 @@ class Trainer:
             torch.zeros((), dtype=self.dtype, device=self.device) for _ in range(4)
         )
         self.totals = torch.zeros(3, dtype=torch.float64, device=self.device)
-        self.parameters = list(model.parameters())
+        self.parameters = [value for value in model.parameters() if value.requires_grad]
         self.optimizer = torch.optim.SGD(
             self.parameters, self.lr, momentum=recipe.momentum, fused=True
         )
@@ -178,7 +194,7 @@ class Trainer:
         """Everything that steps change: the tensors themselves, and the generators' states."""
         momentum = [state["momentum_buffer"] for state in self.optimizer.state.values()]
         return {
-            "model": self.model.state_dict(),
+            "model": values_of(self.model),
             "momentum": {str(number): buffer for number, buffer in enumerate(momentum)},
             "others": {"totals": self.totals, "first_loss": self.first_loss},
             "random": {name: source.get_state() for name, source in self._generators.items()},
@@ -190,8 +206,7 @@ class Trainer:
             source.set_state(saved["random"][name])
         for part, tensors in self._values().items():
             if part != "random":
-                for name, tensor in tensors.items():
-                    tensor.copy_(saved[part][name])
+                copy_values(saved[part], tensors)
 
     def measure(self, seconds: float) -> tuple[float, float]:
         """Median seconds per image of training and of evaluation, each over `seconds` of steps.
@@ -224,7 +239,7 @@ class Trainer:
     def _prepare(self, capture: Capture | None) -> None:
         """Compile and record every step of an epoch; the network stays as it was."""
         set_precision(self.arithmetic)
-        before = copy.deepcopy(self.model.state_dict())
+        before = copy.deepcopy(values_of(self.model))
         self.lr.zero_()
         for training, batches, size in self._phases():
             self.model.train(training)
@@ -236,7 +251,7 @@ class Trainer:
                     self._recorded[training, number] = recorded(step, capture, images, labels)
                 else:
                     step(images, labels)
-        self.model.load_state_dict(before)
+        copy_values(before, values_of(self.model))
 
     def _logits(self, images: Tensor) -> Tensor:
         inputs = torch.addcmul(self.shift, images.to(self.dtype), self.scale)
@@ -244,7 +259,7 @@ class Trainer:
         # A cache of cast weights would outlive the step that a CUDA graph records.
         kind = self.device.type
         with torch.autocast(kind, torch.bfloat16, enabled=bfloat16, cache_enabled=False):
-            logits: Tensor = self.model(inputs.contiguous(memory_format=torch.channels_last))
+            logits: Tensor = self.model(inputs.contiguous(memory_format=self.layout))
         return logits.to(self.dtype)
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -257,8 +272,10 @@ class Trainer:
         loss = (self._compiled_loss if self._compiled_loss and full else self._loss)(images, labels)
         loss.backward()
         # The optimiser takes its weight decay as a number, which a CUDA graph would keep for ever.
-        decay = torch._foreach_mul([p.detach() for p in self.parameters], self.weight_decay)
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        # Parameters that play no part in the loss have none.
+        pairs = [(p.detach(), p.grad) for p in self.parameters if p.grad is not None]
+        decay = torch._foreach_mul([weights for weights, _ in pairs], self.weight_decay)
+        gradients = [gradient for _, gradient in pairs]
         torch._foreach_add_(gradients, decay)
         self.optimizer.step()
         self.last_loss.copy_(loss.detach())

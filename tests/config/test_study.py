@@ -218,6 +218,7 @@ OTHER = {
     "data.train_images": 1000,
     "data.test_images": 1000,
     "data.holdout": 0.1,
+    "data.arguments": {"split": "letters"},
     "fingerprint": "0123456789abcdef",
     "recipe.epochs": 181,
     "recipe.batch_size": 127,
@@ -228,6 +229,7 @@ OTHER = {
     "weight_decay": 0.00011,
     "seed": 1,
     "widths": {"blocks.0.conv1": 9},
+    "network": {"arguments": {}, "stem": None, "sha256": "0" * 64},
     "arithmetic": "bfloat16",
     "schema_version": 3,
 }
@@ -245,6 +247,38 @@ def test_every_field_of_a_run_changes_its_id():
     assert set(fields(RunSpec)) == set(OTHER)
     ids = {tiny.spec({field: value}).run_id for field, value in OTHER.items()}
     assert len(ids | {tiny.spec().run_id}) == len(OTHER) + 1
+
+
+def test_each_part_of_a_network_from_a_source_changes_the_id():
+    network = OTHER["network"]
+    changes = ({}, {"arguments": {"lr": "<lr>"}}, {"stem": "small"}, {"sha256": "1" * 64})
+    specs = [tiny.spec({"network": network | change}) for change in changes]
+    assert len({spec.run_id for spec in specs}) == 4
+    assert all(spec.run_ids([(spec.lr, spec.weight_decay, 0)]) == [spec.run_id] for spec in specs)
+
+
+def test_arguments_of_a_data_set_are_written_only_where_there_are_some():
+    assert "arguments" not in tiny.study().model_dump()["data"]
+    for none in (None, {}):
+        assert tiny.spec({"data.arguments": none}).run_id == PINNED[0][1]
+    given = tiny.study({"data.arguments": {"size": [3, 8]}})
+    assert given.model_dump(mode="json")["data"]["arguments"] == {"size": [3, 8]}
+    assert tiny.study({"data": given.model_dump()["data"]}) == given
+
+
+@pytest.mark.parametrize(
+    "name, arguments, run_id",
+    [
+        ("folder:flowers", None, "folder"),
+        ("torchvision:SVHN", {"split": "extra"}, "torchvision:SVHN"),
+        ("mine.sets:flowers", {"folder": "/scratch/flowers"}, "factory"),
+    ],
+)
+def test_images_that_a_fingerprint_identifies_have_no_place_in_the_id(name, arguments, run_id):
+    study = tiny.study({"data.name": name, "data.arguments": arguments})
+    data = RunSpec.at_prior(study, "0123456789abcdef", None, "float32").data
+    kept = arguments if name == run_id else None
+    assert (data.name, data.arguments) == (run_id, kept)
 
 
 def test_run_id_does_not_depend_on_the_order_of_keys(tmp_path):

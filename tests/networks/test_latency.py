@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from hpstudy.networks import any_network, latency_target, prune, rebuild
+from hpstudy.networks import any_network, latency_target, prune, rebuild, verified
 from hpstudy.networks.latency import Latency, LatencyReport, against_first, measure_latency
 from hpstudy.networks.latency_target import WITHIN, flops_ratio_for
 
@@ -20,7 +20,7 @@ def test_network_against_itself(tmp_path):
     model = nets.Chain().train()
     threads = torch.get_num_threads()
     report = measure_latency({"dense": model, "again": model}, IMAGE, threads=2, repeats=41)
-    assert (report.batch, report.threads, report.repeats) == (2, 2, 41)
+    assert (report.batch, report.threads, report.repeats, report.clock) == (2, 2, 41, "wall")
     assert model.training and torch.get_num_threads() == threads
     for times in (report.onnxruntime, report.torch):
         assert list(times) == ["dense", "again"]
@@ -105,17 +105,23 @@ def test_pruning_to_a_latency_that_is_linear_in_the_flops(monkeypatch):
     """Networks stand for their ONNX files, and a network's multiply-accumulates for its time."""
 
     def measured(models, inputs):
-        macs = {name: any_network.measured_macs(one, any_network.Inputs.of(inputs))
+        macs = {name: verified.measured_macs(one, verified.Inputs.of(inputs))
                 for name, one in models.items()}  # fmt: skip
         times = {name: exact(macs[name] / macs["dense"]) for name in models}
         return LatencyReport(
-            batch=1, threads=1, repeats=6, processor="", versions={}, onnxruntime=times, torch={}
+            batch=1,
+            threads=1,
+            repeats=6,
+            clock="cpu",
+            processor="",
+            versions={},
+            onnxruntime=times,
+            torch={},
         )
 
-    monkeypatch.setattr(any_network, "measure_latency", measured)
-    monkeypatch.setattr(
-        any_network, "to_onnx", lambda model, *_, **__: SimpleNamespace(content=model)
-    )
+    for module in (any_network, verified):
+        monkeypatch.setattr(module, "measure_latency", measured)
+    monkeypatch.setattr(verified, "to_onnx", lambda model, *_, **__: SimpleNamespace(content=model))
     _, report = prune(nets.Chain(), torch.zeros(1, 3, 8, 8), latency_ratio=0.5)
     assert report.latency_target == 0.5
     assert report.achieved == pytest.approx(0.5, rel=WITHIN)

@@ -27,6 +27,9 @@ def test_every_kind_of_input_has_five_cases_or_more():
         "table of runs",
         "published results",
         "data folder",
+        "network",
+        "data set",
+        "training command",
         "weights",
         "store",
     }

@@ -16,7 +16,8 @@ from damage import STORES, TABLES, another_channel
 from recorded import ended, recorded_plan
 
 from hpstudy.storage.database import RESULT_COLUMNS
-from hpstudy.storage.integrity import MOST_LINES, check_files, own_files
+from hpstudy.storage.findings import MOST_LINES
+from hpstudy.storage.integrity import check_files, own_files
 from hpstudy.storage.store import Store
 from hpstudy.sweep.run import publish_study
 from hpstudy.training.early_stopping import StopReason

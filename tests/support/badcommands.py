@@ -166,7 +166,7 @@ COMMANDS = [
     line(
         "prune resnet56 --flops-ratio 0.01 --method uniform",
         "flops_ratio 0.01 is out of reach: resnet56 keeps at least 0.0401 of its FLOPs with scope "
-        "'inside' (27 groups pruned, 0 refused; scope='all' prunes the residual stream too).",
+        "'inside' (27 groups pruned, 0 refused).",
     ),
     line(
         "prune resnet56 --flops-ratio=-inf --method uniform",

@@ -66,7 +66,8 @@ DATA = [
         "an unknown data set",
         nothing,
         "unknown data set 'cifar11' (did you mean 'cifar10'?); valid: fashion-mnist-8k, "
-        "fashion-mnist, cifar10, cifar100, imagenet, folder:PATH.",
+        "fashion-mnist, cifar10, cifar100, imagenet, folder:PATH, torchvision:NAME, "
+        "package.module:factory.",
         name="cifar11",
     ),
     data(
@@ -97,6 +98,11 @@ DATA = [
     data(
         "text for an image",
         lambda: (ROSE / "0.png").write_text("hello"),
+        "flowers/train/rose/0.png cannot be read as an image.",
+    ),
+    data(
+        "an empty file for an image",
+        lambda: (ROSE / "0.png").write_bytes(b""),
         "flowers/train/rose/0.png cannot be read as an image.",
     ),
     data("half an image", _half, "flowers/train/rose/0.png cannot be read as an image."),

@@ -101,10 +101,14 @@ def nothing() -> None:
 def all_cases() -> list[Case]:
     """All cases."""
     from badcommands import COMMANDS, PAPERMILL
+    from baddata import DATA_SETS
     from badfiles import DATA, STORES, WEIGHTS
+    from badnetworks import NETWORKS
     from badparams import PARAMS
     from badresults import PUBLISHED
     from badtables import TABLES
+    from badtrainers import TRAINERS
     from badyaml import FILES
 
-    return [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED, *DATA, *WEIGHTS, *STORES]
+    before = [*PARAMS, *FILES, *PAPERMILL, *COMMANDS, *TABLES, *PUBLISHED]
+    return [*before, *DATA, *DATA_SETS, *NETWORKS, *TRAINERS, *WEIGHTS, *STORES]

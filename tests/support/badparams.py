@@ -19,6 +19,10 @@ RATIOS = (
     "valid: unpruned, or uniform or nonuniform with the share of the FLOPs that remains, from "
     "uniform-0.0001 to nonuniform-0.9999."
 )
+MODELS = (
+    "resnet20, resnet56, mobilenetv2-shallow, mobilenetv2, resnet50, torchvision:NAME, timm:NAME "
+    "or package.module:factory"
+)
 PARAMS = [
     value("one seed, not in a list", {"seeds": 3}, "seeds must be a list, not 3."),
     value(
@@ -30,6 +34,16 @@ PARAMS = [
         "text as a held-out share",
         {"data.holdout": "val"},
         "data.holdout must be 'test', or the held-out share: above 0 and at most 0.5, not 'val'.",
+    ),
+    value(
+        "a list of arguments of a data set",
+        {"data.arguments": [1]},
+        "data.arguments must be a valid dictionary, not [1].",
+    ),
+    value(
+        "an argument that is no number",
+        {"data.arguments": {"size": float("nan")}},
+        "data.arguments must hold values that JSON can hold, as finite numbers.",
     ),
     value(
         "true as a learning rate", {"prior.lr": True}, "prior.lr must be a valid number, not True."
@@ -215,14 +229,38 @@ PARAMS = [
     value(
         "a model, misspelt",
         {"model": "resnt56"},
-        "unknown model 'resnt56' (did you mean 'resnet56'?); valid: resnet20, resnet56, "
-        "mobilenetv2-shallow, mobilenetv2, resnet50.",
+        f"unknown model 'resnt56' (did you mean 'resnet56'?); valid: {MODELS}.",
     ),
     value(
         "a number for a model",
         {"model": 56},
-        "unknown model '56'; valid: resnet20, resnet56, mobilenetv2-shallow, mobilenetv2, "
-        "resnet50.",
+        f"unknown model '56'; valid: {MODELS}.",
+    ),
+    value(
+        "a file for a model",
+        {"model": "nets/mine.py:Net"},
+        f"unknown model 'nets/mine.py:Net'; valid: {MODELS}.",
+    ),
+    value(
+        "arguments of a network of the study",
+        {"arguments": {"width": 2}},
+        "arguments is a key for the models torchvision:NAME, timm:NAME or package.module:factory; "
+        "resnet56 does not take it.",
+    ),
+    value(
+        "arguments that are no mapping",
+        {"model": "mine:Net", "arguments": [2]},
+        "arguments must be a valid dictionary, not [2].",
+    ),
+    value(
+        "an argument that JSON does not have",
+        {"model": "mine:Net", "arguments": {"scale": float("nan")}},
+        "arguments must hold values that JSON can hold, as finite numbers.",
+    ),
+    value(
+        "an unknown stem",
+        {"model": "mine:Net", "stem": "tiny"},
+        "unknown stem 'tiny'; valid: small.",
     ),
     value(
         "an unknown criterion",
@@ -248,7 +286,7 @@ PARAMS = [
         "a name in place of the data",
         {"data": "cifar10"},
         "data must have the keys name, image_size, train_images, test_images, holdout, "
-        "not 'cifar10'.",
+        "arguments, not 'cifar10'.",
     ),
     value("a number for the data", {"data.name": 10}, "data.name must be a valid string, not 10."),
     value(

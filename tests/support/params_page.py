@@ -15,13 +15,24 @@ PAGE = BOOK / "params.md"
 HEAD = "| key | value | default | meaning |"
 MEANINGS = {
     "name": "Name of the study; its table and its page bear it.",
-    "model": "Network.",
+    "model": "Network: one of the study's, `torchvision:NAME`, `timm:NAME`, or "
+    "`package.module:factory`, your own function.",
+    "arguments": "Keyword arguments of its factory. The number of classes comes from the data.",
+    "stem": "`small` makes a stem for small images: the first convolution gets kernel 3 and stride "
+    "1, and the max pool before the second one goes.",
+    "scope": "Prune channels inside blocks, or those of the residual stream too.",
+    "spare": "Layers that keep all channels, such as `layer4.*`.",
+    "round_to": "Widths become multiples of it, where groups allow.",
+    "exact": "Whether channels over which a normalisation takes statistics are kept.",
+    "tolerance": "Share of the dense FLOPs by which a ratio may be missed.",
     "data.name": "`fashion-mnist-8k` (part of the package), `fashion-mnist`, `cifar10`, "
-    "`cifar100`, `imagenet`, or `folder:PATH` with one folder a class.",
+    "`cifar100`, `imagenet`, `folder:PATH` with one folder a class, `torchvision:NAME`, or "
+    "`package.module:factory`, which returns images and labels.",
     "data.image_size": "Height and width in pixels; larger images are reduced.",
     "data.train_images": "Number of training images; all if not given.",
     "data.test_images": "Number of test images; all if not given.",
     "data.holdout": "`test`, or the share of the training images that networks are tested on.",
+    "data.arguments": "Arguments of the set of torchvision, or of the function.",
     "recipe.epochs": "Number of epochs.",
     "recipe.batch_size": "Images a step.",
     "recipe.momentum": "Momentum of SGD.",
@@ -79,6 +90,10 @@ def _value(field: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in field.get("enum", [field.get("const")]))
     if field["type"] == "array":
         return f"list of: {_value(field['items'])}"
+    if "pattern" in field and ":" in field["pattern"]:
+        return "SOURCE:NAME"
+    if field["type"] == "object":
+        return "mapping"
     bounds = {
         "minimum": "at least",
         "exclusiveMinimum": "above",

@@ -13,11 +13,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import own_command
 import pandas as pd
 import pytest
 import tiny
 
 import hpstudy.sweep.executors.ray
+from hpstudy import workspace
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.database import RESULT_COLUMNS
 from hpstudy.storage.store import Store
@@ -200,6 +202,39 @@ def test_run_on_a_node_that_goes_away_is_lost(executor, ray_cluster):
     done = until(lambda: executor.wait(0.2))
     assert [end for _, end in done] == [Failure("its node went away", lost=True)]
     assert until(lambda: executor.wait(0.2) or executor.workers == 1)
+
+
+@pytest.mark.cluster
+def test_command_on_a_node_that_goes_away_runs_elsewhere(
+    executor, ray_cluster, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    # Each run waits until the node is gone, which its sweep removes after the first start.
+    script = own_command.SCRIPT.replace(
+        "for epoch",
+        """import os, time
+while not os.path.exists("gone"): time.sleep(0.05)
+for epoch""",
+    )
+    plan = workspace.open_plan(own_command.write(tmp_path, script, variants=[]))
+    workers = len(ray_cluster.worker_nodes) + 1
+    ray_cluster.add_node(num_cpus=1)
+    ray_cluster.wait_for_nodes(60)
+    assert until(lambda: executor.wait(0.1) or executor.workers == workers)
+
+    def remove_node():
+        try:
+            until(lambda: len(own_command.trained(tmp_path)) == workers, 180)
+            ray_cluster.remove_node(max(ray_cluster.worker_nodes, key=id), False)
+        finally:
+            Path("gone").touch()
+
+    thread = threading.Thread(target=remove_node)
+    thread.start()
+    assert run_on(executor, plan, lambda: None) == 12
+    thread.join()
+    # One run was started again.
+    assert len(own_command.trained(tmp_path)) == 13 and not plan.store.failures()
 
 
 # --- without a cluster ----------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def numbered(monkeypatch):
         labels = torch.tensor([*labels, *(k % 3 for k in range(tests))])
         parts = numbers[:-tests], numbers[-tests:]
         train, test = (Split(pixels[part], labels[part]) for part in parts)
-        monkeypatch.setattr(hpstudy.training.datasets, "_read", lambda spec, root: (train, test))
+        monkeypatch.setattr(hpstudy.training.datasets, "_read", lambda *spec: (train, test))
 
     return numbered
 

@@ -5,15 +5,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import RAY
 from hpstudy.errors import HpstudyError
+from hpstudy.training.command import CommandCall
 from hpstudy.training.early_stopping import Race
 from hpstudy.training.state import RunOutcome
 
 if TYPE_CHECKING:
     # Workers import this module, and need no plan.
-    from hpstudy.sweep.plan import Plan
+    from hpstudy.sweep.any_plan import AnyPlan
 
 
 class Job(NamedTuple):
@@ -21,16 +23,17 @@ class Job(NamedTuple):
 
     `run_id` is that of `spec`, and takes time to compute. `rank_filters`, `race` and `checkpoint`
     are those of `hpstudy.training.run.RunTrainer.train`. A `retry`, after a first attempt that
-    failed, runs alone or on another device.
+    failed, runs alone or on another device. A `call` takes the place of the trainer.
     """
 
     variant: str
     run_id: str
-    spec: RunSpec
+    spec: RunSpec | CommandSpec
     rank_filters: bool = False
     race: Race | None = None
     checkpoint: Path | None = None
     retry: bool = False
+    call: CommandCall | None = None
 
 
 class Failure(NamedTuple):
@@ -83,13 +86,13 @@ class Executor(Protocol):
 
 @contextmanager
 def open_executor(
-    plan: "Plan", workers: int | None = None, address: str | None = None, train: bool = True
+    plan: "AnyPlan", workers: int | None = None, address: str | None = None, train: bool = True
 ) -> Iterator[Executor]:
     """Workers of this machine or, for a study with `executor: ray`, of a Ray cluster.
 
     Parameters
     ----------
-    plan : Plan
+    plan : AnyPlan
     workers : int, optional
         Runs trained at once; by default one per GPU, or one single-threaded one per core.
     address : str, optional
@@ -104,6 +107,7 @@ def open_executor(
         1, or no cluster answers at the address.
     """
     from hpstudy.sweep.executors.local import open_pool, worker_count
+    from hpstudy.sweep.plan import Plan
     from hpstudy.training.datasets import load_dataset
     from hpstudy.training.device import check_precision
 
@@ -112,9 +116,12 @@ def open_executor(
     ray = plan.study.executor == RAY
     if address is not None and not ray:
         raise HpstudyError(f"the address {address} needs the executor ray; the study has local")
-    if not ray:
-        check_precision(plan.precision)
-    data = load_dataset(plan.study.data, plan.data_root) if train else None
+    data = None
+    if isinstance(plan, Plan):
+        if not ray:
+            check_precision(plan.precision)
+        if train:
+            data = load_dataset(plan.study.data, plan.data_root, plan.fingerprint)
     if ray:
         # Ray is an extra, and slow to import.
         from hpstudy.sweep.executors.ray import open_cluster
@@ -122,7 +129,8 @@ def open_executor(
         with open_cluster(data, workers, address) as cluster:
             yield cluster
     else:
-        with open_pool(worker_count(workers), data) as pool:
+        command = not isinstance(plan, Plan)
+        with open_pool(worker_count(workers), data, command) as pool:
             # The workers read a file of their own.
             del data
             yield pool

@@ -23,6 +23,7 @@ from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.storage.database import held, is_held
 from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
+from hpstudy.sweep.executors.command import CommandWorker
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
 from hpstudy.training.image_folders import Stored
@@ -44,17 +45,17 @@ def worker_count(asked: int | None) -> int:
 
 
 @contextmanager
-def open_pool(workers: int, data: Dataset | None = None) -> Iterator["Pool"]:
+def open_pool(workers: int, data: Dataset | None = None, command: bool = False) -> Iterator["Pool"]:
     """Pool of worker processes, which start when they are needed and end with the block.
 
-    Without images (`data`) it only calibrates.
+    Without images (`data`) it only calibrates, or runs commands in place of its own processes.
     """
     with ExitStack() as stack:
         path = stack.enter_context(scratch_folder()) / "data.pt"
         if data is not None:
             save_dataset(data, path)
             del data
-        pool = Pool(workers, path)
+        pool = Pool(workers, path, command)
         stack.callback(pool.end)
         yield pool
 
@@ -83,12 +84,13 @@ class Pool:
     (`save_dataset`).
     """
 
-    def __init__(self, workers: int, path: Path):
-        places, self._path = devices(), path
-        self._workers = [_Worker(places[k % len(places)]) for k in range(workers)]
+    def __init__(self, workers: int, path: Path, command: bool = False):
+        places, self._path, self._command = devices(), path, command
+        kind: Any = CommandWorker if command else _Worker
+        self._workers = [kind(places[k % len(places)]) for k in range(workers)]
         self._failed_on: dict[str, str] = {}
         self._alone: _Worker | None = None
-        self._refusal, self._last_failure = "", ""
+        self._refusal, self._last_failure, self._succeeded = "", "", False
 
     @property
     def workers(self) -> int:
@@ -98,7 +100,7 @@ class Pool:
     @property
     def device(self) -> str:
         """Name of the first worker's device."""
-        return self._workers[0].device
+        return str(self._workers[0].device)
 
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
@@ -141,11 +143,15 @@ class Pool:
                 continue
             ended.append((job, result))
             if not isinstance(result, Failure):
-                worker.strikes = 0
+                worker.strikes, self._succeeded = 0, True
+                continue
+            self._failed_on[job.run_id], self._last_failure = worker.device, result.reason
+            if self._command and self._succeeded:
+                # A command that has worked fails by its setting, not by its worker.
                 continue
             worker.strikes += 1
-            worker.end()
-            self._failed_on[job.run_id], self._last_failure = worker.device, result.reason
+            if not self._command:
+                worker.end()
             if worker.strikes == STRIKES:
                 message = "a worker on %s gets no more runs: %s"
                 logger.warning(message, worker.device, result.reason)
@@ -253,6 +259,7 @@ def call(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
 
 def train(device: torch.device, job: Job, path: Path) -> RunOutcome:
     """Train one run in a worker, on the images that it keeps from run to run."""
+    assert isinstance(job.spec, RunSpec)
     return _trainer(path, device).train(job.spec, job.rank_filters, job.race, job.checkpoint)
 
 

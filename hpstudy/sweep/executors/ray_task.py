@@ -12,7 +12,8 @@ import torch
 
 from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError
-from hpstudy.sweep.executors import Job
+from hpstudy.sweep.executors import Failure, Job
+from hpstudy.sweep.executors.command import train_command
 from hpstudy.training.run import RunTrainer, calibrate, prepare_process
 from hpstudy.training.state import RunOutcome
 
@@ -49,9 +50,20 @@ def check_node(required: Versions, paths: tuple[Path, ...]) -> None:
             )
 
 
-def train(job: Job, data: list[Any], required: Versions, paths: tuple[Path, ...]) -> RunOutcome:
+def train(
+    job: Job, data: list[Any], required: Versions, paths: tuple[Path, ...]
+) -> RunOutcome | Failure:
     """Train one run on the data set that `data`, a list of one reference, refers to."""
     device = _prepared_device(required, paths)
+    if job.call:
+        for folder in (job.call.cwd, job.call.folder.parent):
+            if not folder.is_dir():
+                raise HpstudyError(
+                    f"node {platform.node()} lacks {folder}; a command on Ray needs its folder and "
+                    "that of its runs on a disk that all nodes share"
+                )
+        return train_command(job.call, str(device))
+    assert isinstance(job.spec, RunSpec)
     path = job.checkpoint
     checkpoint = path if path and _is_shared(path.parent.parent) else None
     return trainer(data[0], device).train(job.spec, job.rank_filters, job.race, checkpoint)
