@@ -5,7 +5,9 @@ from contextlib import ExitStack, contextmanager
 
 from torch import nn
 
-LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
+from hpstudy.networks.models import CONV
+
+LAYERS = (CONV, nn.Linear)
 
 
 @contextmanager
