@@ -8,6 +8,7 @@ the one that it must be or a file was changed.
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from common import machine, markdown
 
+# Read when torch is imported: threads beyond free cores cost tenfold.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 

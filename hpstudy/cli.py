@@ -14,6 +14,7 @@ import hpstudy
 from hpstudy import workspace
 from hpstudy.config.study import Study
 from hpstudy.errors import HpstudyError, count
+from hpstudy.report.init_command import init
 from hpstudy.report.network_commands import groups, prune
 from hpstudy.report.terminal import columns, compare, price_tables, print_report
 
@@ -63,6 +64,9 @@ def _main(
     pass
 
 
+app.command()(init)
+
+
 @app.command()
 def run(
     params: Annotated[list[Path], typer.Argument(help="Params files, as params/quick/*.yaml.")],
@@ -101,7 +105,9 @@ def run(
         if not (workspace.in_clone() and isinstance(plan.study, Study)):
             report = write_study_report(plan, table)
             studies[-1]["report"] = report and str(report)
-            logger.info(f"{plan.study.name}: report {report}")
+            widths = ",".join(f"{width:g}" for width in plan.study.roi)
+            compare = shlex.join(["hpstudy", "compare", str(table), "--roi", widths])
+            logger.info(f"{plan.study.name}: report {report}\nverdict: `{compare}`")
     index = None
     names = [plan.study.name for plan in plans if isinstance(plan.study, Study)]
     if book and names and workspace.in_clone():

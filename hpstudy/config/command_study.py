@@ -22,7 +22,6 @@ from hpstudy.config.study import (
     Replicates,
     Seeds,
     Study,
-    Threshold,
     Variant,
     read_params,
 )
@@ -133,23 +132,26 @@ class CommandStudy(AnyStudy):
     tolerance: Annotated[float, Field(strict=True, ge=0, lt=1)] = 1e-3
     seeds: Seeds = (0,)
     replicates: Replicates | None = None
-    roi: Annotated[tuple[Threshold, ...], AfterValidator(distinct)] = (0.5, 1.0)
+    roi: Annotated[tuple[Positive, ...], AfterValidator(distinct)] = (0.5, 1.0)
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     executor: Executor = "local"
 
     @model_validator(mode="after")
     def _fits_together(self) -> "CommandStudy":
         self.check_size()
-        names = [*self.swept, *self.fixed]
-        for name in names:
-            if not re.fullmatch(NAME, name) or name in (*GIVEN, *LABELS, *RESULTS, self.metric.key):
-                taken = listed((*GIVEN, *LABELS[:2], *RESULTS, self.metric.key))
-                raise ValueError(
-                    f"grid and fixed must have other names than {shown(name)}: letters, digits "
-                    f"and _, and none of {taken}"
-                )
-        if len(set(names)) < len(names):
-            raise ValueError("grid and fixed must have no hyperparameter in common")
+        columns = (*GIVEN, *LABELS[:2], *RESULTS, self.metric.key)
+        for names, taken in ((self.swept, columns), (self.fixed, (*GIVEN, *self.swept))):
+            for name in names:
+                if not re.fullmatch(NAME, name) or name in taken:
+                    raise ValueError(
+                        f"grid and fixed must have other names than {shown(name)}: letters, digits "
+                        f"and _, and none of {listed(taken)}"
+                    )
+        if self.metric.key in (*LABELS, "seed", *RESULTS):
+            raise ValueError(
+                f"metric must have another key than {shown(self.metric.key)}, which is a column of "
+                "every table"
+            )
         if self.start.keys() != self.swept.keys():
             raise ValueError(
                 f"prior, the dense network's present setting, must have the keys of grid: "

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from hpstudy.errors import HpstudyError, one_line
+from hpstudy.networks.calls import calls_recorded
 from hpstudy.networks.cutting import temporarily_cut
-from hpstudy.networks.graph import Inputs, Refused, Removed, calls_recorded
+from hpstudy.networks.graph import Inputs, Refused, Removed
 from hpstudy.networks.groups import Group
 
 # Relative to the largest output: rounding is below, and any wrong channel above.

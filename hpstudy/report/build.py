@@ -29,6 +29,7 @@ OWN = "runs/book"
 PARTS = {
     "Studies": (),
     "Your network": (
+        "tutorial",
         "advice",
         "tables",
         "own-study",

@@ -71,7 +71,8 @@ def reason_table(rows: Iterable[Row]) -> pd.DataFrame:
         if "refused" in row
     ]
     columns = ["groups", "reason", "for example"]
-    return pd.DataFrame(found, columns=["network", *columns]).set_index("network")
+    frame = pd.DataFrame(found, columns=["network", *columns]).set_index("network")
+    return frame.astype({"groups": "Int64"})
 
 
 def reach_counts(rows: Iterable[Row]) -> dict[str, int]:

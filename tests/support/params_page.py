@@ -7,12 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from hpstudy.config.command_study import CommandStudy
 from hpstudy.config.study import Study
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 SCHEMA = BOOK / "_static" / "params.schema.json"
 PAGE = BOOK / "params.md"
 HEAD = "| key | value | default | meaning |"
+COMMAND_HEAD = HEAD.replace("key", "key with a command")
 MEANINGS = {
     "name": "Name of the study; its table and its page bear it.",
     "model": "Network: one of the study's, `torchvision:NAME`, `timm:NAME`, or "
@@ -57,6 +61,30 @@ MEANINGS = {
     "axis.extend": "Number of steps that may be added on each side while the region of interest "
     "touches it.",
 }
+COMMAND_MEANINGS = {
+    "command": "Program and arguments, with placeholders; no shell runs it.",
+    "metric.from": "Where the metric is read: lines that are JSON objects, a CSV file, or a "
+    "regular expression.",
+    "metric.key": "Its key or column, and its name in the table.",
+    "metric.pattern": "Regular expression with one group.",
+    "metric.file": "File in the run's folder; by default what the command prints.",
+    "metric.goal": "Whether more or less of it is better.",
+    "metric.unit": "`percent`, `fraction` (0 to 1, published in percent), or a word of yours.",
+    "grid": "One or two hyperparameters by name: each an axis, or a list, which may hold 0.",
+    "prior": "The same names with the values in the middle of the grid.",
+    "fixed": "Values of other placeholders.",
+    "files": "Further files whose content can change the numbers.",
+    "variants": "As above. Without any, the dense network alone is trained.",
+    "model": "Network that hpstudy prunes: `torchvision:NAME`, `timm:NAME` or "
+    "`package.module:factory`. Without it, the command prunes.",
+    "arguments": "Keyword arguments of its factory, the number of classes among them.",
+    "input_shape": "Shape of an input, such as `[3, 32, 32]`; by default that of ImageNet.",
+    "weights": "File of weights that rank the filters; `{out}/weights.pt` is what the dense "
+    "network's run at the prior leaves.",
+    "roi": "Widths of the regions of interest, in the published unit of the metric; only "
+    "percentages have a default.",
+    "timeout": "Seconds after which a run has failed.",
+}
 
 
 def rows() -> list[str]:
@@ -66,19 +94,28 @@ def rows() -> list[str]:
     return [HEAD, "|---" * 4 + "|", *lines]
 
 
-def _rows(part: dict[str, Any], parts: dict[str, Any], prefix: str) -> list[str]:
+def command_rows() -> list[str]:
+    """Lines of the table of studies that a command trains."""
+    schema = CommandStudy.model_json_schema()
+    lines = _rows(schema, schema["$defs"], "", MEANINGS | COMMAND_MEANINGS)
+    return [COMMAND_HEAD, "|---" * 4 + "|", *lines]
+
+
+def _rows(
+    part: dict[str, Any], parts: dict[str, Any], prefix: str, meanings: dict[str, str] = MEANINGS
+) -> list[str]:
     lines = []
     for name, field in part["properties"].items():
         choices = [choice for choice in field.get("anyOf", [field]) if choice != {"type": "null"}]
         inner = [choice["$ref"].rpartition("/")[2] for choice in choices if "$ref" in choice]
         if inner and inner != ["Axis"]:
-            lines += _rows(parts[inner[0]], parts, f"{prefix}{name}.")
+            lines += _rows(parts[inner[0]], parts, f"{prefix}{name}.", meanings)
             continue
         key = prefix + name
         default = "" if "default" not in field else f"`{json.dumps(field['default'])}`"
         default = "required" if name in part.get("required", ()) else default
         values = " or ".join(_value(choice) for choice in choices)
-        lines.append(f"| `{key}` | {values} | {default} | {MEANINGS[key]} |")
+        lines.append(f"| `{key}` | {values} | {default} | {meanings[key]} |")
     return lines
 
 
@@ -107,14 +144,17 @@ def _value(field: dict[str, Any]) -> str:
 def page() -> str:
     """Text of the page."""
     text = PAGE.read_text(encoding="utf-8")
-    start = text.index(HEAD)
-    end = text.index("\n\n", start)
-    return text[:start] + "\n".join(rows()) + text[end:]
+    for head, lines in ((HEAD, rows()), (COMMAND_HEAD, command_rows())):
+        start = text.index(head)
+        end = text.index("\n\n", start)
+        text = text[:start] + "\n".join(lines) + text[end:]
+    return text
 
 
 def schema() -> str:
-    """Text of the published JSON schema."""
-    return json.dumps(Study.model_json_schema(), indent=1) + "\n"
+    """Text of the published JSON schema, of studies of either kind."""
+    either: TypeAdapter[Study | CommandStudy] = TypeAdapter(Study | CommandStudy)
+    return json.dumps(either.json_schema(), indent=1) + "\n"
 
 
 if __name__ == "__main__":

@@ -226,6 +226,8 @@ for epoch""",
         try:
             until(lambda: len(own_command.trained(tmp_path)) == workers, 180)
             ray_cluster.remove_node(max(ray_cluster.worker_nodes, key=id), False)
+            # A command that ends before its node's processes do is only read again.
+            time.sleep(5)
         finally:
             Path("gone").touch()
 

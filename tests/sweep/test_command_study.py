@@ -243,3 +243,12 @@ def test_a_pruned_network_reaches_the_command_as_report_and_weights(folder):
     weights = next((folder / "runs" / "networks").glob("uniform*/weights.pt"))
     assert weights.is_file()
     assert check_files([plan.store.path, folder / table])[1].faults == []
+
+
+def test_fixed_values_have_any_name_and_the_metric_none_of_another_column(folder):
+    command = own_command.study()["command"] + " --note {epochs}"
+    params = own_command.write(folder, command=command, fixed={"epochs": 3})
+    assert "3" in workspace.open_plan(params).missing()[0].call.words
+    for key in ("seconds", "seed"):
+        with pytest.raises(ValueError, match=f"metric must have another key than '{key}'"):
+            workspace.open_plan(own_command.write(folder, metric={"from": "json", "key": key}))

@@ -1,0 +1,79 @@
+"""The command `hpstudy init`: copies of a working example, as the beginning of one's own study."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from hpstudy.config.command_study import CommandStudy
+from hpstudy.config.study import Study
+from hpstudy.config.validation import one_sentence
+from hpstudy.errors import HpstudyError, listed
+
+# What the example has where --model and --data say other.
+MODEL, DATA = "nets:make", "fashion-mnist-8k"
+NETWORK, SCRIPT = "nets.py", "train.py"
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="Params file to write.")] = Path("mine.yaml"),
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="package.module:factory, torchvision:NAME or timm:NAME; by default an example of "
+            f"a network is written to {NETWORK}."
+        ),
+    ] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            help="fashion-mnist-8k, folder:PATH, torchvision:NAME or package.module:factory."
+        ),
+    ] = DATA,
+    command: Annotated[
+        bool, typer.Option("--command", help=f"Train by a script of your own, {SCRIPT}.")
+    ] = False,
+) -> None:
+    """Write a params file that runs as it is, and what it needs; overwrite nothing."""
+    folder = file.parent
+    texts = {file: _example("command.yaml" if command else "study.yaml")}
+    if command:
+        texts[folder / SCRIPT] = _example(SCRIPT)
+    if model is None:
+        texts[folder / NETWORK] = _example(NETWORK)
+    named = {"name: mine ": f"name: {file.stem} "}
+    named |= {_quoted(MODEL): _quoted(model or MODEL), _quoted(DATA): _quoted(data)}
+    for path, text in texts.items():
+        for old, new in named.items():
+            text = text.replace(old, new)
+        texts[path] = text
+        if path.exists():
+            again = f", or name your network by --model {MODEL}" * (path.name == NETWORK)
+            raise HpstudyError(
+                f"{path} is there already, and init overwrites nothing; write into another "
+                f"folder{again}"
+            )
+    kind = CommandStudy if command else Study
+    try:
+        kind.model_validate(yaml.safe_load(texts[file]))
+    except ValidationError as error:
+        raise HpstudyError(f"{file}: {one_sentence(error, kind)}") from None
+    for path, text in texts.items():
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise HpstudyError(f"{path} cannot be written: {error.strerror}") from None
+    print(f"wrote {listed(map(str, texts))}\nnext: hpstudy cost {file}, then hpstudy run {file}")
+
+
+def _example(name: str) -> str:
+    return (resources.files("hpstudy") / "example" / name).read_text(encoding="utf-8")
+
+
+def _quoted(text: str) -> str:
+    """Text as a string of YAML and of Python."""
+    return json.dumps(text, ensure_ascii=False)

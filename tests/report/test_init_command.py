@@ -1,0 +1,57 @@
+"""`hpstudy init` writes files that load, for any network and data, and overwrites none."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from badinput import command, run_command
+
+from hpstudy.config.command_study import load_study
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(monkeypatch, tmp_path):
+    """Files are written to an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_it_writes_a_study_of_an_example_network():
+    status, output, _ = run_command("init")
+    assert status == 0 and "mine.yaml, nets.py" in output and "hpstudy run mine.yaml" in output
+    study = load_study("mine.yaml")
+    assert (study.name, study.model) == ("mine", "nets:make") and len(study.variants) == 3
+    assert "def make(" in Path("nets.py").read_text()
+
+
+def test_names_of_network_data_and_study_are_in_all_files():
+    data = 'folder:my "photos" #1'
+    words = ("--model", "timm:resnet10t", "--data", data)
+    assert run_command("init", "a.yaml", *words)[0] == 0
+    study = load_study("a.yaml")
+    assert (study.name, study.model, study.data.name) == ("a", words[1], data)
+    assert run_command("init", "b.yaml", "--command", *words)[0] == 0
+    study = load_study("b.yaml")
+    assert (study.name, study.model, study.fixed["data"]) == ("b", words[1], data)
+    code = ast.parse(Path("train.py").read_text())
+    assert words[1] in [node.value for node in ast.walk(code) if isinstance(node, ast.Constant)]
+    assert sorted(path.name for path in Path().iterdir()) == ["a.yaml", "b.yaml", "train.py"]
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        ("mine.yaml --model nets:make", "mine.yaml is there already"),
+        ("b.yaml", "nets.py is there already, and init overwrites nothing; write into another "),
+        ("b.yaml --model resnet", "b.yaml: unknown model 'resnet' (did you mean"),
+        ("B.yaml --model nets:make", "B.yaml: name must match pattern"),
+        ("gone/b.yaml", "gone/b.yaml cannot be written: No such file or directory"),
+    ],
+)
+def test_it_refuses_what_is_there_and_what_is_unknown_and_writes_nothing(words, sentence):
+    Path("mine.yaml").write_text("mine")
+    Path("nets.py").write_text("mine")
+    assert command("init", *words.split()).startswith(sentence)
+    assert {path.name: path.read_text() for path in Path().iterdir()} == {
+        "mine.yaml": "mine",
+        "nets.py": "mine",
+    }
