@@ -137,6 +137,42 @@ def test_processes_of_a_node_share_the_images(executor):
 
 
 @pytest.mark.cluster
+def test_command_on_a_node_that_goes_away_runs_elsewhere(
+    executor, ray_cluster, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    # Each run waits until the node is gone, which its sweep removes after the first start.
+    script = own_command.SCRIPT.replace(
+        "for epoch",
+        """import os, time
+while not os.path.exists("gone"): time.sleep(0.05)
+for epoch""",
+    )
+    plan = workspace.open_plan(own_command.write(tmp_path, script, variants=[]))
+    workers = len(ray_cluster.worker_nodes) + 1
+    ray_cluster.add_node(num_cpus=1)
+    ray_cluster.wait_for_nodes(60)
+    assert until(lambda: executor.wait(0.1) or executor.workers == workers)
+
+    def remove_node():
+        try:
+            until(lambda: len(own_command.trained(tmp_path)) == workers, 180)
+            ray_cluster.remove_node(max(ray_cluster.worker_nodes, key=id), False)
+            # A command that ends before its node's processes do is only read again.
+            time.sleep(5)
+        finally:
+            Path("gone").touch()
+
+    thread = threading.Thread(target=remove_node)
+    thread.start()
+    assert run_on(executor, plan, lambda: None) == 12
+    thread.join()
+    # One run was started again.
+    assert len(own_command.trained(tmp_path)) == 13 and not plan.store.failures()
+    assert until(lambda: executor.wait(0.1) or executor.workers == workers - 1)
+
+
+@pytest.mark.cluster
 def test_sweep_that_loses_a_node_ends_with_the_table_of_a_local_one(
     executor, ray_cluster, swept, tmp_path
 ):
@@ -202,41 +238,6 @@ def test_run_on_a_node_that_goes_away_is_lost(executor, ray_cluster):
     done = until(lambda: executor.wait(0.2))
     assert [end for _, end in done] == [Failure("its node went away", lost=True)]
     assert until(lambda: executor.wait(0.2) or executor.workers == 1)
-
-
-@pytest.mark.cluster
-def test_command_on_a_node_that_goes_away_runs_elsewhere(
-    executor, ray_cluster, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    # Each run waits until the node is gone, which its sweep removes after the first start.
-    script = own_command.SCRIPT.replace(
-        "for epoch",
-        """import os, time
-while not os.path.exists("gone"): time.sleep(0.05)
-for epoch""",
-    )
-    plan = workspace.open_plan(own_command.write(tmp_path, script, variants=[]))
-    workers = len(ray_cluster.worker_nodes) + 1
-    ray_cluster.add_node(num_cpus=1)
-    ray_cluster.wait_for_nodes(60)
-    assert until(lambda: executor.wait(0.1) or executor.workers == workers)
-
-    def remove_node():
-        try:
-            until(lambda: len(own_command.trained(tmp_path)) == workers, 180)
-            ray_cluster.remove_node(max(ray_cluster.worker_nodes, key=id), False)
-            # A command that ends before its node's processes do is only read again.
-            time.sleep(5)
-        finally:
-            Path("gone").touch()
-
-    thread = threading.Thread(target=remove_node)
-    thread.start()
-    assert run_on(executor, plan, lambda: None) == 12
-    thread.join()
-    # One run was started again.
-    assert len(own_command.trained(tmp_path)) == 13 and not plan.store.failures()
 
 
 # --- without a cluster ----------------------------------------------------------------------------
