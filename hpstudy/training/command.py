@@ -64,6 +64,9 @@ class CommandCall(NamedTuple):
 class CommandFailed(RuntimeError):
     """Why a run of a command has no result, in one line."""
 
+    def __init__(self, reason: str):
+        super().__init__(reason)
+
 
 def run_command(
     call: CommandCall, device: str, environment: Mapping[str, str], started: Started

@@ -170,7 +170,9 @@ def test_run_of_a_finished_study_trains_nothing_and_publishes_its_table(recorded
     (result,) = json.loads(output)["studies"]
     assert status == 0
     counts = {"trained": 0, "runs": 4, "missing": 0, "failed": 0}
-    assert result == {"study": "tiny", **counts, "table": result["table"]}
+    report = "runs/book/results/tiny.html"
+    assert result == {"study": "tiny", **counts, "table": result["table"], "report": report}
+    assert (tmp_path / report).is_file()
     assert "nothing to train" in errors and "Traceback" not in errors
     table = tmp_path / "runs" / "book" / "results" / "tiny.csv"
     assert os.path.samefile(result["table"], table)

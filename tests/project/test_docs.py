@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,9 @@ def test_documented_parameters_and_attributes_are_those_of_the_code(module):
     assert wrong == {}
 
 
+HUNDREDTHS = r"\d+\.\d\d"
+
+
 @pytest.mark.slow
 def test_verdicts_in_readme_and_limits_are_those_of_the_published_tables():
     table = readme_table.published()
@@ -82,9 +86,17 @@ def test_verdicts_in_readme_and_limits_are_those_of_the_published_tables():
         "README.md": readme_table.rows(table),
         "book/limits.md": readme_table.counts(table),
     }.items():
-        missing = set(lines) - set((ROOT / name).read_text(encoding="utf-8").splitlines())
+        own = (ROOT / name).read_text(encoding="utf-8").splitlines()
         # python tests/support/readme_table.py writes them.
-        assert missing == set(), name
+        missing = [line for line in lines if not any(near(line, other) for other in own)]
+        assert missing == [], name
+
+
+def near(line, other):
+    """Whether two lines are one but for a hundredth, which processors round differently."""
+    pairs = zip(re.findall(HUNDREDTHS, line), re.findall(HUNDREDTHS, other), strict=False)
+    same = re.sub(HUNDREDTHS, "", line) == re.sub(HUNDREDTHS, "", other)
+    return same and all(abs(float(a) - float(b)) < 0.0101 for a, b in pairs)
 
 
 def test_reference_of_params_files_matches_their_schema():
