@@ -13,13 +13,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import own_command
 import pandas as pd
 import pytest
 import tiny
 
 import hpstudy.sweep.executors.ray
-from hpstudy import workspace
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.database import RESULT_COLUMNS
 from hpstudy.storage.store import Store
@@ -84,20 +82,6 @@ def until(happens, seconds=60):
 
 
 @pytest.fixture(scope="module")
-def ray_cluster(tmp_path_factory):
-    """A head that trains nothing, and three nodes of one core each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        # Where Ray's processes find this module.
-        folders = Path(__file__).parent, Path(tiny.__file__).parent
-        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
-        from cluster import ray_cluster
-
-        with ray_cluster(tmp_path_factory.mktemp("python"), 3) as cluster:
-            yield cluster
-
-
-@pytest.fixture(scope="module")
 def executor(ray_cluster):
     """The cluster, ready to train on the images of the tiny study."""
     before = signal.getsignal(signal.SIGTERM)
@@ -134,42 +118,6 @@ def test_processes_of_a_node_share_the_images(executor):
     for shared, images in ray.get([ray.remote(look).remote(executor._data) for _ in range(4)]):
         np.testing.assert_array_equal(images, expected)
         assert shared
-
-
-@pytest.mark.cluster
-def test_command_on_a_node_that_goes_away_runs_elsewhere(
-    executor, ray_cluster, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    # Each run waits until the node is gone, which its sweep removes after the first start.
-    script = own_command.SCRIPT.replace(
-        "for epoch",
-        """import os, time
-while not os.path.exists("gone"): time.sleep(0.05)
-for epoch""",
-    )
-    plan = workspace.open_plan(own_command.write(tmp_path, script, variants=[]))
-    workers = len(ray_cluster.worker_nodes) + 1
-    ray_cluster.add_node(num_cpus=1)
-    ray_cluster.wait_for_nodes(60)
-    assert until(lambda: executor.wait(0.1) or executor.workers == workers)
-
-    def remove_node():
-        try:
-            until(lambda: len(own_command.trained(tmp_path)) == workers, 180)
-            ray_cluster.remove_node(max(ray_cluster.worker_nodes, key=id), False)
-            # A command that ends before its node's processes do is only read again.
-            time.sleep(5)
-        finally:
-            Path("gone").touch()
-
-    thread = threading.Thread(target=remove_node)
-    thread.start()
-    assert run_on(executor, plan, lambda: None) == 12
-    thread.join()
-    # One run was started again.
-    assert len(own_command.trained(tmp_path)) == 13 and not plan.store.failures()
-    assert until(lambda: executor.wait(0.1) or executor.workers == workers - 1)
 
 
 @pytest.mark.cluster
