@@ -23,7 +23,7 @@ from hpstudy.networks.network_report import read_report
 from hpstudy.storage.store import Store
 from hpstudy.sweep.any_plan import AnyPlan
 from hpstudy.sweep.executors import Job
-from hpstudy.training.command import CommandCall
+from hpstudy.training.command import CommandCall, search_path
 
 if TYPE_CHECKING:
     from hpstudy.networks.verified import VerifiedNetwork
@@ -241,7 +241,7 @@ class CommandPlan(AnyPlan):
 def check_program(word: str, cwd: Path) -> None:
     """Refuse a command whose program is not there."""
     path = str(cwd / word) if os.sep in word else word
-    if shutil.which(path) is None:
+    if shutil.which(path, path=search_path()) is None:
         raise HpstudyError(
             f"command begins with {shown(word)}, but there is no such program in "
             f"{cwd if os.sep in word else 'the PATH'}"

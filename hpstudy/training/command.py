@@ -146,7 +146,7 @@ def _run(call: CommandCall, environment: Mapping[str, str], started: Started) ->
             process = subprocess.Popen(
                 call.words,
                 cwd=call.cwd,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+                env={**os.environ, "PATH": search_path(), "PYTHONUNBUFFERED": "1", **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -170,6 +170,11 @@ def _run(call: CommandCall, environment: Mapping[str, str], started: Started) ->
     seconds = round(time.monotonic() - began, 3)
     status = TIMEOUT if late else process.returncode
     return {"status": status, "seconds": seconds, "log_start": start, "command": call.words}
+
+
+def search_path() -> str:
+    """Where programs are looked for: `python` is the one that runs hpstudy."""
+    return os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
 
 
 def _die_with_parent() -> None:
