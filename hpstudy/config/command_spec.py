@@ -81,11 +81,6 @@ class CommandSpec(Frozen):
         """Name of the run's folder: the metric may change, and the finished run is read again."""
         return self._digest({"metric"})
 
-    @property
-    def family(self) -> str:
-        """Hash of the fields that all runs of a study share."""
-        return self._digest({"lr", "weight_decay", "seed", "variant", "network"})
-
     def run_ids(self, settings: Iterable[tuple[float, float, int]]) -> list[str]:
         """`run_id` of this run at other settings (values of the axes, and seed)."""
         names = ("lr", "weight_decay", "seed")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -10,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import pandas as pd
 
 from hpstudy.config.command_spec import CommandSpec
@@ -160,7 +160,7 @@ class CommandPlan(AnyPlan):
             prior = self.prior.run_id
             if (value := self.values().get(prior)) is None:
                 return
-            if np.isnan(value):
+            if math.isnan(value):
                 raise HpstudyError(
                     f"the dense network of {self.study.name} diverged at its prior "
                     f"{self.prior.setting}, so that its filters cannot be ranked; choose a prior "
@@ -169,8 +169,8 @@ class CommandPlan(AnyPlan):
             if not weights.is_file():
                 raise HpstudyError(
                     f"the dense network's run at the prior left no {weights}, by which filters are "
-                    f"ranked; let the command save its state dict there, remove {weights.parent} "
-                    "and give the study another name or seed"
+                    "ranked; name a file of them under `weights`, or let the command save its state "
+                    "dict there and give the study another first seed, which is trained anew"
                 )
         for variant in variants:
             self._open_network(variant, weights)
