@@ -169,8 +169,8 @@ class CommandPlan(AnyPlan):
             if not weights.is_file():
                 raise HpstudyError(
                     f"the dense network's run at the prior left no {weights}, by which filters are "
-                    "ranked; name a file of them under `weights`, or let the command save its state "
-                    "dict there and give the study another first seed, which is trained anew"
+                    "ranked; name a file of them under `weights`, or let the command save its "
+                    "state dict there and give the study another first seed, which is trained anew"
                 )
         for variant in variants:
             self._open_network(variant, weights)
