@@ -10,7 +10,9 @@ from hpstudy.report.screen import draw_landscapes
 def plan(*rows):
     columns = ["variant", "lr", "weight_decay", "seed", "top1"]
     table = pd.DataFrame(rows, columns=columns)
-    return SimpleNamespace(table=lambda: table, study=SimpleNamespace(name="mine", roi=(1.0, 2.0)))
+    study = SimpleNamespace(name="mine", roi=(1.0, 2.0))
+    facts = {"metric": "top1", "axes": ("lr", "weight_decay"), "goal": "maximize"}
+    return SimpleNamespace(table=lambda: table, study=study, **facts)
 
 
 def test_best_and_good_settings_are_marked_and_missing_ones_are_dashes(capsys):

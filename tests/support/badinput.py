@@ -56,8 +56,8 @@ def row(case: Case, sentence: str) -> dict[str, str]:
 
 
 def files() -> dict[str, int]:
-    """Sizes of all files below the working directory but those of a store."""
-    paths = (path for path in Path().rglob("*") if path.parts[0] != "runs")
+    """Sizes of all files below the working directory but those of a store and of Python."""
+    paths = (path for path in Path().rglob("*") if not {"runs", "__pycache__"} & {*path.parts})
     return {str(path): path.lstat().st_size for path in paths}
 
 

@@ -1,5 +1,6 @@
 """A study of a network in a file of one's own."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def write(folder: Path, code: str = CODE) -> None:
     """Write the module, which is imported anew."""
     (folder / "ownnet_code.py").write_text(code, encoding="utf-8")
     sys.modules.pop("ownnet_code", None)
+    # Python takes a file of the same size and second for the one that it has compiled.
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
 
 
 def study(changes: dict | None = None):
