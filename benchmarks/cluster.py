@@ -48,6 +48,8 @@ STUDY = {
     "grid": {"lr": [0.02, 0.05, 0.1, 0.2], "weight_decay": [0.01, 0.02]},
     "variants": ["uniform-0.4", "nonuniform-0.4"],
 }
+# A process of Ray keeps the first token that it reads: one for all its clusters.
+TOKEN = secrets.token_hex(32)
 # Where Ray chooses them a node that is not ready in 15 seconds ends itself.
 PORTS = (
     "metrics_agent_port",
@@ -74,7 +76,7 @@ def ray_cluster(folder: Path, nodes: int) -> Iterator[Any]:
     variables = {
         "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_AUTH_TOKEN": TOKEN,
         # Runs are otherwise the last to get a busy core.
         "RAY_worker_niceness": "0",
     }

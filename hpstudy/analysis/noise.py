@@ -191,7 +191,8 @@ class Noise:
             logs.append(0.5 * np.linalg.slogdet(inverse)[1] - degrees / 2 * np.log(variance))
             means.append(mean)
             values, vectors = np.linalg.eigh(ratio * variance * (inverse + inverse.T) / 2)
-            roots.append(vectors * np.sqrt(values.clip(0.0)))
+            # The symmetric root is one, whichever eigenvectors a processor chooses.
+            roots.append(vectors * np.sqrt(values.clip(0.0)) @ vectors.T)
         weights = np.exp(np.array(logs) - logsumexp(logs))
         return SeedEffects(weights / weights.sum(), np.array(means), np.array(roots))
 

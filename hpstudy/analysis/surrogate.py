@@ -131,7 +131,9 @@ class Surrogate:
             deviation = self._noises[0][noise[rows], None]
             variance = scales**2 * choice.eigenvalues
             share = variance / (variance + deviation**2)
-            scatter = generator.standard_normal(share.shape) * deviation * np.sqrt(share)
+            # Turned into the eigenvectors, whose signs and order processors choose differently.
+            scatter = generator.standard_normal(share.shape) @ choice.vectors
+            scatter *= deviation * np.sqrt(share)
             own = (share * choice.values + scatter) @ choice.vectors.T / self._roots
             drawn[rows, : own.shape[1]] = own
             if len(also):
