@@ -37,9 +37,9 @@ _JITTER, _LEFT = 1e-8, 1e-6
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _single_threaded(method: F) -> F:
-    # Matrices of a hundred rows gain nothing from threads, and lose twentyfold to them where
-    # another process has the core.
+def single_threaded(method: F) -> F:
+    """Method whose matrices of a hundred rows use one thread."""
+    # They gain nothing from more, and lose twentyfold where another process has the core.
     return cast(F, ThreadpoolController().wrap(limits=1, user_api="blas")(method))
 
 
@@ -94,14 +94,14 @@ class Surrogate:
         """Deviation of a run at the best point, without its seed's effect: median over choices."""
         weights = self._weighed[1].sum(axis=(0, 1))
         middle = np.interp(0.5, weights.cumsum() - weights / 2, np.log(self._noises[0]))
-        return self._spread * float(np.exp(middle))
+        return self.spread * float(np.exp(middle))
 
     @property
     def deviations(self) -> Array:
         """Standard deviation of each point's mean, of shape (n_points,)."""
         return self.noise * self.noise_model.mean_scale
 
-    @_single_threaded
+    @single_threaded
     def draws(self, number: int = DRAWS, seed: int = 0, also: Array | None = None) -> Array:
         """Plausible noise-free values at the landscape's points, and elsewhere.
 
@@ -169,25 +169,33 @@ class Surrogate:
         least = max(float(self._depth.max()) / _DEEPEST, 1e-6)
         return max(float(np.median(self._depth)), _DEEP * rough, least)
 
+    def squeeze(self, depth: Array) -> Array:
+        """Depths, compressed beyond `_bound`."""
+        deep = self._bound * (1 + np.log(np.maximum(depth / self._bound, 1.0)))
+        return np.where(depth > self._bound, deep, depth)
+
+    def unsqueeze(self, depth: Array) -> Array:
+        """Inverse of `squeeze`."""
+        deep = self._bound * np.exp((depth / self._bound - 1).clip(0.0, 50.0))
+        return np.where(depth > self._bound, deep, depth)
+
     @cached_property
     def _squeezed(self) -> Array:
-        deep = self._bound * (1 + np.log(np.maximum(self._depth / self._bound, 1.0)))
-        return np.where(self._depth > self._bound, deep, self._depth)
+        return self.squeeze(self._depth)
 
     @property
     def _middle(self) -> float:
         return float(self._squeezed.mean())
 
     @property
-    def _spread(self) -> float:
+    def spread(self) -> float:
+        """Deviation of the compressed depths."""
         return max(float(self._squeezed.std()), 1e-6)
 
     def _values(self, standard: Array) -> Array:
         """Values of squeezed depths in units of their spread from their middle."""
-        depth, bound = self._middle + self._spread * standard, self._bound
-        deep = bound * np.exp((depth / bound - 1).clip(0.0, 50.0))
         top = np.nanmax(self.noise_model.values[self.used])
-        return np.asarray(top - np.where(depth > bound, deep, depth))
+        return np.asarray(top - self.unsqueeze(self._middle + self.spread * standard))
 
     @cached_property
     def _roots(self) -> Array:
@@ -198,7 +206,7 @@ class Surrogate:
     @cached_property
     def _noises(self) -> tuple[Array, Array]:
         """Deviations of a run in spreads of the means, and the logarithms of their weights."""
-        return self.noise_model.nodes(self._spread, self._roots)
+        return self.noise_model.nodes(self.spread, self._roots)
 
     @cached_property
     def _kernels(self) -> list[_Kernel]:
@@ -218,10 +226,10 @@ class Surrogate:
             kernels = [choices[k].kernel for k in np.argsort(-weights.sum(axis=(1, 2)))[:kept]]
         return self._weigh(np.arange(number), kernels)
 
-    @_single_threaded
+    @single_threaded
     def _weigh(self, rows: Rows, kernels: list[_Kernel]) -> tuple[list[_Choice], Array]:
         """`_weighed` of some rows of the measured points and some kernels."""
-        values, root = (self._squeezed[rows] - self._middle) / self._spread, self._roots[rows]
+        values, root = (self._squeezed[rows] - self._middle) / self.spread, self._roots[rows]
         places, (nodes, widths) = self._places(self._logs[rows]), self._noises
         choices, logs = [], []
         # With the runs' noise made equal one diagonalisation serves every amplitude and noise.
@@ -236,19 +244,40 @@ class Surrogate:
         likelihood = np.stack(logs) + widths
         deviation, degrees = self.noise_model.replicates
         if degrees:
-            scatter = degrees * (deviation / self._spread) ** 2
+            scatter = degrees * (deviation / self.spread) ** 2
             likelihood = likelihood - degrees * np.log(nodes) - scatter / (2 * nodes**2)
         weights: Array = np.exp(likelihood - logsumexp(likelihood))
         kept = np.flatnonzero(weights.sum(axis=(1, 2)) > 1e-5)
         weights = weights[kept]
         return [choices[k] for k in kept], weights / weights.sum()
 
-    def _interpolation(self, kernel: _Kernel, also: Array) -> tuple[Array, Array]:
-        """Weights of the points' values in those elsewhere, and a root of what is left open."""
+    @single_threaded
+    def mean_depth(self, places: Array) -> Array:
+        """Expected depth below the best measured value, compressed (`squeeze`), at any places.
+
+        Of shape (n_places,), for log10 of the axes of shape (n_places, 2).
+        """
+        choices, weights = self._weighed
+        heaviest = np.argsort(-weights.sum(axis=(1, 2)))[:_KEPT]
+        mean = np.zeros(len(places))
+        for choice, weight in zip([choices[k] for k in heaviest], weights[heaviest], strict=True):
+            variance = _AMPLITUDES[:, None, None] ** 2 * choice.eigenvalues
+            share = variance / (variance + self._noises[0][:, None] ** 2)
+            share = np.einsum("an,ane->e", weight, share)
+            own = (share * choice.values) @ choice.vectors.T / self._roots
+            mean += self._pull(choice.kernel, places)[0] @ own
+        return self._middle + self.spread * mean / weights[heaviest].sum()
+
+    def _pull(self, kernel: _Kernel, also: Array) -> tuple[Array, Array, Array]:
+        """Weights of the points' values in those elsewhere, their covariance, and the places."""
         old, new = (self._places(logs)[kernel.rotated] for logs in (self._logs, also))
         prior = _covariance(old, old, kernel) + _JITTER * np.eye(len(old))
         across = _covariance(new, old, kernel)
-        pull = np.asarray(np.linalg.solve(prior, across.T).T, float)
+        return np.asarray(np.linalg.solve(prior, across.T).T, float), across, new
+
+    def _interpolation(self, kernel: _Kernel, also: Array) -> tuple[Array, Array]:
+        """Weights of the points' values in those elsewhere, and a root of what is left open."""
+        pull, across, new = self._pull(kernel, also)
         left = _covariance(new, new, kernel) - pull @ across.T
         root = np.linalg.cholesky((left + left.T) / 2 + _LEFT * np.eye(len(new)))
         return pull, np.asarray(root, float)

@@ -1,0 +1,304 @@
+"""What the dense network's landscape says of a pruned one before, and after, some trainings.
+
+A run of the pruned network at x with seed u is
+
+    y = c + rho g(x - s) + delta(x) + e_u + sigma r(x) e,
+
+with g the dense network's posterior mean relative to its best, s a shift, rho a scale, e_u the
+effect of a seed that all settings share, and r the growth of noise (`Noise`). The difference
+
+    delta ~ GP(0, (a0^2 q^2 + a1^2 g(x) g(x')) k(x, x'; l))
+
+is small where the dense network is good and grows with depth; q is the noise of a run. A small
+share of the prior says that the dense landscape tells nothing. Every combination of s, rho, sigma,
+a0, a1 and l is weighed by its prior, fitted on measured pairs of networks, times its marginal
+likelihood. Landscapes are drawn by Matheron's rule (Wilson et al., Efficiently sampling functions
+from Gaussian process posteriors, ICML 2020, equation 10).
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+
+from hpstudy.analysis.intervals import Array, Rows
+from hpstudy.analysis.noise import RATIOS
+from hpstudy.analysis.surrogate import Surrogate, single_threaded
+
+# Amplitudes of the difference: multiples of the noise, and of the depth of the dense network.
+ADDITIVE, DEEPENING = (0.1, 0.25, 0.6, 1.5, 4.0), (0.1, 0.3, 0.8)
+# Lengths in spans of the grid, of the difference and of a landscape without the dense one.
+LENGTHS, OWN_LENGTHS = (0.15, 0.35, 0.8), (0.3, 0.6, 1.2)
+# Amplitudes of such a landscape in deviations of the dense one's values.
+OWN = (0.5, 1.0, 2.0)
+SCALES = np.array([0.4, 0.7, 1.0, 1.4, 2.2])
+# Decades, along each axis.
+SHIFTS = np.array([-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9])
+# Noise of the pruned network over that of the dense one.
+NOISES = np.array([0.45, 0.65, 0.85, 1.0, 1.2, 1.6, 2.3])
+
+# Deviation of the free level, in units of spread and noise.
+_LEVEL = 10.0
+# Variance of the seeds' effects over that of noise, where the dense network's runs say nothing.
+_SHARED = 0.4
+_JITTER = 1e-6
+
+
+class Prior(NamedTuple):
+    """Prior of the hypotheses, as probabilities along each of their dimensions.
+
+    `kernel` is of shape (additive, deepening, lengths), `scale`, `shift` (axes, shifts) and
+    `noise` go with the constants of this module; `own` is the probability that the dense landscape
+    says nothing, `own_kernel` of shape (amplitudes, lengths) what then holds.
+    """
+
+    kernel: Array
+    scale: Array
+    shift: Array
+    noise: Array
+    own: float
+    own_kernel: Array
+
+    @classmethod
+    def vague(cls) -> "Prior":
+        """Prior before any pair of networks was measured."""
+        shift = np.exp(-0.5 * (SHIFTS / 0.45) ** 2)
+        kernel = np.ones((len(ADDITIVE), len(DEEPENING), len(LENGTHS)))
+        own = np.ones((len(OWN), len(OWN_LENGTHS)))
+        return cls(
+            kernel=kernel / kernel.size,
+            scale=np.array([0.1, 0.2, 0.4, 0.2, 0.1]),
+            shift=np.array([shift, shift]) / shift.sum(),
+            noise=np.full(len(NOISES), 1 / len(NOISES)),
+            own=0.1,
+            own_kernel=own / own.size,
+        )
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Prior":
+        """Prior from a mapping of its fields, as JSON has them."""
+        own = float(values["own"])
+        rest = {name: np.array(values[name]) for name in cls._fields if name != "own"}
+        return cls(own=own, **rest)
+
+    @property
+    def logs(self) -> tuple[Array, Array]:
+        """Log probabilities: (kernels, noises, scales x shifts), and (own kernels, noises)."""
+        means = self.scale[:, None, None] * self.shift[0][:, None] * self.shift[1]
+        kernel, own = self.kernel.reshape(-1, 1, 1), self.own_kernel.reshape(-1, 1)
+        with np.errstate(divide="ignore"):
+            return (
+                np.log((1 - self.own) * kernel * self.noise[:, None] * means.ravel()),
+                np.log(self.own * own * self.noise),
+            )
+
+
+@cache
+def fitted() -> dict[str, Any]:
+    """Content of `published/transfer_prior.json`, which benchmarks/retune.py writes."""
+    file = files("hpstudy").joinpath("published", "transfer_prior.json")
+    values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return values
+
+
+class Runs(NamedTuple):
+    """Runs of the pruned network: row of the setting, value, number of the seed; (n_runs,) each.
+
+    `each` is the number of trainings behind each value.
+    """
+
+    rows: Rows
+    values: Array
+    seeds: Rows
+    each: Array
+
+    def first(self, number: int) -> "Runs":
+        """The first so many runs."""
+        return Runs(*(column[:number] for column in self))
+
+
+class Draws(NamedTuple):
+    """Plausible landscapes of the pruned network.
+
+    `values` (n_draws, n_settings) are without noise, `noise` are a run's deviations, of the same
+    shape; `own` is the posterior probability that the dense landscape says nothing.
+    """
+
+    values: Array
+    noise: Array
+    own: float
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """Hypotheses on the landscape of a pruned network over `settings`.
+
+    `settings`, of shape (n_settings, 2), are log10 of the axes, all of them finite.
+    """
+
+    dense: Surrogate
+    settings: Array
+    prior: Prior
+
+    @cached_property
+    def _depths(self) -> Array:
+        """Dense landscape below its best at each setting less each shift, (n_shifts^2, n)."""
+        moved = [self.settings - [first, second] for first in SHIFTS for second in SHIFTS]
+        depth = self.dense.mean_depth(np.concatenate(moved)).reshape(len(moved), -1)
+        depth = depth - depth.min(axis=1, keepdims=True)
+        # Beyond the grid the surface is a guess.
+        return np.minimum(depth, max(1.3 * float(depth[len(moved) // 2].max()), 1e-9))
+
+    @property
+    def depth(self) -> Array:
+        """Depth of the dense landscape below its best, compressed, of shape (n_settings,)."""
+        return np.asarray(self._depths[len(self._depths) // 2])
+
+    @cached_property
+    def _means(self) -> Array:
+        """Mean of each scale and shift, of shape (scales x shifts, n_settings)."""
+        return np.asarray((-SCALES[:, None, None] * self._depths).reshape(-1, len(self.settings)))
+
+    @cached_property
+    def _kernels(self) -> Array:
+        """Covariances of the difference, then those of an own landscape; (k, n, n)."""
+        span = np.maximum(np.ptp(self.settings, axis=0), 1e-9)
+        places = self.settings / span
+        squares = ((places[:, None] - places[None]) ** 2).sum(axis=-1)
+        spread, depth = self.dense.spread, np.outer(self.depth, self.depth)
+        unit = np.hypot(self.dense.noise, 0.03 * spread)
+        return np.array(
+            [
+                ((a0 * unit) ** 2 + a1**2 * depth) * np.exp(-0.5 * squares / length**2)
+                for a0 in ADDITIVE
+                for a1 in DEEPENING
+                for length in LENGTHS
+            ]
+            + [
+                (amplitude * spread) ** 2 * np.exp(-0.5 * squares / length**2)
+                for amplitude in OWN
+                for length in OWN_LENGTHS
+            ]
+        )
+
+    @cached_property
+    def _roots(self) -> Array:
+        size = np.diagonal(self._kernels, axis1=1, axis2=2).mean(axis=1)[:, None, None]
+        root: Array = np.linalg.cholesky(self._kernels + _JITTER * size * np.eye(len(self.settings)))
+        return root
+
+    @cached_property
+    def _level(self) -> float:
+        """Variance of the free level."""
+        return (_LEVEL * (self.dense.spread + self.dense.noise)) ** 2
+
+    @cached_property
+    def growth(self) -> Array:
+        """Deviation of a run at each setting over that at the dense network's best."""
+        along, deepening = self.dense.noise_model.growth
+        first = self.settings[:, 0]
+        decades = (first - first[self.depth.argmin()]).clip(-1.5, 1.5)
+        depth = self.depth / max(float(np.median(self.depth)), 1e-9)
+        return np.asarray(10 ** (along * decades + deepening * depth.clip(0, 2))).clip(0.3, 8.0)
+
+    @cached_property
+    def _shared(self) -> float:
+        """Variance of the effect of a seed that all settings share."""
+        seeds = self.dense.noise_model.seeds
+        ratio = _SHARED if seeds is None else float(seeds.weights @ RATIOS.clip(max=10.0))
+        return ratio * self.dense.noise**2
+
+    @property
+    def _differences(self) -> int:
+        return self.prior.kernel.size
+
+    def _precisions(self, runs: Runs) -> tuple[Array, Array]:
+        """Inverse covariances of the runs for each kernel and noise, and log determinants."""
+        rows, same = runs.rows, runs.seeds[:, None] == runs.seeds
+        common = self._level + self._shared * same
+        noise = (self.dense.noise * NOISES) ** 2
+        own = np.diag(self.growth[rows] ** 2 / runs.each)
+        covariance = (self._kernels[:, rows][:, :, rows] + common)[:, None] + (
+            noise[:, None, None] * own
+        )
+        return np.linalg.inv(covariance), np.linalg.slogdet(covariance)[1]
+
+    @single_threaded
+    def likelihood(self, runs: Runs) -> tuple[Array, Array]:
+        """Log marginal likelihoods, of the shapes of `Prior.logs`."""
+        return self._likelihood(self.squeezed(runs.values), runs, *self._precisions(runs))
+
+    def _likelihood(
+        self, values: Array, runs: Runs, inverse: Array, logdet: Array
+    ) -> tuple[Array, Array]:
+        number = self._differences
+        left = values - self._means[:, runs.rows]
+        squares = np.einsum(
+            "ksnm,hn,hm->ksh", inverse[:number], left, left, optimize=["einsum_path", (0, 1), (0, 1)]
+        )
+        own = np.einsum("ksnm,n,m->ks", inverse[number:], values, values)
+        return -0.5 * (squares + logdet[:number, :, None]), -0.5 * (own + logdet[number:])
+
+    def squeezed(self, values: Array) -> Array:
+        """Values relative to the best, compressed beyond the dense network's bound."""
+        return -self.dense.squeeze(values.max() - values)
+
+    @single_threaded
+    def draws(self, runs: Runs, number: int, generator: np.random.Generator) -> Draws:
+        """Draws from the posterior, given the runs; from the prior without any.
+
+        Values are relative to the best one measured, or to the best drawn on average.
+        """
+        logs = self.prior.logs
+        if count := len(runs.rows):
+            values, (inverse, logdet) = self.squeezed(runs.values), self._precisions(runs)
+            likelihood = self._likelihood(values, runs, inverse, logdet)
+            logs = logs[0] + likelihood[0], logs[1] + likelihood[1]
+        flat = np.concatenate([logs[0].ravel(), logs[1].ravel()])
+        weights = np.exp(flat - logsumexp(flat))
+        weights /= weights.sum()
+        picked = np.repeat(np.arange(len(flat)), generator.multinomial(number, weights))
+        differs = picked < logs[0].size
+        kernel, noise, mean = (
+            np.r_[of, own]
+            for of, own in zip(
+                np.unravel_index(picked[differs], logs[0].shape),
+                self._own_hypotheses(picked[~differs] - logs[0].size, logs[1].shape),
+                strict=True,
+            )
+        )
+        means = np.vstack([self._means, np.zeros(len(self.settings))])
+        deviation = self.dense.noise * NOISES[noise]
+        drawn = np.empty((number, len(self.settings)))
+        seeds, which = np.unique(runs.seeds, return_inverse=True)
+        for k in np.unique(kernel):
+            rows = np.flatnonzero(kernel == k)
+            size = (len(rows), len(self.settings))
+            drawn[rows] = means[mean[rows]] + generator.standard_normal(size) @ self._roots[k].T
+            if not count:
+                continue
+            drawn[rows] += np.sqrt(self._level) * generator.standard_normal((len(rows), 1))
+            effects = np.sqrt(self._shared) * generator.standard_normal((len(rows), len(seeds)))
+            scatter = generator.standard_normal((len(rows), count))
+            scatter *= self.growth[runs.rows] / np.sqrt(runs.each)
+            left = values - drawn[rows][:, runs.rows] - effects[:, which]
+            left -= deviation[rows, None] * scatter
+            pull = self._kernels[k][runs.rows] + self._level
+            for s in np.unique(noise[rows]):
+                own = noise[rows] == s
+                drawn[rows[own]] += left[own] @ inverse[k, s] @ pull
+        generator.shuffle(order := np.arange(number))
+        top = runs.values.max() if count else 0.0
+        landscape = self.dense.landscape
+        values = (top - self.dense.unsqueeze(-drawn)).clip(max=landscape.ceiling)
+        noises = deviation[:, None] * self.growth
+        return Draws(values[order], noises[order], float(weights[logs[0].size :].sum()))
+
+    def _own_hypotheses(self, picked: Rows, shape: tuple[int, ...]) -> tuple[Rows, Rows, Rows]:
+        kernel, noise = np.unravel_index(picked, shape)
+        # Their mean is the last one, which is flat.
+        return kernel + self._differences, noise, np.full(len(picked), len(self._means))
