@@ -1,4 +1,4 @@
-"""Train one network with one setting by the Trainer of Hugging Face; see hf.yaml."""
+"""Train one network with one setting with the Hugging Face Trainer; see hf.yaml."""
 
 import argparse
 
@@ -19,7 +19,7 @@ args = parser.parse_args()
 
 
 class Classifier(torch.nn.Module):
-    """The pruned network, called as the Trainer does."""
+    """A network with the Trainer's interface."""
 
     def __init__(self):
         super().__init__()
@@ -35,13 +35,13 @@ class Classifier(torch.nn.Module):
 
 
 def items(split):
-    """Images of a data set as the Trainer takes them."""
+    """Images of a split, as the Trainer takes them."""
     pairs = zip(split.images / 127.5 - 1, split.labels, strict=True)
     return [{"pixel_values": image, "labels": label} for image, label in pairs]
 
 
 def accuracy(prediction):
-    """Share of the images that are classified right."""
+    """Share of images that are classified correctly."""
     right = prediction.predictions.argmax(1) == prediction.label_ids
     return {"accuracy": right.mean()}
 

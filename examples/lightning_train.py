@@ -1,4 +1,4 @@
-"""Train one network with one setting by Lightning; see lightning.yaml."""
+"""Train one network with one setting with Lightning; see lightning.yaml."""
 
 import argparse
 import math
@@ -22,7 +22,7 @@ args = parser.parse_args()
 
 
 class Classifier(lightning.LightningModule):
-    """The pruned network with AdamW."""
+    """A network trained with AdamW."""
 
     def __init__(self):
         super().__init__()
@@ -39,7 +39,7 @@ class Classifier(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch, _):
-        """Log the accuracy, once an epoch; NaN counts as a run that diverged."""
+        """Log the accuracy once per epoch; NaN means that the run diverged."""
         right = (self.network(batch[0]).argmax(1) == batch[1]).float()
         self.log("val_acc", math.nan if self.diverged else 100 * right.mean())
 

@@ -1,4 +1,4 @@
-"""What to run where one's own command trains: a params file with a `command`."""
+"""A study that one's own command trains: a params file with a `command`."""
 
 import math
 import re
@@ -50,7 +50,7 @@ class Metric(Frozen):
     """
 
     source: Annotated[Literal["json", "csv", "pattern"], Field(alias="from")]
-    # A name of a column on pages and in spreadsheets.
+    # It names a column on pages and in spreadsheets.
     key: Annotated[str, Field(pattern=r"^[^\W_][\w .+/%()-]{0,99}$")]
     pattern: str | None = None
     file: Annotated[str, Field(min_length=1)] | None = None
@@ -77,12 +77,12 @@ class Metric(Frozen):
 
     @property
     def most(self) -> float:
-        """Largest possible value as it is read; where it is finite, the smallest one is 0."""
+        """Largest possible value as read; if it is finite, the smallest is 0."""
         return {"percent": 100.0, "fraction": 1.0}.get(self.unit, math.inf)
 
     @property
     def factor(self) -> float:
-        """Factor from a value that is read to the published one."""
+        """Factor from the value as read to the published one."""
         return 100.0 if self.unit == "fraction" else 1.0
 
 
@@ -228,7 +228,7 @@ class CommandStudy(AnyStudy):
 
     @cached_property
     def grid(self) -> Grid:
-        """The grid, whose lr is the first axis and weight_decay the second, or 1 without one."""
+        """The grid: lr is the first axis, weight_decay the second, or 1 without one."""
         first, *second = self.swept.values()
         return Grid.model_construct(lr=first, weight_decay=second[0] if second else (1.0,))
 

@@ -1,4 +1,4 @@
-"""The command `hpstudy init`: copies of a working example, as the beginning of one's own study."""
+"""The command `hpstudy init`: copies of a working example, to start one's own study from."""
 
 import json
 from importlib import resources
@@ -14,7 +14,7 @@ from hpstudy.config.study import Study
 from hpstudy.config.validation import one_sentence
 from hpstudy.errors import HpstudyError, listed
 
-# What the example has where --model and --data say other.
+# The example's values, which --model and --data replace.
 MODEL, DATA = "nets:make", "fashion-mnist-8k"
 NETWORK, SCRIPT = "nets.py", "train.py"
 
@@ -24,8 +24,8 @@ def init(
     model: Annotated[
         str | None,
         typer.Option(
-            help="package.module:factory, torchvision:NAME or timm:NAME; by default an example of "
-            f"a network is written to {NETWORK}."
+            help="package.module:factory, torchvision:NAME or timm:NAME; by default, an example "
+            f"network is written to {NETWORK}."
         ),
     ] = None,
     data: Annotated[
@@ -35,10 +35,10 @@ def init(
         ),
     ] = DATA,
     command: Annotated[
-        bool, typer.Option("--command", help=f"Train by a script of your own, {SCRIPT}.")
+        bool, typer.Option("--command", help=f"Train with your own script, {SCRIPT}.")
     ] = False,
 ) -> None:
-    """Write a params file that runs as it is, and what it needs; overwrite nothing."""
+    """Write a params file that is ready to run, and its files; overwrite nothing."""
     folder = file.parent
     texts = {file: _example("command.yaml" if command else "study.yaml")}
     if command:

@@ -19,7 +19,7 @@ Model = Annotated[
 ]
 Classes = Annotated[int | None, typer.Option(help="Number of classes; by default the network's.")]
 ImageSize = Annotated[
-    int | None, typer.Option(help="Pixels a side; by default as in the thesis, or 224.")
+    int | None, typer.Option(help="Pixels per side; by default as in the thesis, or 224.")
 ]
 Arguments = Annotated[
     str, typer.Option(help="Keyword arguments of the network as JSON, such as '{\"width\": 2}'.")
@@ -35,11 +35,11 @@ def prune(
     latency_ratio: Annotated[
         float | None,
         typer.Option(
-            help="Share of the dense network's time in onnxruntime instead, found by measuring."
+            help="Instead of --flops-ratio: share of the dense time in onnxruntime, measured."
         ),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="uniform (one keep factor), or nonuniform (one ranking).")
+        str, typer.Option(help="uniform (equal shares), or nonuniform (one ranking).")
     ],
     criterion: Annotated[
         str, typer.Option(help="l1 (filter norms), or l1-normalised (by their layer's mean).")
@@ -47,7 +47,7 @@ def prune(
     scope: Annotated[
         str, typer.Option(help="inside (channels inside blocks), or all (residual ones too).")
     ] = "inside",
-    round_to: Annotated[int | None, typer.Option(help="Widths become multiples of it.")] = None,
+    round_to: Annotated[int | None, typer.Option(help="Make widths multiples of this.")] = None,
     spare: Annotated[
         list[str] | None,
         typer.Option(help="Layers that keep all channels, such as layer4.*; may be repeated."),
@@ -58,7 +58,7 @@ def prune(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="State dict or checkpoint whose filters are ranked; by default untrained weights."
+            help="State dict or checkpoint that ranks the filters; by default untrained weights."
         ),
     ] = None,
     classes: Classes = None,
@@ -66,13 +66,13 @@ def prune(
     arguments: Arguments = "{}",
     output: Annotated[
         Path | None,
-        typer.Option(help="JSON file for the report, or folder for it and the weights."),
+        typer.Option(help="JSON file for the report, or folder for report and weights."),
     ] = None,
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="Write the pruned network as ONNX too, checked.")
+        bool, typer.Option("--onnx", help="Write the pruned network as ONNX too, and check it.")
     ] = False,
     latency: Annotated[
-        bool, typer.Option("--latency", help="Measure dense and pruned, with one thread.")
+        bool, typer.Option("--latency", help="Time both networks, with one thread.")
     ] = False,
     as_json: Json = False,
 ) -> None:
