@@ -9,21 +9,22 @@ import pickle
 import sys
 import time
 from dataclasses import replace
-from itertools import product
-from pathlib import Path
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
 from retune_pairs import MISLEADING, RESULTS, SETUPS, WIDTHS, Pair, hpobench, simulated, tables
+from retune_report import WEIGHT, WORK, report
 from scipy.special import logsumexp
 
+from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.retune import BUDGET, Belief, Task
+from hpstudy.analysis.surrogate import Surrogate
 from hpstudy.analysis.transfer import NOISES, SCALES, SHIFTS, Prior, Runs
 
-WORK = Path("runs") / "retune"
 TABLES = ["cpu-mobilenetv2", "cpu-resnet20", "small-resnet20"]
 # Pairs that a study without any evidence of its own counts for.
-STRENGTH, WEIGHT = 2.0, 10.0
+STRENGTH = 2.0
 NOISE = (0.15, 0.5, 1.0)
 
 
@@ -114,6 +115,7 @@ def play(pair: Pair, prior: Prior, tolerable: float, number: int) -> list[dict]:
             for name, line in zip(("first", "second"), lines, strict=True)
         },
     }
+    known = certainties(pair, points, lines, kept, tolerable)
     worst = np.nanmin(pair.runs)
     had: list[int] = []
     values: list[float] = []
@@ -130,10 +132,11 @@ def play(pair: Pair, prior: Prior, tolerable: float, number: int) -> list[dict]:
             **{f"true_{name}": loss for name, loss in true.items()},
             "true_found": truth.max() - truth[look.best],
             "noise": task.transfer.dense.noise / tolerable,
-            "own": look.draws.own,
-            **dict(zip(("low", "middle", "high"), np.quantile(look.loss, (0.025, 0.5, 0.975)))),
+            "distrust": look.distrust(task.transfer.depth),
+            "low": np.quantile(look.loss, 0.025),
+            "high": np.quantile(look.loss, 0.975),
         }
-        rows.append(row | pair.info)
+        rows.append(row | known | pair.info)
         if len(had) >= BUDGET:
             return rows
         beliefs = {
@@ -156,6 +159,34 @@ def play(pair: Pair, prior: Prior, tolerable: float, number: int) -> list[dict]:
         seeds.append(int(left[again]) if left else 0)
 
 
+def certainties(
+    pair: Pair, points: np.ndarray, lines: list[np.ndarray], kept: int, tolerable: float
+) -> dict[str, float]:
+    """Probability of each true answer "keep", given all runs of the pair and no dense landscape."""
+    if pair.info["source"] == "simulated":
+        return {}
+    rows = [
+        {
+            "variant": "unpruned",
+            **dict(zip(pair.dense.axes, at, strict=True)),
+            "seed": seed,
+            "top1": of,
+        }
+        for at, values in zip(points, pair.runs, strict=True)
+        for seed, of in enumerate(values)
+        if not np.isnan(of)
+    ]
+    full = landscapes(pd.DataFrame(rows), axes=pair.dense.axes)["unpruned"]
+    drawn = np.full((2000, len(points)), -np.inf)
+    drawn[:, ~np.isnan(pair.runs).all(axis=1)] = Surrogate(full).draws(2000)
+    top = drawn.max(axis=1)
+    kept_lines = {"both": np.arange(len(points)) == kept, "first": lines[0], "second": lines[1]}
+    return {
+        f"known_{name}": float((top - drawn[:, line].max(axis=1) <= tolerable).mean())
+        for name, line in kept_lines.items()
+    }
+
+
 def games() -> None:
     """Play all pairs; resumes."""
     found = pickle.loads((WORK / "priors.pkl").read_bytes())
@@ -163,11 +194,12 @@ def games() -> None:
     done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["study", "pair"])
     had = set(zip(done["study"], done["pair"].astype(str), strict=True))
     if sys.argv[2] == "simulated":
-        families = [("own", 60), *((family, 20) for family in MISLEADING)]
+        # Half of them are of the kind that the prior expects.
+        families = [family for one in MISLEADING for family in ("own", one)]
         pairs = (
             simulated(number, noise, family)
-            for family, count in families
-            for number, noise in product(range(count), NOISE)
+            for number, family in zip(range(120), cycle(families), strict=False)
+            for noise in NOISE
         )
     else:
         pairs = iter(measured(fit=False))
@@ -183,4 +215,4 @@ def games() -> None:
 
 
 if __name__ == "__main__":
-    {"fit": priors, "play": games}[sys.argv[1]]()
+    {"fit": priors, "play": games, "report": report}[sys.argv[1]]()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hpstudy.analysis.comparison import compare as compare
     from hpstudy.analysis.landscape import Landscape as Landscape
     from hpstudy.analysis.landscape import landscapes as landscapes
+    from hpstudy.analysis.retune import retune as retune
     from hpstudy.analysis.run_tables import read_runs as read_runs
     from hpstudy.analysis.study_analysis import StudyAnalysis as StudyAnalysis
     from hpstudy.config.study import Study as Study
@@ -36,6 +37,7 @@ _MODULES = {
     "prune": "networks",
     "rebuild": "networks",
     "read_runs": "analysis.run_tables",
+    "retune": "analysis.retune",
     "write_report": "report.html_report",
 }
 __all__ = list(_MODULES)

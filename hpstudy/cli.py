@@ -16,6 +16,7 @@ from hpstudy.config.study import Study
 from hpstudy.errors import HpstudyError, count
 from hpstudy.report.init_command import init
 from hpstudy.report.network_commands import groups, prune
+from hpstudy.report.retune_command import retune_command
 from hpstudy.report.terminal import columns, compare, price_tables, print_report
 
 logger = logging.getLogger(__name__)
@@ -144,6 +145,7 @@ def cost(
 app.command()(prune)
 app.command()(groups)
 app.command()(compare)
+app.command("retune")(retune_command)
 
 
 @app.command()

@@ -24,6 +24,8 @@ BUDGET = 30
 """Trainings of the pruned network after which it is asked for no more."""
 LEAST = 4
 """Trainings before the first verdict."""
+SIMILAR = 0.5
+"""Correlation over the settings below which the dense landscape says little of the pruned one."""
 
 # Looks at a verdict that must agree, each after another batch.
 _LOOKS = 2
@@ -60,9 +62,9 @@ class Retuning(NamedTuple):
     regret : float
         Expected loss of the recommended setting.
     found : float
-        Probability that the recommended setting loses at most half of the tolerable loss.
+        Probability that the recommended setting loses at most the tolerable loss.
     distrust : float
-        Posterior probability that the dense landscape tells nothing of the pruned one.
+        Probability that the two landscapes correlate by less than `SIMILAR`.
     noise : float
         Deviation of a run over the tolerable loss.
     runs : int
@@ -76,7 +78,7 @@ class Retuning(NamedTuple):
     both: Belief
     axes: dict[str, Belief]
     kept: dict[str, float]
-    loss: tuple[float, float, float]
+    loss: tuple[float, ...]
     setting: dict[str, float]
     regret: float
     found: float
@@ -125,8 +127,8 @@ def retune(
     """
     if not (tolerable > 0 and batch >= 1 and budget >= 1):
         raise HpstudyError(
-            f"a retuning needs a tolerable loss above 0, and a batch and a budget of 1 or more; not "
-            f"{tolerable:g}, {batch} and {budget}."
+            "a retuning needs a tolerable loss above 0, and a batch and a budget of 1 or more; "
+            f"not {tolerable:g}, {batch} and {budget}."
         )
     task = Task.of(dense, pruned, prior or Prior.of(fitted()["prior"]))
     runs, count = task.runs, len(task.runs.rows)
@@ -143,7 +145,7 @@ def retune(
     }
     both, *axes = beliefs.values()
     found = float(now.probabilities["found"])
-    settled = both.answer == "keep" or (both.answer == "retune" and found >= _limits("found")[1])
+    settled = both.answer == "keep" or (both.answer == "retune" and now.regret.mean() <= tolerable)
     done = trainings >= budget or (settled and not early)
     wanted = [] if done else task.next_rows(now, beliefs, min(batch, budget - trainings))
     return Retuning(
@@ -154,7 +156,7 @@ def retune(
         setting=task.setting(now.best),
         regret=float(now.regret.mean()),
         found=found,
-        distrust=now.draws.own,
+        distrust=now.distrust(task.transfer.depth),
         noise=task.transfer.dense.noise / tolerable,
         runs=trainings,
         next=task.named(wanted),
@@ -204,6 +206,13 @@ class Look:
         """Loss of the best expected setting, of shape (n_draws,)."""
         return np.asarray(self._top - self.draws.values[:, self.best])
 
+    def distrust(self, depth: Array) -> float:
+        """Share of the draws that correlate with the dense landscape by less than `SIMILAR`."""
+        values = self.draws.values - self.draws.values.mean(axis=1, keepdims=True)
+        dense = depth.mean() - depth
+        along = values @ dense / np.sqrt((values**2).sum(axis=1) * (dense @ dense))
+        return float((along < SIMILAR).mean())
+
     @cached_property
     def losses(self) -> dict[str, tuple[Array, float]]:
         """Loss in each draw by question, and how much of it is tolerable."""
@@ -212,7 +221,7 @@ class Look:
         names = ("both", "first", "second")
         return {
             **{name: (loss, self.tolerable) for name, loss in zip(names, kept, strict=False)},
-            "found": (self.regret, self.tolerable / 2),
+            "found": (self.regret, self.tolerable),
         }
 
     @property
@@ -269,7 +278,10 @@ class Task:
             order = np.argsort(transfer.depth, kind="stable")[:_MOST]
             chosen = np.unique(np.r_[kept, runs.rows, order])
             runs = runs._replace(rows=np.searchsorted(chosen, runs.rows))
-            points, kept = points.iloc[chosen].reset_index(drop=True), int(np.searchsorted(chosen, kept))
+            points, kept = (
+                points.iloc[chosen].reset_index(drop=True),
+                int(np.searchsorted(chosen, kept)),
+            )
             transfer = Transfer(surrogate, logs[chosen], prior)
         return cls(points, transfer, runs, kept)
 

@@ -259,14 +259,14 @@ class Surrogate:
         """
         choices, weights = self._weighed
         heaviest = np.argsort(-weights.sum(axis=(1, 2)))[:_KEPT]
-        mean = np.zeros(len(places))
+        mean: Array = np.zeros(len(places))
         for choice, weight in zip([choices[k] for k in heaviest], weights[heaviest], strict=True):
             variance = _AMPLITUDES[:, None, None] ** 2 * choice.eigenvalues
             share = variance / (variance + self._noises[0][:, None] ** 2)
             share = np.einsum("an,ane->e", weight, share)
             own = (share * choice.values) @ choice.vectors.T / self._roots
             mean += self._pull(choice.kernel, places)[0] @ own
-        return self._middle + self.spread * mean / weights[heaviest].sum()
+        return np.asarray(self._middle + self.spread * mean / weights[heaviest].sum(), float)
 
     def _pull(self, kernel: _Kernel, also: Array) -> tuple[Array, Array, Array]:
         """Weights of the points' values in those elsewhere, their covariance, and the places."""

@@ -118,19 +118,20 @@ class Runs(NamedTuple):
 
     def first(self, number: int) -> "Runs":
         """The first so many runs."""
-        return Runs(*(column[:number] for column in self))
+        return Runs(
+            self.rows[:number], self.values[:number], self.seeds[:number], self.each[:number]
+        )
 
 
 class Draws(NamedTuple):
     """Plausible landscapes of the pruned network.
 
-    `values` (n_draws, n_settings) are without noise, `noise` are a run's deviations, of the same
-    shape; `own` is the posterior probability that the dense landscape says nothing.
+    `values` (n_draws, n_settings) are without noise, and relative to no level but that of the runs;
+    `noise` are a run's deviations, of the same shape.
     """
 
     values: Array
     noise: Array
-    own: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,12 +152,14 @@ class Transfer:
         depth = self.dense.mean_depth(np.concatenate(moved)).reshape(len(moved), -1)
         depth = depth - depth.min(axis=1, keepdims=True)
         # Beyond the grid the surface is a guess.
-        return np.minimum(depth, max(1.3 * float(depth[len(moved) // 2].max()), 1e-9))
+        most = max(1.3 * float(depth[len(moved) // 2].max()), 1e-9)
+        return np.asarray(np.minimum(depth, most), float)
 
     @property
     def depth(self) -> Array:
         """Depth of the dense landscape below its best, compressed, of shape (n_settings,)."""
-        return np.asarray(self._depths[len(self._depths) // 2])
+        depth: Array = self._depths[len(self._depths) // 2]
+        return depth
 
     @cached_property
     def _means(self) -> Array:
@@ -188,7 +191,9 @@ class Transfer:
     @cached_property
     def _roots(self) -> Array:
         size = np.diagonal(self._kernels, axis1=1, axis2=2).mean(axis=1)[:, None, None]
-        root: Array = np.linalg.cholesky(self._kernels + _JITTER * size * np.eye(len(self.settings)))
+        root: Array = np.linalg.cholesky(
+            self._kernels + _JITTER * size * np.eye(len(self.settings))
+        )
         return root
 
     @cached_property
@@ -238,7 +243,11 @@ class Transfer:
         number = self._differences
         left = values - self._means[:, runs.rows]
         squares = np.einsum(
-            "ksnm,hn,hm->ksh", inverse[:number], left, left, optimize=["einsum_path", (0, 1), (0, 1)]
+            "ksnm,hn,hm->ksh",
+            inverse[:number],
+            left,
+            left,
+            optimize=["einsum_path", (0, 1), (0, 1)],
         )
         own = np.einsum("ksnm,n,m->ks", inverse[number:], values, values)
         return -0.5 * (squares + logdet[:number, :, None]), -0.5 * (own + logdet[number:])
@@ -296,7 +305,7 @@ class Transfer:
         landscape = self.dense.landscape
         values = (top - self.dense.unsqueeze(-drawn)).clip(max=landscape.ceiling)
         noises = deviation[:, None] * self.growth
-        return Draws(values[order], noises[order], float(weights[logs[0].size :].sum()))
+        return Draws(values[order], noises[order])
 
     def _own_hypotheses(self, picked: Rows, shape: tuple[int, ...]) -> tuple[Rows, Rows, Rows]:
         kernel, noise = np.unravel_index(picked, shape)

@@ -1,0 +1,147 @@
+"""The command `hpstudy retune`: whether to keep the settings, decided in few trainings."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpstudy.analysis.landscape import Landscape, landscapes
+from hpstudy.analysis.retune import BUDGET, Belief, Retuning, retune
+from hpstudy.analysis.run_tables import read_runs
+from hpstudy.analysis.transfer import fitted
+from hpstudy.analysis.verdict import TOLERABLE
+from hpstudy.errors import HpstudyError, count, printed, unknown
+from hpstudy.plots.labels import axis_title, metric_of, setting_text
+from hpstudy.report.terminal import columns, print_report
+
+
+def retune_command(
+    tables: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DENSE [PRUNED]",
+            help="Tables of runs of the dense and of the pruned network, or one with both. Leave "
+            "the pruned network out before its first training.",
+        ),
+    ],
+    pruned: Annotated[
+        str | None, typer.Option(help="Pruned network, where the tables have several.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Settings to ask for at once.")] = 1,
+    budget: Annotated[int, typer.Option(min=1, help="Trainings of it in all.")] = BUDGET,
+    tolerable: Annotated[
+        float | None,
+        typer.Option(help="Loss up to which settings are kept; by default 0.5 points of percent."),
+    ] = None,
+    dense: Annotated[
+        str | None,
+        typer.Option(help="Dense network; by default unpruned, or that of the first table."),
+    ] = None,
+    percent: Annotated[
+        bool, typer.Option("--percent", help="Convert a metric in [0, 1] to percent.")
+    ] = False,
+    columns_: Annotated[
+        str,
+        typer.Option("--columns", help="Names of columns: lr=params_lr,pruned.csv:top1=acc,..."),
+    ] = "",
+    axes: Annotated[
+        str | None, typer.Option(help="One or two hyperparameters; by default lr,weight_decay.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Column of the metric.")] = None,
+    goal: Annotated[
+        str | None, typer.Option(help="maximize or minimize; needed unless it is an accuracy.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Say what to train next of a pruned network, or whether the settings may stay."""
+    for place in tables[1:]:
+        if ":" not in place and not Path(place).exists():
+            raise HpstudyError(
+                f"no table at {place}; before the first training of the pruned network, give the "
+                "dense network's alone."
+            )
+    read = read_runs(
+        tables,
+        dense=dense,
+        columns=columns_ or None,
+        axes=axes,
+        metric=metric,
+        goal=goal,
+        percent=percent,
+    )
+    if tolerable is None and not read.percent:
+        raise HpstudyError(
+            f"say how much of {read.metric} may be lost without harm: add --tolerable with a "
+            "number in its own unit."
+        )
+    limit = {"maximize": 100.0, "minimize": 0.0}[read.goal] if read.percent else None
+    found = landscapes(read.table, read.metric, read.dense, read.axes, read.goal, limit)
+    one = found.pop(read.dense)
+    if pruned is None and len(found) > 1:
+        raise HpstudyError(f"say which network is to be retuned: --pruned with {', '.join(found)}.")
+    if pruned is not None and pruned not in found:
+        raise unknown("pruned network", pruned, found)
+    other = found.get(pruned or next(iter(found), ""))
+    tolerable = TOLERABLE if tolerable is None else tolerable
+    result = retune(one, other, tolerable=tolerable, batch=batch, budget=budget)
+    values = {"reading": read.notes, "tolerable": tolerable, **as_values(result)}
+    print_report(values, as_json, *read.notes, "", *_texts(one, result, tolerable, budget))
+
+
+def as_values(result: Retuning) -> dict[str, Any]:
+    """A retuning as plain values for JSON."""
+    axes = {axis: belief._asdict() for axis, belief in result.axes.items()}
+    return result._asdict() | {"both": result.both._asdict(), "axes": axes}
+
+
+def _texts(dense: Landscape, result: Retuning, tolerable: float, budget: int) -> list[Any]:
+    metric = metric_of(dense)
+    rows = [("both", *_belief(result.both))]
+    rows += [(axis_title(axis), *_belief(belief)) for axis, belief in result.axes.items()]
+    low, middle, high = result.loss
+    unit = "points" if metric.percent else metric.name
+    noise = f"Noise of a run: {result.noise:.1f} times the tolerable loss of {tolerable:g} {unit}."
+    if not result.runs:
+        texts: list[Any] = [noise, _outlook(result.noise)]
+    else:
+        texts = [
+            f"Trainings so far: {result.runs}. {noise}",
+            columns(rows, "may I keep", "answer", "probability", right=[2]),
+            "",
+            f"Kept: {_setting(result.kept)}. It loses {middle:.2f} {unit} (95 %: {low:.2f} to "
+            f"{high:.2f}).",
+            f"Best expected: {_setting(result.setting)}. It loses {result.regret:.2f} {unit} on "
+            f"average, and at most {tolerable:g} with probability {result.found:.2f}.",
+            f"Probability that the two landscapes are unlike: {result.distrust:.2f}.",
+        ]
+    if result.next:
+        table = io.StringIO()
+        writer = csv.DictWriter(table, list(result.next[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(result.next)
+        texts += ["", "Train next, add the runs to the table, and ask again:", table.getvalue()]
+    elif result.runs >= budget:
+        texts += ["", f"The budget of {count(budget, 'training')} is spent; --budget allows more."]
+    return texts
+
+
+def _belief(belief: Belief) -> tuple[str, str]:
+    return belief.answer, f"{belief.probability:.2f}"
+
+
+def _setting(setting: dict[str, float]) -> str:
+    pairs = (f"{printed(axis_title(axis))} {setting_text(at)}" for axis, at in setting.items())
+    return ", ".join(pairs)
+
+
+def _outlook(noise: float) -> str:
+    """What to expect before the first training, from pairs of similar noise."""
+    rows = fitted()["outlook"]
+    row = min(rows, key=lambda row: abs(row["noise"] - noise))
+    half = f"in {row['median']} trainings or fewer" if row["median"] else "in none of 30 trainings"
+    return (
+        f"On {row['pairs']} pairs of networks of about this noise, half of the answers on both "
+        f"came {half}; {row['inconclusive']:.0%} were still inconclusive after {BUDGET}."
+    )
