@@ -18,7 +18,7 @@ from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.surrogate import FEWEST, Surrogate
 from hpstudy.analysis.transfer import Draws, Prior, Runs, Transfer, fitted
 from hpstudy.analysis.verdict import TOLERABLE, Answer
-from hpstudy.errors import HpstudyError
+from hpstudy.errors import HpstudyError, count
 
 BUDGET = 30
 """Trainings of the pruned network after which it is asked for no more."""
@@ -131,10 +131,10 @@ def retune(
             f"not {tolerable:g}, {batch} and {budget}."
         )
     task = Task.of(dense, pruned, prior or Prior.of(fitted()["prior"]))
-    runs, count = task.runs, len(task.runs.rows)
+    runs, number = task.runs, len(task.runs.rows)
     looks = [
-        task.look(runs.first(number), tolerable)
-        for number in dict.fromkeys(max(count - back * batch, 0) for back in range(_LOOKS))
+        task.look(runs.first(some), tolerable)
+        for some in dict.fromkeys(max(number - back * batch, 0) for back in range(_LOOKS))
     ]
     now = looks[0]
     trainings = int(runs.each.sum())
@@ -259,8 +259,8 @@ class Task:
         surrogate = Surrogate(dense)
         if (number := int(surrogate.used.sum())) < FEWEST:
             raise HpstudyError(
-                f"{dense.variant!r} has {number} settings with a value above 0 on all axes; "
-                f"retuning needs at least {FEWEST}."
+                f"{dense.variant!r} has {count(number, 'setting')} with a value above 0 on all "
+                f"axes; retuning needs at least {FEWEST}."
             )
         nets = [dense] if pruned is None else [dense, _with_diverged(pruned)]
         if len({net.axes for net in nets}) > 1:

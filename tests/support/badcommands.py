@@ -136,6 +136,37 @@ def line(arguments: str | tuple[str, ...], sentence: str) -> Case:
 
 
 COMMANDS = [
+    line(
+        "init tiny.yaml",
+        "tiny.yaml is there already, and init overwrites nothing; write into another folder.",
+    ),
+    line(
+        "init new.yaml --model Net",
+        "new.yaml: unknown model 'Net'; valid: resnet20, resnet56, mobilenetv2-shallow, "
+        "mobilenetv2, resnet50, torchvision:NAME, timm:NAME or package.module:factory.",
+    ),
+    line(
+        "init gone/new.yaml",
+        "gone/new.yaml cannot be written: No such file or directory.",
+    ),
+    line(
+        "retune runs.csv",
+        "'unpruned' has 1 setting with a value above 0 on all axes; retuning needs at least 6.",
+    ),
+    line(
+        "retune runs.csv gone.csv",
+        "no table at gone.csv; before the first training of the pruned network, give the dense "
+        "network's alone.",
+    ),
+    line(
+        "retune runs.csv --pruned thick",
+        "unknown pruned network 'thick' (did you mean 'thin'?); valid: thin.",
+    ),
+    line(
+        "retune runs.csv --tolerable 0",
+        "a retuning needs a tolerable loss above 0, and a batch and a budget of 1 or more; not 0, "
+        "1 and 30.",
+    ),
     line("cost tiny.yml", "no params file at tiny.yml."),
     line(
         "run tiny.yaml --pruning ../x",
