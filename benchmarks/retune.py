@@ -18,9 +18,11 @@ from retune_report import WEIGHT, WORK, report
 from scipy.special import logsumexp
 
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.retune import BUDGET, Belief, Task
+from hpstudy.analysis.retune import BUDGET
+from hpstudy.analysis.retune_task import Belief, Task
 from hpstudy.analysis.surrogate import Surrogate
-from hpstudy.analysis.transfer import NOISES, SCALES, SHIFTS, Prior, Runs
+from hpstudy.analysis.transfer import Runs
+from hpstudy.analysis.transfer_prior import NOISES, SCALES, SHIFTS, Prior
 
 TABLES = ["cpu-mobilenetv2", "cpu-resnet20", "small-resnet20"]
 # Pairs that a study without any evidence of its own counts for.

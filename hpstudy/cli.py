@@ -102,6 +102,12 @@ def run(
         study = {"study": plan.study.name, "trained": trained, "runs": int(counts["total"])}
         study |= {name: int(counts[name]) for name in ("missing", "failed")}
         studies.append(study | {"table": str(table)})
+        if counts["failed"] and not counts["done"]:
+            reason = list(plan.failures().values())[-1]
+            raise HpstudyError(
+                f"{plan.study.name}: every run that was tried has failed ({reason}); mend the "
+                "cause, and add --retry-failed."
+            )
         logger.info(f"{plan.study.name}: {study['missing']} missing, table {table}")
         if not (workspace.in_clone() and isinstance(plan.study, Study)):
             report = write_study_report(plan, table)

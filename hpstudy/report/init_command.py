@@ -10,9 +10,10 @@ import yaml
 from pydantic import ValidationError
 
 from hpstudy.config.command_study import CommandStudy
-from hpstudy.config.study import Study
+from hpstudy.config.study import FOLDER, Study
 from hpstudy.config.validation import one_sentence
 from hpstudy.errors import HpstudyError, listed
+from hpstudy.training.image_folders import class_folders
 
 # The example's values, which --model and --data replace.
 MODEL, DATA = "nets:make", "fashion-mnist-8k"
@@ -46,12 +47,14 @@ def init(
     if model is None:
         texts[folder / NETWORK] = _example(NETWORK)
     named = {"name: mine ": f"name: {file.stem} "}
+    if classes := _classes(data):
+        named |= {"num_classes: 10} ": f"num_classes: {classes}}} "}
     named |= {_quoted(MODEL): _quoted(model or MODEL), _quoted(DATA): _quoted(data)}
     for path, text in texts.items():
         for old, new in named.items():
             text = text.replace(old, new)
         texts[path] = text
-        if path.exists():
+        if path.exists() and path.read_bytes() != text.encode():
             again = f", or name your network by --model {MODEL}" * (path.name == NETWORK)
             raise HpstudyError(
                 f"{path} is there already, and init overwrites nothing; write into another "
@@ -68,6 +71,13 @@ def init(
         except OSError as error:
             raise HpstudyError(f"{path} cannot be written: {error.strerror}") from None
     print(f"wrote {listed(map(str, texts))}\nnext: hpstudy cost {file}, then hpstudy run {file}")
+
+
+def _classes(data: str) -> int:
+    """Number of classes of a folder of images; 0 if it is none, or is not there."""
+    path = Path(data.removeprefix(f"{FOLDER}:"))
+    inside = path / "train" if (path / "train").is_dir() else path
+    return len(class_folders(inside)) if data.startswith(f"{FOLDER}:") else 0
 
 
 def _example(name: str) -> str:

@@ -48,6 +48,9 @@ def prune(
         str, typer.Option(help="inside (channels inside blocks), or all (residual ones too).")
     ] = "inside",
     round_to: Annotated[int | None, typer.Option(help="Make widths multiples of this.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Allowed error of the share; small networks have few channels.")
+    ] = 0.001,
     spare: Annotated[
         list[str] | None,
         typer.Option(help="Layers that keep all channels, such as layer4.*; may be repeated."),
@@ -94,6 +97,7 @@ def prune(
         round_to=round_to,
         spare=("stem", "output", *(spare or ())),
         exact=exact,
+        tolerance=tolerance,
         arguments=given,
         weights=weights,
         latency_ratio=latency_ratio,
@@ -126,4 +130,7 @@ def groups(
         (group.root, f"{group.channels:,}", group.scope, group.status, group.sentence)
         for group in found
     ]
-    print_report([group.model_dump() for group in found], as_json, columns(rows))
+    headings = "layer", "channels", "scope", "status", ""
+    note = "Scope inside is pruned by default, with --scope all residual too; the rest is spared."
+    values = [group.model_dump() for group in found]
+    print_report(values, as_json, columns(rows, *headings, right=[1]), "", note)

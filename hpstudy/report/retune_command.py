@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from hpstudy.analysis.landscape import Landscape, landscapes
-from hpstudy.analysis.retune import BUDGET, Belief, Retuning, retune
+from hpstudy.analysis.retune import BUDGET, Retuning, retune
+from hpstudy.analysis.retune_task import Belief
 from hpstudy.analysis.run_tables import read_runs
-from hpstudy.analysis.transfer import fitted
+from hpstudy.analysis.transfer_prior import fitted
 from hpstudy.analysis.verdict import TOLERABLE
 from hpstudy.errors import HpstudyError, count, printed, unknown
 from hpstudy.plots.labels import axis_title, metric_of, setting_text

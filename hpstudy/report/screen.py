@@ -223,6 +223,10 @@ def key(comparison: Comparison) -> Text:
         mark for row in comparison.verdicts for column in columns for mark in marks(row, column)
     }
     lines += [f"{mark} {note}" for mark, note in MARKS.items() if mark in used]
+    named = {of.answer for row in comparison.verdicts for of in row.axes.values()}
+    # The loss has a sign without its word.
+    alone = {row.both for row in comparison.verdicts} - named
+    lines += [f"{SIGNS[answer]} {answer}." for answer in SIGNS if answer in alone]
     return Text("\n".join(lines), style="dim")
 
 

@@ -54,7 +54,7 @@ def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
     for variant, counts in plan.counts().iterrows():
         entry = {**counts.to_dict(), **plan.size_of(str(variant))}
         finished = whole.loc[whole["variant"] == variant, "seconds"]
-        if len(finished) >= _ENOUGH or not entry["missing"]:
+        if len(finished) >= _ENOUGH or (len(finished) and not entry["missing"]):
             entry |= {"seconds_per_run": float(finished.median()), "source": "measured"}
         elif not isinstance(plan, Plan):
             # A command has no steps to time: its first runs are the measurement.

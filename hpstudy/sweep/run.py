@@ -100,6 +100,15 @@ def run_on(
         if growth.touched:
             ends = " and ".join(growth.touched)
             logger.warning("the region of %s touches the last end of its grid: %s", variant, ends)
+    if isinstance(plan, CommandPlan) and plan.study.metric.unit == "percent":
+        best = plan.table()[plan.metric].max()
+        if best <= 1:
+            key = plan.study.metric.key
+            logger.warning(
+                "%s is %g at most, and its unit percent; if it is from 0 to 1, say "
+                "`unit: fraction` under `metric`: finished runs are read again",
+                *(key, best),
+            )
     logger.info("%s: %s trained%s", name, count(trained, "run"), _failures(plan))
     return trained
 

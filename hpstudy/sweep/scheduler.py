@@ -120,7 +120,11 @@ class Scheduler:
         for variant, growth in assess(self.plan).growths.items():
             if growth.extent != self._extents.setdefault(variant, growth.extent):
                 self._extents[variant] = growth.extent
-                logger.info("steps added to the grid of %s: %s", variant, growth.extent)
+                sides = zip(self.plan.axes, growth.extent, strict=False)
+                added = [
+                    f"{axis} {below} below and {above} above" for axis, (below, above) in sides
+                ]
+                logger.info("steps added to the grid of %s: %s", variant, ", ".join(added))
         missing = self.plan.counts()["missing"]
         self._total = self._finished + int(missing.sum())
         left = float((missing * missing.index.map(self.seconds)).sum())

@@ -6,10 +6,12 @@ torch is imported where it is needed only: processes that decode images would wa
 import multiprocessing
 import os
 import platform
+import shutil
 import signal
 import threading
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpstudy.config.study import ARITHMETICS
@@ -147,3 +149,15 @@ def follow_parent() -> None:
             os._exit(1)
 
         threading.Thread(target=exit_with_parent, daemon=True).start()
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Refuse decoded images of more bytes than there is room for in a folder."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise HpstudyError(
+            f"{folder} needs {needed / 2**30:.3g} GiB for the decoded images, which are too many "
+            f"for the memory, and has {free / 2**30:.3g} GiB free; make room (sets decoded earlier "
+            "lie beside it), or name another data root with --data-root or HPSTUDY_DATA"
+        )

@@ -6,7 +6,6 @@ torch is not imported: processes that decode would wait seconds for it.
 import hashlib
 import math
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,8 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from hpstudy.config.study import Data
-from hpstudy.errors import HpstudyError, count
-from hpstudy.training.device import cores, follow_parent, resident_limit
+from hpstudy.errors import HpstudyError, count, did_you_mean
+from hpstudy.training.device import check_room, cores, follow_parent, resident_limit
 from hpstudy.training.pixels import pixels, read_image, read_otherwise
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -86,6 +85,12 @@ def _image_folder(spec: Data, root: Path) -> Path:
     return root / "imagenet" if spec.name == "imagenet" else Path(spec.name[len("folder:") :])
 
 
+def class_folders(path: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, without hidden ones; none if it is not there."""
+    inside = [entry.name for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+    return sorted(name for name in inside if not name.startswith("."))
+
+
 def list_images(spec: Data, root: Path) -> tuple[int, dict[str, list[tuple[Path, int]]]]:
     """Number of classes, and the files of the parts "train" and "test" with their labels.
 
@@ -94,18 +99,21 @@ def list_images(spec: Data, root: Path) -> tuple[int, dict[str, list[tuple[Path,
     there is one class, or the classes of the parts differ.
     """
     path = _image_folder(spec, root)
+    if not path.is_dir():
+        hint = did_you_mean(path.name, class_folders(path.parent))
+        raise HpstudyError(f"data set {spec.name!r}: there is no folder {path}{hint}")
     test = next((path / n for n in ("val", "test") if (path / n).is_dir()), path / "val")
     folders, classes = {"train": path / "train", "test": test}, {}
-    if not isinstance(spec.holdout, str) and path.is_dir() and not test.is_dir():
+    if not isinstance(spec.holdout, str) and not test.is_dir():
         folders = {"train": path / "train" if (path / "train").is_dir() else path}
     for part, folder in folders.items():
         if not folder.is_dir():
             raise HpstudyError(
                 f"data set {spec.name!r} needs {folder}, a folder with one folder of images per "
-                "class (torchvision's ImageFolder layout)"
+                "class (torchvision's ImageFolder layout); without test images, set holdout to a "
+                "share of the training images, as 0.2"
             )
-        inside = (entry.name for entry in folder.iterdir() if entry.is_dir())
-        classes[part] = sorted(name for name in inside if not name.startswith("."))
+        classes[part] = class_folders(folder)
     names = classes["train"]
     if len(names) < 2:
         raise HpstudyError(
@@ -249,18 +257,6 @@ def _marks(images: Stored) -> bytes:
     whole = all(path.exists() and path.stat().st_size == length for path, length in lengths)
     marks = done.read_bytes() if whole and done.exists() else b""
     return marks if len(marks) == number else bytes(number)
-
-
-def check_room(folder: Path, needed: int) -> None:
-    """Refuse decoded images of more bytes than there is room for in a folder."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    if needed > free:
-        raise HpstudyError(
-            f"{folder} needs {needed / 2**30:.3g} GiB for the decoded images, which are too many "
-            f"for the memory, and has {free / 2**30:.3g} GiB free; make room (sets decoded earlier "
-            "lie beside it), or name another data root with --data-root or HPSTUDY_DATA"
-        )
 
 
 def _decode_all(

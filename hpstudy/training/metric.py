@@ -14,6 +14,8 @@ from hpstudy.errors import HpstudyError, did_you_mean, listed, shown
 
 # Names that are shown where the key is not among them.
 _MOST_KEYS = 20
+# What shows that a pattern's group has ended inside a number.
+_GOES_ON = r"\d|\.\d|[eE][-+]?\d"
 
 
 def read_metric(metric: Metric, folder: Path, output: str) -> list[float]:
@@ -101,5 +103,19 @@ def _csv(metric: Metric, text: str, keys: dict[str, None]) -> Iterator[Any]:
 
 
 def _pattern(metric: Metric, text: str, keys: dict[str, None]) -> Iterator[Any]:
-    for match in re.finditer(str(metric.pattern), text):
-        yield match[1]
+    last = None
+    for last in re.finditer(str(metric.pattern), text):
+        if re.match(_GOES_ON, text[last.end(1) :]):
+            whole = text[last.start(1) :].split(maxsplit=1)[0]
+            raise HpstudyError(
+                f"the pattern {shown(metric.pattern)} takes only {shown(last[1])} of "
+                f"{shown(whole)}; a group such as (\\S+) takes all of it"
+            )
+        yield last[1]
+    if last is None:
+        return
+    # A pattern of digits does not match what a training prints once it has diverged.
+    before = re.search(r"\S+\s*$", text[last.start() : last.start(1)])
+    lost = before and re.escape(before[0]) + r"[-+]?(nan|inf)"
+    if lost and re.search(lost, text[last.end() :], re.IGNORECASE):
+        yield math.nan

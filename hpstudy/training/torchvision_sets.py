@@ -15,8 +15,8 @@ import numpy as np
 
 from hpstudy.config.study import Data
 from hpstudy.errors import HpstudyError, listed, unknown
-from hpstudy.training.device import resident_limit
-from hpstudy.training.image_folders import Part, Stored, check_room
+from hpstudy.training.device import check_room, resident_limit
+from hpstudy.training.image_folders import Part, Stored
 from hpstudy.training.image_items import WORDS, Items, value_counts
 
 # Sets with one class an image. `imagenet` and `folder:PATH` stand for ImageNet and ImageFolder.

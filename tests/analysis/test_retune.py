@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpstudy.analysis import retune as module
+from hpstudy.analysis import retune_task
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.retune import Task, retune
-from hpstudy.analysis.transfer import Draws, Prior
+from hpstudy.analysis.retune import retune
+from hpstudy.analysis.retune_task import Task
+from hpstudy.analysis.transfer import Draws
+from hpstudy.analysis.transfer_prior import Prior
 
 RATES, DECAYS = 10 ** np.linspace(-2.5, -0.5, 9), 10 ** np.linspace(-4, -2, 5)
 COLUMNS = ["variant", "lr", "weight_decay", "seed", "top1"]
@@ -135,7 +137,7 @@ def test_what_a_training_would_show_is_worth_most_where_it_settles_the_verdict()
     values = generator.standard_normal((800, 3))
     draws = Draws(values, np.full(values.shape, 1e-6))
     tolerated = values[None, :, 1] > np.median(values[:, 1])
-    found = module._entropies(draws, tolerated, generator)
+    found = retune_task._entropies(draws, tolerated, generator)
     # Entropy of a coin, and of an answer that bins of 1/1000 and 999/1000 leave.
     assert found[[0, 2]] == pytest.approx(np.log(2), abs=0.02) and found[1] < 0.01
 
@@ -147,7 +149,7 @@ def test_a_batch_takes_what_explains_the_rest():
     draws = Draws(values, np.full(values.shape, 0.1))
     targets = values[:, [1]] + 0.5 * values[:, [3]]
     # The third says what the second did; the fourth is what is left.
-    assert module._spread(draws, targets, 1, 2) == [1, 3]
+    assert retune_task._spread(draws, targets, 1, 2) == [1, 3]
 
 
 @pytest.mark.parametrize("options", [{"tolerable": 0.0}, {"batch": 0}, {"budget": 0}])

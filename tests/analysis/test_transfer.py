@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal
 
-from hpstudy.analysis import transfer
+from hpstudy.analysis import transfer_prior
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.retune import Task
-from hpstudy.analysis.transfer import Prior, Runs, Transfer
+from hpstudy.analysis.retune_task import Task
+from hpstudy.analysis.transfer import Runs, Transfer
+from hpstudy.analysis.transfer_prior import Prior
 
 SETTINGS = np.array(
     [(lr, decay) for lr in (-2.0, -1.5, -1.0, -0.5) for decay in (-4.0, -3.0, -2.0)]
@@ -39,12 +40,12 @@ def only(additive, deepening, length, scale, shift, noise):
     shape = vague.kernel.shape
     kernel = np.zeros(shape)
     kernel[additive, deepening, length] = 1.0
-    shifts = np.eye(len(transfer.SHIFTS))
+    shifts = np.eye(len(transfer_prior.SHIFTS))
     return Prior(
         kernel=kernel,
-        scale=np.eye(len(transfer.SCALES))[scale],
+        scale=np.eye(len(transfer_prior.SCALES))[scale],
         shift=shifts[list(shift)],
-        noise=np.eye(len(transfer.NOISES))[noise],
+        noise=np.eye(len(transfer_prior.NOISES))[noise],
         own=1e-12,
         own_kernel=vague.own_kernel,
     )
@@ -69,9 +70,9 @@ def covariance(model, prior):
     result = np.empty((count, count))
     for i in range(count):
         for j in range(count):
-            apart = ((places[i] - places[j]) ** 2).sum() / transfer.LENGTHS[length] ** 2
-            size = (transfer.ADDITIVE[additive] * unit) ** 2
-            size += transfer.DEEPENING[deepening] ** 2 * model.depth[i] * model.depth[j]
+            apart = ((places[i] - places[j]) ** 2).sum() / transfer_prior.LENGTHS[length] ** 2
+            size = (transfer_prior.ADDITIVE[additive] * unit) ** 2
+            size += transfer_prior.DEEPENING[deepening] ** 2 * model.depth[i] * model.depth[j]
             result[i, j] = size * np.exp(-apart / 2)
     level = (10 * (model.dense.spread + model.dense.noise)) ** 2
     return result + level
@@ -104,7 +105,7 @@ def test_likelihood_is_that_of_a_normal_distribution(model):
     given = runs([1, 4, 8, 10], [75.0, 76.2, 75.5, 74.0], [0, 0, 1, 0])
     found = Transfer(model.dense, model.settings, prior).likelihood(given)[0]
     which = tuple(np.argwhere(np.exp(prior.logs[0]) > 0.5)[0])
-    moved = model.dense.mean_depth(model.settings - [transfer.SHIFTS[4], 0.0])
+    moved = model.dense.mean_depth(model.settings - [transfer_prior.SHIFTS[4], 0.0])
     mean = -1.4 * np.minimum(moved - moved.min(), 1.3 * model.depth.max())[given.rows]
     own = covariance(model, prior)[np.ix_(given.rows, given.rows)]
     own = own + (given.seeds[:, None] == given.seeds) * model._shared
@@ -131,7 +132,7 @@ def test_without_runs_the_best_is_where_the_dense_one_has_it(model):
 
 
 def test_priors_are_probabilities_and_are_read_back():
-    for prior in (Prior.vague(), Prior.of(transfer.fitted()["prior"])):
+    for prior in (Prior.vague(), Prior.of(transfer_prior.fitted()["prior"])):
         transferred, own = prior.logs
         assert np.exp(transferred).sum() + np.exp(own).sum() == pytest.approx(1.0, abs=1e-3)
     again = Prior.of({name: np.array(of).tolist() for name, of in Prior.vague()._asdict().items()})

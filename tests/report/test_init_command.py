@@ -37,6 +37,20 @@ def test_names_of_network_data_and_study_are_in_all_files():
     assert sorted(path.name for path in Path().iterdir()) == ["a.yaml", "b.yaml", "train.py"]
 
 
+def test_a_second_study_shares_files_that_nobody_has_changed():
+    assert run_command("init", "a.yaml", "--command")[0] == 0
+    assert run_command("init", "b.yaml", "--command")[0] == 0
+    Path("train.py").write_text("# mine\n")
+    assert "train.py is there already" in command("init", "c.yaml", "--command")
+
+
+def test_classes_of_a_folder_are_counted():
+    for name in ("cat", "dog", "newt", ".hidden"):
+        Path("shapes", "train", name).mkdir(parents=True)
+    assert run_command("init", "a.yaml", "--command", "--data", "folder:shapes")[0] == 0
+    assert load_study("a.yaml").arguments == {"num_classes": 3}
+
+
 @pytest.mark.parametrize(
     "words, sentence",
     [

@@ -59,7 +59,10 @@ def _huge() -> None:
     (ROSE / "0.png").write_bytes(raw[:12] + head + crc32(head).to_bytes(4, "big") + raw[33:])
 
 
-LAYOUT = "a folder with one folder of images per class (torchvision's ImageFolder layout)."
+LAYOUT = (
+    "a folder with one folder of images per class (torchvision's ImageFolder layout); without test "
+    "images, set holdout to a share of the training images, as 0.2."
+)
 
 DATA = [
     data(
@@ -73,7 +76,7 @@ DATA = [
     data(
         "a missing folder",
         partial(shutil.rmtree, "flowers", ignore_errors=True),
-        f"data set 'folder:flowers' needs flowers/train, {LAYOUT}",
+        "data set 'folder:flowers': there is no folder flowers.",
     ),
     data(
         "no test folder",

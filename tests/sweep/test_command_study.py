@@ -10,6 +10,7 @@ import time
 import own_command
 import pandas as pd
 import pytest
+from badinput import run_command
 
 from hpstudy import workspace
 from hpstudy.analysis.comparison import Comparison
@@ -162,6 +163,24 @@ for epoch""",
     assert len(pd.read_csv(table)) == 2 and len(plan.failures()) == 3
     plan.retry_failed()
     assert len(plan.missing()) == 3
+
+
+def test_fractions_that_are_called_percent_are_warned_of(folder, caplog):
+    script = own_command.SCRIPT.replace("90 - loss", "0.9 - loss / 1000").replace(
+        "- 10 *", "- 0.1 *"
+    )
+    train(own_command.write(folder, script, variants=[]))
+    assert "if it is from 0 to 1, say `unit: fraction`" in caplog.text
+
+
+def test_a_sweep_whose_runs_all_fail_is_refused_with_the_reason(folder):
+    grid = {"lr": [0.1], "wd": [0.001]}
+    own_command.write(folder, "raise SystemExit(3)\n", grid=grid, variants=[])
+    status, _, errors = run_command("run", "own.yaml", "--workers", 1)
+    assert status == 2 and "every run that was tried has failed" in errors
+    assert "verdict:" not in errors
+    status, output, _ = run_command("cost", "own.yaml")
+    assert status == 0 and "nan" not in output
 
 
 def test_a_loss_that_is_no_number_is_a_run_that_diverged(folder):

@@ -217,8 +217,8 @@ def spoil(how, folder):
 @pytest.mark.parametrize(
     "how, fragments",
     [
-        ("no folder", ["flowers/train", "one folder of images per class"]),
-        ("no test folder", ["flowers/val"]),
+        ("no folder", ["there is no folder", "flowers"]),
+        ("no test folder", ["flowers/val", "one folder of images per class", "set holdout"]),
         ("one class", ["flowers/train", "1 class", "two or more"]),
         ("class without images", ["train/rose", "no JPEG, PNG or WebP"]),
         ("class in one part only", ["'rose'", "only one of"]),

@@ -40,6 +40,25 @@ def test_a_pattern_finds_every_match_and_takes_nan(tmp_path):
     assert found[0] == 50 and math.isnan(found[1])
 
 
+@pytest.mark.parametrize("lost", ["nan", "NaN", "-inf", "Infinity"])
+def test_a_pattern_of_digits_does_not_hide_that_a_training_diverged(tmp_path, lost):
+    pattern = metric(**{"from": "pattern", "pattern": r"acc=([0-9.]+)"})
+    output = f"epoch 1 val_acc=81.5\nepoch 2 val_acc={lost}\n"
+    found = read_metric(pattern, tmp_path, output)
+    assert found[0] == 81.5 and math.isnan(found[1]) and len(found) == 2
+    # An earlier one does not count, nor another name.
+    assert read_metric(pattern, tmp_path, output + "acc=70.1, loss=nan")[-1] == 70.1
+
+
+@pytest.mark.parametrize("text,whole", [("acc=2.5e-05 now", "2.5e-05"), ("acc=12", "12")])
+def test_a_pattern_that_takes_part_of_a_number_is_refused(tmp_path, refused, text, whole):
+    short = metric(**{"from": "pattern", "pattern": r"acc=(\d(?:\.\d)?)"})
+    words = refused(read_metric, short, tmp_path, text)
+    assert f"of {whole!r}" in words and r"(\S+)" in words
+    every = metric(**{"from": "pattern", "pattern": r"acc=([\d.]+)"})
+    assert read_metric(every, tmp_path, "acc=93.1% of acc=9.5.".replace("5.", "5")) == [93.1, 9.5]
+
+
 @pytest.mark.parametrize(
     "values,text,words",
     [
