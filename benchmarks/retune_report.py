@@ -11,16 +11,15 @@ from common import machine, markdown
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from hpstudy.analysis.retune import LEAST
+from hpstudy.analysis.retune import LEAST, QUIET
+from hpstudy.analysis.retune_task import NOISY
 
 WORK = Path("runs") / "retune"
 # Pairs that each study counts for.
 WEIGHT = 10.0
 QUESTIONS = ("both", "first", "second", "found")
-# Share of the verdicts that may be wrong, and limits that are tried, the widest first.
-WRONG = 0.05
-LOWS = (0.15, 0.12, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
-HIGHS = (0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+# Probabilities up to which the answer is "retune", and from which it is "keep".
+LIMITS = {"both": (0.05, 0.93), "first": (0.05, 0.95), "second": (0.05, 0.95)}
 # Noise over tolerable loss, and probabilities, by which results are grouped.
 BUCKETS = (0.0, 0.6, 1.5, 3.0, 100.0)
 SPANS = (0.0, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0)
@@ -40,23 +39,25 @@ def read_games() -> pd.DataFrame:
     return games.reset_index(drop=True)
 
 
-def log_odds(shares: pd.Series) -> pd.Series:
-    """Of shares of the draws, bounded as `recalibrated` does."""
-    return logit(shares.clip(EDGE, 1 - EDGE))
+def terms_of(games: pd.DataFrame, name: str) -> np.ndarray:
+    """Terms of `recalibrated`, of shape (n_looks, 3)."""
+    odds = logit(games[f"p_{name}"].clip(EDGE, 1 - EDGE))
+    return np.column_stack([np.ones(len(games)), odds, odds * np.log(games["noise"].clip(*NOISY))])
 
 
 def regression(games: pd.DataFrame, name: str) -> list[float]:
-    """Offset and slope from a share's log odds to those of "keep"; all studies weigh the same."""
+    """Terms from a share's log odds to those of "keep"; all studies and families weigh the same."""
     games = games[games["n"] >= LEAST]
-    odds, keep = log_odds(games[f"p_{name}"]), games[f"keep_{name}"].astype(float)
+    given, keep = terms_of(games, name), games[f"keep_{name}"].astype(float)
     weights = WEIGHT / games.groupby("study")["n"].transform("size")
 
     def loss(terms: np.ndarray) -> float:
-        chance = expit(terms[0] + terms[1] * odds).clip(1e-9, 1 - 1e-9)
+        chance = expit(given @ terms).clip(1e-9, 1 - 1e-9)
         entropy = -(keep * np.log(chance) + (1 - keep) * np.log(1 - chance))
-        return float((weights * entropy).sum() + terms[0] ** 2 / 2 + 2 * (terms[1] - 1) ** 2)
+        prior = terms[0] ** 2 / 2 + 2 * (terms[1] - 1) ** 2 + 2 * terms[2] ** 2
+        return float((weights * entropy).sum() + prior)
 
-    return minimize(loss, [0.0, 1.0], method="Nelder-Mead").x.round(3).tolist()
+    return minimize(loss, [0.0, 1.0, 0.0], method="BFGS").x.round(3).tolist()
 
 
 def verdicts(games: pd.DataFrame, name: str, low: float, high: float) -> pd.DataFrame:
@@ -67,7 +68,8 @@ def verdicts(games: pd.DataFrame, name: str, low: float, high: float) -> pd.Data
         said, at = "", np.inf
         for k in np.flatnonzero(number >= LEAST):
             two = chance[k - 1 : k + 1]
-            if two.min() >= high or two.max() <= low:
+            quiet = game["noise"].iloc[0] <= QUIET
+            if (two.min() >= high and quiet) or two.max() <= low:
                 said, at = "keep" if two.min() >= high else "retune", number[k]
                 break
         last = game.iloc[-1]
@@ -86,27 +88,12 @@ def verdicts(games: pd.DataFrame, name: str, low: float, high: float) -> pd.Data
     return found
 
 
-def limits(games: pd.DataFrame, name: str) -> list[float]:
-    """Widest limits at which no more than `WRONG` of either verdict are wrong, on any source."""
-    chosen = []
-    for side, steps in (("retune", LOWS), ("keep", HIGHS)):
-        for step in steps:
-            low, high = (step, 2.0) if side == "retune" else (-1.0, step)
-            found = verdicts(games, name, low, high)
-            said = found[found["said"] != ""].groupby(found["source"] == "simulated")["wrong"]
-            if (said.mean() <= WRONG).all():
-                break
-        chosen.append(step)
-    return chosen
-
-
 def calibrated(games: pd.DataFrame, name: str) -> pd.Series:
     """Probability of "keep" of each look, its study left out of the regression."""
-    measured = games[games["source"] != "simulated"]
     chance = pd.Series(0.0, index=games.index)
     for study, own in games.groupby("study"):
-        offset, slope = regression(measured[measured["study"] != study], name)
-        chance[own.index] = expit(offset + slope * log_odds(own[f"p_{name}"]))
+        terms = regression(games[games["study"] != study], name)
+        chance[own.index] = expit(terms_of(own, name) @ terms)
     return chance
 
 
@@ -132,14 +119,13 @@ def report() -> None:
     """Write the prior that ships, and the measurements for the book."""
     games, prior = read_games(), pickle.loads((WORK / "priors.pkl").read_bytes())[""]
     measured = games[games["source"] != "simulated"]
-    calibration, allowed, rows, bins = {}, {}, [], []
+    calibration, rows, bins = {}, [], []
     for name in QUESTIONS:
         games[f"chance_{name}"] = calibrated(games, name)
-        calibration[name] = regression(measured, name)
+        calibration[name] = regression(games, name)
         if name == "found":
             continue
-        allowed[name] = limits(games, name)
-        found = verdicts(games, name, *allowed[name])
+        found = verdicts(games, name, *LIMITS[name])
         for source, own in found.groupby(found["source"].eq("simulated")):
             groups = {"all": own}
             groups |= dict(iter(own.groupby("study"))) if source else {}
@@ -160,7 +146,7 @@ def report() -> None:
                 {"question": name, "from": low, "to": high, "looks": len(of)}
                 | {"said": round(float(said), 3), "keep": round(float(true), 3)}
             )
-    both = verdicts(games, "both", *allowed["both"])
+    both = verdicts(games, "both", *LIMITS["both"])
     outlook = [
         {"noise": round(float(own["noise"].median()), 2)}
         | {key: summary(own)[key] for key in ("pairs", "median", "inconclusive")}
@@ -172,7 +158,7 @@ def report() -> None:
         "source": "python benchmarks/retune.py report",
         "studies": sorted(set(measured["study"])),
         "prior": plain,
-        **{"calibration": calibration, "limits": allowed, "outlook": outlook},
+        **{"calibration": calibration, "limits": LIMITS, "outlook": outlook},
     }
     PRIOR.write_text(json.dumps(ship, indent=1) + "\n", encoding="utf-8")
     regret = [
@@ -185,4 +171,4 @@ def report() -> None:
     content = {"machine": machine(), "verdicts": rows, "calibration": bins, "regret": regret}
     MEASUREMENTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(markdown(rows), markdown(bins), markdown(regret), sep="\n\n")
-    print(calibration, allowed, outlook, sep="\n")
+    print(calibration, outlook, sep="\n")

@@ -5,11 +5,13 @@ time. The verdicts are probabilities in draws of the pruned landscape (`Transfer
 measured pairs of networks that the prior was not fitted to.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from hpstudy.analysis.landscape import Landscape
+from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.retune_task import Belief, Look, Task
 from hpstudy.analysis.transfer_prior import Prior, fitted
 from hpstudy.analysis.verdict import TOLERABLE, Answer
@@ -19,7 +21,11 @@ BUDGET = 30
 """Trainings of the pruned network after which it is asked for no more."""
 LEAST = 4
 """Trainings before the first verdict."""
+QUIET = 2.5
+"""Noise over tolerable loss beyond which nothing is said to be kept: 30 runs cannot show it."""
 
+# Settings that a replay asks for at once.
+_AHEAD = 20
 # Looks at a verdict that must agree, each after another batch.
 _LOOKS = 2
 
@@ -53,6 +59,9 @@ class Retuning(NamedTuple):
         Settings to train next, each with a `seed`; empty when `done`.
     done : bool
         Whether more trainings would not change the answer, or the budget is spent.
+    settings : DataFrame of shape (n_settings, n_columns)
+        All settings: the axes, `loss` (expected), `good` (share of the draws in which it is
+        tolerable) and `runs`.
     """
 
     both: Belief
@@ -67,6 +76,7 @@ class Retuning(NamedTuple):
     runs: int
     next: list[dict[str, float]]
     done: bool
+    settings: pd.DataFrame
 
 
 def retune(
@@ -137,11 +147,56 @@ def retune(
         regret=float(now.regret.mean()),
         found=found,
         distrust=now.distrust(task.transfer.depth),
-        noise=task.transfer.dense.noise / tolerable,
+        noise=now.noise,
         runs=trainings,
         next=task.named(wanted),
         done=done,
+        settings=task.points.assign(
+            loss=now.regrets.mean(axis=0),
+            good=(now.regrets <= tolerable).mean(axis=0),
+            runs=np.bincount(runs.rows, runs.each, len(task.points)).astype(int),
+        ),
     )
+
+
+def replay(dense: Landscape, pruned: Landscape, **options: float) -> list[Retuning]:
+    """Answers of `retune` after 0, 1, 2, ... runs of a network that is trained already.
+
+    Each training that is asked for is answered by the next run that the network has at that
+    setting; of the settings that would be asked for at once, the first with a run left is taken.
+    `options` are those of `retune` but `batch`.
+
+    Raises
+    ------
+    HpstudyError
+        If the pruned network's single runs are not known.
+    """
+    if pruned.singles is None:
+        raise HpstudyError(f"{pruned.variant!r} has no single runs to be replayed.")
+    axes = list(pruned.axes)
+    runs = pruned.singles.join(pruned.points[axes], on="point").rename(columns={"value": "top1"})
+    runs = runs.assign(variant=pruned.variant, top1=pruned.sign * runs["top1"])
+    taken: list[int] = []
+    answers = []
+    while True:
+        table = runs.loc[taken]
+        now = None
+        if taken:
+            found = landscapes(table, "top1", pruned.variant, pruned.axes, pruned.goal)
+            now = replace(found[pruned.variant], ceiling=pruned.ceiling, metric=pruned.metric)
+        answers.append(retune(dense, now, batch=1, **options))  # type: ignore[arg-type]
+        if answers[-1].done:
+            return answers
+        wanted = retune(dense, now, batch=_AHEAD, **options)  # type: ignore[arg-type]
+        left = runs.drop(index=taken)
+        free = [
+            at.index[0]
+            for setting in [*answers[-1].next, *wanted.next]
+            if len(at := left[np.isclose(left[axes], [setting[axis] for axis in axes]).all(axis=1)])
+        ]
+        if not free:
+            return answers
+        taken.append(free[0])
 
 
 def _limits(question: str) -> tuple[float, float]:
@@ -155,4 +210,6 @@ def _answer(question: str, looks: list[Look], early: bool) -> Answer:
     found = [look.probabilities[question] for look in looks]
     if early:
         return "inconclusive"
-    return "keep" if min(found) >= high else "retune" if max(found) <= low else "inconclusive"
+    if min(found) >= high and looks[0].noise <= QUIET:
+        return "keep"
+    return "retune" if max(found) <= low else "inconclusive"

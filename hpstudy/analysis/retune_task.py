@@ -16,6 +16,8 @@ from hpstudy.analysis.transfer_prior import Prior, fitted
 from hpstudy.analysis.verdict import Answer
 from hpstudy.errors import HpstudyError, count
 
+NOISY = 0.2, 6.0
+"""Noise over tolerable loss beyond which probabilities are recalibrated as at these ends."""
 SIMILAR = 0.5
 """Correlation over the settings below which the dense landscape says little of the pruned one."""
 
@@ -42,6 +44,7 @@ class Look:
     kept: int
     lines: tuple[Mask, ...]
     tolerable: float
+    noise: float
 
     @cached_property
     def _top(self) -> Array:
@@ -58,9 +61,14 @@ class Look:
         return int(self.draws.values.mean(axis=0).argmax())
 
     @cached_property
+    def regrets(self) -> Array:
+        """Loss of every setting, of shape (n_draws, n_settings)."""
+        return np.asarray(self._top[:, None] - self.draws.values)
+
+    @property
     def regret(self) -> Array:
         """Loss of the best expected setting, of shape (n_draws,)."""
-        return np.asarray(self._top - self.draws.values[:, self.best])
+        return np.asarray(self.regrets[:, self.best])
 
     def distrust(self, depth: Array) -> float:
         """Share of the draws that correlate with the dense landscape by less than `SIMILAR`."""
@@ -91,14 +99,18 @@ class Look:
     def probabilities(self) -> dict[str, float]:
         """Recalibrated probability that each question's loss is tolerable."""
         shares = {name: (loss <= most).mean() for name, (loss, most) in self.losses.items()}
-        return {name: recalibrated(share, name) for name, share in shares.items()}
+        return {name: recalibrated(share, name, self.noise) for name, share in shares.items()}
 
 
-def recalibrated(share: float, question: str) -> float:
-    """Probability for a share of the draws, by logistic regression on pairs left out."""
-    offset, slope = fitted()["calibration"][question]
-    edge = 1 / _DRAWS
-    return float(expit(offset + slope * logit(np.clip(share, edge, 1 - edge))))
+def recalibrated(share: float, question: str, noise: float) -> float:
+    """Probability for a share of the draws, by logistic regression on pairs that were left out.
+
+    `noise` is the deviation of a run over the tolerable loss: log odds weigh less where it is high.
+    """
+    offset, slope, bend = fitted()["calibration"][question]
+    low, high = NOISY
+    odds = logit(np.clip(share, 1 / _DRAWS, 1 - 1 / _DRAWS))
+    return float(expit(offset + (slope + bend * np.log(np.clip(noise, low, high))) * odds))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +160,8 @@ class Task:
         generator = np.random.default_rng(len(runs.rows))
         first = self.points.to_numpy(float)
         lines = tuple(np.isclose(first[:, k], first[self.kept, k]) for k in range(first.shape[1]))
-        return Look(self.transfer.draws(runs, _DRAWS, generator), self.kept, lines, tolerable)
+        draws = self.transfer.draws(runs, _DRAWS, generator)
+        return Look(draws, self.kept, lines, tolerable, self.transfer.dense.noise / tolerable)
 
     def next_rows(self, look: Look, beliefs: dict[str, Belief], number: int) -> list[int]:
         """Rows of the settings to train next.

@@ -7,11 +7,14 @@ from importlib import import_module
 from typing import Any
 
 _FIGURES = {
+    "plot_answers": "retuning",
+    "plot_calibration": "retuning",
     "plot_cells": "cells",
     "plot_channels": "channels",
     "plot_contours": "thesis_figures",
     "plot_differences": "cell_maps",
     "plot_forest": "forest",
+    "plot_guesses": "retuning",
     "plot_grid": "thesis_figures",
     "plot_latency": "latency",
     "plot_learning_curves": "learning_curves",

@@ -33,6 +33,7 @@ PARTS = {
         "advice",
         "tables",
         "own-study",
+        "retune",
         "networks",
         "latency",
         "start",

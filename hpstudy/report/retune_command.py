@@ -94,7 +94,12 @@ def retune_command(
 def as_values(result: Retuning) -> dict[str, Any]:
     """A retuning as plain values for JSON."""
     axes = {axis: belief._asdict() for axis, belief in result.axes.items()}
-    return result._asdict() | {"both": result.both._asdict(), "axes": axes}
+    settings = result.settings.to_dict("records")
+    return result._asdict() | {
+        "both": result.both._asdict(),
+        "axes": axes,
+        "settings": settings,
+    }
 
 
 def _texts(dense: Landscape, result: Retuning, tolerable: float, budget: int) -> list[Any]:

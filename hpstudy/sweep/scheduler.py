@@ -120,9 +120,11 @@ class Scheduler:
         for variant, growth in assess(self.plan).growths.items():
             if growth.extent != self._extents.setdefault(variant, growth.extent):
                 self._extents[variant] = growth.extent
-                sides = zip(self.plan.axes, growth.extent, strict=False)
                 added = [
-                    f"{axis} {below} below and {above} above" for axis, (below, above) in sides
+                    f"{number} {side} on {axis}"
+                    for axis, numbers in zip(self.plan.axes, growth.extent, strict=False)
+                    for side, number in zip(("below", "above"), numbers, strict=True)
+                    if number
                 ]
                 logger.info("steps added to the grid of %s: %s", variant, ", ".join(added))
         missing = self.plan.counts()["missing"]

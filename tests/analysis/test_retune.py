@@ -6,7 +6,7 @@ import pytest
 
 from hpstudy.analysis import retune_task
 from hpstudy.analysis.landscape import landscapes
-from hpstudy.analysis.retune import retune
+from hpstudy.analysis.retune import replay, retune
 from hpstudy.analysis.retune_task import Task
 from hpstudy.analysis.transfer import Draws
 from hpstudy.analysis.transfer_prior import Prior
@@ -78,9 +78,31 @@ def test_a_landscape_of_another_kind_is_not_trusted():
     assert asked(same, budget=60).distrust < 0.05 < 0.95 < asked(upside_down, budget=60).distrust
 
 
+def test_a_replay_takes_each_run_once_and_ends_with_an_answer():
+    rows = [(lr, decay, seed) for lr in RATES for decay in DECAYS for seed in (0, 1)]
+    found = landscapes(pd.concat([DENSE, table("pruned", rows)]))
+    steps = replay(found["unpruned"], found["pruned"])
+    assert [step.runs for step in steps] == list(range(len(steps)))
+    assert steps[-1].done and steps[-1].both.answer == "keep"
+    last = steps[-1].settings
+    assert last["runs"].sum() == steps[-1].runs and last["runs"].max() <= 2
+    assert last["good"].between(0, 1).all() and (last["loss"] >= 0).all()
+    assert last["loss"].min() == pytest.approx(steps[-1].regret)
+
+
+def test_a_replay_ends_where_no_run_is_left(refused):
+    few = table("pruned", [(RATES[4], DECAYS[2], 0), (RATES[5], DECAYS[2], 0)])
+    found = landscapes(pd.concat([DENSE, few]))
+    steps = replay(found["unpruned"], found["pruned"])
+    assert len(steps) == 2 or steps[-1].runs <= 2
+    means = landscapes(pd.concat([DENSE, few]).assign(std=0.1, runs=1))
+    assert "no single runs" in refused(replay, means["unpruned"], means["pruned"])
+
+
 def test_the_same_tables_have_the_same_answer():
     runs = table("pruned", [(RATES[4], DECAYS[2], 0), (RATES[5], DECAYS[2], 0)])
-    assert asked(runs) == asked(runs)
+    one, other = (asked(runs)._asdict() for _ in range(2))
+    assert one.pop("settings").equals(other.pop("settings")) and one == other
 
 
 def test_batches_spread_and_seeds_are_new():

@@ -1,0 +1,60 @@
+"""Tables of the page on retuning, from the rows of `benchmarks/retune.py`."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from hpstudy.report.notebook import MISSING
+
+QUESTIONS = {"both": "both", "first": "learning rate", "second": "weight decay"}
+SOURCES = {"hpobench": "perceptrons", "table": "our networks", "simulated": "simulated"}
+
+
+def headline(rows: Iterable[Mapping[str, Any]]) -> dict[str, str | int]:
+    """Counts of the answers on both hyperparameters of measured pairs, for the page's text."""
+    wanted = ("both", False, "all")
+    row = next(row for row in rows if (row["question"], row["simulated"], row["group"]) == wanted)
+    return {
+        "pairs": row["pairs"],
+        "given": row["keep"] + row["retune"],
+        "wrong": row["wrong_keep"] + row["wrong_retune"],
+        "clearly": row["clearly_wrong"],
+        "open": f"{row['inconclusive']:.0%}",
+    }
+
+
+def policy_table(rows: Iterable[Mapping[str, Any]], simulated: bool) -> pd.DataFrame:
+    """Answers given, wrong ones among them, and trainings, by question and group of pairs."""
+    table = {}
+    for row in rows:
+        if row["simulated"] != simulated:
+            continue
+        name = row["group"].replace("noise ", "noise/loss ").replace("to 100", "and more")
+        table[QUESTIONS[row["question"]], name] = {
+            ("", "pairs"): row["pairs"],
+            ("keep", "said"): row["keep"],
+            ("keep", "wrong"): row["wrong_keep"],
+            ("retune", "said"): row["retune"],
+            ("retune", "wrong"): row["wrong_retune"],
+            ("", "inconclusive"): f"{row['inconclusive']:.0%}",
+            ("trainings", "half"): MISSING if row["median"] is None else row["median"],
+            ("trainings", "90 %"): MISSING if row["most"] is None else row["most"],
+        }
+    frame = pd.DataFrame.from_dict(table, orient="index")
+    frame.columns = pd.MultiIndex.from_tuples(frame.columns)
+    return frame.rename_axis(["question", "pairs of networks"])
+
+
+def calibration_data(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of the calibration with the questions' titles, for `plot_calibration`."""
+    frame = pd.DataFrame(rows)
+    return frame.assign(question=frame["question"].map(QUESTIONS))
+
+
+def regret_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Mean loss of the recommended setting in points, by trainings, a row a kind of pairs."""
+    frame = pd.DataFrame(rows)
+    frame["source"] = frame["source"].map(SOURCES)
+    table = frame.pivot(index="source", columns="trainings", values="regret")
+    return table.rename_axis(index="pairs of networks", columns=None)

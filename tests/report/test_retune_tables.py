@@ -1,0 +1,35 @@
+"""Tables of the page on retuning."""
+
+from hpstudy.report.notebook import measurement
+from hpstudy.report.retune_tables import (
+    calibration_data,
+    headline,
+    policy_table,
+    regret_table,
+)
+
+ROW = {"question": "both", "simulated": False, "group": "all", "pairs": 50, "keep": 8}
+ROW |= {"wrong_keep": 1, "retune": 10, "wrong_retune": 0, "clearly_wrong": 1}
+ROW |= {"inconclusive": 0.64, "median": None, "most": 12}
+
+
+def test_counts_and_missing_medians_are_shown():
+    other = ROW | {"group": "noise 3 to 100", "simulated": True}
+    assert headline([other, ROW]) == {
+        **{"pairs": 50, "given": 18, "wrong": 1, "clearly": 1, "open": "64%"}
+    }
+    table = policy_table([ROW, other], simulated=True)
+    assert table.index.tolist() == [("both", "noise/loss 3 and more")]
+    assert table["keep", "said"].tolist() == [8] and table["", "inconclusive"].tolist() == ["64%"]
+    assert table["trainings", "90 %"].tolist() == [12]
+
+
+def test_the_measurements_that_ship_are_whole():
+    measured = measurement("retune")
+    row = headline(measured["verdicts"])
+    assert row["pairs"] >= 150 and row["wrong"] <= row["given"] / 10
+    assert set(calibration_data(measured["calibration"])["question"]) == {
+        *("both", "learning rate", "weight decay")
+    }
+    table = regret_table(measured["regret"])
+    assert table.notna().all(axis=None) and (table[30] <= table[0]).all()
