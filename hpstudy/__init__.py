@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hpstudy.analysis.comparison import compare as compare
     from hpstudy.analysis.landscape import Landscape as Landscape
     from hpstudy.analysis.landscape import landscapes as landscapes
+    from hpstudy.analysis.optuna_sampler import HpstudySampler as HpstudySampler
     from hpstudy.analysis.retune import retune as retune
     from hpstudy.analysis.run_tables import read_runs as read_runs
     from hpstudy.analysis.study_analysis import StudyAnalysis as StudyAnalysis
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _MODULES = {
+    "HpstudySampler": "analysis.optuna_sampler",
     "Landscape": "analysis.landscape",
     "Study": "config.study",
     "StudyAnalysis": "analysis.study_analysis",

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpstudy.analysis.retune import Retuning
-from hpstudy.plots._layout import INK, colour_axis, panel_figure, panel_title, set_axes
+from hpstudy.plots._layout import INK, Props, colour_axis, panel_figure, panel_title, set_axes
 from hpstudy.plots._traces import axes_of, legend_entry, rounded
 from hpstudy.plots.cells import CLASSES, Cells, heat, set_cells
 from hpstudy.plots.labels import axis_title, setting_text
@@ -52,6 +52,7 @@ def plot_answers(frame: pd.DataFrame) -> go.Figure:
             hovertemplate=f"{name}, %{{x}} trainings: %{{y:.2f}}, %{{text}}<extra></extra>",
             **axes_of(suffix),
         )
+        figure.add_trace(_entry(name, colour))
     return figure
 
 
@@ -84,7 +85,7 @@ def plot_guesses(steps: Sequence[Retuning]) -> go.Figure:
             if len(at):
                 row, column = cells.place(at)
                 place = {"x": column.tolist(), "y": row.tolist(), "hoverinfo": "skip"}
-                look = {"mode": "markers", "marker": mark, "showlegend": False}
+                look = {"mode": "markers", "marker": mark}
                 figure.add_scatter(**place, **look, **axes_of(suffix))
     entries = {"run": RUN, "to train next": NEXT, "dense network's": KEPT}
     figure.add_traces([legend_entry(name, name, marker=of) for name, of in entries.items()])
@@ -104,9 +105,7 @@ def plot_calibration(frame: pd.DataFrame) -> go.Figure:
     across, up = ({"range": [-0.02, 1.02], "showgrid": True, "nticks": 6} for _ in range(2))
     suffix = set_axes(figure, 1, across, up, ("probability said", "share that is truly kept"))
     line = {"color": INK, "width": 1}
-    figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False
-    )
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip")
     for (question, of), colour in zip(frame.groupby("question", sort=False), COLOURS, strict=False):
         figure.add_scatter(
             x=rounded(of["said"], 3),
@@ -119,7 +118,12 @@ def plot_calibration(frame: pd.DataFrame) -> go.Figure:
             hovertemplate="said %{x:.2f}, true %{y:.2f}, %{text} looks<extra></extra>",
             **axes_of(suffix),
         )
+        figure.add_trace(_entry(str(question), colour))
     return figure
+
+
+def _entry(name: str, colour: str) -> Props:
+    return legend_entry(name, name, marker={"symbol": "circle", "size": 9, "color": colour})
 
 
 def _trainings(number: int) -> str:

@@ -20,15 +20,19 @@ def headline(rows: Iterable[Mapping[str, Any]]) -> dict[str, str | int]:
         "given": row["keep"] + row["retune"],
         "wrong": row["wrong_keep"] + row["wrong_retune"],
         "clearly": row["clearly_wrong"],
-        "open": f"{row['inconclusive']:.0%}",
+        "open": f"{100 * row['inconclusive']:.0f} %",
     }
 
 
 def policy_table(rows: Iterable[Mapping[str, Any]], simulated: bool) -> pd.DataFrame:
-    """Answers given, wrong ones among them, and trainings, by question and group of pairs."""
+    """Answers given, wrong ones among them, and trainings, by question and group of pairs.
+
+    Groups are shown of the answers on both hyperparameters only.
+    """
     table = {}
     for row in rows:
-        if row["simulated"] != simulated:
+        grouped = row["group"] != "all" and row["question"] != "both"
+        if row["simulated"] != simulated or grouped:
             continue
         name = row["group"].replace("noise ", "noise/loss ").replace("to 100", "and more")
         table[QUESTIONS[row["question"]], name] = {
@@ -37,7 +41,7 @@ def policy_table(rows: Iterable[Mapping[str, Any]], simulated: bool) -> pd.DataF
             ("keep", "wrong"): row["wrong_keep"],
             ("retune", "said"): row["retune"],
             ("retune", "wrong"): row["wrong_retune"],
-            ("", "inconclusive"): f"{row['inconclusive']:.0%}",
+            ("", "inconclusive"): f"{100 * row['inconclusive']:.0f} %",
             ("trainings", "half"): MISSING if row["median"] is None else row["median"],
             ("trainings", "90 %"): MISSING if row["most"] is None else row["most"],
         }

@@ -16,11 +16,11 @@ ROW |= {"inconclusive": 0.64, "median": None, "most": 12}
 def test_counts_and_missing_medians_are_shown():
     other = ROW | {"group": "noise 3 to 100", "simulated": True}
     assert headline([other, ROW]) == {
-        **{"pairs": 50, "given": 18, "wrong": 1, "clearly": 1, "open": "64%"}
+        **{"pairs": 50, "given": 18, "wrong": 1, "clearly": 1, "open": "64 %"}
     }
     table = policy_table([ROW, other], simulated=True)
     assert table.index.tolist() == [("both", "noise/loss 3 and more")]
-    assert table["keep", "said"].tolist() == [8] and table["", "inconclusive"].tolist() == ["64%"]
+    assert table["keep", "said"].tolist() == [8] and table["", "inconclusive"].tolist() == ["64 %"]
     assert table["trainings", "90 %"].tolist() == [12]
 
 
