@@ -31,6 +31,19 @@ def test_points_without_a_value_are_never_the_best():
     assert np.isfinite(np.delete(drawn, [0, 7], axis=1)).all()
 
 
+def test_draws_are_the_same_whichever_eigenvectors_a_processor_finds(monkeypatch):
+    landscape = repeated(0.5, 3, 0, 5)
+    drawn = Surrogate(landscape).draws(300)
+    found, generator = np.linalg.eigh, np.random.default_rng(1)
+
+    def others(matrix):
+        values, vectors = found(matrix)
+        return values, vectors * generator.choice([-1, 1], vectors.shape[-1])
+
+    monkeypatch.setattr(np.linalg, "eigh", others)
+    assert Surrogate(landscape).draws(300) == pytest.approx(drawn, abs=1e-9)
+
+
 def test_cliff_does_not_change_the_region():
     logs = decades(7)
     runs = ridge(logs) + 0.3 * np.random.default_rng(4).standard_normal((3, 49))

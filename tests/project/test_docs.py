@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import pkgutil
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,9 +75,6 @@ def test_documented_parameters_and_attributes_are_those_of_the_code(module):
     assert wrong == {}
 
 
-HUNDREDTHS = r"\d+\.\d\d"
-
-
 @pytest.mark.slow
 def test_verdicts_in_readme_and_limits_are_those_of_the_published_tables():
     table = readme_table.published()
@@ -88,15 +84,8 @@ def test_verdicts_in_readme_and_limits_are_those_of_the_published_tables():
     }.items():
         own = (ROOT / name).read_text(encoding="utf-8").splitlines()
         # python tests/support/readme_table.py writes them.
-        missing = [line for line in lines if not any(near(line, other) for other in own)]
+        missing = [line for line in lines if line not in own]
         assert missing == [], name
-
-
-def near(line, other):
-    """Whether two lines are one but for a hundredth, which processors round differently."""
-    pairs = zip(re.findall(HUNDREDTHS, line), re.findall(HUNDREDTHS, other), strict=False)
-    same = re.sub(HUNDREDTHS, "", line) == re.sub(HUNDREDTHS, "", other)
-    return same and all(abs(float(a) - float(b)) < 0.0101 for a, b in pairs)
 
 
 def test_reference_of_params_files_matches_their_schema():

@@ -34,7 +34,7 @@ def test_missing_data_are_refused_before_training(tmp_path, monkeypatch, no_work
     sentence = refused(sweep, Plan.open(study, store, tmp_path / "sets"), 1)
     assert "'cifar10'" in sentence and str(tmp_path / "sets") in sentence
     study = tiny.study({"data.name": f"folder:{tmp_path / 'flowers'}"})
-    assert "flowers/train" in refused(Plan.open, study, store)
+    assert "there is no folder" in refused(Plan.open, study, store)
     assert store.recorded() == set()
 
 

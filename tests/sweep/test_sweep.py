@@ -133,6 +133,6 @@ def test_sweep_extends_the_grid(tmp_path, messages):
     assert sweep(plan, workers=1) == 3
     assert plan.table()["lr"].tolist() == [0.00501187, 0.01, 0.0199526]
     text = messages()
-    assert "steps added to the grid of unpruned: Extent(lr=(1, 1)" in text
+    assert "steps added to the grid of unpruned: 1 below on lr, 1 above on lr" in text
     assert "region of unpruned touches the last end of its grid: low lr and high lr" in text
     assert sweep(plan, workers=1) == 0
