@@ -147,7 +147,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "advice": {row.variant: _advice(analysis, row) for row in comparison.verdicts},
         "pooled": pooled and dict(zip(keys, pooled, strict=True)),
     }
-    return {key: _plain(value) for key, value in result.items()}
+    return {key: plain(value) for key, value in result.items()}
 
 
 def _landscape(analysis: StudyAnalysis, name: str, roi: tuple[float, ...]) -> dict[str, Any]:
@@ -229,16 +229,16 @@ def _advice(analysis: StudyAnalysis, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Value as JSON has it: lists and dictionaries, and None for what does not exist."""
     if isinstance(value, Interval | Loss):
         return list(value) if math.isfinite(value.estimate) else None
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value

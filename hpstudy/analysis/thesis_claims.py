@@ -18,12 +18,11 @@ from hpstudy.analysis.intervals import (
     UNKNOWN,
     Interval,
     interval,
-    loss,
-    loss_draws,
     rank_correlations,
 )
 from hpstudy.analysis.landscape import common_points
 from hpstudy.analysis.risk import risk_draws
+from hpstudy.analysis.rules import Rule, loss_at
 from hpstudy.analysis.shift import FITTED
 from hpstudy.analysis.study_analysis import StudyAnalysis
 from hpstudy.analysis.study_results import MODEL_TITLES, StudyResults
@@ -32,8 +31,6 @@ from hpstudy.analysis.verdict import GRID
 
 Agreement = Literal["agrees", "differs", "inconclusive"]
 VERDICTS: tuple[Agreement, ...] = ("agrees", "differs", "inconclusive")
-# Decades, half a step of a usual grid.
-NEAR = 0.15
 FAMILIES = {"mobilenetv2": "MobileNetV2", "resnet56": "ResNet", "resnet50": "ResNet"}
 
 
@@ -182,7 +179,7 @@ def _value(
             # Draws that have ellipses are no sample of all where many have none.
             return interval(change) if np.isfinite(change).mean() >= FITTED else UNKNOWN
         case str() if measured.startswith("loss at lr x "):
-            return _loss_at(analysis, variant, float(measured.split()[-1]))
+            return loss_at(analysis, variant, Rule(float(measured.split()[-1]))).interval
         case "spearman":
             movement = analysis.shift(variant, max(results.thresholds))
             return movement.spearman_interval if movement else UNKNOWN
@@ -206,22 +203,6 @@ def _value(
             n = min(map(len, means), default=0)
             return interval(means[0][:n] - means[1][:n]) if len(means) == 2 else UNKNOWN
     raise ValueError(measured)
-
-
-def _loss_at(analysis: StudyAnalysis, variant: str, factor: float) -> Interval:
-    """Loss at the dense network's measured optimum with its learning rate times a factor.
-
-    Between settings it is read off the surface, up to `NEAR` beyond the grid at its edge; the ends
-    are one-sided bounds of a `Loss`.
-    """
-    dense, surrogate = analysis.landscapes[analysis.dense], analysis.surrogates.get(variant)
-    place = dense.logs[[dense.best_row]] + [[math.log10(factor), 0.0]]
-    logs = analysis.landscapes[variant].logs
-    inside = place.clip(np.nanmin(logs, axis=0), np.nanmax(logs, axis=0))
-    if surrogate is None or np.abs(inside - place).max() > NEAR:
-        return UNKNOWN
-    drawn = surrogate.draws(also=inside)
-    return loss(*loss_draws(drawn, drawn[:, -1])).interval
 
 
 def families(first: StudyResults, second: StudyResults) -> tuple[str, Measured] | None:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from hpstudy.analysis.comparison import Comparison, as_dict, parse_roi
+from hpstudy.analysis.comparison import Comparison, as_dict, parse_roi, plain
 from hpstudy.analysis.run_tables import read_runs
 from hpstudy.errors import count, printed
 
@@ -78,6 +78,9 @@ def compare(
         str | None,
         typer.Option(metavar="NUMBER|COLUMN", help="Number of runs of each mean, with --std."),
     ] = None,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Print what published rules of thumb lose.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Print all numbers as tables.")] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a report that opens offline.")
@@ -85,8 +88,10 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Compare the landscapes of the networks of any table of runs."""
+    from hpstudy.analysis.rules import rule_losses
     from hpstudy.report.full_tables import show_full
     from hpstudy.report.html_report import check_path, write_report
+    from hpstudy.report.rule_tables import show_rules
     from hpstudy.report.screen import show_screen
 
     if html is not None:
@@ -111,8 +116,12 @@ def compare(
     comparison = Comparison.of(table, thresholds)
     if html is not None:
         write_report(comparison, html)
+    losses = rule_losses(comparison.analysis) if rules else {}
     if as_json:
-        print(json.dumps(as_dict(comparison), indent=1, allow_nan=False))
+        values = as_dict(comparison) | ({"rules": plain(losses)} if rules else {})
+        print(json.dumps(values, indent=1, allow_nan=False))
+    elif rules:
+        show_rules(comparison, losses)
     elif full:
         show_full(comparison)
     else:
