@@ -1,18 +1,17 @@
 """A noise-free landscape behind the measured one: a Gaussian process, and draws from it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
-from threadpoolctl import ThreadpoolController
 
 from hpstudy.analysis.intervals import Array, Mask, Rows
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.noise import Noise
+from hpstudy.hardware import single_threaded
 
 DRAWS = 10_000
 """Landscapes drawn; the ends of a 95 % interval then have 250 draws beyond them."""
@@ -33,14 +32,6 @@ _SAMPLE, _KEPT, _MANY = 90, 8, 100
 _DEEP, _DEEPEST = 6.0, 100.0
 # Added to variances of the kernel, 1 each, so that their matrices have inverses and roots.
 _JITTER, _LEFT = 1e-8, 1e-6
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def single_threaded(method: F) -> F:
-    """Method whose matrices of a hundred rows use one thread."""
-    # They gain nothing from more, and lose twentyfold where another process has the core.
-    return cast(F, ThreadpoolController().wrap(limits=1, user_api="blas")(method))
 
 
 class _Kernel(NamedTuple):
@@ -277,10 +268,15 @@ class Surrogate:
 
     def _interpolation(self, kernel: _Kernel, also: Array) -> tuple[Array, Array]:
         """Weights of the points' values in those elsewhere, and a root of what is left open."""
-        pull, across, new = self._pull(kernel, also)
-        left = _covariance(new, new, kernel) - pull @ across.T
-        root = np.linalg.cholesky((left + left.T) / 2 + _LEFT * np.eye(len(new)))
-        return pull, np.asarray(root, float)
+        # Verdicts near a limit draw ten times as often, at the same places.
+        known, key = self.__dict__.setdefault("_between", {}), (kernel, also.tobytes())
+        if key not in known:
+            pull, across, new = self._pull(kernel, also)
+            left = _covariance(new, new, kernel) - pull @ across.T
+            root = np.linalg.cholesky((left + left.T) / 2 + _LEFT * np.eye(len(new)))
+            known[key] = pull, np.asarray(root, float)
+        found: tuple[Array, Array] = known[key]
+        return found
 
     def _places(self, logs: Array) -> tuple[Array, Array]:
         """Places in spans of the grid, as they are and turned by 45 degrees; shape (n, 2) each."""

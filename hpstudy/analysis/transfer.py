@@ -25,7 +25,7 @@ from scipy.special import logsumexp
 
 from hpstudy.analysis.intervals import Array, Rows
 from hpstudy.analysis.noise import RATIOS
-from hpstudy.analysis.surrogate import Surrogate, single_threaded
+from hpstudy.analysis.surrogate import Surrogate
 from hpstudy.analysis.transfer_prior import (
     ADDITIVE,
     DEEPENING,
@@ -37,6 +37,7 @@ from hpstudy.analysis.transfer_prior import (
     SHIFTS,
     Prior,
 )
+from hpstudy.hardware import single_threaded
 
 # Deviation of the free level, in units of spread and noise.
 _LEVEL = 10.0
