@@ -18,6 +18,7 @@ from hpstudy.report.init_command import init
 from hpstudy.report.network_commands import groups, prune
 from hpstudy.report.retune_command import retune_command
 from hpstudy.report.terminal import columns, compare, price_tables, print_report
+from hpstudy.report.timescale_tables import transfer
 
 logger = logging.getLogger(__name__)
 
@@ -152,6 +153,7 @@ app.command()(prune)
 app.command()(groups)
 app.command()(compare)
 app.command("retune")(retune_command)
+app.command()(transfer)
 
 
 @app.command()
