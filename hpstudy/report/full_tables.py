@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from hpstudy.analysis.anova import shares
 from hpstudy.analysis.comparison import Comparison, warning_sentence
 from hpstudy.analysis.grid_checks import grid_warnings
 from hpstudy.analysis.intervals import Interval, Loss
@@ -60,6 +61,7 @@ def show_full(comparison: Comparison) -> None:
         (f"Loss at the dense network's settings ({unit})", _losses(comparison), True),
         (f"Risk over {dense_roi} ({unit})", _risks(comparison), True),
         ("Shift from the dense network", _shifts(comparison), False),
+        (f"Variance by axis (down to {_depth(comparison):g} {unit})", _variance(comparison), False),
     ):
         if found := list(rows):
             show("", title, _table(found, metric if of_metric else None))
@@ -112,6 +114,19 @@ def _regions(comparison: Comparison) -> Iterator[Row]:
             expected = row["settings"].partition(" ")[2]
             row["settings"] = f"{len(landscape.roi(threshold))} {expected}".rstrip()
             yield {"network": name, "within": f"{threshold:g}"} | row
+
+
+def _depth(comparison: Comparison) -> float:
+    """Depth below the best from which a setting is bad, however deep it is."""
+    return 5 * max(comparison.roi)
+
+
+def _variance(comparison: Comparison) -> Iterator[Row]:
+    """Shares of the variance that an axis alone explains, and both together only."""
+    names = [*map(axis_title, comparison.runs.axes), "both together"]
+    for name in comparison.analysis.landscapes:
+        if found := shares(comparison.analysis, name, _depth(comparison)):
+            yield {"network": name, **dict(zip(names, found.values(), strict=True))}
 
 
 def _losses(comparison: Comparison) -> Iterator[Row]:

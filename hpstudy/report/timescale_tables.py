@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from hpstudy.analysis.study_results import StudyResults, read_results
+from hpstudy.analysis.study_results import StudyResults, read_result, read_results
 from hpstudy.analysis.timescale import RULES, Schedule, spreads, timescales, transferred
 from hpstudy.config.study import DENSE
-from hpstudy.errors import HpstudyError, unknown
+from hpstudy.errors import HpstudyError
 from hpstudy.plots.labels import short_title
 from hpstudy.report.tables import decisive
 from hpstudy.report.terminal import columns, print_report
@@ -57,10 +57,9 @@ def transfer(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Say where learning rate x weight decay is expected to be good under another schedule."""
-    found = {study.name: study for study in read_results([table.parent]).values()}
-    if table.stem not in found:
-        raise unknown("published table", table.stem, found)
-    study = found[table.stem]
+    if not table.is_file():
+        raise HpstudyError(f"no table at {table}.")
+    study = read_result(table)
     if "recipe" not in study.record["study"]:
         raise HpstudyError(f"{table} was trained by a command, whose schedule is not recorded.")
     old = Schedule.of(study)

@@ -167,6 +167,10 @@ COMMANDS = [
         "a retuning needs a tolerable loss above 0, and a batch and a budget of 1 or more; not 0, "
         "1 and 30.",
     ),
+    line(
+        "transfer gone.csv --epochs 8 --batch-size 64",
+        "no table at gone.csv.",
+    ),
     line("cost tiny.yml", "no params file at tiny.yml."),
     line(
         "run tiny.yaml --pruning ../x",
