@@ -20,8 +20,9 @@ class HpstudySampler(BaseSampler):
     """Sampler that asks `retune` for the next setting of a pruned network.
 
     It suggests the axes of the dense landscape, by their names, and draws other parameters at
-    random. A trial that fails or is pruned counts as a run that diverged. The study stops with the
-    verdict, or once the budget is spent.
+    random. The trial's user attribute `seed` is the seed to train with: a setting that is asked for
+    again wants another one. A trial that fails or is pruned counts as a run that diverged. The
+    study stops with the verdict, or once the budget is spent.
 
     Parameters
     ----------
@@ -52,6 +53,13 @@ class HpstudySampler(BaseSampler):
 
         Raises HpstudyError if the study optimizes in the other direction.
         """
+        trials = study.get_trials(False, ENDED)
+        values = [t.value if t.state == TrialState.COMPLETE else None for t in trials]
+        return self._answer(study, list(zip(trials, values, strict=True)), batch)
+
+    def _answer(
+        self, study: Study, ended: list[tuple[FrozenTrial, float | None]], batch: int
+    ) -> Retuning:
         maximizes = study.direction == StudyDirection.MAXIMIZE
         if maximizes != (self.dense.goal == "maximize"):
             raise HpstudyError(
@@ -59,15 +67,15 @@ class HpstudySampler(BaseSampler):
                 f"the study with direction={self.dense.goal!r}."
             )
         axes = list(self.dense.axes)
-        trials = [trial for trial in study.get_trials(False, ENDED) if {*axes} <= {*trial.params}]
-        if not trials:
-            return retune(self.dense, tolerable=self.tolerable, budget=self.budget, batch=batch)
         name = self.dense.metric
         rows = [
             {axis: trial.params[axis] for axis in axes}
-            | {"seed": 0, name: trial.value if trial.state == TrialState.COMPLETE else None}
-            for trial in trials
+            | {"seed": trial.user_attrs.get("seed", 0), name: value}
+            for trial, value in ended
+            if {*axes} <= {*trial.params}
         ]
+        if not rows:
+            return retune(self.dense, tolerable=self.tolerable, budget=self.budget, batch=batch)
         table = pd.DataFrame(rows).assign(variant="pruned").astype({name: float})
         limit = self.dense.sign * self.dense.ceiling
         found = landscapes(table, name, "pruned", tuple(axes), self.dense.goal, limit)
@@ -101,7 +109,9 @@ class HpstudySampler(BaseSampler):
             # Trials that run at the same time each take another setting of the batch.
             running = len(study.get_trials(False, (TrialState.RUNNING,)))
             result = self.answer(study, max(running, 1))
-            self._asked = trial.number, result.next[-1] if result.next else result.setting
+            self._asked = trial.number, dict(result.next[-1] if result.next else result.setting)
+            seed = int(self._asked[1].get("seed", 0))
+            study._storage.set_trial_user_attr(trial._trial_id, "seed", seed)
         value = self._asked[1][param_name]
         if not param_distribution._contains(param_distribution.to_internal_repr(value)):
             raise HpstudyError(
@@ -111,7 +121,21 @@ class HpstudySampler(BaseSampler):
         return value
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
-        """Stop the study once the answer is known."""
-        # The trial is recorded after this; its own value counts from the next one on.
-        if self.answer(study).done:
+        """Stop the study once the answer is known.
+
+        Raises HpstudyError if the trial did not suggest the axes.
+        """
+        if missing := [axis for axis in self.dense.axes if axis not in trial.params]:
+            if state != TrialState.COMPLETE:
+                return
+            found, axes = ", ".join(trial.params) or "none", " and ".join(self.dense.axes)
+            raise HpstudyError(
+                f"the trial has no parameter {missing[0]}; suggest {axes}, as the dense landscape "
+                f"names them. It has: {found}."
+            )
+        # This trial is recorded after this call only.
+        before = study.get_trials(False, ENDED)
+        ended = [(one, one.value if one.state == TrialState.COMPLETE else None) for one in before]
+        value = values[0] if state == TrialState.COMPLETE and values else None
+        if self._answer(study, [*ended, (trial, value)], 1).done:
             study.stop()

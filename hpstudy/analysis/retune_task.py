@@ -132,7 +132,8 @@ class Task:
                 f"{dense.variant!r} has {count(number, 'setting')} with a value above 0 on all "
                 f"axes; retuning needs at least {FEWEST}."
             )
-        nets = [dense] if pruned is None else [dense, _with_diverged(pruned)]
+        worst = float(dense.points["value"].min())
+        nets = [dense] if pruned is None else [dense, _with_diverged(pruned, worst)]
         if len({net.axes for net in nets}) > 1:
             raise HpstudyError("the dense and the pruned network lie over different axes.")
         points = pd.concat([net.points[list(dense.axes)][net.placed] for net in nets])
@@ -192,7 +193,7 @@ class Task:
 
     def named(self, rows: list[int]) -> list[dict[str, float]]:
         """Settings to train, each with the first seed that it was not trained with."""
-        result, had = [], [*self.runs.rows]
+        result, had = [], np.repeat(self.runs.rows, self.runs.each.astype(int)).tolist()
         for row in rows:
             result.append(self.setting(row) | {"seed": had.count(row)})
             had.append(row)
@@ -228,11 +229,12 @@ def _spread(draws: Draws, targets: Array, first: int, number: int) -> list[int]:
 _NO_RUNS = Runs(np.empty(0, int), np.empty(0), np.empty(0, int), np.empty(0))
 
 
-def _with_diverged(landscape: Landscape) -> Landscape:
-    """The landscape whose settings without a value have the worst one that was measured."""
+def _with_diverged(landscape: Landscape, worst: float = np.inf) -> Landscape:
+    """The landscape whose settings at which a run diverged have the worst value of all."""
     points = landscape.points
     lost = points["value"].isna() & (points["diverged"] > 0)
-    points = points.assign(value=points["value"].mask(lost, points["value"].min()))
+    worst = float(np.nanmin([*points["value"], worst]))
+    points = points.assign(value=points["value"].mask(lost, worst))
     names = ("variant", "metric", "axes", "goal", "ceiling", "singles")
     rest = {name: getattr(landscape, name) for name in names}
     return Landscape(points=points, **rest)
@@ -254,9 +256,10 @@ def _runs(pruned: Landscape, keys: pd.MultiIndex) -> Runs:
         return Runs(rows[at], values[at], np.zeros(len(at), int), each)
     lost = points[known & (points["diverged"] > 0).to_numpy()]
     lost = lost.loc[~lost.index.isin(pruned.singles["point"])]
-    more = pd.DataFrame({"point": lost.index, "seed": 0, "value": lost["value"]})
-    singles = pd.concat([pruned.singles, more]) if len(more) else pruned.singles
+    more = lost[["value"]].assign(point=lost.index, seed=-1, each=lost["seeds"].astype(float))
+    singles = pruned.singles.assign(each=1.0)
+    singles = pd.concat([singles, more]) if len(more) else singles
     singles = singles[rows[singles["point"].to_numpy()] >= 0]
     seeds: Rows = pd.factorize(singles["seed"])[0]
-    values = singles["value"].to_numpy(float)
-    return Runs(rows[singles["point"].to_numpy()], values, seeds, np.ones(len(values)))
+    values, each = (singles[name].to_numpy(float) for name in ("value", "each"))
+    return Runs(rows[singles["point"].to_numpy()], values, seeds, each)

@@ -21,6 +21,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.special import logsumexp
 
 from hpstudy.analysis.intervals import Array, Rows
@@ -151,12 +152,21 @@ class Transfer:
         depth = self.depth / max(float(np.median(self.depth)), 1e-9)
         return np.asarray(10 ** (along * decades + deepening * depth.clip(0, 2))).clip(0.3, 8.0)
 
-    @cached_property
-    def _shared(self) -> float:
-        """Variance of the effect of a seed that all settings share."""
-        seeds = self.dense.noise_model.seeds
+    def shared(self, runs: Runs) -> float:
+        """Variance of the effect of a seed that all settings share.
+
+        That of the dense network's runs, or a share of their noise, counts for two degrees of
+        freedom; runs of the pruned network that differ by seed alone show the rest.
+        """
+        seeds, noise = self.dense.noise_model.seeds, self.dense.noise**2
         ratio = _SHARED if seeds is None else float(seeds.weights @ RATIOS.clip(max=10.0))
-        return ratio * self.dense.noise**2
+        degrees = len(runs.rows) - len(np.unique(runs.rows))
+        if degrees < 1:
+            return ratio * noise
+        values = pd.Series(runs.values / self.growth[runs.rows])
+        groups = values.groupby(runs.rows)
+        between = float((groups.transform("mean") - values).pow(2).sum()) / degrees
+        return (2 * ratio * noise + degrees * max(between - noise, 0.0)) / (2 + degrees)
 
     @property
     def _differences(self) -> int:
@@ -165,7 +175,7 @@ class Transfer:
     def _precisions(self, runs: Runs) -> tuple[Array, Array]:
         """Inverse covariances of the runs for each kernel and noise, and log determinants."""
         rows, same = runs.rows, runs.seeds[:, None] == runs.seeds
-        common = self._level + self._shared * same
+        common = self._level + self.shared(runs) * same
         noise = (self.dense.noise * NOISES) ** 2
         own = np.diag(self.growth[rows] ** 2 / runs.each)
         covariance = (self._kernels[:, rows][:, :, rows] + common)[:, None] + (
@@ -224,7 +234,7 @@ class Transfer:
         means = np.vstack([self._means, np.zeros(len(self.settings))])
         deviation = self.dense.noise * NOISES[noise]
         drawn = np.empty((number, len(self.settings)))
-        seeds, which = np.unique(runs.seeds, return_inverse=True)
+        (seeds, which), shared = np.unique(runs.seeds, return_inverse=True), self.shared(runs)
         for k in np.unique(kernel):
             rows = np.flatnonzero(kernel == k)
             size = (len(rows), len(self.settings))
@@ -232,7 +242,7 @@ class Transfer:
             if not count:
                 continue
             drawn[rows] += np.sqrt(self._level) * generator.standard_normal((len(rows), 1))
-            effects = np.sqrt(self._shared) * generator.standard_normal((len(rows), len(seeds)))
+            effects = np.sqrt(shared) * generator.standard_normal((len(rows), len(seeds)))
             scatter = generator.standard_normal((len(rows), count))
             scatter *= self.growth[runs.rows] / np.sqrt(runs.each)
             left = values - drawn[rows][:, runs.rows] - effects[:, which]

@@ -23,8 +23,8 @@ def retune_command(
         list[str],
         typer.Argument(
             metavar="DENSE [PRUNED]",
-            help="Tables of runs of the dense and of the pruned network, or one with both. Leave "
-            "the pruned network out before its first training.",
+            help="Tables of runs of the dense and of the pruned network, or one with both; rows in "
+            "the order of training. Leave the pruned network out before its first training.",
         ),
     ],
     pruned: Annotated[
@@ -110,7 +110,7 @@ def _texts(dense: Landscape, result: Retuning, tolerable: float, budget: int) ->
     unit = "points" if metric.percent else metric.name
     noise = f"Noise of a run: {result.noise:.1f} times the tolerable loss of {tolerable:g} {unit}."
     if not result.runs:
-        texts: list[Any] = [noise, _outlook(result.noise)]
+        texts: list[Any] = [f"Kept: {_setting(result.kept)}. {noise}", _outlook(result.noise)]
     else:
         texts = [
             f"Trainings so far: {result.runs}. {noise}",
@@ -118,18 +118,22 @@ def _texts(dense: Landscape, result: Retuning, tolerable: float, budget: int) ->
             "",
             f"Kept: {_setting(result.kept)}. It loses {middle:.2f} {unit} (95 %: {low:.2f} to "
             f"{high:.2f}).",
-            f"Best expected: {_setting(result.setting)}. It loses {result.regret:.2f} {unit} on "
-            f"average, and at most {tolerable:g} with probability {result.found:.2f}.",
+            f"Best expected: {_setting(result.setting)}. It loses at most {tolerable:g} {unit} "
+            f"with probability {result.found:.2f}.",
             f"Probability that the two landscapes are unlike: {result.distrust:.2f}.",
         ]
+    if not result.done and result.runs:
+        texts.append("An answer must hold twice: with the last batch of rows, and without it.")
     if result.next:
         table = io.StringIO()
         writer = csv.DictWriter(table, list(result.next[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(result.next)
         texts += ["", "Train next, add the runs to the table, and ask again:", table.getvalue()]
-    elif result.runs >= budget:
+    elif result.both.answer == "inconclusive":
         texts += ["", f"The budget of {count(budget, 'training')} is spent; --budget allows more."]
+    else:
+        texts += ["", f"Done: the answer on both is {result.both.answer}."]
     return texts
 
 
@@ -146,8 +150,8 @@ def _outlook(noise: float) -> str:
     """What to expect before the first training, from pairs of similar noise."""
     rows = fitted()["outlook"]
     row = min(rows, key=lambda row: abs(row["noise"] - noise))
-    half = f"in {row['median']} trainings or fewer" if row["median"] else "in none of 30 trainings"
+    half = f"; half were answered within {row['median']}" if row["median"] else ""
     return (
-        f"On {row['pairs']} pairs of networks of about this noise, half of the answers on both "
-        f"came {half}; {row['inconclusive']:.0%} were still inconclusive after {BUDGET}."
+        f"Of {row['pairs']} pairs of networks with about this noise, {row['inconclusive']:.0%} "
+        f"were still inconclusive on both after {BUDGET} trainings{half}."
     )

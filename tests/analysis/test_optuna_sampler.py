@@ -45,6 +45,11 @@ def test_a_study_ends_with_the_verdict_and_trains_settings_of_the_dense_network(
     first = study.trials[0].params
     assert {axis: first[axis] for axis in dense.axes} == pytest.approx(dense_best(answer))
     assert all(np.isclose(trial.params["lr"], RATES).any() for trial in study.trials)
+    # The last trial is the one that settles it.
+    assert not sampler._answer(study, [(t, t.value) for t in study.trials[:-1]], 1).done
+    settings = [(*trial.params.values(), trial.user_attrs["seed"]) for trial in study.trials]
+    rates = [(lr, decay, seed) for lr, decay, _, seed in settings]
+    assert len(set(rates)) == len(rates)
 
 
 def dense_best(answer):
@@ -60,3 +65,6 @@ def test_the_other_direction_and_too_small_a_range_are_refused(dense, refused):
         return trial.suggest_float("lr", 1.0, 2.0)
 
     assert "suggest the whole range" in refused(study.optimize, narrow, n_trials=1)
+    study = optuna.create_study(direction="maximize", sampler=HpstudySampler(dense))
+    words = refused(study.optimize, lambda trial: trial.suggest_float("rate", 0, 1), n_trials=1)
+    assert "no parameter lr; suggest lr and weight_decay" in words and "It has: rate" in words

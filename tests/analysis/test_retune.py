@@ -131,7 +131,33 @@ def test_runs_that_diverge_count_as_the_worst_there_is():
     assert result.setting["lr"] < RATES[7]
     found = landscapes(pd.concat([DENSE, runs, lost]))
     task = Task.of(found["unpruned"], found["pruned"], Prior.vague())
-    assert task.runs.values.min() == runs["top1"].min()
+    assert task.runs.values.min() == DENSE["top1"].min() < runs["top1"].min()
+
+
+def test_a_setting_at_which_a_run_diverged_is_not_asked_for_again():
+    first = [(RATES[4], DECAYS[2], 0)]
+    lost = table("pruned", first).assign(top1=np.nan)
+    result = asked(lost)
+    assert result.runs == 1
+    assert result.next[0]["lr"] != RATES[4] or result.next[0]["seed"] == 1
+    both = pd.concat([table("pruned", [(RATES[4], DECAYS[2], 1), (RATES[4], DECAYS[2], 2)]), lost])
+    elsewhere = table("pruned", [(RATES[3], DECAYS[2], 0), (RATES[3], DECAYS[1], 0)])
+    result = asked(pd.concat([both, elsewhere]))
+    # A setting at which one of three runs diverges is no good one.
+    assert result.runs == 5 and result.both.probability < asked(elsewhere).both.probability
+
+
+def test_replicates_show_what_seeds_share():
+    rows = [(lr, decay, seed) for lr in RATES[3:6] for decay in DECAYS[1:4] for seed in (0, 1, 2)]
+    runs = table("pruned", rows)
+    shaken = runs.assign(top1=runs["top1"] + 2.0 * (runs["seed"] - 1))
+    found = landscapes(pd.concat([DENSE, shaken]))
+    task = Task.of(found["unpruned"], found["pruned"], Prior.vague())
+    # The effects are -2, 0 and 2: their variance is 4, the prior's share of it small.
+    assert task.transfer.shared(task.runs) == pytest.approx(4.0 * 18 / 20, rel=0.15)
+    calm = landscapes(pd.concat([DENSE, runs]))
+    task = Task.of(calm["unpruned"], calm["pruned"], Prior.vague())
+    assert task.transfer.shared(task.runs) < 0.05
 
 
 def test_means_without_seeds_are_read():

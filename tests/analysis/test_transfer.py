@@ -86,7 +86,7 @@ def test_posterior_is_that_of_gaussian_regression(model, seeds):
     drawn = some.draws(given, 20_000, np.random.default_rng(0)).values
     values, prior_values = covariance(model, prior), -model.depth
     rows = given.rows
-    effect = (given.seeds[:, None] == given.seeds) * some._shared
+    effect = (given.seeds[:, None] == given.seeds) * some.shared(given)
     noise = np.diag((model.dense.noise * model.growth[rows]) ** 2)
     own = values[np.ix_(rows, rows)] + effect + noise
     pull = values[:, rows] @ np.linalg.inv(own)
@@ -108,7 +108,7 @@ def test_likelihood_is_that_of_a_normal_distribution(model):
     moved = model.dense.mean_depth(model.settings - [transfer_prior.SHIFTS[4], 0.0])
     mean = -1.4 * np.minimum(moved - moved.min(), 1.3 * model.depth.max())[given.rows]
     own = covariance(model, prior)[np.ix_(given.rows, given.rows)]
-    own = own + (given.seeds[:, None] == given.seeds) * model._shared
+    own = own + (given.seeds[:, None] == given.seeds) * model.shared(given)
     own = own + np.diag((1.2 * model.dense.noise * model.growth[given.rows]) ** 2)
     values = model.squeezed(given.values)
     expected = multivariate_normal(mean, own).logpdf(values) + 2 * np.log(2 * np.pi)
