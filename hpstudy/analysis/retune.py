@@ -5,6 +5,7 @@ time. The verdicts are probabilities in draws of the pruned landscape (`Transfer
 measured pairs of networks that the prior was not fitted to.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -86,6 +87,7 @@ def retune(
     tolerable: float = TOLERABLE,
     batch: int = 1,
     budget: int = BUDGET,
+    kept: Sequence[float] | None = None,
     prior: Prior | None = None,
 ) -> Retuning:
     """Settings of a pruned network to train next, or the verdict.
@@ -106,6 +108,9 @@ def retune(
         Settings to ask for at once.
     budget : int, default 30
         Trainings of the pruned network in all.
+    kept : sequence of float, optional
+        Setting that may be kept, in the order of the axes; by default the best expected one of the
+        dense network.
     prior : Prior, optional
         By default that fitted on measured pairs of networks.
 
@@ -113,14 +118,14 @@ def retune(
     ------
     HpstudyError
         If the dense network has fewer than `FEWEST` settings with a value, the networks lie over
-        different axes, or a number is out of range.
+        different axes, a number is out of range, or the setting to keep is in neither table.
     """
     if not (tolerable > 0 and batch >= 1 and budget >= 1):
         raise HpstudyError(
             "a retuning needs a tolerable loss above 0, and a batch and a budget of 1 or more; "
             f"not {tolerable:g}, {batch} and {budget}."
         )
-    task = Task.of(dense, pruned, prior or Prior.of(fitted()["prior"]))
+    task = Task.of(dense, pruned, prior or Prior.of(fitted()["prior"]), kept)
     runs, number = task.runs, len(task.runs.rows)
     looks = [
         task.look(runs.first(some), tolerable)

@@ -1,5 +1,6 @@
 """What runs of a pruned network say so far, and which training would say most next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -123,7 +124,13 @@ class Task:
     kept: int
 
     @classmethod
-    def of(cls, dense: Landscape, pruned: Landscape | None, prior: Prior) -> "Task":
+    def of(
+        cls,
+        dense: Landscape,
+        pruned: Landscape | None,
+        prior: Prior,
+        kept_at: Sequence[float] | None = None,
+    ) -> "Task":
         """Task of two landscapes; the pruned one may be missing."""
         dense = _with_diverged(dense)
         surrogate = Surrogate(dense)
@@ -145,6 +152,8 @@ class Task:
         transfer = Transfer(surrogate, logs, prior)
         measured = np.isin(np.arange(len(logs)), keys.get_indexer(_keys(dense, surrogate.used)))
         kept = int(np.where(measured, transfer.depth, np.inf).argmin())
+        if kept_at is not None:
+            kept = _row_of(points, kept_at)
         if len(logs) > _MOST:
             order = np.argsort(transfer.depth, kind="stable")[:_MOST]
             chosen = np.unique(np.r_[kept, runs.rows, order])
@@ -238,6 +247,23 @@ def _with_diverged(landscape: Landscape, worst: float = np.inf) -> Landscape:
     names = ("variant", "metric", "axes", "goal", "ceiling", "singles")
     rest = {name: getattr(landscape, name) for name in names}
     return Landscape(points=points, **rest)
+
+
+def _row_of(points: pd.DataFrame, setting: Sequence[float]) -> int:
+    """Row of a setting; refuses one that is not there, with the nearest that is."""
+    values = points.to_numpy(float)
+    text = ", ".join(f"{value:g}" for value in setting)
+    if len(setting) != values.shape[1] or not min(setting) > 0:
+        axes = " and ".join(map(str, points))
+        raise HpstudyError(f"the setting to keep must have a value above 0 of {axes}; not {text}.")
+    apart = np.abs(np.log(values / np.array(setting))).sum(axis=1)
+    row = int(apart.argmin())
+    if apart[row] > 0.01:
+        near = ", ".join(f"{value:g}" for value in values[row])
+        raise HpstudyError(
+            f"the setting to keep, {text}, is in neither table; the nearest is {near}."
+        )
+    return row
 
 
 def _keys(landscape: Landscape, some: Mask) -> pd.MultiIndex:

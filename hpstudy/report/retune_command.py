@@ -36,6 +36,13 @@ def retune_command(
         float | None,
         typer.Option(help="Loss up to which settings are kept; by default 0.5 points of percent."),
     ] = None,
+    kept: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LR,WD",
+            help="Setting that may be kept; by default the dense network's best expected one.",
+        ),
+    ] = None,
     dense: Annotated[
         str | None,
         typer.Option(help="Dense network; by default unpruned, or that of the first table."),
@@ -86,7 +93,11 @@ def retune_command(
         raise unknown("pruned network", pruned, found)
     other = found.get(pruned or next(iter(found), ""))
     tolerable = TOLERABLE if tolerable is None else tolerable
-    result = retune(one, other, tolerable=tolerable, batch=batch, budget=budget)
+    try:
+        setting = [float(value) for value in kept.split(",")] if kept else None
+    except ValueError:
+        raise HpstudyError(f"--kept takes numbers, as 0.1,0.0005; not {kept!r}.") from None
+    result = retune(one, other, tolerable=tolerable, batch=batch, budget=budget, kept=setting)
     values = {"reading": read.notes, "tolerable": tolerable, **as_values(result)}
     print_report(values, as_json, *read.notes, "", *_texts(one, result, tolerable, budget))
 

@@ -172,6 +172,15 @@ def test_settings_that_the_dense_network_never_had_take_part():
     assert result.runs == 2 and len(result.next) == 1
 
 
+def test_any_setting_can_be_the_one_to_keep(refused):
+    result = asked(table("pruned", []), kept=(RATES[2], DECAYS[1]))
+    assert result.kept == {"lr": RATES[2], "weight_decay": DECAYS[1]}
+    assert result.next == [result.kept | {"seed": 0}]
+    words = refused(asked, table("pruned", []), kept=(RATES[2] * 1.2, DECAYS[1]))
+    assert f"the nearest is {RATES[2]:g}, {DECAYS[1]:g}" in words
+    assert "a value above 0 of lr and weight_decay" in refused(asked, DENSE, kept=(0.1,))
+
+
 def test_one_axis_is_enough():
     rows = [("unpruned", lr, 0, accuracy(lr, 1e-3)) for lr in RATES]
     rows += [("pruned", lr, 0, accuracy(lr, 1e-3)) for lr in RATES[3:7]]

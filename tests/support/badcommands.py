@@ -163,6 +163,10 @@ COMMANDS = [
         "unknown pruned network 'thick' (did you mean 'thin'?); valid: thin.",
     ),
     line(
+        "retune runs.csv --kept high",
+        "--kept takes numbers, as 0.1,0.0005; not 'high'.",
+    ),
+    line(
         "retune runs.csv --tolerable 0",
         "a retuning needs a tolerable loss above 0, and a batch and a budget of 1 or more; not 0, "
         "1 and 30.",
