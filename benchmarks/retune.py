@@ -51,33 +51,35 @@ def measured(fit: bool) -> list[Pair]:
 # --- prior ----------------------------------------------------------------------------------------
 
 
-def likelihoods() -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Study, and marginal likelihoods of all runs of each pair to fit."""
+def likelihoods() -> list[tuple[str, bool, np.ndarray, np.ndarray]]:
+    """Study, whether dense runs are replicated, and likelihoods of all runs of each pair to fit."""
     rows = []
     for pair in measured(fit=True):
         task = Task.of(pair.dense, None, Prior.vague())
         known = np.flatnonzero(~np.isnan(pair.runs).all(axis=1))
         each = (~np.isnan(pair.runs[known])).sum(axis=1).astype(float)
         runs = Runs(known, pair.truth[known], np.zeros(len(known), int), each)
-        rows.append((pair.study, *(f.astype(np.float32) for f in task.transfer.likelihood(runs))))
+        found = (f.astype(np.float32) for f in task.transfer.likelihood(runs))
+        rows.append((pair.study, task.transfer.replicated, *found))
     return rows
 
 
-def fit(rows: list[tuple[str, np.ndarray, np.ndarray]], rounds: int = 40) -> Prior:
+def fit(rows: list[tuple[str, bool, np.ndarray, np.ndarray]], rounds: int = 40) -> Prior:
     """Empirical Bayes: expectation maximisation over the factors of the prior."""
     studies = pd.Series([study for study, *_ in rows])
     weights = (WEIGHT / studies.map(studies.value_counts())).to_numpy()
     vague = prior = Prior.vague()
     sizes = len(SCALES), len(SHIFTS), len(SHIFTS)
     for _ in range(rounds):
-        kernel, noise = np.zeros(vague.kernel.size), np.zeros(len(NOISES))
+        kernel, noise = np.zeros(vague.kernel.size), np.zeros((2, len(NOISES)))
         means, own = np.zeros(sizes), np.zeros(vague.own_kernel.size)
-        for weight, (_, transferred, alone) in zip(weights, rows, strict=True):
-            one, two = transferred + prior.logs[0], alone + prior.logs[1]
+        for weight, (_, replicated, transferred, alone) in zip(weights, rows, strict=True):
+            logs = prior.logs(replicated)
+            one, two = transferred + logs[0], alone + logs[1]
             total = np.logaddexp(logsumexp(one), logsumexp(two))
             one, two = weight * np.exp(one - total), weight * np.exp(two - total)
             kernel += one.sum(axis=(1, 2))
-            noise += one.sum(axis=(0, 2)) + two.sum(axis=0)
+            noise[0 if replicated else 1] += one.sum(axis=(0, 2)) + two.sum(axis=0)
             means += one.sum(axis=(0, 1)).reshape(sizes)
             own += two.sum(axis=1)
         shifts = np.array([means.sum(axis=(0, 2)), means.sum(axis=(0, 1))])
@@ -91,7 +93,7 @@ def fit(rows: list[tuple[str, np.ndarray, np.ndarray]], rounds: int = 40) -> Pri
             kernel=smooth(kernel.reshape(vague.kernel.shape), vague.kernel),
             scale=smooth(means.sum(axis=(1, 2)), vague.scale),
             shift=np.array([smooth(*both) for both in zip(shifts, vague.shift, strict=True)]),
-            noise=smooth(noise, vague.noise),
+            noise=np.array([smooth(*both) for both in zip(noise, vague.noise, strict=True)]),
             own=max(float(own.sum() / weights.sum()), 0.05),
             own_kernel=smooth(own.reshape(vague.own_kernel.shape), vague.own_kernel),
         )

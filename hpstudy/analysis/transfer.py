@@ -152,6 +152,11 @@ class Transfer:
         depth = self.depth / max(float(np.median(self.depth)), 1e-9)
         return np.asarray(10 ** (along * decades + deepening * depth.clip(0, 2))).clip(0.3, 8.0)
 
+    @property
+    def replicated(self) -> bool:
+        """Whether runs of the dense network that differ by seed alone show its noise."""
+        return self.dense.noise_model.replicates[1] > 0
+
     def shared(self, runs: Runs) -> float:
         """Variance of the effect of a seed that all settings share.
 
@@ -213,7 +218,7 @@ class Transfer:
 
         Values are relative to the best one measured, or to the best drawn on average.
         """
-        logs = self.prior.logs
+        logs = self.prior.logs(self.replicated)
         if count := len(runs.rows):
             values, (inverse, logdet) = self.squeezed(runs.values), self._precisions(runs)
             likelihood = self._likelihood(values, runs, inverse, logdet)

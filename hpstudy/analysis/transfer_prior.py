@@ -18,16 +18,18 @@ OWN = (0.5, 1.0, 2.0)
 SCALES = np.array([0.4, 0.7, 1.0, 1.4, 2.2])
 # Decades, along each axis.
 SHIFTS = np.array([-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9])
-# Noise of the pruned network over that of the dense one.
-NOISES = np.array([0.45, 0.65, 0.85, 1.0, 1.2, 1.6, 2.3])
+# Noise of the pruned network over that of the dense one. Where each dense setting has one run, its
+# noise is read off the surface, and one seed's surface can be smooth.
+NOISES = np.array([0.45, 0.65, 0.85, 1.0, 1.2, 1.6, 2.3, 3.5, 5.5])
 
 
 class Prior(NamedTuple):
     """Prior of the hypotheses, as probabilities along each of their dimensions.
 
     `kernel` is of shape (additive, deepening, lengths), `scale`, `shift` (axes, shifts) and
-    `noise` go with the constants of this module; `own` is the probability that the dense landscape
-    says nothing, `own_kernel` of shape (amplitudes, lengths) what then holds.
+    `noise` go with the constants of this module; the latter's rows are for dense networks with
+    replicates and without. `own` is the probability that the dense landscape says nothing,
+    `own_kernel` of shape (amplitudes, lengths) what then holds.
     """
 
     kernel: Array
@@ -47,7 +49,7 @@ class Prior(NamedTuple):
             kernel=kernel / kernel.size,
             scale=np.array([0.1, 0.2, 0.4, 0.2, 0.1]),
             shift=np.array([shift, shift]) / shift.sum(),
-            noise=np.full(len(NOISES), 1 / len(NOISES)),
+            noise=np.full((2, len(NOISES)), 1 / len(NOISES)),
             own=0.1,
             own_kernel=own / own.size,
         )
@@ -59,15 +61,15 @@ class Prior(NamedTuple):
         rest = {name: np.array(values[name]) for name in cls._fields if name != "own"}
         return cls(own=own, **rest)
 
-    @property
-    def logs(self) -> tuple[Array, Array]:
+    def logs(self, replicated: bool) -> tuple[Array, Array]:
         """Log probabilities: (kernels, noises, scales x shifts), and (own kernels, noises)."""
+        noise = self.noise[0 if replicated else 1]
         means = self.scale[:, None, None] * self.shift[0][:, None] * self.shift[1]
         kernel, own = self.kernel.reshape(-1, 1, 1), self.own_kernel.reshape(-1, 1)
         with np.errstate(divide="ignore"):
             return (
-                np.log((1 - self.own) * kernel * self.noise[:, None] * means.ravel()),
-                np.log(self.own * own * self.noise),
+                np.log((1 - self.own) * kernel * noise[:, None] * means.ravel()),
+                np.log(self.own * own * noise),
             )
 
 

@@ -45,7 +45,7 @@ def only(additive, deepening, length, scale, shift, noise):
         kernel=kernel,
         scale=np.eye(len(transfer_prior.SCALES))[scale],
         shift=shifts[list(shift)],
-        noise=np.eye(len(transfer_prior.NOISES))[noise],
+        noise=np.tile(np.eye(len(transfer_prior.NOISES))[noise], (2, 1)),
         own=1e-12,
         own_kernel=vague.own_kernel,
     )
@@ -104,7 +104,7 @@ def test_likelihood_is_that_of_a_normal_distribution(model):
     prior = only(3, 0, 1, scale=3, shift=(4, 3), noise=4)
     given = runs([1, 4, 8, 10], [75.0, 76.2, 75.5, 74.0], [0, 0, 1, 0])
     found = Transfer(model.dense, model.settings, prior).likelihood(given)[0]
-    which = tuple(np.argwhere(np.exp(prior.logs[0]) > 0.5)[0])
+    which = tuple(np.argwhere(np.exp(prior.logs(True)[0]) > 0.5)[0])
     moved = model.dense.mean_depth(model.settings - [transfer_prior.SHIFTS[4], 0.0])
     mean = -1.4 * np.minimum(moved - moved.min(), 1.3 * model.depth.max())[given.rows]
     own = covariance(model, prior)[np.ix_(given.rows, given.rows)]
@@ -133,8 +133,9 @@ def test_without_runs_the_best_is_where_the_dense_one_has_it(model):
 
 def test_priors_are_probabilities_and_are_read_back():
     for prior in (Prior.vague(), Prior.of(transfer_prior.fitted()["prior"])):
-        transferred, own = prior.logs
-        assert np.exp(transferred).sum() + np.exp(own).sum() == pytest.approx(1.0, abs=1e-3)
+        for replicated in (True, False):
+            transferred, own = prior.logs(replicated)
+            assert np.exp(transferred).sum() + np.exp(own).sum() == pytest.approx(1.0, abs=1e-3)
     again = Prior.of({name: np.array(of).tolist() for name, of in Prior.vague()._asdict().items()})
     assert all(np.array_equal(a, b) for a, b in zip(again, Prior.vague(), strict=True))
 
