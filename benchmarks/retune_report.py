@@ -11,8 +11,8 @@ from common import machine, markdown
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from hpstudy.analysis.retune import LEAST, QUIET
-from hpstudy.analysis.retune_task import NOISY
+from hpstudy.analysis.retune import QUIET
+from hpstudy.analysis.retune_task import LEAST, NOISY
 
 WORK = Path("runs") / "retune"
 # Pairs that each study counts for.

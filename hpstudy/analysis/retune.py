@@ -13,15 +13,13 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis.landscape import Landscape, landscapes
-from hpstudy.analysis.retune_task import Belief, Look, Task
+from hpstudy.analysis.retune_task import LEAST, Belief, Look, Task
 from hpstudy.analysis.transfer_prior import Prior, fitted
 from hpstudy.analysis.verdict import TOLERABLE, Answer
 from hpstudy.errors import HpstudyError
 
 BUDGET = 30
 """Trainings of the pruned network after which it is asked for no more."""
-LEAST = 4
-"""Trainings before the first verdict."""
 QUIET = 2.5
 """Noise over tolerable loss beyond which nothing is said to be kept: 30 runs cannot show it."""
 
@@ -133,7 +131,7 @@ def retune(
     ]
     now = looks[0]
     trainings = int(runs.each.sum())
-    early = trainings < LEAST or len(looks) < _LOOKS
+    early = trainings < LEAST or len(looks) < _LOOKS or not task.replicated
     beliefs = {
         question: Belief(float(now.probabilities[question]), _answer(question, looks, early))
         for question in now.questions

@@ -19,6 +19,8 @@ from hpstudy.errors import HpstudyError, count
 
 NOISY = 0.2, 6.0
 """Noise over tolerable loss beyond which probabilities are recalibrated as at these ends."""
+LEAST = 4
+"""Trainings before the first verdict."""
 SIMILAR = 0.5
 """Correlation over the settings below which the dense landscape says little of the pruned one."""
 
@@ -165,6 +167,11 @@ class Task:
             transfer = Transfer(surrogate, logs[chosen], prior)
         return cls(points, transfer, runs, kept)
 
+    @property
+    def replicated(self) -> bool:
+        """Whether runs of either network that differ by seed alone show how noisy one is."""
+        return self.transfer.replicated or len(np.unique(self.runs.rows)) < self.runs.each.sum()
+
     def look(self, runs: Runs, tolerable: float) -> Look:
         """What some of the runs say; the same each time."""
         generator = np.random.default_rng(len(runs.rows))
@@ -176,14 +183,16 @@ class Task:
     def next_rows(self, look: Look, beliefs: dict[str, Belief], number: int) -> list[int]:
         """Rows of the settings to train next.
 
-        The first is the one after whose training the open verdicts are expected to have the least
-        entropy: draws are sorted into bins of what it may show, and each bin has its own shares.
-        The others take most of the variance of the verdicts that is then left, by a linear rule.
+        Without any replicate, the kept setting comes again before the first verdict. Else the first
+        is the one after whose training the open verdicts are expected to have the least entropy:
+        draws are sorted into bins of what it may show, and each bin has its own shares. The others
+        take most of the variance of the verdicts that is then left, by a linear rule.
         """
         generator = np.random.default_rng([len(self.runs.rows), 1])
         open_ = [name for name, belief in beliefs.items() if belief.answer == "inconclusive"]
         names = open_ or ["found"]
-        if not len(self.runs.rows):
+        ended = len(self.runs.rows)
+        if not ended or (ended >= LEAST - 1 and not self.replicated):
             first = self.kept
         else:
             tolerated = np.array([look.losses[name][0] <= look.losses[name][1] for name in names])
