@@ -17,7 +17,7 @@ from hpstudy.errors import HpstudyError, count
 from hpstudy.report.init_command import init
 from hpstudy.report.network_commands import groups, prune
 from hpstudy.report.retune_command import retune_command
-from hpstudy.report.terminal import columns, compare, price_tables, print_report
+from hpstudy.report.terminal import Json, columns, compare, price_tables, print_report
 from hpstudy.report.timescale_tables import transfer
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DataRoot = Annotated[
     Path | None,
     typer.Option(help="Folder of the data sets; by default HPSTUDY_DATA, or ./data."),

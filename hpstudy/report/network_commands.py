@@ -7,9 +7,8 @@ import typer
 
 import hpstudy
 from hpstudy.errors import HpstudyError
-from hpstudy.report.terminal import columns, print_report
+from hpstudy.report.terminal import Json, columns, print_report
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Model = Annotated[
     str,
     typer.Argument(

@@ -15,7 +15,17 @@ from hpstudy.analysis.transfer_prior import fitted
 from hpstudy.analysis.verdict import TOLERABLE
 from hpstudy.errors import HpstudyError, count, printed, unknown
 from hpstudy.plots.labels import axis_title, metric_of, setting_text
-from hpstudy.report.terminal import columns, print_report
+from hpstudy.report.terminal import (
+    Axes,
+    ColumnNames,
+    Dense,
+    Goal,
+    Json,
+    MetricColumn,
+    Percent,
+    columns,
+    print_report,
+)
 
 
 def retune_command(
@@ -43,25 +53,13 @@ def retune_command(
             help="Setting that may be kept; by default the dense network's best expected one.",
         ),
     ] = None,
-    dense: Annotated[
-        str | None,
-        typer.Option(help="Dense network; by default unpruned, or that of the first table."),
-    ] = None,
-    percent: Annotated[
-        bool, typer.Option("--percent", help="Convert a metric in [0, 1] to percent.")
-    ] = False,
-    columns_: Annotated[
-        str,
-        typer.Option("--columns", help="Names of columns: lr=params_lr,pruned.csv:top1=acc,..."),
-    ] = "",
-    axes: Annotated[
-        str | None, typer.Option(help="One or two hyperparameters; by default lr,weight_decay.")
-    ] = None,
-    metric: Annotated[str | None, typer.Option(help="Column of the metric.")] = None,
-    goal: Annotated[
-        str | None, typer.Option(help="maximize or minimize; needed unless it is an accuracy.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    dense: Dense = None,
+    percent: Percent = False,
+    columns_: ColumnNames = "",
+    axes: Axes = None,
+    metric: MetricColumn = None,
+    goal: Goal = None,
+    as_json: Json = False,
 ) -> None:
     """Say what to train next of a pruned network, or whether the settings may stay."""
     for place in tables[1:]:

@@ -26,6 +26,25 @@ MARKS = {
 ASCII = str.maketrans(dict(zip("✓↻●■○━┊─×≤≥−–…†", "+!*#o-:-x<>--.^", strict=True)))
 
 
+# Options of the commands that read anyone's tables.
+Dense = Annotated[
+    str | None,
+    typer.Option(help="Dense network; by default unpruned, or that of the first table."),
+]
+Percent = Annotated[bool, typer.Option("--percent", help="Convert a metric in [0, 1] to percent.")]
+ColumnNames = Annotated[
+    str, typer.Option("--columns", help="Names of columns: lr=params_lr,pruned.csv:top1=acc,...")
+]
+Axes = Annotated[
+    str | None, typer.Option(help="One or two hyperparameters; by default lr,weight_decay.")
+]
+MetricColumn = Annotated[str | None, typer.Option(help="Column of the metric.")]
+Goal = Annotated[
+    str | None, typer.Option(help="maximize or minimize; needed unless it is an accuracy.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
 def compare(
     tables: Annotated[
         list[str],
@@ -35,26 +54,15 @@ def compare(
             "sources: optuna:STORAGE#STUDY, ray:FOLDER, mlflow:PATH#EXPERIMENT, wandb:FOLDER.",
         ),
     ],
-    dense: Annotated[
-        str | None,
-        typer.Option(help="Dense network; by default unpruned, or that of the first table."),
-    ] = None,
+    dense: Dense = None,
     roi: Annotated[
         str | None, typer.Option(help="Thresholds; by default 0.5,1.0 for a metric in percent.")
     ] = None,
-    percent: Annotated[
-        bool, typer.Option("--percent", help="Convert a metric in [0, 1] to percent.")
-    ] = False,
-    columns: Annotated[
-        str, typer.Option(help="Names of columns: lr=params_lr,pruned.csv:top1=acc,...")
-    ] = "",
-    axes: Annotated[
-        str | None, typer.Option(help="One or two hyperparameters; by default lr,weight_decay.")
-    ] = None,
-    metric: Annotated[str | None, typer.Option(help="Column of the metric.")] = None,
-    goal: Annotated[
-        str | None, typer.Option(help="maximize or minimize; needed unless it is an accuracy.")
-    ] = None,
+    percent: Percent = False,
+    columns: ColumnNames = "",
+    axes: Axes = None,
+    metric: MetricColumn = None,
+    goal: Goal = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN=VALUE", help="Rows to take: optimizer=sgd; repeatable."),
@@ -85,7 +93,7 @@ def compare(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a report that opens offline.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare the landscapes of the networks of any table of runs."""
     from hpstudy.analysis.rules import rule_losses

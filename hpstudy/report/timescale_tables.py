@@ -13,7 +13,7 @@ from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError
 from hpstudy.plots.labels import short_title
 from hpstudy.report.tables import decisive
-from hpstudy.report.terminal import columns, print_report
+from hpstudy.report.terminal import Json, columns, print_report
 from hpstudy.workspace import find_root, in_clone
 
 TITLES = {
@@ -54,7 +54,7 @@ def transfer(
     images: Annotated[
         int | None, typer.Option(min=1, help="Its training images; by default those of TABLE.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say where learning rate x weight decay is expected to be good under another schedule."""
     if not table.is_file():
