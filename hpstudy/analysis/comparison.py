@@ -10,7 +10,6 @@ import numpy as np
 
 from hpstudy.analysis.grid_checks import GridWarning, Kind, grid_warnings
 from hpstudy.analysis.intervals import Interval, Loss
-from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.risk import RegionRisk, risks
 from hpstudy.analysis.run_tables import RunTable, read_runs
 from hpstudy.analysis.shift import LandscapeShift
@@ -74,11 +73,7 @@ class Comparison:
     @cached_property
     def analysis(self) -> StudyAnalysis:
         """Landscapes of all networks, the dense one's first, with what is drawn from them."""
-        runs = self.runs
-        limit = {"maximize": 100.0, "minimize": 0.0}[runs.goal] if runs.percent else None
-        return StudyAnalysis(
-            landscapes(runs.table, runs.metric, runs.dense, runs.axes, runs.goal, limit)
-        )
+        return StudyAnalysis(self.runs.landscapes())
 
     @cached_property
     def verdicts(self) -> list[Verdict]:

@@ -99,7 +99,9 @@ def retune(
     dense : Landscape
         The dense network over two hyperparameters or one.
     pruned : Landscape, optional
-        The pruned network as far as it is trained.
+        The pruned network as far as it is trained. A setting at which a run diverged counts as the
+        worst of both networks; runs that were stopped, and values of 0, are left out. Of more than
+        250 settings the best of the dense network take part.
     tolerable : float, default 0.5
         Loss up to which settings are kept, in the metric's unit.
     batch : int, default 1
@@ -190,16 +192,21 @@ def replay(dense: Landscape, pruned: Landscape, **options: float) -> list[Retuni
         answers.append(retune(dense, now, batch=1, **options))  # type: ignore[arg-type]
         if answers[-1].done:
             return answers
-        wanted = retune(dense, now, batch=_AHEAD, **options)  # type: ignore[arg-type]
         left = runs.drop(index=taken)
-        free = [
-            at.index[0]
-            for setting in [*answers[-1].next, *wanted.next]
-            if len(at := left[np.isclose(left[axes], [setting[axis] for axis in axes]).all(axis=1)])
-        ]
+        if not (free := _free(left, axes, answers[-1])):
+            free = _free(left, axes, retune(dense, now, batch=_AHEAD, **options))  # type: ignore[arg-type]
         if not free:
             return answers
         taken.append(free[0])
+
+
+def _free(left: pd.DataFrame, axes: list[str], asked: Retuning) -> list[int]:
+    """Index of the first run that is left at each setting that is asked for."""
+    return [
+        at.index[0]
+        for setting in asked.next
+        if len(at := left[np.isclose(left[axes], [setting[axis] for axis in axes]).all(axis=1)])
+    ]
 
 
 def _limits(question: str) -> tuple[float, float]:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from hpstudy.analysis.landscape import Landscape, landscapes
+from hpstudy.analysis.comparison import plain
+from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.retune import BUDGET, Retuning, retune
-from hpstudy.analysis.retune_task import Belief
+from hpstudy.analysis.retune_task import LEAST, Belief
 from hpstudy.analysis.run_tables import read_runs
 from hpstudy.analysis.transfer_prior import fitted
 from hpstudy.analysis.verdict import TOLERABLE
@@ -82,8 +83,7 @@ def retune_command(
             f"say how much of {read.metric} may be lost without harm: add --tolerable with a "
             "number in its own unit."
         )
-    limit = {"maximize": 100.0, "minimize": 0.0}[read.goal] if read.percent else None
-    found = landscapes(read.table, read.metric, read.dense, read.axes, read.goal, limit)
+    found = read.landscapes()
     one = found.pop(read.dense)
     if pruned is None and len(found) > 1:
         raise HpstudyError(f"say which network is to be retuned: --pruned with {', '.join(found)}.")
@@ -97,18 +97,24 @@ def retune_command(
         raise HpstudyError(f"--kept takes numbers, as 0.1,0.0005; not {kept!r}.") from None
     result = retune(one, other, tolerable=tolerable, batch=batch, budget=budget, kept=setting)
     values = {"reading": read.notes, "tolerable": tolerable, **as_values(result)}
-    print_report(values, as_json, *read.notes, "", *_texts(one, result, tolerable, budget))
+    notes = [*read.notes, *_lost(other)]
+    print_report(values, as_json, *notes, "", *_texts(one, result, tolerable, budget))
 
 
 def as_values(result: Retuning) -> dict[str, Any]:
     """A retuning as plain values for JSON."""
-    axes = {axis: belief._asdict() for axis, belief in result.axes.items()}
-    settings = result.settings.to_dict("records")
-    return result._asdict() | {
-        "both": result.both._asdict(),
-        "axes": axes,
-        "settings": settings,
-    }
+    values: dict[str, Any] = plain(
+        result._asdict() | {"settings": result.settings.to_dict("records")}
+    )
+    return values
+
+
+def _lost(pruned: Landscape | None) -> list[str]:
+    """What is made of runs that diverged."""
+    points = pruned.points if pruned else None
+    lost = 0 if points is None else round((points["diverged"] * points["seeds"]).sum())
+    what = "a setting at which one did counts as the worst of both tables"
+    return [f"Of the pruned network, {count(lost, 'run')} diverged; {what}."] if lost else []
 
 
 def _texts(dense: Landscape, result: Retuning, tolerable: float, budget: int) -> list[Any]:
@@ -132,7 +138,10 @@ def _texts(dense: Landscape, result: Retuning, tolerable: float, budget: int) ->
             f"Probability that the two landscapes are unlike: {result.distrust:.2f}.",
         ]
     if not result.done and result.runs:
-        texts.append("An answer must hold twice: with the last batch of rows, and without it.")
+        texts.append(
+            f"An answer needs {LEAST} trainings and a setting of either network that was trained "
+            "twice. It must hold with the last batch of rows and without it."
+        )
     if result.next:
         table = io.StringIO()
         writer = csv.DictWriter(table, list(result.next[0]), lineterminator="\n")

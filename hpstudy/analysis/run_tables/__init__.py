@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hpstudy.analysis.landscape import GOALS, check_axes, unify_settings
+from hpstudy.analysis.landscape import (
+    GOALS,
+    Landscape,
+    check_axes,
+    landscapes,
+    unify_settings,
+)
 from hpstudy.analysis.run_tables import names, rows
 from hpstudy.analysis.run_tables.cells import read_cells
 from hpstudy.analysis.run_tables.columns import (
@@ -55,6 +61,11 @@ class RunTable:
     goal: str
     percent: bool
     notes: list[str]
+
+    def landscapes(self) -> dict[str, Landscape]:
+        """Landscapes of its networks, the dense one first (`hpstudy.landscapes`)."""
+        limit = {"maximize": 100.0, "minimize": 0.0}[self.goal] if self.percent else None
+        return landscapes(self.table, self.metric, self.dense, self.axes, self.goal, limit)
 
 
 def read_runs(
