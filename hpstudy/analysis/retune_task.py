@@ -11,10 +11,11 @@ from scipy.special import expit, logit
 
 from hpstudy.analysis.intervals import Array, Mask, Rows
 from hpstudy.analysis.landscape import Landscape
-from hpstudy.analysis.surrogate import FEWEST, Surrogate
+from hpstudy.analysis.surrogate import Surrogate
 from hpstudy.analysis.transfer import Draws, Runs, Transfer
 from hpstudy.analysis.transfer_prior import Prior, fitted
 from hpstudy.analysis.verdict import Answer
+from hpstudy.config.design import FEWEST
 from hpstudy.errors import HpstudyError, count
 
 NOISY = 0.2, 6.0

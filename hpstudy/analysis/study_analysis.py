@@ -39,7 +39,8 @@ from hpstudy.analysis.shift import (
     pair_up,
     within,
 )
-from hpstudy.analysis.surrogate import DRAWS, FEWEST, Surrogate
+from hpstudy.analysis.surrogate import DRAWS, Surrogate
+from hpstudy.config.design import FEWEST
 
 # Trainings times points of all searches on one landscape's draws: about a second's work, which
 # only tables larger than a grid reach.

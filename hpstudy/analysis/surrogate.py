@@ -15,8 +15,6 @@ from hpstudy.hardware import single_threaded
 
 DRAWS = 10_000
 """Landscapes drawn; the ends of a 95 % interval then have 250 draws beyond them."""
-FEWEST = 6
-"""Fewest measured points for a surface; fewer show nothing of its smoothness."""
 
 # Choices over which the surface is averaged. Lengths are shares of the grid's span; amplitudes
 # multiply the values' deviation, and smaller ones would take weak landscapes for flat ones.

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from hpstudy.config.command_study import CommandStudy, Metric
+from hpstudy.config.design import Seed
 from hpstudy.config.grid import Decay
-from hpstudy.config.study import Seed
 from hpstudy.config.validation import Frozen
 
 

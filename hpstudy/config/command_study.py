@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from hpstudy.config.checks import distinct
+from hpstudy.config.design import GRID, AnyDesign, Design, Replicates, Seeds
 from hpstudy.config.grid import AnyAxis, Grid, Positive, Prior
 from hpstudy.config.study import (
     DENSE,
@@ -19,8 +20,6 @@ from hpstudy.config.study import (
     Count,
     Criterion,
     Executor,
-    Replicates,
-    Seeds,
     Study,
     Variant,
     read_params,
@@ -133,6 +132,7 @@ class CommandStudy(AnyStudy):
     seeds: Seeds = (0,)
     replicates: Replicates | None = None
     roi: Annotated[tuple[Positive, ...], AfterValidator(distinct)] = (0.5, 1.0)
+    design: AnyDesign = Design()
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     executor: Executor = "local"
 
@@ -193,7 +193,7 @@ class CommandStudy(AnyStudy):
                     "one, and name the script"
                 )
             used |= _placeholders(word, valid)
-        seeds = len(self.seeds) > 1 or self.replicates is not None
+        seeds = len(self.seeds) > 1 or self.replicates is not None or self.design.name != GRID
         for name in (*self.swept, *self.fixed, *(["seed"] if seeds else [])):
             if name not in used:
                 raise ValueError(

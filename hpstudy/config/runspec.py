@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from hpstudy.config.design import Seed
 from hpstudy.config.grid import Decay, Positive
 from hpstudy.config.study import (
     FOLDER,
@@ -15,7 +16,6 @@ from hpstudy.config.study import (
     Count,
     Data,
     Recipe,
-    Seed,
     Stem,
     Study,
 )

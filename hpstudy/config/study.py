@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from hpstudy.config.checks import distinct, json_values, printable, test_or_share
+from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds
 from hpstudy.config.grid import Axis, Grid, Prior
 from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
@@ -67,9 +68,6 @@ def _variant(name: Any) -> Any:
 
 
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
-# torch's generators take signed integers of 64 bits.
-Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-Seeds = Annotated[tuple[Seed, ...], AfterValidator(distinct)]
 Threshold = Annotated[float, Field(strict=True, gt=0, le=100)]
 Variant = Annotated[str, BeforeValidator(_variant)]
 Source = Annotated[str, Field(pattern=f"^{SOURCE}$")]
@@ -120,13 +118,6 @@ class Recipe(Frozen):
         return self
 
 
-class Replicates(Frozen):
-    """Further seeds where noise matters, and at `random` points outside the regions of interest."""
-
-    seeds: Seeds
-    random: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 4
-
-
 class AnyStudy(Frozen):
     """What studies have in common, whether hpstudy trains (`Study`) or a command does."""
 
@@ -136,6 +127,7 @@ class AnyStudy(Frozen):
         seeds: Seeds
         replicates: Replicates | None
         roi: tuple[Threshold, ...]
+        design: Design
         executor: Executor
 
         @property
@@ -154,7 +146,16 @@ class AnyStudy(Frozen):
         return (DENSE, *(name for name in names if name != DENSE))
 
     def check_size(self) -> None:
-        """Raise ValueError if seeds come twice, or for more runs than a plan can hold."""
+        """Raise ValueError if seeds come twice, or for more or fewer runs than a plan needs."""
+        placed = math.prod(
+            axis.points if isinstance(axis, Axis) else sum(value > 0 for value in axis)
+            for _, axis in self.grid
+        )
+        if self.design.name == RETUNE and placed < FEWEST:
+            raise ValueError(
+                f"grid must have at least {FEWEST} settings above 0 for the design retune, not "
+                f"{placed}"
+            )
         further = self.replicates.seeds if self.replicates else ()
         if both := sorted(set(further) & set(self.seeds)):
             raise ValueError(
@@ -215,6 +216,7 @@ class Study(AnyStudy):
     seeds: Seeds = (0,)
     replicates: Replicates | None = None
     roi: Annotated[tuple[Threshold, ...], AfterValidator(distinct)] = (0.5, 1.0)
+    design: AnyDesign = Design()
     arithmetic: Literal["auto"] | Arithmetic = "auto"
     executor: Executor = "local"
     racing: Annotated[bool, Field(strict=True)] = False
@@ -231,7 +233,8 @@ class Study(AnyStudy):
     @model_serializer(mode="wrap")
     def _without_unused_keys(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Records of the study's own networks are as they were before there were others.
-        unused = [] if is_source(self.model) else SOURCE_KEYS
+        unused = [] if is_source(self.model) else list(SOURCE_KEYS)
+        unused += ["design"] if self.design == Design() else []
         return {key: value for key, value in values(self).items() if key not in unused}
 
     @model_validator(mode="after")

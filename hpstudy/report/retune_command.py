@@ -2,8 +2,9 @@
 
 import csv
 import io
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +16,7 @@ from hpstudy.analysis.run_tables import read_runs
 from hpstudy.analysis.transfer_prior import fitted
 from hpstudy.analysis.verdict import TOLERABLE
 from hpstudy.errors import HpstudyError, count, printed, unknown
-from hpstudy.plots.labels import axis_title, metric_of, setting_text
+from hpstudy.plots.labels import axis_title, metric_of, setting_text, variant_title
 from hpstudy.report.terminal import (
     Axes,
     ColumnNames,
@@ -25,8 +26,12 @@ from hpstudy.report.terminal import (
     MetricColumn,
     Percent,
     columns,
+    lines_of,
     print_report,
 )
+
+if TYPE_CHECKING:
+    from hpstudy.sweep.any_plan import AnyPlan
 
 
 def retune_command(
@@ -109,6 +114,29 @@ def as_values(result: Retuning) -> dict[str, Any]:
     return values
 
 
+def retuned(plan: "AnyPlan") -> dict[str, tuple[Retuning, str]]:
+    """Verdicts of a study that retunes, as values and in words; none before it has the runs.
+
+    Raises HpstudyError if too few settings of the dense network have a value.
+    """
+    from hpstudy.sweep.growth import assess, retunings
+
+    found = retunings(plan, assess(plan), plan.values()) if plan.retunes else None
+    if found is None:
+        return {}
+    results = {}
+    for variant in plan.certificates:
+        dense, pruned = found.networks(variant)
+        result, tolerable = found.verdict(variant), min(plan.study.roi)
+        budget = plan.study.design.budget
+        texts = _texts(dense, result, tolerable, budget, "design.budget in the params file")
+        title = f"{plan.study.name}: {variant_title(variant)}"
+        parts = [title, *_lost(pruned), *texts]
+        lines = ([part] if isinstance(part, str) else lines_of(part) for part in parts)
+        results[variant] = result, "\n".join(chain.from_iterable(lines))
+    return results
+
+
 def _lost(pruned: Landscape | None) -> list[str]:
     """What is made of runs that diverged."""
     points = pruned.points if pruned else None
@@ -117,7 +145,13 @@ def _lost(pruned: Landscape | None) -> list[str]:
     return [f"Of the pruned network, {count(lost, 'run')} diverged; {what}."] if lost else []
 
 
-def _texts(dense: Landscape, result: Retuning, tolerable: float, budget: int) -> list[Any]:
+def _texts(
+    dense: Landscape,
+    result: Retuning,
+    tolerable: float,
+    budget: int,
+    option: str = "--budget",
+) -> list[Any]:
     metric = metric_of(dense)
     rows = [("both", *_belief(result.both))]
     rows += [(axis_title(axis), *_belief(belief)) for axis, belief in result.axes.items()]
@@ -149,7 +183,7 @@ def _texts(dense: Landscape, result: Retuning, tolerable: float, budget: int) ->
         writer.writerows(result.next)
         texts += ["", "Train next, add the runs to the table, and ask again:", table.getvalue()]
     elif result.both.answer == "inconclusive":
-        texts += ["", f"The budget of {count(budget, 'training')} is spent; --budget allows more."]
+        texts += ["", f"The budget of {count(budget, 'training')} is spent; {option} allows more."]
     else:
         texts += ["", f"Done: the answer on both is {result.both.answer}."]
     return texts

@@ -2,10 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 
+from hpstudy.config.design import RETUNE
 from hpstudy.config.grid import AXES, Point
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.storage.store import Spec, Store
@@ -29,6 +32,8 @@ class AnyPlan(ABC):
     store: Store
     precision: str
     certificates: dict[str, dict[str, Any]]
+    # What a retuning wants, by what it was asked after (`hpstudy.sweep.retuning`).
+    asked: dict[tuple[Any, ...], list[dict[str, float]]]
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -44,6 +49,11 @@ class AnyPlan(ABC):
     def goal(self) -> str:
         """Whether more of the metric is better: "maximize" or "minimize"."""
         return "maximize"
+
+    @property
+    def percent(self) -> bool:
+        """Whether the metric in its table is in percent."""
+        return True
 
     @abstractmethod
     def reopened(self, study: Any) -> Self:
@@ -80,6 +90,11 @@ class AnyPlan(ABC):
         return self._template(variant).model_copy(update=own)
 
     @property
+    def retunes(self) -> bool:
+        """Whether pruned networks are retuned in few trainings, and not trained over the grid."""
+        return bool(self.study.design.name == RETUNE)
+
+    @property
     def needs_ranking(self) -> bool:
         """Whether pruned variants wait for the dense network trained at the prior."""
         return len(self.certificates) < len(self.study.variants) - 1
@@ -101,13 +116,18 @@ class AnyPlan(ABC):
         return self._template(variant).run_ids(settings)
 
     def levels(self, growths: Mapping[str, Growth]) -> dict[str, list[list[Point]]]:
-        """Points of the grid of every variant whose network is known, coarse to fine."""
+        """Points of the grid of every variant that is trained over it, coarse to fine."""
         grid, prior = self.study.grid, self.study.prior
-        known = (DENSE, *self.certificates)
+        known = (DENSE, *(() if self.retunes else self.certificates))
         return {variant: grid.levels(prior, growths[variant].extent) for variant in known}
 
     def _walk(self, progress: Progress) -> Iterator[PlannedRun]:
-        """Every known run in the order of training: coarse to fine, and replicates last."""
+        """Every known run in the order of training."""
+        yield from self.grid_runs(progress)
+        yield from chain.from_iterable(progress.retuned.values())
+
+    def grid_runs(self, progress: Progress) -> Iterator[PlannedRun]:
+        """Runs over grids, coarse to fine, and then replicates."""
         levels = self.levels(progress.growths)
         for seed in self.study.seeds:
             for level in zip(*levels.values(), strict=True):
@@ -149,7 +169,7 @@ class AnyPlan(ABC):
         rows = {}
         for variant, run_ids in ids.items():
             total = len(run_ids)
-            if not run_ids:  # its network waits for the ranking
+            if not run_ids and not self.retunes:  # its network waits for the ranking
                 extent = progress.growths[variant].extent
                 total = len(points_of(self.study, extent)) * len(self.study.seeds)
             failed = len(run_ids & progress.failed)
@@ -159,5 +179,14 @@ class AnyPlan(ABC):
         return pd.DataFrame.from_dict(rows, "index", columns=columns).rename_axis("variant")
 
     def table(self) -> pd.DataFrame:
-        """Recorded runs of the study, as they are published."""
-        return self.store.frame(self.runs(), max(self.study.roi) if self.study.racing else None)
+        """Recorded runs of the study, as they are published.
+
+        Those of a network that is retuned are in the order of training.
+        """
+        runs = list(self.runs())
+        table = self.store.frame(runs, max(self.study.roi) if self.study.racing else None)
+        if not self.retunes:
+            return table
+        number = {spec.run_id: k for k, (_, spec) in enumerate(runs)}
+        order = table["run_id"].map(number).where(table["variant"] != DENSE, -1)
+        return table.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)

@@ -47,6 +47,7 @@ class CommandPlan(AnyPlan):
     files: dict[str, str]
     precision: str = "own command"
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: dict[tuple[Any, ...], list[dict[str, float]]] = field(default_factory=dict)
     networks: dict[str, Path] = field(default_factory=dict)
     _opened: "dict[Path | None, tuple[VerifiedNetwork, str]]" = field(default_factory=dict)
 
@@ -99,6 +100,11 @@ class CommandPlan(AnyPlan):
     def goal(self) -> str:
         """See `AnyPlan.goal`."""
         return self.study.metric.goal
+
+    @property
+    def percent(self) -> bool:
+        """See `AnyPlan.percent`."""
+        return self.study.metric.most < math.inf
 
     def values(self) -> dict[str, float]:
         """See `AnyPlan.values`."""

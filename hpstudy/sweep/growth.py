@@ -11,9 +11,10 @@ import numpy as np
 
 from hpstudy.config.grid import BASE, Extent, Grid, Point, roi
 from hpstudy.config.study import DENSE, AnyStudy
+from hpstudy.sweep.retuning import Retunings
 
 if TYPE_CHECKING:
-    from hpstudy.sweep.any_plan import AnyPlan
+    from hpstudy.sweep.any_plan import AnyPlan, PlannedRun
 
 Setting = tuple[float, float]
 # Metric by (lr, weight_decay), larger is better; NaN for a setting without a value.
@@ -48,6 +49,8 @@ class Progress(NamedTuple):
     spared, failed : set of str
         Ids of runs that no race may stop (the prior's, the pruned networks' in the dense region of
         interest, and the replicates), and of failed ones.
+    retuned : dict of str to list of PlannedRun
+        Runs of each pruned network that is not trained over the grid, once the dense one is ready.
     """
 
     ended: dict[str, float]
@@ -55,6 +58,7 @@ class Progress(NamedTuple):
     replicates: dict[str, list[Point]]
     spared: set[str]
     failed: Set[str]
+    retuned: dict[str, list["PlannedRun"]]
 
 
 def assess(plan: "AnyPlan") -> Progress:
@@ -72,17 +76,17 @@ def assess(plan: "AnyPlan") -> Progress:
     growths = {DENSE: results.growth(DENSE, BASE)}
     extent = growths[DENSE].extent
     dense = results.whole(DENSE, extent) if study.racing or study.replicates else {}
-    if study.racing:
+    if study.racing and not plan.retunes:
         near_best = region(dense, threshold)
         points = [Point(lr=lr, weight_decay=decay) for lr, decay in near_best]
         for variant, seed in product(pruned, study.seeds):
             spared.update(plan.run_ids(variant, points, seed))
         results = _GridResults(plan, ended())
     for variant in study.variants[1:]:
-        growths[variant] = Growth(extent, False, ())
-        if variant in pruned and growths[DENSE].settled:
+        growths[variant] = Growth(extent, plan.retunes, ())
+        if variant in pruned and growths[DENSE].settled and not plan.retunes:
             growths[variant] = results.growth(variant, extent)
-    if pruned and not plan.needs_ranking:
+    if pruned and not plan.needs_ranking and not plan.retunes:
         # Settled grids grow until all have one extent, so that every point can be compared.
         while all(growth.settled for growth in growths.values()):
             extents = {growth.extent for growth in growths.values()}
@@ -94,14 +98,25 @@ def assess(plan: "AnyPlan") -> Progress:
         dense = dense and results.whole(DENSE, growths[DENSE].extent)
     replicates = {}
     if dense and study.replicates:
-        for variant in (DENSE, *pruned):
+        for variant in (DENSE, *(() if plan.retunes else pruned)):
             if own := results.whole(variant, growths[variant].extent):
                 name, number = f"{study.name} {variant}", study.replicates.random
                 settings = replicated_settings(own, dense, threshold, number, name)
                 replicates[variant] = [Point(lr=lr, weight_decay=decay) for lr, decay in settings]
                 for seed in study.replicates.seeds:
                     spared.update(plan.run_ids(variant, replicates[variant], seed))
-    return Progress(ended(), growths, replicates, spared, failed)
+    progress = Progress(ended(), growths, replicates, spared, failed, {})
+    if plan.retunes and (ready := retunings(plan, progress, values)):
+        progress.retuned.update({variant: ready.trainings(variant) for variant in pruned})
+    return progress
+
+
+def retunings(plan: "AnyPlan", progress: Progress, values: Mapping[str, float]) -> Retunings | None:
+    """Retunings of a study's pruned networks; None before all runs of its dense one have ended."""
+    dense = [run for run in plan.grid_runs(progress) if run[0] == DENSE]
+    ready = progress.growths[DENSE].settled and all(run[1] in progress.ended for run in dense)
+    replicated = not plan.study.replicates or DENSE in progress.replicates
+    return Retunings(plan, dense, values) if ready and replicated else None
 
 
 def points_of(study: AnyStudy, extent: Extent) -> list[Point]:

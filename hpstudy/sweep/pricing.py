@@ -41,7 +41,7 @@ def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
         "measured" (median of three or more finished runs, or of all there will be) or "calibrated"
         (a few steps, by several workers at once); for a command without a finished run it is None
         and "unknown". `hours` of wall time (None where no run is known), without the runs of
-        `grid_to_come` (most) and `replicates_to_come` (fewest and most).
+        `grid_to_come` and `retunings_to_come` (most) and `replicates_to_come` (fewest and most).
 
     Raises
     ------
@@ -80,6 +80,7 @@ def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
         "arithmetic": plan.precision,
         "grid_to_come": grid_to_come(plan),
         "replicates_to_come": replicates_to_come(plan),
+        "retunings_to_come": retunings_to_come(plan),
     }
 
 
@@ -98,11 +99,25 @@ def replicates_to_come(plan: AnyPlan) -> tuple[int, int]:
     progress, replicates = assess(plan), plan.study.replicates
     if replicates is None:
         return 0, 0
-    waiting = progress.growths.keys() - progress.replicates.keys()
+    replicated = {DENSE} if plan.retunes else progress.growths.keys()
+    waiting = replicated - progress.replicates.keys()
     sizes = [len(points_of(plan.study, progress.growths[name].extent)) for name in waiting]
     fewest = sum(min(size, 1 + replicates.random) for size in sizes)
     most = len(sizes) * plan.study.grid.most_points() if grid_to_come(plan) else sum(sizes)
     return fewest * len(replicates.seeds), most * len(replicates.seeds)
+
+
+def retunings_to_come(plan: AnyPlan) -> int:
+    """Most further trainings of pruned networks that are retuned, and not asked for yet."""
+    if not plan.retunes:
+        return 0
+    progress, budget, most = assess(plan), plan.study.design.budget, 0
+    for variant in plan.study.variants[1:]:
+        known = progress.retuned.get(variant)
+        # Once all that was asked for has ended, the verdict stands.
+        if known is None or any(run_id not in progress.ended for _, run_id, *_ in known):
+            most += max(budget - len(known or ()), 0)
+    return most
 
 
 def format_hours(hours: float | None) -> str:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
-from itertools import product
+from itertools import chain, product
 
 from tqdm import tqdm
 
@@ -45,7 +45,8 @@ def ready_jobs(plan: AnyPlan) -> list[Job]:
     progress, missing = assess(plan), {job.run_id for job in jobs}
     # The prior need not be a grid point; replicates measure the noise of whole runs.
     races: dict[str, Race | None] = {plan.prior.run_id: None}
-    races |= {run_id: None for _, run_id, *_ in plan.replicates(progress)}
+    whole = chain(plan.replicates(progress), *progress.retuned.values())
+    races |= {run_id: None for _, run_id, *_ in whole}
     for (variant, levels), seed in product(plan.levels(progress.growths).items(), plan.study.seeds):
         coarser: dict[str, Point] = {}
         for points in levels:

@@ -225,6 +225,21 @@ PARAMS = [
         {"replicates": {"seeds": [1, 0]}},
         "replicates.seeds must differ from the seeds [0], but both have 0.",
     ),
+    value(
+        "a design that there is not",
+        {"design": "retunes"},
+        "unknown design.name 'retunes' (did you mean 'retune'?); valid: grid, retune.",
+    ),
+    value(
+        "a batch of the whole grid",
+        {"design": {"batch": 4}},
+        "design must have the name retune if it has a batch or a budget.",
+    ),
+    value(
+        "a retuning after two settings",
+        {"design": "retune"},
+        "grid must have at least 6 settings above 0 for the design retune, not 2.",
+    ),
     value("1 for a race", {"racing": 1}, "racing must be true or false, not 1."),
     value(
         "a model, misspelt",

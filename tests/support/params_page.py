@@ -53,6 +53,12 @@ MEANINGS = {
     "replicates.seeds": "Further seeds of the settings in regions of interest.",
     "replicates.random": "Number of settings outside the regions that are repeated too.",
     "roi": "Widths of the regions of interest, in percentage points.",
+    "design": "`grid` trains every setting of every network. `retune` trains the dense network's "
+    "grid, and then the settings of each pruned network that decide whether it may keep the dense "
+    "one's; the smallest of `roi` is the tolerable loss.",
+    "design.name": "`grid` or `retune`, where further keys are given.",
+    "design.batch": "Settings of a pruned network that are trained at once.",
+    "design.budget": "Trainings of each pruned network in all.",
     "arithmetic": "Precision of products; `auto` measures which is fastest.",
     "executor": "Who trains: this machine, or a Ray cluster.",
     "racing": "Whether runs that fall far behind are stopped early.",
@@ -107,15 +113,21 @@ def _rows(
     lines = []
     for name, field in part["properties"].items():
         choices = [choice for choice in field.get("anyOf", [field]) if choice != {"type": "null"}]
+        within: list[str] = []
         inner = [choice["$ref"].rpartition("/")[2] for choice in choices if "$ref" in choice]
         if inner and inner != ["Axis"]:
-            lines += _rows(parts[inner[0]], parts, f"{prefix}{name}.", meanings)
-            continue
-        key = prefix + name
-        default = "" if "default" not in field else f"`{json.dumps(field['default'])}`"
+            within = _rows(parts[inner[0]], parts, f"{prefix}{name}.", meanings)
+            choices = [choice for choice in choices if "$ref" not in choice]
+            if not choices:
+                lines += within
+                continue
+        key, default = prefix + name, field.get("default")
+        # A word may stand for a mapping.
+        default = default["name"] if isinstance(default, dict) and default else default
+        default = "" if "default" not in field else f"`{json.dumps(default)}`"
         default = "required" if name in part.get("required", ()) else default
         values = " or ".join(_value(choice) for choice in choices)
-        lines.append(f"| `{key}` | {values} | {default} | {meanings[key]} |")
+        lines += [f"| `{key}` | {values} | {default} | {meanings[key]} |", *within]
     return lines
 
 
