@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +30,9 @@ from hpstudy.report.terminal import (
     lines_of,
     print_report,
 )
+
+FAR = 10
+"""Factor beyond the dense network's settings from which one is pointed out."""
 
 if TYPE_CHECKING:
     from hpstudy.sweep.any_plan import AnyPlan
@@ -102,8 +106,8 @@ def retune_command(
         raise HpstudyError(f"--kept takes numbers, as 0.1,0.0005; not {kept!r}.") from None
     result = retune(one, other, tolerable=tolerable, batch=batch, budget=budget, kept=setting)
     values = {"reading": read.notes, "tolerable": tolerable, **as_values(result)}
-    notes = [*read.notes, *_lost(other)]
-    print_report(values, as_json, *notes, "", *_texts(one, result, tolerable, budget))
+    notes = [*read.notes, *_lost(other), *_doubts(one, other)]
+    print_report(values, as_json, *notes, "", *_texts(one, result, tolerable, budget, read.columns))
 
 
 def as_values(result: Retuning) -> dict[str, Any]:
@@ -129,7 +133,7 @@ def retuned(plan: "AnyPlan") -> dict[str, tuple[Retuning, str]]:
         dense, pruned = found.networks(variant)
         result, tolerable = found.verdict(variant), min(plan.study.roi)
         budget = plan.study.design.budget
-        texts = _texts(dense, result, tolerable, budget, "design.budget in the params file")
+        texts = _texts(dense, result, tolerable, budget, {}, "design.budget in the params file")
         title = f"{plan.study.name}: {variant_title(variant)}"
         parts = [title, *_lost(pruned), *texts]
         lines = ([part] if isinstance(part, str) else lines_of(part) for part in parts)
@@ -145,11 +149,33 @@ def _lost(pruned: Landscape | None) -> list[str]:
     return [f"Of the pruned network, {count(lost, 'run')} diverged; {what}."] if lost else []
 
 
+def _doubts(dense: Landscape, pruned: Landscape | None) -> list[str]:
+    """What looks like a mistake in the tables."""
+    if pruned is None:
+        return []
+    doubts, name = [], printed(pruned.variant)
+    if (own := len(pruned.points)) > (settings := len(dense.points)):
+        doubts.append(
+            f"{printed(dense.variant)} has {count(settings, 'setting')}, and {name} {own:,}: are "
+            "the tables swapped?"
+        )
+    for axis in dense.axes:
+        tried, values = (net.points[axis][net.points[axis] > 0] for net in (dense, pruned))
+        low, high = tried.min(), tried.max()
+        doubts += [
+            f"{name} has a run at {printed(axis_title(axis))} {setting_text(value)}, far from the "
+            f"dense network's {setting_text(low)} to {setting_text(high)}."
+            for value in values[~values.between(low / FAR, high * FAR)].unique()
+        ]
+    return doubts
+
+
 def _texts(
     dense: Landscape,
     result: Retuning,
     tolerable: float,
     budget: int,
+    names: Mapping[str, str],
     option: str = "--budget",
 ) -> list[Any]:
     metric = metric_of(dense)
@@ -178,9 +204,9 @@ def _texts(
         )
     if result.next:
         table = io.StringIO()
-        writer = csv.DictWriter(table, list(result.next[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(result.next)
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(names.get(name, name) for name in result.next[0])
+        writer.writerows(setting.values() for setting in result.next)
         texts += ["", "Train next, add the runs to the table, and ask again:", table.getvalue()]
     elif result.both.answer == "inconclusive":
         texts += ["", f"The budget of {count(budget, 'training')} is spent; {option} allows more."]

@@ -54,6 +54,29 @@ def test_before_the_first_training_it_says_what_to_expect(tables):
     assert said.rstrip().splitlines()[-1] == "0.0316228,0.00501187,0"
 
 
+def test_settings_are_asked_for_under_the_names_of_the_table(tables, tmp_path):
+    names = {"lr": "config/learning_rate", "weight_decay": "wd", "seed": "seed_number"}
+    runs = pd.read_csv(tables[0] / "dense.csv").rename(columns=names)
+    runs[[*names.values(), "top1"]].to_csv(tmp_path / "dense.csv", index=False)
+    said = answered(tmp_path / "dense.csv", "--columns", "seed=seed_number")
+    assert "\nconfig/learning_rate,wd,seed_number\n0.0316228,0.00501187,0\n" in said
+
+
+def test_tables_that_look_mistaken_are_pointed_out(tables, tmp_path):
+    folder, runs = tables
+    few = runs[runs["seed"] == 0].iloc[:8]
+    few.to_csv(tmp_path / "a.csv", index=False)
+    pd.read_csv(folder / "dense.csv").to_csv(tmp_path / "b.csv", index=False)
+    said = answered(tmp_path / "a.csv", tmp_path / "b.csv", "--dense", "nonuniform-0.2")
+    assert "nonuniform-0.2 has 8 settings, and unpruned " in said
+    assert "are the tables swapped?" in said
+    few.assign(lr=few["lr"].mask(few.index == few.index[0], 40.0)).to_csv(
+        tmp_path / "far.csv", index=False
+    )
+    said = answered(folder / "dense.csv", tmp_path / "far.csv")
+    assert "has a run at learning rate 40, far from the dense network's" in said
+
+
 def test_one_table_of_several_networks_is_enough():
     said = json.loads(answered(TABLE, "--pruned", "nonuniform-0.2", "--json"))
     assert said["runs"] == 112 and said["done"] and said["next"] == []

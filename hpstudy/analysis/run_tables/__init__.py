@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,8 @@ class RunTable:
         Whether the metric is in percent, from 0 to 100.
     notes : list of str
         Sentences: which columns were taken for what, the metric, what was left out.
+    columns : dict of str to str
+        Columns of the last table that hold the axes and the seed, by our names.
     """
 
     table: pd.DataFrame
@@ -61,6 +63,7 @@ class RunTable:
     goal: str
     percent: bool
     notes: list[str]
+    columns: dict[str, str] = field(default_factory=dict)
 
     def landscapes(self) -> dict[str, Landscape]:
         """Landscapes of its networks, the dense one first (`hpstudy.landscapes`)."""
@@ -194,7 +197,10 @@ def read_runs(
     table = table.rename(columns={"metric": name})
     order = ("variant", *axes, "seed", name, "std", "runs", *ACCURACIES, *TRUTHS)
     table = table[[column for column in dict.fromkeys(order) if column in table]]
-    return RunTable(table.reset_index(drop=True), dense, axes, name, goal, in_percent, notes)
+    uses = {axis: sources[-1].uses[axis] for axis in axes}
+    uses["seed"] = seed_columns[0] if len(seed_columns) == 1 else "seed"
+    table = table.reset_index(drop=True)
+    return RunTable(table, dense, axes, name, goal, in_percent, notes, uses)
 
 
 def _open(tables: str | Path | Iterable[str | Path]) -> list[Source]:
