@@ -65,15 +65,32 @@ def transferred(rule: str, product: float, old: Schedule, new: Schedule) -> floa
     return float(product * 10 ** (-change if rule == "product" else change))
 
 
-def region_product(analysis: StudyAnalysis, variant: str, threshold: float) -> Interval:
-    """Log10 of lr x weight decay at the centre of a network's good region, with its noise."""
+def region_centre(
+    analysis: StudyAnalysis, variant: str, threshold: float, axes: tuple[int, ...] = (0, 1)
+) -> Interval:
+    """Log10 of the product of some axes at the centre of a network's good region, with its noise.
+
+    By default that of lr x weight decay.
+    """
     drawn = analysis.draws(variant)
     placed = analysis.landscapes[variant].placed
     if drawn is None:
         return Interval(math.nan, math.nan, math.nan)
     inside = roi(drawn[:, placed], threshold)
-    logs = analysis.landscapes[variant].logs[placed].sum(axis=1)
+    logs = analysis.landscapes[variant].logs[placed][:, axes].sum(axis=1)
     return interval((inside @ logs) / inside.sum(axis=1))
+
+
+def expected_prior(study: StudyResults, new: Schedule) -> tuple[float, float]:
+    """Learning rate and weight decay at which a study's dense network would be good elsewhere.
+
+    The learning rate is that at the centre of its good region, and the averaging time of the
+    weights stays the same in epochs: of `RULES`, the one that has held best. NaN without a region.
+    """
+    where = study.analysis(), DENSE, max(study.thresholds)
+    lr = 10 ** region_centre(*where, axes=(0,)).estimate
+    product = 10 ** region_centre(*where).estimate
+    return lr, transferred("timescale", product, Schedule.of(study), new) / lr
 
 
 def timescales(studies: Iterable[StudyResults]) -> pd.DataFrame:
@@ -86,7 +103,7 @@ def timescales(studies: Iterable[StudyResults]) -> pd.DataFrame:
         interval; NaN for the thesis), timescale (epochs), and a column for each of `RULES` but it.
     """
     rows = [
-        (study.heading, name, Schedule.of(study), *region_product(*where))
+        (study.heading, name, Schedule.of(study), *region_centre(*where))
         for study in studies
         for name in study.landscapes()
         for where in [(study.analysis(), name, max(study.thresholds))]

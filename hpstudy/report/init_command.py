@@ -1,6 +1,7 @@
 """The command `hpstudy init`: copies of a working example, to start one's own study from."""
 
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +10,12 @@ import typer
 import yaml
 from pydantic import ValidationError
 
+from hpstudy.analysis.timescale import Schedule, expected_prior
 from hpstudy.config.command_study import CommandStudy
 from hpstudy.config.study import FOLDER, Study
 from hpstudy.config.validation import one_sentence
 from hpstudy.errors import HpstudyError, listed
+from hpstudy.report.timescale_tables import read_schedule
 from hpstudy.training.image_folders import class_folders
 
 # The example's values, which --model and --data replace.
@@ -38,6 +41,13 @@ def init(
     command: Annotated[
         bool, typer.Option("--command", help=f"Train with your own script, {SCRIPT}.")
     ] = False,
+    prior_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Published table whose good region gives the prior, carried to this schedule.",
+        ),
+    ] = None,
 ) -> None:
     """Write a params file that is ready to run, and its files; overwrite nothing."""
     folder = file.parent
@@ -62,15 +72,34 @@ def init(
             )
     kind = CommandStudy if command else Study
     try:
-        kind.model_validate(yaml.safe_load(texts[file]))
+        study = kind.model_validate(yaml.safe_load(texts[file]))
     except ValidationError as error:
         raise HpstudyError(f"{file}: {one_sentence(error, kind)}") from None
+    if prior_from is not None:
+        if not isinstance(study, Study):
+            raise HpstudyError("the schedule of a command is not known; leave out --prior-from.")
+        texts[file] = re.sub("(?m)^prior: .*$", _prior(study, prior_from), texts[file])
     for path, text in texts.items():
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise HpstudyError(f"{path} cannot be written: {error.strerror}") from None
     print(f"wrote {listed(map(str, texts))}\nnext: hpstudy cost {file}, then hpstudy run {file}")
+
+
+def _prior(study: Study, table: Path) -> str:
+    """Line of a params file with the prior that another study's good region gives."""
+    from hpstudy.training.datasets import dataset_size
+
+    old, recipe = read_schedule(table), study.recipe
+    new = Schedule(
+        dataset_size(study.data).train, recipe.batch_size, recipe.epochs, recipe.momentum
+    )
+    lr, weight_decay = expected_prior(old, new)
+    if not lr > 0:
+        raise HpstudyError(f"{table} has too few settings for a region of its dense network.")
+    prior = f"prior: {{lr: {lr:.2g}, weight_decay: {weight_decay:.2g}}}"
+    return f"{prior:<48}# from {table.name}: its averaging time of the weights, in epochs"
 
 
 def _classes(data: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from hpstudy.analysis.anova import shares
 from hpstudy.analysis.comparison import warning_sentence
 from hpstudy.analysis.grid_checks import grid_warnings
 from hpstudy.analysis.intervals import NO_LOSS, UNKNOWN
@@ -136,6 +137,17 @@ def shift_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
         if (row := shift_row(analysis, name, threshold))
     ]
     return indexed(rows, [*KEYS, WITHIN])
+
+
+def variance_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Shares of the variance that each axis explains alone, and both together only."""
+    names = [*map(axis_title, AXES), "both together"]
+    rows = [
+        _keys(study, name) | dict(zip(names, found.values(), strict=True))
+        for study, analysis, name in _networks(studies)
+        if (found := shares(analysis, name, 5 * max(study.thresholds)))
+    ]
+    return indexed(rows, KEYS)
 
 
 def noise_table(study: StudyResults) -> pd.DataFrame:

@@ -24,7 +24,10 @@ TITLES = {
 
 
 def timescale_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Schedule, product at the region's centre and timescale, a row a network of `timescales`."""
+    """Schedule, product at the region's centre and timescale, a row a network of `timescales`.
+
+    The last column is the left-hand side of equation 2.2, whose right-hand side is 1e-6.
+    """
     table = {
         (row.study, short_title(row.variant)): {
             "epochs": row.schedule.epochs,
@@ -33,6 +36,7 @@ def timescale_table(frame: pd.DataFrame) -> pd.DataFrame:
             "log₁₀ lr × weight decay": f"{row.product:.2f}"
             + ("" if pd.isna(row.low) else f" ({row.low:.2f} to {row.high:.2f})"),
             "averaging time, epochs": f"{row.timescale:.1f}",
+            "equation 2.2": f"{10**row.constant_product:.1e}",
         }
         for row in frame.itertuples()
     }
@@ -57,11 +61,7 @@ def transfer(
     as_json: Json = False,
 ) -> None:
     """Say where learning rate x weight decay is expected to be good under another schedule."""
-    if not table.is_file():
-        raise HpstudyError(f"no table at {table}.")
-    study = read_result(table)
-    if "recipe" not in study.record["study"]:
-        raise HpstudyError(f"{table} was trained by a command, whose schedule is not recorded.")
+    study = read_schedule(table)
     old = Schedule.of(study)
     new = Schedule(images or old.images, batch_size, epochs, old.momentum)
     known = timescales([study, *_others(study)])
@@ -90,6 +90,16 @@ def transfer(
         *(f"{rule}: {title}. Off by a factor of {10 ** spread[rule]:.1f} (one standard deviation "
           f"over {networks} dense networks)." for rule, title in TITLES.items()),
     )  # fmt: skip
+
+
+def read_schedule(table: Path) -> StudyResults:
+    """Published study whose schedule is recorded; refuses others."""
+    if not table.is_file():
+        raise HpstudyError(f"no table at {table}.")
+    study = read_result(table)
+    if "recipe" not in study.record["study"]:
+        raise HpstudyError(f"{table} was trained by a command, whose schedule is not recorded.")
+    return study
 
 
 def _others(study: StudyResults) -> Iterable[StudyResults]:

@@ -8,6 +8,8 @@ from hpstudy.analysis.timescale import (
     RULES,
     Schedule,
     constant,
+    expected_prior,
+    region_centre,
     spreads,
     timescale,
     timescales,
@@ -40,6 +42,17 @@ def test_rules_change_the_product_as_their_sources_say():
     assert transferred("timescale", 1e-5, CIFAR, long) == pytest.approx(1e-5)
     assert transferred("product", 1e-5, CIFAR, long) == pytest.approx(1e-5)
     assert transferred("share", 1e-5, CIFAR, long) == pytest.approx(0.5e-5)
+
+
+def test_a_prior_is_carried_to_another_schedule():
+    study = STUDIES["cpu-resnet20"]
+    old = Schedule.of(study)
+    lr, weight_decay = expected_prior(study, old)
+    centre = region_centre(study.analysis(), "unpruned", max(study.thresholds)).estimate
+    assert np.log10(lr * weight_decay) == pytest.approx(centre)
+    # Twice the images have twice the steps: half the weight decay averages as many epochs.
+    again = expected_prior(study, old._replace(images=2 * old.images))
+    assert again == pytest.approx((lr, weight_decay / 2), rel=0.01)
 
 
 def test_table_has_the_thesis_and_the_studies():

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 from badinput import command, run_command
+from readme_table import ROOT
 
+from hpstudy.analysis.study_results import read_result
+from hpstudy.analysis.timescale import Schedule, expected_prior
 from hpstudy.config.command_study import load_study
 
 
@@ -49,6 +52,17 @@ def test_classes_of_a_folder_are_counted():
         Path("shapes", "train", name).mkdir(parents=True)
     assert run_command("init", "a.yaml", "--command", "--data", "folder:shapes")[0] == 0
     assert load_study("a.yaml").arguments == {"num_classes": 3}
+
+
+def test_the_prior_of_a_study_is_that_of_another_schedule():
+    table = ROOT / "book" / "results" / "cpu-resnet20.csv"
+    assert run_command("init", "a.yaml", "--prior-from", table)[0] == 0
+    study, own = load_study("a.yaml"), read_result(table)
+    schedule = Schedule(4200, 64, 8)  # 6,000 images less three tenths
+    expected = expected_prior(own, schedule)
+    assert (study.prior.lr, study.prior.weight_decay) == pytest.approx(expected, rel=0.05)
+    words = command("init", "b.yaml", "--command", "--prior-from", str(table))
+    assert words.startswith("the schedule of a command is not known")
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,13 @@ def bands(shift, wide=1.0):
     ]
 
 
+@pytest.mark.slow
+def test_variance_of_an_inverse_band_lies_in_both_axes_together():
+    (dense, _) = tables.variance_table([study(bands(0.2))]).to_dict("records")
+    assert dense["both together"].low > 0.3
+    assert sum(share.estimate for share in dense.values()) == pytest.approx(1, abs=0.02)
+
+
 # --- verdicts and analyses ------------------------------------------------------------------------
 
 
