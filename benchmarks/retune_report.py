@@ -24,6 +24,8 @@ LIMITS = {"both": (0.05, 0.93), "first": (0.05, 0.95), "second": (0.05, 0.95)}
 BUCKETS = (0.0, 0.6, 1.5, 3.0, 100.0)
 SPANS = (0.0, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0)
 EDGE = 1 / 2000
+# Pairs from which a group says what to expect.
+FEWEST = 10
 ROOT = Path(__file__).resolve().parents[1]
 PRIOR = ROOT / "hpstudy" / "published" / "transfer_prior.json"
 MEASUREMENTS = ROOT / "book" / "measurements" / "retune.json"
@@ -76,7 +78,10 @@ def verdicts(games: pd.DataFrame, name: str, low: float, high: float) -> pd.Data
         known = last.get(f"known_{name}", np.nan)
         rows.append(
             {
-                **{key: last[key] for key in ("study", "source", "noise", "tolerable")},
+                **{
+                    key: last[key]
+                    for key in ("study", "source", "noise", "tolerable", "dense_seeds")
+                },
                 **{"said": said, "at": at, "keep": last[f"keep_{name}"], "known": known},
                 "loss": last[f"true_{name}"],
             }
@@ -148,10 +153,11 @@ def report() -> None:
             )
     both = verdicts(games, "both", *LIMITS["both"])
     outlook = [
-        {"noise": round(float(own["noise"].median()), 2)}
-        | {key: summary(own)[key] for key in ("pairs", "median", "inconclusive")}
+        {"noise": round(float(own["noise"].median()), 2), "replicated": bool(replicated)}
+        | {key: summary(own)[key] for key in ("pairs", "median", "most", "inconclusive")}
+        for replicated, of in both.groupby(both["dense_seeds"] > 1)
         for low, high in pairwise(BUCKETS)
-        if len(own := both[both["noise"].between(low, high, inclusive="left")])
+        if len(own := of[of["noise"].between(low, high, inclusive="left")]) >= FEWEST
     ]
     plain = {key: np.round(of, 6).tolist() for key, of in prior._asdict().items()}
     ship = {

@@ -104,3 +104,11 @@ def test_every_imported_package_is_declared(folder):
             if not set(map(normalised, DISTRIBUTIONS.get(module, [module]))) & available:
                 undeclared.add((path.name, module))
     assert undeclared == set()
+
+
+def test_every_file_that_is_no_code_is_installed():
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = whole["tool"]["setuptools"]["package-data"]["hpstudy"]
+    files = (path for path in (ROOT / "hpstudy").rglob("*") if path.is_file())
+    others = [path.relative_to(ROOT / "hpstudy") for path in files if ".py" not in path.suffix]
+    assert others and not [path for path in others if not any(map(path.match, patterns))]
