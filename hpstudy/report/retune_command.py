@@ -185,7 +185,10 @@ def _texts(
     unit = "points" if metric.percent else metric.name
     noise = f"Noise of a run: {result.noise:.1f} times the tolerable loss of {tolerable:g} {unit}."
     if not result.runs:
-        texts: list[Any] = [f"Kept: {_setting(result.kept)}. {noise}", _outlook(result.noise)]
+        texts: list[Any] = [
+            f"Kept: {_setting(result.kept)}. {noise}",
+            _outlook(result.noise, dense.seeds > 1),
+        ]
     else:
         texts = [
             f"Trainings so far: {result.runs}. {noise}",
@@ -224,12 +227,28 @@ def _setting(setting: dict[str, float]) -> str:
     return ", ".join(pairs)
 
 
-def _outlook(noise: float) -> str:
+def _outlook(noise: float, replicated: bool) -> str:
     """What to expect before the first training, from pairs of similar noise."""
-    rows = fitted()["outlook"]
-    row = min(rows, key=lambda row: abs(row["noise"] - noise))
-    half = f"; half were answered within {row['median']}" if row["median"] else ""
-    return (
-        f"Of {row['pairs']} pairs of networks with about this noise, {row['inconclusive']:.0%} "
-        f"were still inconclusive on both after {BUDGET} trainings{half}."
+    one, other = (_expected(noise, known) for known in (replicated, not replicated))
+    answered = [
+        f"{share} were answered within {one[key]}"
+        for share, key in (("half", "median"), ("nine in ten", "most"))
+        if one[key]
+    ]
+    text = (
+        f"Of {one['pairs']} pairs of networks with about this noise, {one['inconclusive']:.0%} "
+        f"were still inconclusive on both after {BUDGET} trainings"
     )
+    text += "".join(f"; {words}" for words in answered) + "."
+    if not replicated and other["inconclusive"] < one["inconclusive"]:
+        text += (
+            f" Where the dense network's settings had several runs, {other['inconclusive']:.0%} "
+            f"were (of {other['pairs']}): a second run of its best ones helps."
+        )
+    return text
+
+
+def _expected(noise: float, replicated: bool) -> dict[str, Any]:
+    rows = [row for row in fitted()["outlook"] if row["replicated"] == replicated]
+    nearest: dict[str, Any] = min(rows, key=lambda row: abs(row["noise"] - noise))
+    return nearest

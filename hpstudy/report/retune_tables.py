@@ -5,10 +5,37 @@ from typing import Any
 
 import pandas as pd
 
+from hpstudy.analysis.retune import retune
+from hpstudy.analysis.study_results import StudyResults
+from hpstudy.config.design import RETUNE, Design
+from hpstudy.plots.labels import setting_text, short_title
 from hpstudy.report.notebook import MISSING
 
 QUESTIONS = {"both": "both", "first": "learning rate", "second": "weight decay"}
 SOURCES = {"hpobench": "perceptrons", "table": "our networks", "simulated": "simulated"}
+
+
+def retuned_tables(study: StudyResults) -> dict[str, pd.DataFrame]:
+    """Answers of a study that retunes, a row a pruned network; empty for another study."""
+    design = Design.model_validate(study.record["study"].get("design", {}))
+    if design.name != RETUNE:
+        return {}
+    dense, *pruned = study.landscapes().values()
+    table = {}
+    for network in pruned:
+        limit, batch = min(study.thresholds), design.batch
+        result = retune(dense, network, tolerable=limit, batch=batch, budget=design.budget)
+        beliefs = {"both": result.both} | result.axes
+        table[short_title(network.variant)] = {
+            "trainings": result.runs,
+            **{
+                title: f"{beliefs[name].answer} ({beliefs[name].probability:.2f})"
+                for name, title in zip(beliefs, QUESTIONS.values(), strict=True)
+            },
+            "setting to use": ", ".join(map(setting_text, result.setting.values())),
+        }
+    frame = pd.DataFrame.from_dict(table, orient="index").rename_axis("network")
+    return {"": frame} if table else {}
 
 
 def headline(rows: Iterable[Mapping[str, Any]]) -> dict[str, str | int]:

@@ -1,11 +1,18 @@
 """Tables of the page on retuning."""
 
+import copy
+from dataclasses import replace
+
+import pytest
+from readme_table import STUDIES
+
 from hpstudy.report.notebook import measurement
 from hpstudy.report.retune_tables import (
     calibration_data,
     headline,
     policy_table,
     regret_table,
+    retuned_tables,
 )
 
 ROW = {"question": "both", "simulated": False, "group": "all", "pairs": 50, "keep": 8}
@@ -22,6 +29,18 @@ def test_counts_and_missing_medians_are_shown():
     assert table.index.tolist() == [("both", "noise/loss 3 and more")]
     assert table["keep", "said"].tolist() == [8] and table["", "inconclusive"].tolist() == ["64 %"]
     assert table["trainings", "90 %"].tolist() == [12]
+
+
+@pytest.mark.slow
+def test_a_study_that_retunes_has_its_answers():
+    study = STUDIES["cpu-resnet20"]
+    assert retuned_tables(study) == {}
+    record = copy.deepcopy(study.record)
+    record["study"]["design"] = {"name": "retune", "batch": 2, "budget": 30}
+    (table,) = retuned_tables(replace(study, record=record)).values()
+    assert len(table) == 4 and table["trainings"].min() > 100
+    words = table["both"].str.partition(" ")[0]
+    assert words.isin(["keep", "retune", "inconclusive"]).all()
 
 
 def test_the_measurements_that_ship_are_whole():
