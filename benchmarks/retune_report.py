@@ -19,13 +19,11 @@ WORK = Path("runs") / "retune"
 WEIGHT = 10.0
 QUESTIONS = ("both", "first", "second", "found")
 # Probabilities up to which the answer is "retune", and from which it is "keep".
-LIMITS = {"both": (0.05, 0.93), "first": (0.05, 0.95), "second": (0.05, 0.95)}
+LIMITS = {"both": (0.05, 0.93), "first": (0.01, 0.96), "second": (0.05, 0.93)}
 # Noise over tolerable loss, and probabilities, by which results are grouped.
 BUCKETS = (0.0, 0.6, 1.5, 3.0, 100.0)
 SPANS = (0.0, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0)
 EDGE = 1 / 2000
-# Pairs from which a group says what to expect.
-FEWEST = 10
 ROOT = Path(__file__).resolve().parents[1]
 PRIOR = ROOT / "hpstudy" / "published" / "transfer_prior.json"
 MEASUREMENTS = ROOT / "book" / "measurements" / "retune.json"
@@ -153,18 +151,32 @@ def report() -> None:
             )
     both = verdicts(games, "both", *LIMITS["both"])
     outlook = [
-        {"noise": round(float(own["noise"].median()), 2), "replicated": bool(replicated)}
+        {"noise": round(float(own["noise"].median()), 2)}
         | {key: summary(own)[key] for key in ("pairs", "median", "most", "inconclusive")}
-        for replicated, of in both.groupby(both["dense_seeds"] > 1)
         for low, high in pairwise(BUCKETS)
-        if len(own := of[of["noise"].between(low, high, inclusive="left")]) >= FEWEST
+        if len(own := both[both["noise"].between(low, high, inclusive="left")])
     ]
+    # What replicates of the dense network are worth: simulated ones have none.
+    real = both[both["source"] != "simulated"]
+    replicates = {
+        name: {key: summary(own)[key] for key in ("pairs", "inconclusive")}
+        for name, own in zip(
+            ("one", "several"),
+            (real[real["dense_seeds"] == 1], real[real["dense_seeds"] > 1]),
+            strict=True,
+        )
+    }
     plain = {key: np.round(of, 6).tolist() for key, of in prior._asdict().items()}
     ship = {
         "source": "python benchmarks/retune.py report",
         "studies": sorted(set(measured["study"])),
         "prior": plain,
-        **{"calibration": calibration, "limits": LIMITS, "outlook": outlook},
+        **{
+            "calibration": calibration,
+            "limits": LIMITS,
+            "outlook": outlook,
+            "replicates": replicates,
+        },
     }
     PRIOR.write_text(json.dumps(ship, indent=1) + "\n", encoding="utf-8")
     regret = [

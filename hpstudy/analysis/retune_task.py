@@ -135,7 +135,7 @@ class Task:
         kept_at: Sequence[float] | None = None,
     ) -> "Task":
         """Task of two landscapes; the pruned one may be missing."""
-        dense = _with_diverged(dense)
+        dense = with_diverged(dense)
         surrogate = Surrogate(dense)
         if (number := int(surrogate.used.sum())) < FEWEST:
             raise HpstudyError(
@@ -143,7 +143,7 @@ class Task:
                 f"axes; retuning needs at least {FEWEST}."
             )
         worst = float(dense.points["value"].min())
-        nets = [dense] if pruned is None else [dense, _with_diverged(pruned, worst)]
+        nets = [dense] if pruned is None else [dense, with_diverged(pruned, worst)]
         if len({net.axes for net in nets}) > 1:
             raise HpstudyError("the dense and the pruned network lie over different axes.")
         points = pd.concat([net.points[list(dense.axes)][net.placed] for net in nets])
@@ -248,7 +248,7 @@ def _spread(draws: Draws, targets: Array, first: int, number: int) -> list[int]:
 _NO_RUNS = Runs(np.empty(0, int), np.empty(0), np.empty(0, int), np.empty(0))
 
 
-def _with_diverged(landscape: Landscape, worst: float = np.inf) -> Landscape:
+def with_diverged(landscape: Landscape, worst: float = np.inf) -> Landscape:
     """The landscape whose settings at which a run diverged have the worst value of all."""
     points = landscape.points
     lost = points["value"].isna() & (points["diverged"] > 0)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from hpstudy.config.checks import distinct
-from hpstudy.config.design import GRID, AnyDesign, Design, Replicates, Seeds
+from hpstudy.config.design import GRID, LEVEL_SET, AnyDesign, Design, Replicates, Seeds
 from hpstudy.config.grid import AnyAxis, Grid, Positive, Prior
 from hpstudy.config.study import (
     DENSE,
@@ -162,6 +162,8 @@ class CommandStudy(AnyStudy):
                 f"the key 'roi' is missing: the losses that matter, in {self.metric.unit}; only a "
                 "metric in percent has a default"
             )
+        if self.design.name == LEVEL_SET and len(self.swept) != 2:
+            raise ValueError("grid must have two hyperparameters for the design level-set")
         self._check_network()
         self._check_command()
         return self

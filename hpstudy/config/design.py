@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from hpstudy.config.checks import distinct
 from hpstudy.config.validation import Frozen
 
-GRID, RETUNE = "grid", "retune"
+GRID, LEVEL_SET, RETUNE = "grid", "level-set", "retune"
 FEWEST = 6
 """Fewest settings with a value for a surface through them; fewer show nothing of its smoothness."""
 
@@ -24,14 +24,15 @@ class Replicates(Frozen):
 
 
 class Design(Frozen):
-    """Which settings of pruned networks are trained: the whole grid, or those that decide.
+    """Which settings are trained: the whole grid, those that may be good, or those that decide.
 
-    With `retune`, the dense network's grid is trained first. Then `batch` settings of each pruned
-    network are trained at a time, by what its runs show so far (`hpstudy.retune`), and at most
-    `budget` in all.
+    With `level-set`, `batch` settings of each network are trained at a time, and those that can
+    hardly lie in the widest region of interest are skipped. With `retune`, the dense network's grid
+    is trained first. Then `batch` settings of each pruned network are trained at a time, by what
+    its runs show so far (`hpstudy.retune`), and at most `budget` in all.
     """
 
-    name: Literal["grid", "retune"] = "grid"
+    name: Literal["grid", "level-set", "retune"] = "grid"
     batch: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 2
     budget: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 30
 
@@ -39,12 +40,19 @@ class Design(Frozen):
 def _design(value: Any) -> Any:
     if isinstance(value, str):
         return {"name": value}
-    if isinstance(value, dict) and value.keys() - {"name"} and value.get("name", GRID) == GRID:
-        raise ValueError("must have the name retune if it has a batch or a budget")
+    # The dump of a design has all of its keys.
+    if isinstance(value, dict) and not value.keys() >= Design.model_fields.keys():
+        name = value.get("name", GRID)
+        if "budget" in value and name != RETUNE:
+            raise ValueError("must have the name retune if it has a budget")
+        if "batch" in value and name == GRID:
+            raise ValueError("must have the name level-set or retune if it has a batch")
     return value
 
 
 AnyDesign = Annotated[
     Design,
-    BeforeValidator(_design, json_schema_input_type=Literal["grid", "retune"] | Design),
+    BeforeValidator(
+        _design, json_schema_input_type=Literal["grid", "level-set", "retune"] | Design
+    ),
 ]

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from hpstudy.config.checks import distinct, json_values, printable, test_or_share
-from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds
+from hpstudy.config.design import FEWEST, LEVEL_SET, RETUNE, AnyDesign, Design, Replicates, Seeds
 from hpstudy.config.grid import Axis, Grid, Prior
 from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
@@ -147,6 +147,8 @@ class AnyStudy(Frozen):
 
     def check_size(self) -> None:
         """Raise ValueError if seeds come twice, or for more or fewer runs than a plan needs."""
+        if self.design.name == LEVEL_SET and self.racing:
+            raise ValueError("racing must be false with the design level-set, which skips settings")
         placed = math.prod(
             axis.points if isinstance(axis, Axis) else sum(value > 0 for value in axis)
             for _, axis in self.grid

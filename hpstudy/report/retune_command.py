@@ -229,26 +229,19 @@ def _setting(setting: dict[str, float]) -> str:
 
 def _outlook(noise: float, replicated: bool) -> str:
     """What to expect before the first training, from pairs of similar noise."""
-    one, other = (_expected(noise, known) for known in (replicated, not replicated))
-    answered = [
-        f"{share} were answered within {one[key]}"
-        for share, key in (("half", "median"), ("nine in ten", "most"))
-        if one[key]
-    ]
+    row = min(fitted()["outlook"], key=lambda row: abs(row["noise"] - noise))
     text = (
-        f"Of {one['pairs']} pairs of networks with about this noise, {one['inconclusive']:.0%} "
+        f"Of {row['pairs']} pairs of networks with about this noise, {row['inconclusive']:.0%} "
         f"were still inconclusive on both after {BUDGET} trainings"
     )
-    text += "".join(f"; {words}" for words in answered) + "."
-    if not replicated and other["inconclusive"] < one["inconclusive"]:
-        text += (
-            f" Where the dense network's settings had several runs, {other['inconclusive']:.0%} "
-            f"were (of {other['pairs']}): a second run of its best ones helps."
-        )
-    return text
-
-
-def _expected(noise: float, replicated: bool) -> dict[str, Any]:
-    rows = [row for row in fitted()["outlook"] if row["replicated"] == replicated]
-    nearest: dict[str, Any] = min(rows, key=lambda row: abs(row["noise"] - noise))
-    return nearest
+    for share, key in (("half", "median"), ("nine in ten", "most")):
+        if row[key]:
+            text += f"; {share} were answered within {row[key]}"
+    if replicated:
+        return f"{text}."
+    one, several = (fitted()["replicates"][name] for name in ("one", "several"))
+    return (
+        f"{text}. A second run of the dense network's best settings helps: of measured pairs, "
+        f"{several['inconclusive']:.0%} of {several['pairs']} were inconclusive with replicates, "
+        f"and {one['inconclusive']:.0%} of {one['pairs']} without."
+    )

@@ -1,5 +1,6 @@
 """Facts, answers and links on the pages of studies and of sweeps."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -42,7 +43,7 @@ def study_facts(study: StudyResults) -> list[Fact]:
             if study.scaled_down
             else f"batches of {recipe['batch_size']}",
         ),
-        ("Settings", str(max(len(x.points) for x in landscapes)), "a network"),
+        ("Settings", str(max(len(x.points) for x in landscapes)), _skipped_text(record)),
         (
             "Runs",
             f"{len(study.table):,}",
@@ -54,6 +55,11 @@ def study_facts(study: StudyResults) -> list[Fact]:
             record["device"].replace("cpu", "CPU"),
         ),
     ]
+
+
+def _skipped_text(record: Mapping[str, Any]) -> str:
+    skipped = record.get("skipped", {}).values()
+    return f"a network; up to {max(skipped)} skipped" if skipped else "a network"
 
 
 def size_text(study: StudyResults, variant: str) -> str:

@@ -196,8 +196,8 @@ def price_tables(price: dict[str, Any]) -> tuple[Table, str, Table]:
         totals.append(("if grids grow", f"up to {price['grid_to_come']:,} more runs"))
     if most:
         totals.append(("replicates", f"{fewest:,} to {most:,} more runs"))
-    if price["retunings_to_come"]:
-        totals.append(("retuning", f"up to {price['retunings_to_come']:,} more runs"))
+    if price["trainings_to_come"]:
+        totals.append(("as they are asked for", f"up to {price['trainings_to_come']:,} more runs"))
     return columns(rows, *headings, right=range(1, 8)), "", columns(totals)
 
 

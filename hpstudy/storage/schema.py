@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from hpstudy.config.command_spec import CommandSpec
-from hpstudy.config.design import RETUNE
+from hpstudy.config.design import GRID, LEVEL_SET, RETUNE
 from hpstudy.config.runspec import Network, RunSpec
 from hpstudy.config.study import DENSE, Arithmetic, Study
 from hpstudy.config.validation import one_sentence, reasons
@@ -258,8 +258,9 @@ class StudyRecord(BaseModel):
         for name, number in numbers.items():
             if getattr(record, name) != number:
                 yield f"its record says {name} {getattr(record, name)}, the table {number}"
-        retunes = self.study.design.name == RETUNE
-        for variant in [DENSE] if retunes else self.study.variants:
+        # Of networks that were trained over the grid.
+        design = {GRID: self.study.variants, RETUNE: (DENSE,), LEVEL_SET: ()}
+        for variant in design[self.study.design.name]:
             settings = {
                 tuple(row[name] for name in SETTING)
                 for row in rows

@@ -8,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from hpstudy.config.design import RETUNE
+from hpstudy.config.design import GRID, LEVEL_SET, RETUNE
 from hpstudy.config.grid import AXES, Point
 from hpstudy.config.study import DENSE, parse_variant
 from hpstudy.storage.store import Spec, Store
 from hpstudy.sweep.executors import Job
-from hpstudy.sweep.growth import Growth, Progress, assess, points_of
+from hpstudy.sweep.growth import Progress, assess, points_of
 
 # Variant, id, point and seed of a run. Making the specification takes longer.
 PlannedRun = tuple[str, str, Point, int]
@@ -32,8 +32,8 @@ class AnyPlan(ABC):
     store: Store
     precision: str
     certificates: dict[str, dict[str, Any]]
-    # What a retuning wants, by what it was asked after (`hpstudy.sweep.retuning`).
-    asked: dict[tuple[Any, ...], list[dict[str, float]]]
+    # What a design wants next, by what it was asked after: a sweep asks often.
+    asked: dict[tuple[Any, ...], list[Any]]
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -95,6 +95,11 @@ class AnyPlan(ABC):
         return bool(self.study.design.name == RETUNE)
 
     @property
+    def skips(self) -> bool:
+        """Whether settings that hardly lie in a region of interest are not trained."""
+        return bool(self.study.design.name == LEVEL_SET)
+
+    @property
     def needs_ranking(self) -> bool:
         """Whether pruned variants wait for the dense network trained at the prior."""
         return len(self.certificates) < len(self.study.variants) - 1
@@ -115,11 +120,13 @@ class AnyPlan(ABC):
         settings = ((point.lr, point.weight_decay, seed) for point in points)
         return self._template(variant).run_ids(settings)
 
-    def levels(self, growths: Mapping[str, Growth]) -> dict[str, list[list[Point]]]:
+    def levels(self, progress: Progress) -> dict[str, list[list[Point]]]:
         """Points of the grid of every variant that is trained over it, coarse to fine."""
+        if self.skips:
+            return {variant: [points] for variant, points in progress.chosen.items()}
         grid, prior = self.study.grid, self.study.prior
         known = (DENSE, *(() if self.retunes else self.certificates))
-        return {variant: grid.levels(prior, growths[variant].extent) for variant in known}
+        return {name: grid.levels(prior, progress.growths[name].extent) for name in known}
 
     def _walk(self, progress: Progress) -> Iterator[PlannedRun]:
         """Every known run in the order of training."""
@@ -128,18 +135,19 @@ class AnyPlan(ABC):
 
     def grid_runs(self, progress: Progress) -> Iterator[PlannedRun]:
         """Runs over grids, coarse to fine, and then replicates."""
-        levels = self.levels(progress.growths)
+        levels = self.levels(progress)
         for seed in self.study.seeds:
             for level in zip(*levels.values(), strict=True):
-                yield from self._at(dict(zip(levels, level, strict=True)), seed)
+                yield from self.at(dict(zip(levels, level, strict=True)), seed)
         yield from self.replicates(progress)
 
     def replicates(self, progress: Progress) -> Iterator[PlannedRun]:
         """Runs with further seeds."""
         for seed in self.study.replicates.seeds if self.study.replicates else ():
-            yield from self._at(progress.replicates, seed)
+            yield from self.at(progress.replicates, seed)
 
-    def _at(self, points: Mapping[str, list[Point]], seed: int) -> Iterator[PlannedRun]:
+    def at(self, points: Mapping[str, list[Point]], seed: int) -> Iterator[PlannedRun]:
+        """Runs with one seed at some points of variants."""
         for variant, level in points.items():
             for run_id, point in zip(self.run_ids(variant, level, seed), level, strict=True):
                 yield variant, run_id, point, seed
@@ -160,6 +168,15 @@ class AnyPlan(ABC):
             runs.insert(0, (DENSE, prior, study.prior, study.seeds[0]))
         return [self._job(*run, run[1] == prior) for run in runs]
 
+    def skipped(self) -> dict[str, int]:
+        """Numbers of settings that are not trained, of each network whose level set is known."""
+        progress = assess(self)
+        return {
+            variant: len(points_of(self.study, progress.growths[variant].extent)) - len(points)
+            for variant, points in progress.chosen.items()
+            if progress.growths[variant].settled
+        }
+
     def counts(self) -> pd.DataFrame:
         """Known runs of each variant: columns `total`, `done`, `failed` and `missing`."""
         progress = assess(self)
@@ -169,7 +186,7 @@ class AnyPlan(ABC):
         rows = {}
         for variant, run_ids in ids.items():
             total = len(run_ids)
-            if not run_ids and not self.retunes:  # its network waits for the ranking
+            if not run_ids and self.study.design.name == GRID:  # its network waits for the ranking
                 extent = progress.growths[variant].extent
                 total = len(points_of(self.study, extent)) * len(self.study.seeds)
             failed = len(run_ids & progress.failed)

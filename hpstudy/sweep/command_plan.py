@@ -47,7 +47,7 @@ class CommandPlan(AnyPlan):
     files: dict[str, str]
     precision: str = "own command"
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: dict[tuple[Any, ...], list[dict[str, float]]] = field(default_factory=dict)
+    asked: dict[tuple[Any, ...], list[Any]] = field(default_factory=dict)
     networks: dict[str, Path] = field(default_factory=dict)
     _opened: "dict[Path | None, tuple[VerifiedNetwork, str]]" = field(default_factory=dict)
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from itertools import compress, product
+from itertools import chain, compress, product
 from math import isnan, nan
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,9 @@ import numpy as np
 
 from hpstudy.config.grid import BASE, Extent, Grid, Point, roi
 from hpstudy.config.study import DENSE, AnyStudy
+from hpstudy.sweep.measured import measured
 from hpstudy.sweep.retuning import Retunings
+from hpstudy.sweep.skipping import choose
 
 if TYPE_CHECKING:
     from hpstudy.sweep.any_plan import AnyPlan, PlannedRun
@@ -51,6 +53,8 @@ class Progress(NamedTuple):
         interest, and the replicates), and of failed ones.
     retuned : dict of str to list of PlannedRun
         Runs of each pruned network that is not trained over the grid, once the dense one is ready.
+    chosen : dict of str to list of Point
+        Points of each network that are trained or to be trained now, where others are skipped.
     """
 
     ended: dict[str, float]
@@ -59,6 +63,7 @@ class Progress(NamedTuple):
     spared: set[str]
     failed: Set[str]
     retuned: dict[str, list["PlannedRun"]]
+    chosen: dict[str, list[Point]]
 
 
 def assess(plan: "AnyPlan") -> Progress:
@@ -67,25 +72,47 @@ def assess(plan: "AnyPlan") -> Progress:
     failed = plan.store.failures().keys()
     stopped = plan.store.stopped(threshold) if study.racing else set()
     values, spared = plan.values(), {plan.prior.run_id}
+    chosen: dict[str, list[Point]] = {}
 
     def ended() -> dict[str, float]:
         # The race of another study may have stopped a run that this study's race may not stop.
         return dict.fromkeys((*failed, *(stopped - spared)), nan) | values
 
-    results = _GridResults(plan, ended())
-    growths = {DENSE: results.growth(DENSE, BASE)}
-    extent = growths[DENSE].extent
-    dense = results.whole(DENSE, extent) if study.racing or study.replicates else {}
-    if study.racing and not plan.retunes:
-        near_best = region(dense, threshold)
-        points = [Point(lr=lr, weight_decay=decay) for lr, decay in near_best]
-        for variant, seed in product(pruned, study.seeds):
-            spared.update(plan.run_ids(variant, points, seed))
+    if plan.skips:
+        growths, chosen, results = _level_sets(plan, ended())
+    else:
         results = _GridResults(plan, ended())
-    for variant in study.variants[1:]:
-        growths[variant] = Growth(extent, plan.retunes, ())
-        if variant in pruned and growths[DENSE].settled and not plan.retunes:
-            growths[variant] = results.growth(variant, extent)
+        dense = results.growth(DENSE, BASE)
+        if study.racing and not plan.retunes:
+            near_best = region(results.whole(DENSE, dense.extent), threshold)
+            points = [Point(lr=lr, weight_decay=decay) for lr, decay in near_best]
+            for variant, seed in product(pruned, study.seeds):
+                spared.update(plan.run_ids(variant, points, seed))
+            results = _GridResults(plan, ended())
+        growths = _grids(plan, results, dense)
+    replicates = {}
+    dense_results = results.whole(DENSE, growths[DENSE].extent) if study.replicates else {}
+    if dense_results and study.replicates:
+        for variant in (DENSE, *(() if plan.retunes else pruned)):
+            if own := results.whole(variant, growths[variant].extent):
+                name, number = f"{study.name} {variant}", study.replicates.random
+                settings = replicated_settings(own, dense_results, threshold, number, name)
+                replicates[variant] = [Point(lr=lr, weight_decay=decay) for lr, decay in settings]
+                for seed in study.replicates.seeds:
+                    spared.update(plan.run_ids(variant, replicates[variant], seed))
+    progress = Progress(ended(), growths, replicates, spared, failed, {}, chosen)
+    if plan.retunes and (ready := retunings(plan, progress, values)):
+        progress.retuned.update({variant: ready.trainings(variant) for variant in pruned})
+    return progress
+
+
+def _grids(plan: "AnyPlan", results: "_GridResults", dense: Growth) -> dict[str, Growth]:
+    """Growths of the grids of a study that trains them whole."""
+    growths, pruned = {DENSE: dense}, plan.certificates
+    for variant in plan.study.variants[1:]:
+        growths[variant] = Growth(dense.extent, plan.retunes, ())
+        if variant in pruned and dense.settled and not plan.retunes:
+            growths[variant] = results.growth(variant, dense.extent)
     if pruned and not plan.needs_ranking and not plan.retunes:
         # Settled grids grow until all have one extent, so that every point can be compared.
         while all(growth.settled for growth in growths.values()):
@@ -95,20 +122,44 @@ def assess(plan: "AnyPlan") -> Progress:
             lr, weight_decay = np.max(list(extents), axis=0).tolist()
             union = Extent(tuple(lr), tuple(weight_decay))
             growths = {variant: results.growth(variant, union) for variant in growths}
-        dense = dense and results.whole(DENSE, growths[DENSE].extent)
-    replicates = {}
-    if dense and study.replicates:
-        for variant in (DENSE, *(() if plan.retunes else pruned)):
-            if own := results.whole(variant, growths[variant].extent):
-                name, number = f"{study.name} {variant}", study.replicates.random
-                settings = replicated_settings(own, dense, threshold, number, name)
-                replicates[variant] = [Point(lr=lr, weight_decay=decay) for lr, decay in settings]
-                for seed in study.replicates.seeds:
-                    spared.update(plan.run_ids(variant, replicates[variant], seed))
-    progress = Progress(ended(), growths, replicates, spared, failed, {})
-    if plan.retunes and (ready := retunings(plan, progress, values)):
-        progress.retuned.update({variant: ready.trainings(variant) for variant in pruned})
-    return progress
+    return growths
+
+
+def _level_sets(
+    plan: "AnyPlan", ended: dict[str, float]
+) -> "tuple[dict[str, Growth], dict[str, list[Point]], _GridResults]":
+    """Growths and chosen points of a study that skips settings, which count as without a value.
+
+    A pruned network waits for the dense one, whose good settings it is trained at.
+    """
+    study, growths, points, dense = plan.study, dict[str, Growth](), dict[str, list[Point]](), None
+    known = dict(ended)
+    for variant in (DENSE, *plan.certificates):
+        start = growths[DENSE].extent if growths else BASE
+        growths[variant], points[variant] = Growth(start, False, ()), []
+        if variant != DENSE and dense is None:
+            continue
+        skipped: dict[str, float] = {}
+        while True:
+            growth = _GridResults(plan, ended | skipped).growth(variant, start)
+            every = points_of(study, growth.extent)
+            found = choose(plan, variant, every, ended, dense)
+            points[variant] = found.points
+            rest = [point for point in every if point not in found.points]
+            ids = [plan.run_ids(variant, rest, seed) for seed in study.seeds]
+            before, skipped = skipped, dict.fromkeys(chain.from_iterable(ids), nan)
+            if found.asked:
+                growth = growth._replace(settled=False, touched=())
+            if found.asked or skipped.keys() <= before.keys():
+                break
+        growths[variant] = growth
+        known = skipped | known
+        if variant == DENSE and growth.settled:
+            runs = [run for seed in study.seeds for run in plan.at({DENSE: found.trained}, seed)]
+            dense = measured(plan, runs, plan.values())[DENSE]
+    for variant in study.variants[1:]:
+        growths.setdefault(variant, Growth(growths[DENSE].extent, False, ()))
+    return growths, points, _GridResults(plan, known)
 
 
 def retunings(plan: "AnyPlan", progress: Progress, values: Mapping[str, float]) -> Retunings | None:

@@ -39,7 +39,7 @@ class Plan(AnyPlan):
     fingerprint: str | None
     network: StudyNetwork
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: dict[tuple[Any, ...], list[dict[str, float]]] = field(default_factory=dict)
+    asked: dict[tuple[Any, ...], list[Any]] = field(default_factory=dict)
     _templates: dict[tuple[str, str], RunSpec] = field(default_factory=dict)
 
     @classmethod

@@ -41,7 +41,7 @@ def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
         "measured" (median of three or more finished runs, or of all there will be) or "calibrated"
         (a few steps, by several workers at once); for a command without a finished run it is None
         and "unknown". `hours` of wall time (None where no run is known), without the runs of
-        `grid_to_come` and `retunings_to_come` (most) and `replicates_to_come` (fewest and most).
+        `grid_to_come` and `trainings_to_come` (most) and `replicates_to_come` (fewest and most).
 
     Raises
     ------
@@ -80,7 +80,7 @@ def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
         "arithmetic": plan.precision,
         "grid_to_come": grid_to_come(plan),
         "replicates_to_come": replicates_to_come(plan),
-        "retunings_to_come": retunings_to_come(plan),
+        "trainings_to_come": trainings_to_come(plan),
     }
 
 
@@ -107,16 +107,22 @@ def replicates_to_come(plan: AnyPlan) -> tuple[int, int]:
     return fewest * len(replicates.seeds), most * len(replicates.seeds)
 
 
-def retunings_to_come(plan: AnyPlan) -> int:
-    """Most further trainings of pruned networks that are retuned, and not asked for yet."""
-    if not plan.retunes:
+def trainings_to_come(plan: AnyPlan) -> int:
+    """Most further trainings of a study whose design asks for them as it goes."""
+    if not (plan.retunes or plan.skips):
         return 0
-    progress, budget, most = assess(plan), plan.study.design.budget, 0
-    for variant in plan.study.variants[1:]:
-        known = progress.retuned.get(variant)
+    progress, study, most = assess(plan), plan.study, 0
+    for variant in study.variants[1:] if plan.retunes else study.variants:
+        if plan.skips:
+            growth = progress.growths[variant]
+            known = len(progress.chosen.get(variant, ()))
+            open_ = len(points_of(study, growth.extent)) - known
+            most += 0 if growth.settled else open_ * len(study.seeds)
+            continue
+        runs = progress.retuned.get(variant)
         # Once all that was asked for has ended, the verdict stands.
-        if known is None or any(run_id not in progress.ended for _, run_id, *_ in known):
-            most += max(budget - len(known or ()), 0)
+        if runs is None or any(run_id not in progress.ended for _, run_id, *_ in runs):
+            most += max(study.design.budget - len(runs or ()), 0)
     return most
 
 

@@ -6,13 +6,12 @@ from itertools import chain, count, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from hpstudy.analysis.landscape import Landscape, landscapes
+from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.retune import Retuning, retune
 from hpstudy.config.design import FEWEST
-from hpstudy.config.grid import AXES, Point
-from hpstudy.config.study import DENSE
+from hpstudy.config.grid import Point
+from hpstudy.sweep.measured import measured
 
 if TYPE_CHECKING:
     from hpstudy.sweep.any_plan import AnyPlan, PlannedRun
@@ -52,7 +51,6 @@ class Retunings:
         if len(placed) < FEWEST:
             return []
         key = variant, len(self.dense), *(run_id for _, run_id, *_ in had)
-        # A sweep asks again and again while a batch is trained.
         if key not in self.plan.asked:
             self.plan.asked[key] = self._ask(had).next
         return self.plan.asked[key]
@@ -75,18 +73,8 @@ class Retunings:
         return self._networks(self._had(variant))
 
     def _networks(self, had: Sequence["PlannedRun"]) -> tuple[Landscape, Landscape | None]:
-        plan = self.plan
-        sign = -1 if plan.goal == "minimize" else 1
-        rows = [
-            (variant, point.lr, point.weight_decay, seed, sign * self.values[run_id])
-            for variant, run_id, point, seed in (*self.dense, *had)
-            if run_id in self.values
-        ]
-        names = ["variant", "lr", "weight_decay", "seed", plan.metric]
-        named = dict(zip(AXES, plan.axes, strict=False))
-        table = pd.DataFrame(rows, columns=names).rename(columns=named)
-        best = {"maximize": 100.0, "minimize": 0.0}[plan.goal] if plan.percent else None
-        dense, *pruned = landscapes(table, plan.metric, DENSE, plan.axes, plan.goal, best).values()
+        runs = [run for run in (*self.dense, *had) if run[1] in self.values]
+        dense, *pruned = measured(self.plan, runs, self.values).values()
         return dense, next(iter(pruned), None)
 
     def _run(self, variant: str, setting: Mapping[str, float]) -> "PlannedRun":

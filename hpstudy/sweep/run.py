@@ -161,6 +161,7 @@ def publish_study(
             "runs": len(table),
             "missing": {variant: int(number) for variant, number in missing.items() if number},
             "failed": plan.failures(),
+            **_skipped(plan),
             "stopped": int(table["stopped"].sum()),
             "train_seconds": round(float(table["seconds"].sum()), 1),
             "images": int((table["epochs"] * size.train).sum()),
@@ -188,6 +189,7 @@ def _command_record(plan: CommandPlan, command: str, workers: int | None) -> dic
             "runs": len(table),
             "missing": {variant: int(number) for variant, number in missing.items() if number},
             "failed": plan.failures(),
+            **_skipped(plan),
             "train_seconds": round(float(table["seconds"].sum()), 1),
             "device": ", ".join(sorted(set(table["device"]))),
             "executor": plan.study.executor,
@@ -195,6 +197,10 @@ def _command_record(plan: CommandPlan, command: str, workers: int | None) -> dic
             **environment(),
         },
     }
+
+
+def _skipped(plan: AnyPlan) -> dict[str, dict[str, int]]:
+    return {"skipped": plan.skipped()} if plan.skips else {}
 
 
 def whole_plan(plan: AnyPlanType) -> AnyPlanType:

@@ -47,7 +47,7 @@ def ready_jobs(plan: AnyPlan) -> list[Job]:
     races: dict[str, Race | None] = {plan.prior.run_id: None}
     whole = chain(plan.replicates(progress), *progress.retuned.values())
     races |= {run_id: None for _, run_id, *_ in whole}
-    for (variant, levels), seed in product(plan.levels(progress.growths).items(), plan.study.seeds):
+    for (variant, levels), seed in product(plan.levels(progress).items(), plan.study.seeds):
         coarser: dict[str, Point] = {}
         for points in levels:
             level = dict(zip(plan.run_ids(variant, points, seed), points, strict=True))

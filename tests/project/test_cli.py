@@ -154,7 +154,7 @@ def test_cost_prices_each_variant_and_trains_nothing(recorded_study, without_tra
         "arithmetic",
         "grid_to_come",
         "replicates_to_come",
-        "retunings_to_come",
+        "trainings_to_come",
     }
     assert list(price["variants"]) == ["unpruned", "uniform-0.3"]
     for entry in price["variants"].values():

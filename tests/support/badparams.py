@@ -228,12 +228,17 @@ PARAMS = [
     value(
         "a design that there is not",
         {"design": "retunes"},
-        "unknown design.name 'retunes' (did you mean 'retune'?); valid: grid, retune.",
+        "unknown design.name 'retunes' (did you mean 'retune'?); valid: grid, level-set, retune.",
     ),
     value(
         "a batch of the whole grid",
         {"design": {"batch": 4}},
-        "design must have the name retune if it has a batch or a budget.",
+        "design must have the name level-set or retune if it has a batch.",
+    ),
+    value(
+        "a level set with a race",
+        {"design": "level-set", "racing": True},
+        "racing must be false with the design level-set, which skips settings.",
     ),
     value(
         "a retuning after two settings",

@@ -53,12 +53,13 @@ MEANINGS = {
     "replicates.seeds": "Further seeds of the settings in regions of interest.",
     "replicates.random": "Number of settings outside the regions that are repeated too.",
     "roi": "Widths of the regions of interest, in percentage points.",
-    "design": "`grid` trains every setting of every network. `retune` trains the dense network's "
-    "grid, and then the settings of each pruned network that decide whether it may keep the dense "
-    "one's; the smallest of `roi` is the tolerable loss.",
-    "design.name": "`grid` or `retune`, where further keys are given.",
-    "design.batch": "Settings of a pruned network that are trained at once.",
-    "design.budget": "Trainings of each pruned network in all.",
+    "design": "`grid` trains every setting of every network. `level-set` skips those that can "
+    "hardly lie in the widest region of interest. `retune` trains the dense network's grid, and "
+    "then the settings of each pruned network that decide whether it may keep the dense one's; the "
+    "smallest of `roi` is the tolerable loss.",
+    "design.name": "The same, where further keys are given.",
+    "design.batch": "Settings of a network that are trained at once.",
+    "design.budget": "Trainings of each pruned network in all, where it is retuned.",
     "arithmetic": "Precision of products; `auto` measures which is fastest.",
     "executor": "Who trains: this machine, or a Ray cluster.",
     "racing": "Whether runs that fall far behind are stopped early.",

@@ -16,7 +16,7 @@ from hpstudy.config.study import Study
 from hpstudy.storage.integrity import check_files
 from hpstudy.sweep.executors import Failure
 from hpstudy.sweep.growth import assess, retunings
-from hpstudy.sweep.pricing import retunings_to_come
+from hpstudy.sweep.pricing import trainings_to_come
 from hpstudy.sweep.run import publish_study, run_on
 
 VARIANT = "uniform-0.2"
@@ -105,7 +105,7 @@ def test_a_race_leaves_the_pruned_network_whole(tmp_path):
 
 
 def test_nothing_is_asked_before_the_dense_network_is_trained(plan):
-    counts, price = plan.counts(), retunings_to_come(plan)
+    counts, price = plan.counts(), trainings_to_come(plan)
     assert counts.loc[VARIANT].tolist() == [0, 0, 0, 0] and price == 12
     assert {job.variant for job in plan.missing()} == {"unpruned"}
 
@@ -129,7 +129,7 @@ def test_a_grid_too_small_is_refused():
 
 
 def test_a_batch_needs_the_design():
-    with pytest.raises(Exception, match="must have the name retune if it has a batch"):
+    with pytest.raises(Exception, match="must have the name level-set or retune"):
         tiny.study({"design": {"batch": 4}})
 
 
