@@ -12,6 +12,17 @@ from hpstudy.plots.labels import setting_text, short_title
 from hpstudy.report.notebook import MISSING
 
 QUESTIONS = {"both": "both", "first": "learning rate", "second": "weight decay"}
+RIVALS = {
+    "ours": "retune",
+    "ours, both alone": "retune, asked about both only",
+    "climb": "climbing",
+    "EI, our model": "expected improvement, retune's model",
+    "EI, plain GP": "expected improvement, a plain process",
+    "Optuna TPE": "Optuna's TPE",
+    "Optuna GP": "Optuna's GPSampler",
+    "OptunaHub meta TPE": "OptunaHub's meta-learning TPE",
+}
+RANKS = {"half answered": 0, "inconclusive": 1, "loss after ten": 2}
 SOURCES = {"hpobench": "perceptrons", "table": "our networks", "simulated": "simulated"}
 
 
@@ -81,6 +92,30 @@ def calibration_data(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows of the calibration with the questions' titles, for `plot_calibration`."""
     frame = pd.DataFrame(rows)
     return frame.assign(question=frame["question"].map(QUESTIONS))
+
+
+def rival_table(rows: Iterable[Mapping[str, Any]], tolerable: float = 0.5) -> pd.DataFrame:
+    """Trainings and settings of the ways to choose the next training, a row a way.
+
+    Columns are noise over tolerable loss: half of the pairs answered, share that is inconclusive,
+    and the loss of the recommended setting after ten trainings, in points.
+    """
+    table: dict[str, dict[tuple[str, str], Any]] = {}
+    for row in rows:
+        noise = f"{row['noise'] / tolerable:g}"
+        half = MISSING if row["median"] is None else row["median"]
+        table.setdefault(RIVALS.get(row["policy"], row["policy"]), {}).update(
+            {
+                ("half answered", noise): half,
+                ("inconclusive", noise): f"{100 * row['inconclusive']:.0f} %",
+                ("loss after ten", noise): row["regret_10"],
+            }
+        )
+    frame = pd.DataFrame.from_dict(table, orient="index").sort_index(
+        axis=1, level=0, key=lambda of: of.map(RANKS.get), sort_remaining=False
+    )
+    frame.columns = pd.MultiIndex.from_tuples(frame.columns)
+    return frame.rename_axis("next training by")
 
 
 def regret_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from hpstudy.report.retune_tables import (
     policy_table,
     regret_table,
     retuned_tables,
+    rival_table,
 )
 
 ROW = {"question": "both", "simulated": False, "group": "all", "pairs": 50, "keep": 8}
@@ -29,6 +30,18 @@ def test_counts_and_missing_medians_are_shown():
     assert table.index.tolist() == [("both", "noise/loss 3 and more")]
     assert table["keep", "said"].tolist() == [8] and table["", "inconclusive"].tolist() == ["64 %"]
     assert table["trainings", "90 %"].tolist() == [12]
+
+
+def test_ways_to_choose_stand_beside_each_other_by_noise():
+    table = rival_table(measurement("retune_policies")["policies"])
+    assert list(table.index)[0] == "retune" and len(table) == 9
+    assert [name for name, _ in table.columns[::3]] == [
+        "half answered",
+        "inconclusive",
+        "loss after ten",
+    ]
+    assert [noise for _, noise in table.columns[:3]] == ["0.3", "1", "2"]
+    assert table.loc["retune", ("half answered", "1")] == 16
 
 
 @pytest.mark.slow
