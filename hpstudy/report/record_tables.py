@@ -148,3 +148,29 @@ def _programme(programme: list[dict[str, Any]]) -> pd.DataFrame:
                 }
                 rows.append(row)
     return pd.DataFrame(rows)
+
+
+def level_set_table(rows: Iterable[Mapping[str, Any]], settings: int = 40) -> pd.DataFrame:
+    """What a level set trains of grids of so many settings, and what it misses, a row a network.
+
+    Memberships of the two regions are those that the whole grid has. `d_mean` is the difference of
+    the mean risk, in points; the centre moves by so much of half its own 95 % interval.
+    """
+    return indexed(
+        [
+            {
+                "study": row["table"],
+                "variant": short_title(row["network"]),
+                "settings": row["n"],
+                "trained": f"{100 * row['images']:.0f} %",
+                "same in 0.5-ROI": f"{100 * row['same 0.5']:.0f} %",
+                "same in 1.0-ROI": f"{100 * row['same 1.0']:.0f} %",
+                "missed": f"{round(row['lost'] * row['ROI'])} of {row['ROI']}",
+                "mean risk": row["d_mean"],
+                "centre": row["centre"],
+            }
+            for row in rows
+            if row["design"] == "level set" and row["n"] >= settings
+        ],
+        KEYS,
+    )

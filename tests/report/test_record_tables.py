@@ -7,9 +7,11 @@ import pytest
 import synthetic
 
 from hpstudy.analysis.study_results import StudyResults, read_results
+from hpstudy.report.notebook import measurement
 from hpstudy.report.record_tables import (
     certificate_table,
     grid_point_cost_table,
+    level_set_table,
     programme_cost_table,
     provenance_table,
     published_table,
@@ -107,3 +109,9 @@ def test_published_table_comes_with_its_hours_and_checksum(study, folder):
 def test_pruned_networks_come_with_their_ratios_and_widths(study):
     row = certificate_table([study]).loc[study.name, "Uniform, 20 %"]
     assert (row["target"], row["its channels"]) == (0.2, 3)
+
+
+def test_a_level_set_is_shown_for_the_grids_that_gain():
+    table = level_set_table(measurement("level_set")["published"])
+    assert len(table) == 13 and table["settings"].min() == 48
+    assert table.loc[("cpu-resnet20", "Uniform, 60 %"), "missed"] == "1 of 6"
