@@ -34,6 +34,7 @@ PARTS = {
         "tables",
         "own-study",
         "retune",
+        "rules",
         "transfer",
         "networks",
         "latency",

@@ -9,6 +9,7 @@ from hpstudy.analysis.comparison import Comparison
 from hpstudy.analysis.intervals import Loss
 from hpstudy.analysis.rules import rule_losses
 from hpstudy.analysis.study_results import StudyResults
+from hpstudy.analysis.verdict import TOLERABLE
 from hpstudy.errors import printed
 from hpstudy.plots.labels import TOP1, metric_of, short_title
 from hpstudy.report.notebook import MISSING
@@ -23,6 +24,12 @@ TITLES = {
     "double": "learning rate ×2",
     "timescale": "learning rate ×0.5, weight decay ×2",
 }
+OUTCOMES = (
+    f"at most {TOLERABLE:g} points",
+    f"more than {TOLERABLE:g} points",
+    "inconclusive",
+    "outside the grid",
+)
 HEADINGS = ("keep", "lr ×0.5", "lr ×0.2", "lr ×0.1", "lr ×2", "lr ×0.5, wd ×2")
 
 
@@ -38,6 +45,22 @@ def rule_table(studies: Iterable[StudyResults]) -> pd.DataFrame:
     }
     frame = pd.DataFrame.from_dict(table, orient="index")
     return frame.rename_axis(["study", "network"])
+
+
+def rule_counts(studies: Iterable[StudyResults]) -> pd.DataFrame:
+    """Number of pruned networks by what each rule loses, by its one-sided 95 % bounds."""
+    table = {title: dict.fromkeys(OUTCOMES, 0) for title in TITLES.values()}
+    for study in studies:
+        for row in rule_losses(study.analysis()).values():
+            for key, of in row.items():
+                table[TITLES[key]][_outcome(of)] += 1
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("rule")
+
+
+def _outcome(loss: Loss) -> str:
+    if pd.isna(loss.estimate):
+        return OUTCOMES[3]
+    return OUTCOMES[0 if loss.at_most <= TOLERABLE else 1 if loss.at_least > TOLERABLE else 2]
 
 
 def show_rules(comparison: Comparison, losses: Mapping[str, Mapping[str, Loss]]) -> None:

@@ -6,7 +6,7 @@ from badinput import run_command
 from readme_table import ROOT, STUDIES
 
 from hpstudy.analysis.rules import RULES
-from hpstudy.report.rule_tables import TITLES, rule_table
+from hpstudy.report.rule_tables import TITLES, rule_counts, rule_table
 
 TABLE = ROOT / "book" / "results" / "cpu-resnet20.csv"
 
@@ -26,3 +26,9 @@ def test_table_of_the_book_has_a_row_a_network():
     table = rule_table([STUDIES["cpu-resnet20"]])
     assert len(table) == 4 and list(table.columns) == list(TITLES.values())
     assert (table["learning rate ×0.1"] == "–").all()
+
+
+def test_networks_are_counted_by_what_each_rule_loses():
+    counts = rule_counts([STUDIES["cpu-resnet20"]])
+    assert list(counts.index) == list(TITLES.values()) and (counts.sum(axis=1) == 4).all()
+    assert counts.loc["learning rate ×0.1", "outside the grid"] == 4
