@@ -105,7 +105,9 @@ def plot_calibration(frame: pd.DataFrame) -> go.Figure:
     across, up = ({"range": [-0.02, 1.02], "showgrid": True, "nticks": 6} for _ in range(2))
     suffix = set_axes(figure, 1, across, up, ("probability said", "share that is truly kept"))
     line = {"color": INK, "width": 1}
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip")
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False
+    )
     for (question, of), colour in zip(frame.groupby("question", sort=False), COLOURS, strict=False):
         figure.add_scatter(
             x=rounded(of["said"], 3),
