@@ -7,8 +7,9 @@ published tables, of which the first seed has one run a setting. The tables were
 the rule and the starts were chosen. `images` are those trained, `same`
 the settings whose membership of the region of interest is that of the whole grid, `lost` the share
 of its 1.0-ROI that is skipped, and `centre` how far the centre of the 1.0-ROI moves, over half of
-the 95 % interval that the whole grid gives it (the larger of the two axes). With the race, runs of
-the design are stopped as `hpstudy run` does with `racing: true`; the starts are not raced.
+the 95 % interval that the whole grid gives it (the larger of the two axes). `races` are the same
+figures of the races that hpstudy had before, alone and within the design, measured at the commit
+that they name: they stay in the file.
 """
 
 import argparse
@@ -24,7 +25,6 @@ import numpy as np
 import pandas as pd
 from common import machine, markdown
 from coverage import FAMILIES
-from racing import levels, race, read, replay
 
 from hpstudy.analysis import level_set
 from hpstudy.analysis.intervals import interval
@@ -34,7 +34,6 @@ from hpstudy.analysis.regions import fit_ellipses, roi
 from hpstudy.analysis.risk import risk
 from hpstudy.analysis.surrogate import Surrogate
 from hpstudy.analysis.transfer_prior import Prior, fitted
-from hpstudy.config.grid import Point
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
 THRESHOLD, BATCH = 1.0, 4
@@ -109,68 +108,54 @@ def simulated(number: int, grid: str) -> tuple[pd.DataFrame, dict[str, Any]]:
 # --- a design on a table of runs ------------------------------------------------------------------
 
 
-def landscape(one: pd.DataFrame, epochs: dict[int, int] | None = None) -> Landscape | None:
-    """Landscape of one network's runs, or of those with some epochs; None without any."""
-    if epochs is not None:
-        stopped = [number < _length(one, row) for row, number in epochs.items()]
-        one = one.loc[list(epochs)].assign(stopped=stopped)
-        one["value"] = one["value"].mask(one["stopped"])
+def read(path: Path) -> pd.DataFrame:
+    """Runs of the first seed of a published study, with their curves."""
+    table = pd.read_csv(path)
+    table = table[table["seed"] == table["seed"].min()].reset_index(drop=True)
+    return table.assign(curve=table["curve"].map(json.loads), value=table["top1"])
+
+
+def landscape(one: pd.DataFrame) -> Landscape | None:
+    """Landscape of one network's runs; None without any."""
     if one.empty:
         return None
     variant, columns = str(one["variant"].iloc[0]), ["variant", *AXES, "seed", "value"]
-    table = one[[*columns, *one.columns.intersection(["stopped"])]]
-    return landscapes(table, "value", variant, goal="maximize", ceiling=100.0)[variant]
+    return landscapes(one[columns], "value", variant, goal="maximize", ceiling=100.0)[variant]
 
 
 def design(
-    one: pd.DataFrame, dense: Landscape | None = None, raced: bool = False, batch: int = BATCH
-) -> tuple[dict[int, int], float]:
-    """Epochs by index of the runs that are trained, and seconds of the longest call.
-
-    `one` has a run a setting; without curves a run has one epoch.
-    """
+    one: pd.DataFrame, dense: Landscape | None = None, batch: int = BATCH
+) -> tuple[list[int], float]:
+    """Index of the runs that are trained, and seconds of the longest call; a run a setting."""
     grid = list(zip(one["lr"], one["weight_decay"], strict=True))
-    index = {setting: k for setting, k in zip(grid, one.index, strict=True)}
-    spared = set() if dense is None else set(map(tuple, dense.roi(THRESHOLD)[AXES].to_numpy()))
-    epochs: dict[int, int] = {}
+    index = dict(zip(grid, one.index, strict=True))
+    trained: list[int] = []
     longest = 0.0
     while True:
         begin = time.perf_counter()
-        asked = next_settings(landscape(one, epochs), grid, THRESHOLD, batch, dense)
+        asked = next_settings(landscape(one.loc[trained]), grid, THRESHOLD, batch, dense)
         longest = max(longest, time.perf_counter() - begin)
         if not asked:
-            return epochs, longest
-        whole = one.loc[[k for k, number in epochs.items() if number == _length(one, k)]]
-        for setting in asked:
-            row = index[setting]
-            if raced and len(epochs) >= level_set.STARTS and setting not in spared:
-                again = race(one.loc[[row]], whole[whole["value"].notna()], THRESHOLD)
-            else:
-                again = {}
-            epochs[row] = again.get(row, _length(one, row))
+            return trained, longest
+        trained += [index[setting] for setting in asked]
 
 
-def _length(one: pd.DataFrame, row: int) -> int:
-    return len(one.loc[row, "curve"]["train_loss"]) if "curve" in one else 1
-
-
-def today(one: pd.DataFrame, dense: Landscape | None, prior: Point) -> dict[int, int]:
-    """Epochs by index under the race alone, on the levels of a grid."""
-    spared = set() if dense is None else set(map(tuple, dense.roi(THRESHOLD)[AXES].to_numpy()))
-    stopped = replay(one, levels(one, prior), spared, race, THRESHOLD)
-    return {row: stopped.get(row, _length(one, row)) for row in one.index}
+def epochs(one: pd.DataFrame) -> int:
+    """Epochs of all runs; without curves a run has one."""
+    return sum(len(curve["train_loss"]) for curve in one["curve"]) if "curve" in one else len(one)
 
 
 # --- what changed ---------------------------------------------------------------------------------
 
 
 def score(
-    one: pd.DataFrame, epochs: dict[int, int], dense: tuple[Landscape, Landscape]
+    one: pd.DataFrame, trained: list[int], dense: tuple[Landscape, Landscape]
 ) -> dict[str, Any]:
     """Figures of a design; `dense` are the dense network's landscapes, whole and designed."""
-    whole, found = landscape(one), landscape(one, epochs)
-    images = sum(epochs.values()) / sum(_length(one, row) for row in one.index)
-    row: dict[str, Any] = {"runs": len(epochs) / len(one), "images": images}
+    some = one.loc[trained]
+    whole, found = landscape(one), landscape(some)
+    images = epochs(some) / epochs(one)
+    row: dict[str, Any] = {"runs": len(some) / len(one), "images": images}
     left = np.full(len(whole.values), math.nan)
     left[whole.keys.get_indexer(found.keys)] = found.values
     for width in (0.5, 1.0):
@@ -196,18 +181,15 @@ def centre_moved(whole: Landscape, found: Landscape) -> tuple[float, float]:
     return math.hypot(*moves), max(ratios)
 
 
-def pair_rows(table: pd.DataFrame, how: str, prior: Point | None = None) -> Iterator[dict]:
+def pair_rows(table: pd.DataFrame) -> Iterator[dict]:
     """Row of figures for each network of a table of one seed, the dense one first."""
     whole = found = None
     for variant, one in table.groupby("variant", sort=False):
-        one, longest = one.reset_index(drop=True), 0.0
-        if how == "race alone":
-            epochs = today(one, found, prior)
-        else:
-            epochs, longest = design(one, found, how == "level set and race")
+        one = one.reset_index(drop=True)
+        trained, longest = design(one, found)
         if variant == DENSE:
-            whole, found = landscape(one), landscape(one, epochs)
-        figures = score(one, epochs, (whole, found))
+            whole, found = landscape(one), landscape(one.loc[trained])
+        figures = score(one, trained, (whole, found))
         yield {"network": variant, "n": len(one), **figures, "seconds": longest}
 
 
@@ -220,7 +202,6 @@ RULES = {
     "0.2": (0.2, Prior.vague()),
     "0.1, fitted prior": (0.1, Prior.of(fitted()["prior"])),
 }
-DESIGNS = ("level set", "level set and race", "race alone")
 
 
 def simulations(number: int) -> pd.DataFrame:
@@ -230,7 +211,7 @@ def simulations(number: int) -> pd.DataFrame:
         level_set.MISSED, level_set._PRIOR = missed, prior
         for k in range(number):
             table, said = simulated(k, list(GRIDS)[k * len(GRIDS) // number])
-            rows += [{"rule": rule, **said, **row} for row in pair_rows(table, "level set")]
+            rows += [{"rule": rule, **said, **row} for row in pair_rows(table)]
     level_set.MISSED, level_set._PRIOR = RULES["0.1"]
     return pd.DataFrame(rows)
 
@@ -252,15 +233,9 @@ def simulated_summary(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def published() -> list[dict[str, Any]]:
-    """Row for each network of the published tables and each design."""
-    rows = []
-    for path in sorted(RESULTS.glob("*.csv")):
-        table, prior = read(path, "top1")
-        for how in DESIGNS:
-            rows += [
-                {"table": path.stem, "design": how, **row} for row in pair_rows(table, how, prior)
-            ]
-    return rows
+    """Row for each network of the published tables."""
+    paths = sorted(RESULTS.glob("*.csv"))
+    return [{"table": path.stem, **row} for path in paths for row in pair_rows(read(path))]
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -287,6 +262,8 @@ def main() -> None:
         said = {"command": f"{command} --output {given.output}", "machine": machine()}
         said |= {"threshold": THRESHOLD, "batch": BATCH, "missed": level_set.MISSED}
         said |= {"published": tables, "simulated": summary}
+        if given.output.is_file():
+            said["races"] = json.loads(given.output.read_text(encoding="utf-8"))["races"]
         given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 

@@ -135,7 +135,7 @@ def made_up(job: Job, seconds: float, ranking: dict) -> RunOutcome:
     row = dict(top1=90.0, top5=None, loss=0.3, best_top1=91.0, best_epoch=3, train_loss=0.1)
     row |= dict(diverged=False, epochs=EPOCHS, seconds=seconds, images_per_second=1e4)
     row |= dict(macs=10**8, params=10**6, device="simulated", torch="none", curve=curve)
-    return RunOutcome(row, ranking if job.rank_filters else None, None)
+    return RunOutcome(row, ranking if job.rank_filters else None)
 
 
 def study(runs: int) -> Study:

@@ -125,7 +125,7 @@ def open_plan(
     run_ids, recorded = _published_runs(table)
     store = Store.open(runs_folder() / "store.sqlite")
     # Publishing replaces the table, so that runs which it alone has would be lost.
-    if lost := run_ids - store.recorded() - store.stopped(0):
+    if lost := run_ids - store.recorded():
         try:
             restored = restore(table, store)["runs"]
         except HpstudyError as error:

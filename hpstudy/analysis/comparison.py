@@ -250,8 +250,8 @@ _SENTENCES = {
     Kind.COARSE: "The region within {threshold:g} of the best is {width:.2g} decades wide, less "
     "than two steps of the grid ({step:.2g} each): its ellipse may show the grid.",
     Kind.DIVERGED: "{runs} of {all_runs} runs diverged{where}.",
-    Kind.STOPPED: "At {points} of {all_points} settings runs were stopped early, as they could not "
-    "reach the region of interest; these settings have no value.",
+    Kind.STOPPED: "At {points} of {all_points} settings runs were stopped early; these settings "
+    "have no value.",
     Kind.MISSING: "The grid has gaps: {cells} settings without a result among those that have one.",
     Kind.FOR_ZERO: "The lowest {axis} ({value:.3g}) lies {decades:.2g} decades below the next one "
     "({next:.3g}), more than two steps of the grid: if it stands for 0, write 0.",

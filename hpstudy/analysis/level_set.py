@@ -117,7 +117,7 @@ def _chances(
     if surrogate is None and (landscape.placed & np.isfinite(landscape.values)).sum() < STARTS:
         return np.ones(len(places))
     if (stopped := landscape.placed & ~np.isfinite(landscape.values)).any():
-        # The race expected such a run outside the region; how far, the surface says.
+        # Such a run is taken to lie outside the region; how far, the surface says.
         values, _ = _draws(landscape, landscape.logs[stopped], surrogate)
         points = landscape.points.copy()
         points.loc[stopped, "value"] = np.minimum(values, needed).mean(axis=0)

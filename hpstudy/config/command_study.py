@@ -240,11 +240,6 @@ class CommandStudy(AnyStudy):
         first, *second = self.start.values()
         return Prior(lr=first, weight_decay=second[0] if second else 1.0)
 
-    @property
-    def racing(self) -> bool:
-        """Whether runs are stopped early; a command decides for itself."""
-        return False
-
 
 def load_study(path: str | Path) -> Study | CommandStudy:
     """Study of either kind that a params file describes; see `AnyStudy.load`."""

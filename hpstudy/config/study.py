@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from hpstudy.config.checks import distinct, json_values, printable, test_or_share
-from hpstudy.config.design import FEWEST, LEVEL_SET, RETUNE, AnyDesign, Design, Replicates, Seeds
+from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds
 from hpstudy.config.grid import Axis, Grid, Prior
 from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
@@ -73,6 +73,15 @@ Variant = Annotated[str, BeforeValidator(_variant)]
 Source = Annotated[str, Field(pattern=f"^{SOURCE}$")]
 Model = Annotated[BuiltIn | Source, BeforeValidator(_model)]
 Arguments = Annotated[dict[str, Any], AfterValidator(json_values)]
+
+
+def _no_race(value: Any) -> Any:
+    if value is not False:
+        raise HpstudyError(
+            "racing is no more; `design: level-set` skips settings instead, and trains the others "
+            "whole"
+        )
+    return value
 
 
 def _or_none(arguments: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -134,8 +143,6 @@ class AnyStudy(Frozen):
         def grid(self) -> Grid: ...  # noqa: D102
         @property
         def prior(self) -> Prior: ...  # noqa: D102
-        @property
-        def racing(self) -> bool: ...  # noqa: D102
 
     @field_validator("variants", check_fields=False)
     @classmethod
@@ -147,8 +154,6 @@ class AnyStudy(Frozen):
 
     def check_size(self) -> None:
         """Raise ValueError if seeds come twice, or for more or fewer runs than a plan needs."""
-        if self.design.name == LEVEL_SET and self.racing:
-            raise ValueError("racing must be false with the design level-set, which skips settings")
         placed = math.prod(
             axis.points if isinstance(axis, Axis) else sum(value > 0 for value in axis)
             for _, axis in self.grid
@@ -221,7 +226,8 @@ class Study(AnyStudy):
     design: AnyDesign = Design()
     arithmetic: Literal["auto"] | Arithmetic = "auto"
     executor: Executor = "local"
-    racing: Annotated[bool, Field(strict=True)] = False
+    # Records of earlier studies have this key.
+    racing: Annotated[Literal[False], BeforeValidator(_no_race)] = False
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> "Study":

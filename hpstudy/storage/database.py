@@ -28,6 +28,7 @@ RESULT_COLUMNS = (
 _RUN = f"run_id TEXT PRIMARY KEY, spec TEXT NOT NULL, {', '.join(RESULT_COLUMNS)}"
 TABLES = {
     "runs": _RUN,
+    # Nothing is written to it any more: earlier versions stopped runs early.
     "stopped": f"{_RUN}, threshold REAL NOT NULL, verdict TEXT NOT NULL",
     "rankings": "run_id TEXT PRIMARY KEY, weights_sha256 TEXT NOT NULL, scores TEXT NOT NULL",
     "arithmetics": "family TEXT PRIMARY KEY, arithmetic TEXT NOT NULL",

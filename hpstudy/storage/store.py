@@ -13,7 +13,7 @@ from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE
 from hpstudy.errors import HpstudyError, count
-from hpstudy.storage.database import FINAL_COLUMNS, RESULT_COLUMNS, Database
+from hpstudy.storage.database import RESULT_COLUMNS, Database
 from hpstudy.storage.findings import CheckedTable
 from hpstudy.storage.integrity import check_table
 from hpstudy.storage.tables import SETTING, TABLE_COLUMNS
@@ -30,23 +30,12 @@ class Store(Database):
         """File for the state of a long training."""
         return self.path.parent / "checkpoints" / f"{run_id}.pt"
 
-    def record(
-        self, runs: Iterable[tuple[Spec, RunOutcome]], threshold: float | None = None
-    ) -> None:
-        """Record runs with their outcomes, all in one transaction; recorded runs do not change.
-
-        The accuracies of a run that was stopped early are those of an unfinished network, which no
-        analysis may read as a result: they are kept in its curve alone. `threshold` is that of the
-        region of interest for early stopping, in percentage points.
-        """
+    def record(self, runs: Iterable[tuple[Spec, RunOutcome]]) -> None:
+        """Record runs with their outcomes, all in one transaction; recorded runs do not change."""
         with self.transaction(write=True) as database:
-            for spec, (row, ranking, reason) in runs:
+            for spec, (row, ranking) in runs:
                 _forget(database, "claims", spec.run_id)
-                if reason is not None:
-                    row = row | dict.fromkeys(FINAL_COLUMNS) | {"diverged": False}
-                    _insert(database, "stopped", spec, row, threshold, json.dumps(reason._asdict()))
-                    continue
-                _insert(database, "runs", spec, row)
+                _insert(database, spec, row)
                 _forget(database, "failures", spec.run_id)
                 if ranking is not None:
                     database.execute(
@@ -82,16 +71,6 @@ class Store(Database):
         rows = self.select("SELECT run_id, top1 FROM runs")
         return {run_id: math.nan if value is None else value for run_id, value in rows}
 
-    def stopped(self, threshold: float) -> set[str]:
-        """Ids of the runs that cannot reach a region of interest of this threshold."""
-        return {id_ for (id_,) in self.select(f"SELECT run_id FROM {_STOPPED}", threshold)}
-
-    def curves(self, run_ids: Iterable[str]) -> dict[str, dict[str, list[float]]]:
-        """Learning curves (`hpstudy.training.state.RunResult`) of recorded runs, by run id."""
-        wanted = set(run_ids)
-        rows = self.select("SELECT run_id, curve FROM runs")
-        return {run_id: self._decoded(curve) for run_id, curve in rows if run_id in wanted}
-
     def ranking(self, spec: RunSpec) -> dict[str, Any] | None:
         """Filter scores kept with a run: `scores` and `weights_sha256`; None if there are none."""
         query = "SELECT weights_sha256, scores FROM rankings WHERE run_id = ?"
@@ -110,31 +89,22 @@ class Store(Database):
             database.execute("INSERT OR IGNORE INTO arithmetics VALUES (?, ?)", (family, precision))
         return self.precision(family) or precision
 
-    def frame(
-        self,
-        runs: Iterable[tuple[Mapping[str, Any], Spec]],
-        stopped_at: float | None = None,
-    ) -> pd.DataFrame:
+    def frame(self, runs: Iterable[tuple[Mapping[str, Any], Spec]]) -> pd.DataFrame:
         """Recorded rows of `runs`, sorted as published.
 
         Parameters
         ----------
         runs : iterable of (labels, RunSpec)
             `labels` are study, variant, method and flops_ratio, which are no part of the run id.
-        stopped_at : float, optional
-            Threshold of the region of interest for early stopping; by default, runs that were
-            stopped early are left out.
 
         Returns
         -------
         DataFrame with the columns TABLE_COLUMNS
-            Sorted by the order of the variants, then lr, weight_decay and seed. A run that was
-            stopped early has `stopped` set, no accuracies, and the epochs and curve until then.
+            Sorted by the order of the variants, then lr, weight_decay and seed. No run is
+            `stopped`: the column is that of earlier tables.
         """
-        columns = ("run_id", *RESULT_COLUMNS, "stopped")
-        query = f"SELECT {', '.join(columns[:-1])} FROM"
-        results = {row[0]: (*row, True) for row in self.select(f"{query} {_STOPPED}", stopped_at)}
-        results |= {row[0]: (*row, False) for row in self.select(f"{query} runs")}
+        columns = ("run_id", *RESULT_COLUMNS)
+        results = {row[0]: row for row in self.select(f"SELECT {', '.join(columns)} FROM runs")}
         rows: list[dict[str, Any]] = []
         order: dict[str, int] = {}
         for labels, spec in runs:
@@ -144,7 +114,7 @@ class Store(Database):
             row = dict(zip(columns, results[run_id], strict=True))
             row |= {**labels, **spec.labels}
             row |= {name: getattr(spec, name) for name in SETTING}
-            rows.append(row | {"diverged": bool(row["diverged"])})
+            rows.append(row | {"diverged": bool(row["diverged"]), "stopped": False})
         rows.sort(key=lambda row: (order[row["variant"]], *(row[name] for name in SETTING)))
         return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
 
@@ -155,18 +125,12 @@ class Store(Database):
             raise HpstudyError(f"{self.path} is damaged: a run in it cannot be read") from None
 
 
-_STOPPED = "stopped WHERE threshold >= ?"
-
-
-def _insert(
-    database: sqlite3.Connection, table: str, spec: Spec, result: Mapping[str, Any], *more: Any
-) -> None:
+def _insert(database: sqlite3.Connection, spec: Spec, result: Mapping[str, Any]) -> None:
     row = {name: result[name] for name in RESULT_COLUMNS}
     row |= {"curve": json.dumps(row["curve"]), "diverged": int(row["diverged"])}
-    values = (spec.run_id, spec.model_dump_json(by_alias=True), *row.values(), *more)
-    database.execute(
-        f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(values))})", values
-    )
+    values = (spec.run_id, spec.model_dump_json(by_alias=True), *row.values())
+    places = ", ".join("?" * len(values))
+    database.execute(f"INSERT OR IGNORE INTO runs VALUES ({places})", values)
 
 
 def _forget(database: sqlite3.Connection, table: str, run_id: str) -> None:
@@ -177,8 +141,8 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
     """Put the runs of a published table into a store, so that a sweep goes on from them.
 
     Only a whole table is restored (`hpstudy.storage.integrity`). Runs that were stopped early are
-    left out, since the table lacks the reason. Where the record has no ranking of filters, the
-    next sweep trains the dense network at the prior once more.
+    left out, since they have no result. Where the record has no ranking of filters, the next sweep
+    trains the dense network at the prior once more.
 
     Returns
     -------
@@ -212,7 +176,7 @@ def restore(path: Path, store: Store) -> dict[str, Any]:
     runs = []
     for row in rows:
         result, ranking = row | {"curve": json.loads(row["curve"])}, rankings.get(row["run_id"])
-        runs.append((table.spec(row), RunOutcome(result, ranking, None)))
+        runs.append((table.spec(row), RunOutcome(result, ranking)))
     store.record(runs)
     return {
         "table": str(path),

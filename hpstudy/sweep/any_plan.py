@@ -201,7 +201,7 @@ class AnyPlan(ABC):
         Those of a network that is retuned are in the order of training.
         """
         runs = list(self.runs())
-        table = self.store.frame(runs, max(self.study.roi) if self.study.racing else None)
+        table = self.store.frame(runs)
         if not self.retunes:
             return table
         number = {spec.run_id: k for k, (_, spec) in enumerate(runs)}

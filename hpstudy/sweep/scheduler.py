@@ -5,19 +5,17 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
-from itertools import chain, product
 
 from tqdm import tqdm
 
-from hpstudy.config.grid import Extent, Point
+from hpstudy.config.grid import Extent
 from hpstudy.errors import count
 from hpstudy.storage.database import BUSY, OURS, Leases, Unwritable
 from hpstudy.storage.store import Spec
 from hpstudy.sweep.any_plan import AnyPlan
 from hpstudy.sweep.executors import Ended, Executor, Failure, Job
-from hpstudy.sweep.growth import Progress, assess
+from hpstudy.sweep.growth import assess
 from hpstudy.training.checkpoint import discard
-from hpstudy.training.early_stopping import Race
 from hpstudy.training.state import RunOutcome
 
 logger = logging.getLogger(__name__)
@@ -30,46 +28,6 @@ PATIENCE, PAUSE = 600.0, 5.0
 AHEAD = 1 / 8
 # Missing runs are looked up again after this many times the duration of a look.
 LOOK_RATIO = 10
-
-
-def ready_jobs(plan: AnyPlan) -> list[Job]:
-    """Runs that can be trained now, in this order; more follow as they end.
-
-    Without racing these are all missing runs. A raced run competes with the coarser levels of its
-    network's grid, and waits until all of those have ended: whether it is stopped does not depend
-    on the number of workers or on interruptions.
-    """
-    jobs = plan.missing()
-    if not plan.study.racing:
-        return jobs
-    progress, missing = assess(plan), {job.run_id for job in jobs}
-    # The prior need not be a grid point; replicates measure the noise of whole runs.
-    races: dict[str, Race | None] = {plan.prior.run_id: None}
-    whole = chain(plan.replicates(progress), *progress.retuned.values())
-    races |= {run_id: None for _, run_id, *_ in whole}
-    for (variant, levels), seed in product(plan.levels(progress).items(), plan.study.seeds):
-        coarser: dict[str, Point] = {}
-        for points in levels:
-            level = dict(zip(plan.run_ids(variant, points, seed), points, strict=True))
-            if waiting := missing & level.keys():
-                race = _race(plan, progress, coarser) if coarser else None
-                races |= {id_: None if id_ in progress.spared else race for id_ in waiting}
-                break
-            coarser |= level
-    return [job._replace(race=races[job.run_id]) for job in jobs if job.run_id in races]
-
-
-def _race(plan: AnyPlan, progress: Progress, coarser: dict[str, Point]) -> Race:
-    threshold = max(plan.study.roi)
-    # A run that was stopped, and trained later, would make the race depend on when.
-    ids = sorted(coarser.keys() - plan.store.stopped(threshold) - progress.failed)
-    curves = plan.store.curves(ids)
-    return Race(
-        points=tuple((coarser[id_].lr, coarser[id_].weight_decay) for id_ in ids),
-        losses=tuple(tuple(curves[id_]["train_loss"]) for id_ in ids),
-        accuracies=tuple(progress.ended[id_] for id_ in ids),
-        threshold=threshold,
-    )
 
 
 class Scheduler:
@@ -116,8 +74,8 @@ class Scheduler:
         """Find the runs that can be trained now: results bring new ones, other sweeps end some."""
         began = time.monotonic()
         self.plan.prune()
-        ready = ready_jobs(self.plan)
-        self._pending = deque(job for job in ready if job.run_id not in self._running)
+        jobs = self.plan.missing()
+        self._pending = deque(job for job in jobs if job.run_id not in self._running)
         for variant, growth in assess(self.plan).growths.items():
             if growth.extent != self._extents.setdefault(variant, growth.extent):
                 self._extents[variant] = growth.extent
@@ -156,8 +114,7 @@ class Scheduler:
             # Tables of the store, of which one holds the run once it has ended. A study with
             # another prior may have recorded the prior's run without its scores.
             ranked = job.rank_filters and self.plan.needs_ranking
-            results = ["rankings"] if ranked else ["runs", *(["stopped"] if job.race else [])]
-            tables[job.run_id] = ["failures", *results]
+            tables[job.run_id] = ["failures", "rankings" if ranked else "runs"]
         owners = self.leases.take(tables)
         ours = [job for job in jobs if owners[job.run_id] == OURS]
         self._leased.update(job.run_id for job in ours)
@@ -210,11 +167,10 @@ class Scheduler:
 
     def _record(self, done: list[tuple[Spec, RunOutcome]]) -> None:
         """Record runs; hold them while the store cannot be written."""
-        threshold = max(self.plan.study.roi) if self.plan.study.racing else None
         deadline, warned = time.monotonic() + PATIENCE, False
         while True:
             try:
-                return self.plan.store.record(done, threshold)
+                return self.plan.store.record(done)
             except Unwritable as error:
                 if time.monotonic() > deadline:
                     raise

@@ -125,7 +125,7 @@ def run_command(
         "device": status["device"],
         "curve": {"value": published},
     }
-    return RunOutcome(row, None, None)
+    return RunOutcome(row, None)
 
 
 def _ended_well(folder: Path) -> dict[str, Any] | None:

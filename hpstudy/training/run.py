@@ -15,7 +15,6 @@ from hpstudy.networks.own_network import OwnNetwork
 from hpstudy.networks.pruning import weights_hash
 from hpstudy.training.checkpoint import Checkpoint
 from hpstudy.training.datasets import Dataset, Split
-from hpstudy.training.early_stopping import Race, StopReason
 from hpstudy.training.state import RunOutcome
 from hpstudy.training.trainer import EVALUATION_BATCH, Trainer, copy_values, values_of
 
@@ -109,17 +108,15 @@ class RunTrainer:
         self,
         spec: RunSpec,
         rank_filters: bool = False,
-        race: Race | None = None,
         checkpoint: Path | None = None,
     ) -> RunOutcome:
-        """Train one run, which a `race` may stop early.
+        """Train one run.
 
         Parameters
         ----------
         spec : RunSpec
         rank_filters : bool, default False
             Whether the outcome holds the filter scores of the trained network.
-        race : Race, optional
         checkpoint : Path, optional
             File that a long training is saved to and resumed from. It stays there until the
             outcome is recorded (`hpstudy.training.checkpoint.discard`).
@@ -129,16 +126,8 @@ class RunTrainer:
         # Leaves torch's generator where the draws of training go on.
         fresh = values_of(network.fresh(spec.seed, spec.widths))
         copy_values(fresh, values_of(trainer.model))
-        reason: StopReason | None = None
-
-        def stop(curve: dict[str, list[float]]) -> bool:
-            nonlocal reason
-            if race:
-                reason = race.stop_reason(spec.lr, spec.weight_decay, curve["train_loss"])
-            return reason is not None
-
         kept = Checkpoint(checkpoint, spec.run_id, self.device) if checkpoint else None
-        result = trainer.run(spec.lr, spec.weight_decay, spec.seed, stop, kept)
+        result = trainer.run(spec.lr, spec.weight_decay, spec.seed, kept)
         cuda = self.device.type == "cuda"
         row = {
             **asdict(result),
@@ -147,10 +136,10 @@ class RunTrainer:
             "torch": torch.__version__,
         }
         if not rank_filters:
-            return RunOutcome(row, None, reason)
+            return RunOutcome(row, None)
         scores = network.scores(trainer.model)
         ranking = {"scores": scores, "weights_sha256": weights_hash(trainer.model)}
-        return RunOutcome(row, ranking, reason)
+        return RunOutcome(row, ranking)
 
 
 def calibrate(

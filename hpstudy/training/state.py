@@ -2,16 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr
 
-from hpstudy.training.early_stopping import StopReason
-
 Curve = dict[str, list[float]]
-Stop = Callable[[Curve], bool]
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,6 @@ class RunOutcome(NamedTuple):
 
     row: dict[str, Any]
     ranking: Mapping[str, Any] | None
-    stop_reason: StopReason | None
 
 
 def _generator_state(value: Any) -> Any:
@@ -110,13 +106,11 @@ class TrainingState(BaseModel, extra="forbid", strict=True):
             self.curve[key].append(value)
         self.train_loss = None
 
-    def ended(self, epochs: int, stop: Stop | None) -> bool:
-        """Whether the training is over: all epochs done, loss not finite, or `stop(curve)` true."""
+    def ended(self, epochs: int) -> bool:
+        """Whether the training is over: all epochs done, or loss not finite."""
         if self.steps or not self.epochs:
             return False
-        if self.epochs == epochs or not math.isfinite(self.curve["train_loss"][-1]):
-            return True
-        return stop is not None and stop(self.curve)
+        return self.epochs == epochs or not math.isfinite(self.curve["train_loss"][-1])
 
     def result(self, images: int, first_loss: float) -> RunResult:
         """Result after the last epoch, from the images per epoch and the loss of the first step."""

@@ -15,7 +15,7 @@ from hpstudy.training.augmentation import Batches, check_last_batch
 from hpstudy.training.checkpoint import Checkpoint, Values
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import Capture, compiled, cuda_graph, recorded, set_precision
-from hpstudy.training.state import RunResult, Stop, TrainingState
+from hpstudy.training.state import RunResult, TrainingState
 
 EVALUATION_BATCH = 500
 
@@ -106,7 +106,6 @@ class Trainer:
         lr: float,
         weight_decay: float,
         seed: int,
-        stop: Stop | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> RunResult:
         """Train the network from its present weights, or from a checkpoint, to the last epoch.
@@ -118,8 +117,6 @@ class Trainer:
             shrinks the weights by lr x weight_decay (equation 2.1).
         seed : int
             Seed of the order and augmentation of the images.
-        stop : callable, optional
-            Given the curve after every epoch but the last; true ends the training.
         checkpoint : Checkpoint, optional
             File that a long training is saved to and resumed from.
         """
@@ -133,7 +130,7 @@ class Trainer:
             values, state = resumed
             self._restore(values)
         self._state, self._checkpoint = state, checkpoint
-        while not state.ended(self.recipe.epochs, stop):
+        while not state.ended(self.recipe.epochs):
             state.clock()
             if state.train_loss is None:
                 decays = sum(state.epochs >= epoch for epoch in self.recipe.lr_decay_epochs)

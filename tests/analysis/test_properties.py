@@ -85,7 +85,6 @@ changes = st.fixed_dictionaries(
         "grid.lr": axes,
         "grid.weight_decay": axes,
         "seeds": st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=3, unique=True),
-        "racing": st.booleans(),
     }
 )
 

@@ -146,7 +146,7 @@ def test_thesis_study_holds_the_values_of_tables_3_3_and_3_4(model):
     image_net = model == "resnet50"
     # Section 3.3 extends its grids by hand; how far, it does not say.
     axis = {"points": points, "step": step, "extend": 3 if image_net else 4}
-    assert study.grid == Grid(lr=axis, weight_decay=axis) and not study.racing
+    assert study.grid == Grid(lr=axis, weight_decay=axis) and study.racing is False
     assert set(study.variants) == {"unpruned", *variants}
     assert study.data == Data(
         name="imagenet" if image_net else "cifar10", image_size=224 if image_net else 32

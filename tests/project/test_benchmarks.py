@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import synthetic
 import torch
 from PIL import Image
 
@@ -208,22 +207,6 @@ def test_every_convolution_is_timed_in_both_precisions(benchmark):
     assert {row["stride"] for row in rows} == {"1", "2"}
     for row in rows:
         assert median(row["float32, ms"]) > 0 and median(row["bfloat16, ms"]) > 0
-
-
-def test_saving_by_racing_is_counted_per_rule_and_variant(benchmark, tmp_path):
-    (name,) = synthetic.write(tmp_path, points=5, seeds=1, models=("resnet56",))
-    rows = benchmark("racing", tmp_path / f"{name}.csv")
-    variants = list(synthetic.VARIANTS["resnet56"])
-    rules = ["race, 1.5 SD", "half the epochs, half the runs", "successive halving"]
-    assert [(row["rule"], row["variant"]) for row in rows] == [
-        (rule, variant) for rule in rules for variant in variants
-    ]
-    for row in rows:
-        assert row["runs"] == "25" and 0 <= int(row["stopped"]) < 25
-        # A stopped run is trained for one of its two epochs.
-        trained = float(row["images"].rstrip("%")) / 100
-        assert trained == pytest.approx(1 - int(row["stopped"]) / 50, abs=0.006)
-    assert any(int(row["stopped"]) for row in rows if row["rule"] == "successive halving")
 
 
 @pytest.fixture

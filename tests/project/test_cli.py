@@ -125,7 +125,7 @@ class ValidResults(Simulated):
 
     def wait(self, seconds):
         jobs, self.running = self.running, []
-        return [(job, RunOutcome(ended(self.plan, job.spec), None, None)) for job in jobs]
+        return [(job, RunOutcome(ended(self.plan, job.spec), None)) for job in jobs]
 
 
 @pytest.fixture

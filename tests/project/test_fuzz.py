@@ -105,7 +105,6 @@ def test_store(tmp_path):
     def read():
         store = Store.open(path)
         store.recorded(), store.ranking(specs[0])
-        store.curves(spec.run_id for spec in specs)
         store.frame((labels, spec) for spec in specs)
 
     assert_read_or_refused(path, read)

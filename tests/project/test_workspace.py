@@ -73,7 +73,18 @@ def test_parameters_are_those_of_the_sweep_notebook():
     exec(source, variables)
     assert {name: variables.get(name) for name in SweepParameters.model_fields} == PARAMETERS
     known = variables.keys() - {"__builtins__", "__annotations__"}
-    assert known == SweepParameters.model_fields.keys() | Study.model_fields.keys()
+    # A file of an earlier version may still say `racing: false`.
+    study = Study.model_fields.keys() - {"racing"}
+    assert known == SweepParameters.model_fields.keys() | study
+
+
+def test_notebook_takes_a_file_that_says_there_is_no_race(clone, monkeypatch, refused):
+    monkeypatch.setattr(
+        "hpstudy.workspace.open_plan", lambda study, *_: SimpleNamespace(study=study)
+    )
+    opened = open_notebook(PARAMETERS | tiny.STUDY | {"racing": False})
+    assert opened.plan.study == tiny.study()
+    assert "racing is no more" in refused(open_notebook, PARAMETERS | {"racing": True})
 
 
 @pytest.mark.parametrize("profile", ["quick", "thesis"])

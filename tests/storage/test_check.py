@@ -20,7 +20,6 @@ from hpstudy.storage.findings import MOST_LINES
 from hpstudy.storage.integrity import check_files, own_files
 from hpstudy.storage.store import Store
 from hpstudy.sweep.run import publish_study
-from hpstudy.training.early_stopping import StopReason
 
 PUBLISHED = Path(__file__).parents[2] / "book" / "results"
 
@@ -32,8 +31,8 @@ def made(tmp_path_factory):
     plan = recorded_plan(folder / "store.sqlite")
     publish_study(plan, folder, "hpstudy run tiny.yaml", 1)
     early, diverged, failed = (plan.prior.model_copy(update={"seed": n}) for n in (1, 2, 3))
-    reason = StopReason(expected=40.0, deviation=2.0, needed=60.0)
-    tiny.stop(plan.store, early, ended(plan, early, epochs=1), 1.0, reason)
+    reason = {"expected": 40.0, "deviation": 2.0, "needed": 60.0}
+    tiny.stop(plan.store, early, ended(plan, early, epochs=1), reason)
     lost = {"train_loss": [math.nan], "loss": [math.nan], "top1": [10.0]}
     numbers = {"top1": 10.0, "best_top1": 10.0, "best_epoch": 1, "loss": math.nan}
     numbers |= {"train_loss": math.nan, "diverged": True, "curve": lost}

@@ -19,7 +19,6 @@ from hpstudy.config.runspec import SCHEMA
 from hpstudy.storage.database import RESULT_COLUMNS
 from hpstudy.storage.store import Store
 from hpstudy.storage.tables import TABLE_COLUMNS, write_table
-from hpstudy.training.early_stopping import StopReason
 
 DENSE = {"study": "tiny", "variant": "unpruned", "method": "unpruned", "flops_ratio": 1.0}
 PRUNED = {"study": "tiny", "variant": "uniform-0.2", "method": "uniform", "flops_ratio": 0.2}
@@ -64,35 +63,12 @@ def test_recording_a_run_again_changes_nothing(store):
     assert store.recorded() == {tiny.spec().run_id}
 
 
-VERDICT = StopReason(expected=80.0, deviation=1.0, needed=93.0)
-
-
-def test_stopped_run_is_distinguished_from_one_trained_to_the_end(store):
-    tiny.stop(store, tiny.spec(), tiny.result(top1=50.0, epochs=1, diverged=True), 1.0, VERDICT)
-    assert store.recorded() == set() and store.stopped(1.0) == {tiny.spec().run_id}
-    # Unable to reach a region of one point, it may still reach one of two.
-    assert store.stopped(0.5) == {tiny.spec().run_id} and store.stopped(2.0) == set()
-    runs = [(DENSE, tiny.spec())]
-    assert store.frame(runs).empty
-    row = store.frame(runs, stopped_at=1.0).iloc[0]
-    assert row["stopped"] and not row["diverged"]
-    assert row["epochs"] == 1 and json.loads(row["curve"])["top1"]
-    assert row[["top1", "top5", "loss", "best_top1", "train_loss"]].isna().all()
-
-
-def test_run_trained_to_the_end_later_replaces_the_stopped_one(store):
-    tiny.stop(store, tiny.spec(), tiny.result(epochs=1), 1.0, VERDICT)
+def test_run_that_an_earlier_version_stopped_has_no_row_and_is_trained_whole(store):
+    verdict = {"expected": 80.0, "deviation": 1.0, "needed": 93.0}
+    tiny.stop(store, tiny.spec(), tiny.result(epochs=1), verdict)
+    assert store.recorded() == set() and store.frame([(DENSE, tiny.spec())]).empty
     tiny.record(store, tiny.spec(), tiny.result(top1=93.5))
     assert store.accuracies() == {tiny.spec().run_id: 93.5}
-    row = store.frame([(DENSE, tiny.spec())], stopped_at=1.0).iloc[0]
-    assert not row["stopped"] and (row["top1"], row["epochs"]) == (93.5, 3)
-
-
-def test_curves_come_back_as_they_were_recorded(store):
-    tiny.record(store, tiny.spec(), tiny.result())
-    tiny.record(store, tiny.spec({"seed": 1}), tiny.result())
-    curves = store.curves([tiny.spec().run_id, "no such run"])
-    assert curves == {tiny.spec().run_id: tiny.result()["curve"]}
 
 
 def test_scores_are_kept_with_the_run_that_they_were_taken_from(store):

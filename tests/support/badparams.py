@@ -236,16 +236,16 @@ PARAMS = [
         "design must have the name level-set or retune if it has a batch.",
     ),
     value(
-        "a level set with a race",
-        {"design": "level-set", "racing": True},
-        "racing must be false with the design level-set, which skips settings.",
-    ),
-    value(
         "a retuning after two settings",
         {"design": "retune"},
         "grid must have at least 6 settings above 0 for the design retune, not 2.",
     ),
-    value("1 for a race", {"racing": 1}, "racing must be true or false, not 1."),
+    value(
+        "a race",
+        {"racing": True},
+        "racing is no more; `design: level-set` skips settings instead, and trains the others "
+        "whole.",
+    ),
     value(
         "a model, misspelt",
         {"model": "resnt56"},

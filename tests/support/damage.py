@@ -188,7 +188,7 @@ TABLES = {
         cell("diverged", "no"),
         ["diverged is 'no', but must be True or False"],
     ),
-    "a stopped run without a race": (
+    "a whole run marked as stopped": (
         cell("stopped", "True"),
         ["it was stopped after 3 of 3 epochs"],
     ),

@@ -62,7 +62,7 @@ MEANINGS = {
     "design.budget": "Trainings of each pruned network in all, where it is retuned.",
     "arithmetic": "Precision of products; `auto` measures which is fastest.",
     "executor": "Who trains: this machine, or a Ray cluster.",
-    "racing": "Whether runs that fall far behind are stopped early.",
+    "racing": "Studies of earlier versions say that no run was stopped early; none is any more.",
     "axis.points": "Number of values.",
     "axis.step": "Distance of two values, in decades.",
     "axis.extend": "Number of steps that may be added on each side while the region of interest "
@@ -137,7 +137,8 @@ def _value(field: dict[str, Any]) -> str:
     if "$ref" in field:
         return "axis"
     if "const" in field or "enum" in field:
-        return ", ".join(f"`{word}`" for word in field.get("enum", [field.get("const")]))
+        words = field.get("enum", [field.get("const")])
+        return ", ".join("`" + json.dumps(word).strip('"') + "`" for word in words)
     if field["type"] == "array":
         return f"list of: {_value(field['items'])}"
     if "pattern" in field and ":" in field["pattern"]:

@@ -1,6 +1,7 @@
 """The smallest study, run and images."""
 
 import copy
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -126,14 +127,19 @@ def record(store: Any, spec: Any, result: Any, ranking: Any = None) -> None:
     """Record one finished run."""
     from hpstudy.training.state import RunOutcome
 
-    store.record([(spec, RunOutcome(result, ranking, None))])
+    store.record([(spec, RunOutcome(result, ranking))])
 
 
-def stop(store: Any, spec: Any, result: Any, threshold: float, verdict: Any) -> None:
-    """Record one run stopped early."""
-    from hpstudy.training.state import RunOutcome
+def stop(store: Any, spec: Any, result: Any, verdict: dict[str, float]) -> None:
+    """Record one run as earlier versions did that stopped it early."""
+    from hpstudy.storage.database import FINAL_COLUMNS, RESULT_COLUMNS
 
-    store.record([(spec, RunOutcome(result, None, verdict))], threshold)
+    row = result | dict.fromkeys(FINAL_COLUMNS) | {"diverged": 0}
+    row["curve"] = json.dumps(row["curve"])
+    values = [spec.run_id, spec.model_dump_json(), *(row[name] for name in RESULT_COLUMNS)]
+    values += [1.0, json.dumps(verdict)]
+    with store.transaction(write=True) as database:
+        database.execute(f"INSERT INTO stopped VALUES ({', '.join('?' * len(values))})", values)
 
 
 def random_images(

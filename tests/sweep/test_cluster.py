@@ -33,13 +33,18 @@ CLOCK = ["seconds", "images_per_second"]
 
 
 class Fate:
-    """Stands for a race, which a worker asks after every epoch but the last."""
+    """Stands for the file of a checkpoint, whose folder a worker looks for before it trains."""
 
     def __init__(self, name):
         self.name = name
 
-    def stop_reason(self, *_):
+    def resolve(self):
+        return self
+
+    @property
+    def parent(self):
         getattr(self, self.name)()
+        return Path("no/folder")
 
     def killed(self):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -58,7 +63,7 @@ class Fate:
 def job(epochs=2, fate=None):
     recipe = {"epochs": epochs, "batch_size": 20, "lr_decay_epochs": []}
     spec = tiny.spec({"model": "resnet20", "data.image_size": 8, "recipe": recipe})
-    return Job("unpruned", spec.run_id, spec, race=fate and Fate(fate))
+    return Job("unpruned", spec.run_id, spec, checkpoint=fate and Fate(fate))
 
 
 def ended(executor, *jobs):
@@ -148,7 +153,7 @@ def test_sweep_that_loses_a_node_ends_with_the_table_of_a_local_one(
 def test_run_whose_process_is_killed_fails_and_the_next_one_is_trained(executor):
     ((first, end),) = ended(executor, job(fate="killed"))
     assert end == Failure("its process on the cluster ended")
-    ((_, outcome),) = ended(executor, first._replace(race=None, retry=True))
+    ((_, outcome),) = ended(executor, first._replace(checkpoint=None, retry=True))
     assert outcome.row["epochs"] == 2
 
 

@@ -16,8 +16,6 @@ from hpstudy.sweep.growth import assess, replicated_settings
 from hpstudy.sweep.plan import Plan
 from hpstudy.sweep.pricing import grid_to_come, replicates_to_come
 from hpstudy.sweep.run import publish_study, sweep
-from hpstudy.sweep.scheduler import ready_jobs
-from hpstudy.training.early_stopping import StopReason
 
 NAN = math.nan
 REPLICATES = {"seeds": [5, 6], "random": 3}
@@ -114,7 +112,6 @@ def test_replicates_are_planned_in_the_regions(plan):
     }
     missing = [(job.variant, job.spec.lr, job.spec.seed) for job in plan.missing()]
     assert len(missing) == len(set(missing)) == 10
-    assert [(job.variant, job.spec.lr, job.spec.seed) for job in ready_jobs(plan)] == missing
     assert plan.counts().values.tolist() == [[8, 4, 0, 4], [10, 4, 0, 6]]
 
 
@@ -192,21 +189,19 @@ def test_part_of_a_study_has_the_replicates_of_the_whole(tmp_path):
 # --- in a sweep -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["whole", "raced"])
-def repeated(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory):
     path = tmp_path_factory.mktemp("repeated") / "store.sqlite"
-    # A race needs a fine grid to stop anything.
-    axis = {"points": 9, "step": 0.2} if request.param else {"points": 5, "step": 0.4}
+    axis = {"points": 5, "step": 0.4}
     grid = {"grid.lr": axis, "grid.weight_decay": axis}
-    plan = simulated_plan(path, racing=request.param, replicates=REPLICATES, **grid)
+    plan = simulated_plan(path, replicates=REPLICATES, **grid)
     return plan, swept(plan)
 
 
 @pytest.mark.slow
 def test_sweep_trains_all_replicates(repeated):
     plan, table = repeated
-    assert plan.missing() == [] and ready_jobs(plan) == []
-    assert plan.counts()["missing"].sum() == 0
+    assert plan.missing() == [] and plan.counts()["missing"].sum() == 0
     regions = {}
     for variant, landscape in landscapes(table[table["seed"] == 0]).items():
         inside = landscape.roi(1.0)[["lr", "weight_decay"]]
@@ -219,13 +214,6 @@ def test_sweep_trains_all_replicates(repeated):
             assert len(runs) == len(points) == len(region) + REPLICATES["random"]
     assert set(table["seed"]) == {0, 5, 6}
     assert set(table.loc[table["seed"] > 0, "variant"]) == {"unpruned", "uniform-0.2"}
-
-
-def test_no_race_stops_a_replicate(repeated):
-    plan, table = repeated
-    assert table.loc[table["seed"] > 0, "top1"].notna().all()
-    assert not table.loc[table["seed"] > 0, "stopped"].any()
-    assert table["stopped"].any() == plan.study.racing
 
 
 @pytest.mark.slow
@@ -246,15 +234,6 @@ def test_study_is_complete_only_with_its_replicates(repeated, tmp_path, messages
     more = Plan.open(type(plan.study).model_validate(more), plan.store)
     assert {job.spec.seed for job in more.missing()} == {7}
     assert len(more.missing()) == (table["seed"] == 5).sum()
-
-
-def test_replicate_that_another_study_stopped_is_trained(tmp_path):
-    plan = line(tmp_path / "store.sqlite", racing=True, variants=[])
-    measure(plan)
-    first = plan.missing()[0].spec
-    tiny.stop(plan.store, first, tiny.result(), 1.0, StopReason(80.0, 1.0, 90.0))
-    assert first in [job.spec for job in plan.missing()]
-    assert first in [job.spec for job in ready_jobs(plan) if job.race is None]
 
 
 # --- published, and priced ------------------------------------------------------------------------

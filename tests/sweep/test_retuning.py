@@ -97,13 +97,6 @@ def test_a_run_that_fails_is_not_trained_again_and_says_so(plan):
     assert len(plan.missing()) == 3
 
 
-@pytest.mark.slow
-def test_a_race_leaves_the_pruned_network_whole(tmp_path):
-    plan = simulated_plan(tmp_path / "store.sqlite", **DESIGN, racing=True)
-    table = swept(plan)
-    assert table["stopped"].any() and not pruned(table)["stopped"].any()
-
-
 def test_nothing_is_asked_before_the_dense_network_is_trained(plan):
     counts, price = plan.counts(), trainings_to_come(plan)
     assert counts.loc[VARIANT].tolist() == [0, 0, 0, 0] and price == 12

@@ -16,7 +16,7 @@ import hpstudy.sweep.scheduler
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.sweep.executors import Failure
 from hpstudy.sweep.run import publish_study, run_on, sweep
-from hpstudy.sweep.scheduler import LOSSES, Scheduler, ready_jobs
+from hpstudy.sweep.scheduler import LOSSES, Scheduler
 
 SMALL = {"points": 3, "step": 0.4}
 GRID = {"grid.lr": SMALL, "grid.weight_decay": SMALL}
@@ -109,18 +109,6 @@ def test_run_that_kills_every_node_is_marked_failed(tmp_path):
     plan = simulated_plan(tmp_path / "store.sqlite", **GRID)
     swept(plan, fails=failing(100, at_an_edge, lost=True))
     assert len(plan.failures()) == 2 and plan.missing() == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 3])
-def test_race_continues_with_failed_runs(workers, tmp_path):
-    plan = simulated_plan(tmp_path / "store.sqlite", racing=True)
-    table = swept(plan, workers, fails=failing(2, lambda spec: spec.lr == 0.01))
-    assert plan.missing() == [] and ready_jobs(plan) == []
-    # A column of the dense grid has failed, with the prior's run and so the ranking.
-    assert plan.counts()["failed"].tolist() == [9, 0] and len(table) == 72
-    plan.retry_failed()
-    assert len(swept(plan, workers)) == 2 * 81
 
 
 # --- stores that cannot be written ----------------------------------------------------------------

@@ -4,7 +4,6 @@ import json
 
 import pandas as pd
 import pytest
-import tiny
 from simulated import Simulated, prepare, simulated_plan, swept
 
 from hpstudy.analysis.landscape import landscapes
@@ -103,8 +102,3 @@ def test_what_was_skipped_is_recorded(plan, tmp_path):
     assert record["record"]["skipped"] == plan.skipped() and record["record"]["missing"] == {}
     faults = [fault for finding in check_files([path]) for fault in finding.faults]
     assert not [fault for fault in faults if "lacks" in str(fault)]
-
-
-def test_a_race_and_a_level_set_are_refused_together():
-    with pytest.raises(ValueError, match="racing must be false with the design level-set"):
-        tiny.study({"design": "level-set", "racing": True})

@@ -31,7 +31,7 @@ def plain():
     return small_network(torch.float32)
 
 
-def ended(network=plain, path=None, stop=None, seed=0, data=DATA, plan=PLAN, lr=0.05, **options):
+def ended(network=plain, path=None, seed=0, data=DATA, plan=PLAN, lr=0.05, **options):
     """Result and weights of a training in a state as a new process has it.
 
     Another `seed` means other initial weights and another generator, on which a resumed training
@@ -44,7 +44,7 @@ def ended(network=plain, path=None, stop=None, seed=0, data=DATA, plan=PLAN, lr=
     trainer = Trainer(model, data, plan, **options)
     torch.manual_seed(seed)
     kept = path and Checkpoint(path, "this-run", CPU)
-    result = trainer.run(lr, 0.01, 3, stop, kept)
+    result = trainer.run(lr, 0.01, 3, kept)
     return asdict(result), weights(trainer.model)
 
 

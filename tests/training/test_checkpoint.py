@@ -19,7 +19,6 @@ import hpstudy.training.checkpoint
 import hpstudy.training.image_folders
 from hpstudy.training.checkpoint import Checkpoint, discard
 from hpstudy.training.datasets import load_dataset
-from hpstudy.training.early_stopping import Race
 from hpstudy.training.run import RunTrainer
 from hpstudy.training.trainer import Trainer
 
@@ -141,35 +140,6 @@ def test_training_on_images_in_a_file_resumes(tmp_path, kill, monkeypatch):
         discard(path)
 
 
-# --- races ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("place", [3, 4, 8, 9])
-def test_race_is_asked_once_after_each_epoch(place, tmp_path, kill):
-    path, asked = tmp_path / "kept.pt", []
-
-    def after_two(curve):
-        asked.append(len(curve["top1"]))
-        return len(curve["top1"]) == 2
-
-    undisturbed = ended(stop=after_two)
-    assert asked == [1, 2]
-    asked.clear()
-    kill(place)
-    with pytest.raises(Killed):
-        ended(path=path, stop=after_two)
-    kill(None)
-    assert equal(ended(path=path, stop=after_two, seed=1), undisturbed, clock=False)
-    # A training that was over is asked once more, for the reason.
-    assert asked == ([1, 2, 2] if place == 9 else [1, 2])
-
-
-def test_training_that_a_race_stopped_resumes_without_the_race(tmp_path):
-    path = tmp_path / "kept.pt"
-    assert ended(path=path, stop=lambda curve: True)[0]["epochs"] == 1
-    assert equal(ended(path=path, seed=1), ended(), clock=False)
-
-
 # --- runs -----------------------------------------------------------------------------------------
 
 KILLED = """
@@ -196,12 +166,12 @@ run(Path(sys.argv[1]))
 """
 
 
-def run(path=None, race=None):
+def run(path=None):
     """A run's outcome without its clock, of a process that has trained nothing before."""
     images = {"name": "fashion-mnist-8k", "image_size": 8, "train_images": 40, "test_images": 20}
     plan = PLAN.model_dump() | {"lr_decay_epochs": [2]}
     spec = tiny.spec({"model": "resnet20", "data": images, "recipe": plan, "lr": 0.05})
-    row, *rest = RunTrainer(load_dataset(spec.data), CPU).train(spec, True, race, path)
+    row, *rest = RunTrainer(load_dataset(spec.data), CPU).train(spec, True, path)
     return {key: value for key, value in row.items() if "second" not in key}, *rest
 
 
@@ -229,27 +199,6 @@ def test_run_killed_by_the_system_while_writing_ends_with_the_same_row_and_ranki
     discard(path)
     assert list(path.parent.iterdir()) == []
     discard(path)
-
-
-@pytest.mark.slow
-def test_stop_reason_is_found_again_after_the_end(tmp_path, kill, capsys):
-    path = tmp_path / "kept.pt"
-    # Runs at this point end the better, the lower their loss; at this one's they end at ten.
-    losses = [0.1, 0.2, 0.3, 0.5, 0.8, 1.5, 2.3, 3.0]
-    race = Race(
-        tuple((0.05, 0.0001 * 1.1**k) for k in range(8)),
-        tuple((loss,) for loss in losses),
-        tuple(95.0 - 30 * loss for loss in losses),
-        1.0,
-    )
-    undisturbed = run(race=race)
-    assert undisturbed[2].needed == 91.0 and undisturbed[0]["epochs"] < 3
-    # After two steps and an evaluation of each epoch, and once more when it was over.
-    kill(3 * undisturbed[0]["epochs"] + 1)
-    with pytest.raises(Killed):
-        run(path, race)
-    kill(None)
-    assert run(path, race) == undisturbed and capsys.readouterr().err == ""
 
 
 # --- short trainings ------------------------------------------------------------------------------

@@ -47,8 +47,8 @@ def same(a, b):
     return all(torch.equal(a[key], b[key]) for key in a)
 
 
-def train(model, data, plan, lr, weight_decay, seed, stop=None):
-    return Trainer(model, data, plan).run(lr, weight_decay, seed, stop)
+def train(model, data, plan, lr, weight_decay, seed):
+    return Trainer(model, data, plan).run(lr, weight_decay, seed)
 
 
 @pytest.fixture
@@ -242,21 +242,6 @@ def test_training_ends_with_an_epoch_whose_loss_is_not_finite():
     assert result.epochs < 9 and len(result.curve["train_loss"]) == result.epochs
 
 
-def test_training_stops_when_asked_and_keeps_its_curve():
-    data, plan = tiny.random_images(), recipe(epochs=4)
-    options = {"lr": 0.01, "weight_decay": 0.01, "seed": 0}
-    whole = train(small_network(), data, plan, **options)
-    asked = []
-
-    def after_two(curve):
-        asked.append(len(curve["train_loss"]))
-        return len(curve["top1"]) == 2
-
-    early = train(small_network(), data, plan, **options, stop=after_two)
-    assert (early.epochs, asked) == (2, [1, 2])
-    assert early.curve == {key: values[:2] for key, values in whole.curve.items()}
-
-
 def test_network_that_ends_worse_than_it_began_has_diverged():
     # A bias driven far past its optimum: the loss grows but stays a number.
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).double()
@@ -274,22 +259,12 @@ def test_network_that_learns_has_not_diverged():
     data = black_images([0, 0, 0, 1])
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).double()
     nn.init.zeros_(model[1].bias)
-    asked = []
-    result = train(
-        model,
-        data,
-        recipe(epochs=4, batch_size=4),
-        lr=0.5,
-        weight_decay=1e-4,
-        seed=0,
-        stop=lambda curve: asked.append(len(curve["top1"])),
-    )
+    result = train(model, data, recipe(epochs=4, batch_size=4), lr=0.5, weight_decay=1e-4, seed=0)
     assert not result.diverged
     # No better than always saying 0, as three of four are.
     assert result.top1 == 75.0 and result.best_epoch == 1
     assert result.train_loss < math.log(2)
-    # After the last epoch there is nothing left to stop.
-    assert asked == [1, 2, 3] and result.epochs == 4
+    assert result.epochs == 4
     assert result.seconds > 0 and result.images_per_second > 16 / result.seconds
 
 

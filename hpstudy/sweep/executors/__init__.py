@@ -10,7 +10,6 @@ from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import RAY
 from hpstudy.errors import HpstudyError
 from hpstudy.training.command import CommandCall
-from hpstudy.training.early_stopping import Race
 from hpstudy.training.state import RunOutcome
 
 if TYPE_CHECKING:
@@ -21,16 +20,15 @@ if TYPE_CHECKING:
 class Job(NamedTuple):
     """One run to train.
 
-    `run_id` is that of `spec`, and takes time to compute. `rank_filters`, `race` and `checkpoint`
-    are those of `hpstudy.training.run.RunTrainer.train`. A `retry`, after a first attempt that
-    failed, runs alone or on another device. A `call` takes the place of the trainer.
+    `run_id` is that of `spec`, and takes time to compute. `rank_filters` and `checkpoint` are those
+    of `hpstudy.training.run.RunTrainer.train`. A `retry`, after a first attempt that failed, runs
+    alone or on another device. A `call` takes the place of the trainer.
     """
 
     variant: str
     run_id: str
     spec: RunSpec | CommandSpec
     rank_filters: bool = False
-    race: Race | None = None
     checkpoint: Path | None = None
     retry: bool = False
     call: CommandCall | None = None

@@ -260,7 +260,7 @@ def call(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
 def train(device: torch.device, job: Job, path: Path) -> RunOutcome:
     """Train one run in a worker, on the images that it keeps from run to run."""
     assert isinstance(job.spec, RunSpec)
-    return _trainer(path, device).train(job.spec, job.rank_filters, job.race, job.checkpoint)
+    return _trainer(path, device).train(job.spec, job.rank_filters, job.checkpoint)
 
 
 @cache

@@ -66,7 +66,7 @@ def train(
     assert isinstance(job.spec, RunSpec)
     path = job.checkpoint
     checkpoint = path if path and _is_shared(path.parent.parent) else None
-    return trainer(data[0], device).train(job.spec, job.rank_filters, job.race, checkpoint)
+    return trainer(data[0], device).train(job.spec, job.rank_filters, checkpoint)
 
 
 def measure(
