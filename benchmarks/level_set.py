@@ -30,10 +30,10 @@ from hpstudy.analysis import level_set
 from hpstudy.analysis.intervals import interval
 from hpstudy.analysis.landscape import Landscape, landscapes
 from hpstudy.analysis.level_set import next_settings
+from hpstudy.analysis.pruned_prior import Prior, fitted
 from hpstudy.analysis.regions import fit_ellipses, roi
 from hpstudy.analysis.risk import risk
 from hpstudy.analysis.surrogate import Surrogate
-from hpstudy.analysis.transfer_prior import Prior, fitted
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
 THRESHOLD, BATCH = 1.0, 4

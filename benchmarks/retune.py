@@ -28,11 +28,11 @@ from retune_report import WEIGHT, WORK, report
 from scipy.special import logsumexp
 
 from hpstudy.analysis.landscape import landscapes
+from hpstudy.analysis.pruned_landscape import Runs
+from hpstudy.analysis.pruned_prior import NOISES, SCALES, SHIFTS, Prior
 from hpstudy.analysis.retune import BUDGET
 from hpstudy.analysis.retune_task import Belief, Task
 from hpstudy.analysis.surrogate import Surrogate
-from hpstudy.analysis.transfer import Runs
-from hpstudy.analysis.transfer_prior import NOISES, SCALES, SHIFTS, Prior
 
 TABLES = ["cpu-mobilenetv2", "cpu-resnet20", "small-resnet20"]
 # Pairs that a study without any evidence of its own counts for.
@@ -59,8 +59,8 @@ def likelihoods() -> list[tuple[str, bool, np.ndarray, np.ndarray]]:
         known = np.flatnonzero(~np.isnan(pair.runs).all(axis=1))
         each = (~np.isnan(pair.runs[known])).sum(axis=1).astype(float)
         runs = Runs(known, pair.truth[known], np.zeros(len(known), int), each)
-        found = (f.astype(np.float32) for f in task.transfer.likelihood(runs))
-        rows.append((pair.study, task.transfer.replicated, *found))
+        found = (f.astype(np.float32) for f in task.landscape.likelihood(runs))
+        rows.append((pair.study, task.landscape.replicated, *found))
     return rows
 
 
@@ -145,8 +145,8 @@ def play(pair: Pair, prior: Prior, tolerable: float, number: int) -> list[dict]:
             **{f"p_{name}": share for name, share in shares.items()},
             **{f"true_{name}": loss for name, loss in true.items()},
             "true_found": truth.max() - truth[look.best],
-            "noise": task.transfer.dense.noise / tolerable,
-            "distrust": look.distrust(task.transfer.depth),
+            "noise": task.landscape.dense.noise / tolerable,
+            "distrust": look.distrust(task.landscape.depth),
             "low": np.quantile(look.loss, 0.025),
             "high": np.quantile(look.loss, 0.975),
         }

@@ -31,10 +31,10 @@ from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
+from hpstudy.analysis.pruned_landscape import Runs
+from hpstudy.analysis.pruned_prior import Prior, fitted
 from hpstudy.analysis.retune import BUDGET, _answer
 from hpstudy.analysis.retune_task import LEAST, Belief, Look, Task
-from hpstudy.analysis.transfer import Runs
-from hpstudy.analysis.transfer_prior import Prior, fitted
 from hpstudy.config.grid import AXES
 
 GAMES = WORK / "policies.csv"
@@ -198,7 +198,7 @@ def play(pair: Pair, task: Task, name: str, number: int) -> list[dict[str, objec
     """Look after each training, until the verdict and the last judgement, or to the budget."""
     make, informed = POLICIES[name]
     policy, losses = make(pair, number), pair.truth.max() - pair.truth
-    best = [row for row in task.transfer.depth.argsort(kind="stable") if row != task.kept]
+    best = [row for row in task.landscape.depth.argsort(kind="stable") if row != task.kept]
     given = [task.kept, *map(int, best)][: GIVEN if informed else 1]
     rows, values, looks, found, said = [], [], [], [], ""
     while True:

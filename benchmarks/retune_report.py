@@ -25,7 +25,7 @@ BUCKETS = (0.0, 0.6, 1.5, 3.0, 100.0)
 SPANS = (0.0, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0)
 EDGE = 1 / 2000
 ROOT = Path(__file__).resolve().parents[1]
-PRIOR = ROOT / "hpstudy" / "published" / "transfer_prior.json"
+PRIOR = ROOT / "hpstudy" / "published" / "pruned_prior.json"
 MEASUREMENTS = ROOT / "book" / "measurements" / "retune.json"
 
 

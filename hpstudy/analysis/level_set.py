@@ -13,10 +13,10 @@ import pandas as pd
 
 from hpstudy.analysis.intervals import Array
 from hpstudy.analysis.landscape import Landscape
+from hpstudy.analysis.pruned_landscape import PrunedLandscape, Runs
+from hpstudy.analysis.pruned_prior import Prior
 from hpstudy.analysis.retune_task import with_diverged
 from hpstudy.analysis.surrogate import Surrogate
-from hpstudy.analysis.transfer import Runs, Transfer
-from hpstudy.analysis.transfer_prior import Prior
 from hpstudy.config.grid import setting_key
 from hpstudy.errors import HpstudyError
 
@@ -49,8 +49,9 @@ def next_settings(
     settings likeliest to reach the best measured value less the threshold, until those that are
     left are expected to hold at most `MISSED` of the region; none that is likelier in it than not
     is skipped. The probability is of a measurement, noise included: that decides on the measured
-    region (equation 3.3). It comes from `Surrogate`, and for a pruned network from `Transfer` with
-    its vague prior. Settings with a value of 0 have no place on the axes, and are never skipped.
+    region (equation 3.3). It comes from `Surrogate`, and for a pruned network from
+    `PrunedLandscape` with its vague prior. Settings with a value of 0 have no place on the axes,
+    and are never skipped.
 
     The answer depends on the arguments alone, not on the order of the grid. The settings of a batch
     do not wait for each other, so that larger batches train more.
@@ -139,8 +140,8 @@ def _draws(landscape: Landscape, places: Array, dense: Surrogate | None) -> tupl
     count = int(used.sum())
     each = landscape.points["seeds"].to_numpy(float)[used]
     runs = Runs(np.arange(count), landscape.values[used], np.zeros(count, int), each)
-    transfer = Transfer(dense, np.vstack([landscape.logs[used], places]), _PRIOR)
-    draws = transfer.draws(runs, _DRAWS, np.random.default_rng(count))
+    pruned = PrunedLandscape(dense, np.vstack([landscape.logs[used], places]), _PRIOR)
+    draws = pruned.draws(runs, _DRAWS, np.random.default_rng(count))
     return draws.values[:, count:], draws.noise[:, count:]
 
 

@@ -1,8 +1,8 @@
 """Whether a pruned network may keep the dense one's settings, decided in few trainings.
 
 Stateless: every call computes all from the runs there are, so that it may be asked again at any
-time. The verdicts are probabilities in draws of the pruned landscape (`Transfer`), recalibrated on
-measured pairs of networks that the prior was not fitted to.
+time. The verdicts are probabilities in draws of the pruned landscape (`PrunedLandscape`),
+recalibrated on measured pairs of networks that the prior was not fitted to.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis.landscape import Landscape, landscapes
+from hpstudy.analysis.pruned_prior import Prior, fitted
 from hpstudy.analysis.retune_task import LEAST, Belief, Look, Task
-from hpstudy.analysis.transfer_prior import Prior, fitted
 from hpstudy.analysis.verdict import TOLERABLE, Answer
 from hpstudy.errors import HpstudyError
 
@@ -151,7 +151,7 @@ def retune(
         setting=task.setting(now.best),
         regret=float(now.regret.mean()),
         found=found,
-        distrust=now.distrust(task.transfer.depth),
+        distrust=now.distrust(task.landscape.depth),
         noise=now.noise,
         runs=trainings,
         next=task.named(wanted),

@@ -11,9 +11,9 @@ from scipy.special import expit, logit
 
 from hpstudy.analysis.intervals import Array, Mask, Rows
 from hpstudy.analysis.landscape import Landscape
+from hpstudy.analysis.pruned_landscape import Draws, PrunedLandscape, Runs
+from hpstudy.analysis.pruned_prior import Prior, fitted
 from hpstudy.analysis.surrogate import Surrogate
-from hpstudy.analysis.transfer import Draws, Runs, Transfer
-from hpstudy.analysis.transfer_prior import Prior, fitted
 from hpstudy.analysis.verdict import Answer
 from hpstudy.config.design import FEWEST
 from hpstudy.errors import HpstudyError, count
@@ -122,7 +122,7 @@ class Task:
     """Settings of both networks, and the runs of the pruned one; `points` has the axes."""
 
     points: pd.DataFrame
-    transfer: Transfer
+    landscape: PrunedLandscape
     runs: Runs
     kept: int
 
@@ -152,34 +152,34 @@ class Task:
         first = np.flatnonzero(~keys.duplicated())
         points, logs, keys = points.iloc[first].reset_index(drop=True), logs[first], keys[first]
         runs = _runs(nets[1], keys) if pruned is not None else _NO_RUNS
-        transfer = Transfer(surrogate, logs, prior)
+        landscape = PrunedLandscape(surrogate, logs, prior)
         measured = np.isin(np.arange(len(logs)), keys.get_indexer(_keys(dense, surrogate.used)))
-        kept = int(np.where(measured, transfer.depth, np.inf).argmin())
+        kept = int(np.where(measured, landscape.depth, np.inf).argmin())
         if kept_at is not None:
             kept = _row_of(points, kept_at)
         if len(logs) > _MOST:
-            order = np.argsort(transfer.depth, kind="stable")[:_MOST]
+            order = np.argsort(landscape.depth, kind="stable")[:_MOST]
             chosen = np.unique(np.r_[kept, runs.rows, order])
             runs = runs._replace(rows=np.searchsorted(chosen, runs.rows))
             points, kept = (
                 points.iloc[chosen].reset_index(drop=True),
                 int(np.searchsorted(chosen, kept)),
             )
-            transfer = Transfer(surrogate, logs[chosen], prior)
-        return cls(points, transfer, runs, kept)
+            landscape = PrunedLandscape(surrogate, logs[chosen], prior)
+        return cls(points, landscape, runs, kept)
 
     @property
     def replicated(self) -> bool:
         """Whether runs of either network that differ by seed alone show how noisy one is."""
-        return self.transfer.replicated or len(np.unique(self.runs.rows)) < self.runs.each.sum()
+        return self.landscape.replicated or len(np.unique(self.runs.rows)) < self.runs.each.sum()
 
     def look(self, runs: Runs, tolerable: float) -> Look:
         """What some of the runs say; the same each time."""
         generator = np.random.default_rng(len(runs.rows))
         first = self.points.to_numpy(float)
         lines = tuple(np.isclose(first[:, k], first[self.kept, k]) for k in range(first.shape[1]))
-        draws = self.transfer.draws(runs, _DRAWS, generator)
-        return Look(draws, self.kept, lines, tolerable, self.transfer.dense.noise / tolerable)
+        draws = self.landscape.draws(runs, _DRAWS, generator)
+        return Look(draws, self.kept, lines, tolerable, self.landscape.dense.noise / tolerable)
 
     def next_rows(self, look: Look, beliefs: dict[str, Belief], number: int) -> list[int]:
         """Rows of the settings to train next.

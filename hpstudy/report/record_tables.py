@@ -170,7 +170,7 @@ def level_set_table(rows: Iterable[Mapping[str, Any]], settings: int = 40) -> pd
                 "centre": row["centre"],
             }
             for row in rows
-            if row["design"] == "level set" and row["n"] >= settings
+            if row["n"] >= settings
         ],
         KEYS,
     )

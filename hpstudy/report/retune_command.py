@@ -11,10 +11,10 @@ import typer
 
 from hpstudy.analysis.comparison import plain
 from hpstudy.analysis.landscape import Landscape
+from hpstudy.analysis.pruned_prior import fitted
 from hpstudy.analysis.retune import BUDGET, Retuning, retune
 from hpstudy.analysis.retune_task import LEAST, Belief
 from hpstudy.analysis.run_tables import read_runs
-from hpstudy.analysis.transfer_prior import fitted
 from hpstudy.analysis.verdict import TOLERABLE
 from hpstudy.errors import HpstudyError, count, printed, unknown
 from hpstudy.plots.labels import axis_title, metric_of, setting_text, variant_title

@@ -6,10 +6,10 @@ import pytest
 
 from hpstudy.analysis import retune_task
 from hpstudy.analysis.landscape import landscapes
+from hpstudy.analysis.pruned_landscape import Draws
+from hpstudy.analysis.pruned_prior import Prior
 from hpstudy.analysis.retune import replay, retune
 from hpstudy.analysis.retune_task import Task
-from hpstudy.analysis.transfer import Draws
-from hpstudy.analysis.transfer_prior import Prior
 
 RATES, DECAYS = 10 ** np.linspace(-2.5, -0.5, 9), 10 ** np.linspace(-4, -2, 5)
 COLUMNS = ["variant", "lr", "weight_decay", "seed", "top1"]
@@ -154,10 +154,10 @@ def test_replicates_show_what_seeds_share():
     found = landscapes(pd.concat([DENSE, shaken]))
     task = Task.of(found["unpruned"], found["pruned"], Prior.vague())
     # The effects are -2, 0 and 2: their variance is 4, the prior's share of it small.
-    assert task.transfer.shared(task.runs) == pytest.approx(4.0 * 18 / 20, rel=0.15)
+    assert task.landscape.shared(task.runs) == pytest.approx(4.0 * 18 / 20, rel=0.15)
     calm = landscapes(pd.concat([DENSE, runs]))
     task = Task.of(calm["unpruned"], calm["pruned"], Prior.vague())
-    assert task.transfer.shared(task.runs) < 0.05
+    assert task.landscape.shared(task.runs) < 0.05
 
 
 def test_means_without_seeds_are_read():

@@ -1,4 +1,4 @@
-"""Prior of the hypotheses on a pruned network's landscape (`hpstudy.analysis.transfer`)."""
+"""Prior of the hypotheses on a pruned network's landscape (`hpstudy.analysis.pruned_landscape`)."""
 
 import json
 from functools import cache
@@ -75,7 +75,7 @@ class Prior(NamedTuple):
 
 @cache
 def fitted() -> dict[str, Any]:
-    """Content of `published/transfer_prior.json`, which benchmarks/retune.py writes."""
-    file = files("hpstudy").joinpath("published", "transfer_prior.json")
+    """Content of `published/pruned_prior.json`, which benchmarks/retune.py writes."""
+    file = files("hpstudy").joinpath("published", "pruned_prior.json")
     values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return values

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal
 
-from hpstudy.analysis import transfer_prior
+from hpstudy.analysis import pruned_prior
 from hpstudy.analysis.landscape import landscapes
+from hpstudy.analysis.pruned_landscape import PrunedLandscape, Runs
+from hpstudy.analysis.pruned_prior import Prior
 from hpstudy.analysis.retune_task import Task
-from hpstudy.analysis.transfer import Runs, Transfer
-from hpstudy.analysis.transfer_prior import Prior
 
 SETTINGS = np.array(
     [(lr, decay) for lr in (-2.0, -1.5, -1.0, -0.5) for decay in (-4.0, -3.0, -2.0)]
@@ -40,12 +40,12 @@ def only(additive, deepening, length, scale, shift, noise):
     shape = vague.kernel.shape
     kernel = np.zeros(shape)
     kernel[additive, deepening, length] = 1.0
-    shifts = np.eye(len(transfer_prior.SHIFTS))
+    shifts = np.eye(len(pruned_prior.SHIFTS))
     return Prior(
         kernel=kernel,
-        scale=np.eye(len(transfer_prior.SCALES))[scale],
+        scale=np.eye(len(pruned_prior.SCALES))[scale],
         shift=shifts[list(shift)],
-        noise=np.tile(np.eye(len(transfer_prior.NOISES))[noise], (2, 1)),
+        noise=np.tile(np.eye(len(pruned_prior.NOISES))[noise], (2, 1)),
         own=1e-12,
         own_kernel=vague.own_kernel,
     )
@@ -58,7 +58,7 @@ def runs(rows, values, seeds=None):
 
 @pytest.fixture(scope="module")
 def model():
-    return Task.of(dense(), None, Prior.vague()).transfer
+    return Task.of(dense(), None, Prior.vague()).landscape
 
 
 def covariance(model, prior):
@@ -70,9 +70,9 @@ def covariance(model, prior):
     result = np.empty((count, count))
     for i in range(count):
         for j in range(count):
-            apart = ((places[i] - places[j]) ** 2).sum() / transfer_prior.LENGTHS[length] ** 2
-            size = (transfer_prior.ADDITIVE[additive] * unit) ** 2
-            size += transfer_prior.DEEPENING[deepening] ** 2 * model.depth[i] * model.depth[j]
+            apart = ((places[i] - places[j]) ** 2).sum() / pruned_prior.LENGTHS[length] ** 2
+            size = (pruned_prior.ADDITIVE[additive] * unit) ** 2
+            size += pruned_prior.DEEPENING[deepening] ** 2 * model.depth[i] * model.depth[j]
             result[i, j] = size * np.exp(-apart / 2)
     level = (10 * (model.dense.spread + model.dense.noise)) ** 2
     return result + level
@@ -82,7 +82,7 @@ def covariance(model, prior):
 def test_posterior_is_that_of_gaussian_regression(model, seeds):
     prior = only(2, 1, 2, scale=2, shift=(3, 3), noise=3)
     given = runs([0, 4, 4, 7], [70.0, 76.0, 76.5, 75.0], seeds)
-    some = Transfer(model.dense, model.settings, prior)
+    some = PrunedLandscape(model.dense, model.settings, prior)
     drawn = some.draws(given, 20_000, np.random.default_rng(0)).values
     values, prior_values = covariance(model, prior), -model.depth
     rows = given.rows
@@ -103,9 +103,9 @@ def test_posterior_is_that_of_gaussian_regression(model, seeds):
 def test_likelihood_is_that_of_a_normal_distribution(model):
     prior = only(3, 0, 1, scale=3, shift=(4, 3), noise=4)
     given = runs([1, 4, 8, 10], [75.0, 76.2, 75.5, 74.0], [0, 0, 1, 0])
-    found = Transfer(model.dense, model.settings, prior).likelihood(given)[0]
+    found = PrunedLandscape(model.dense, model.settings, prior).likelihood(given)[0]
     which = tuple(np.argwhere(np.exp(prior.logs(True)[0]) > 0.5)[0])
-    moved = model.dense.mean_depth(model.settings - [transfer_prior.SHIFTS[4], 0.0])
+    moved = model.dense.mean_depth(model.settings - [pruned_prior.SHIFTS[4], 0.0])
     mean = -1.4 * np.minimum(moved - moved.min(), 1.3 * model.depth.max())[given.rows]
     own = covariance(model, prior)[np.ix_(given.rows, given.rows)]
     own = own + (given.seeds[:, None] == given.seeds) * model.shared(given)
@@ -132,7 +132,7 @@ def test_without_runs_the_best_is_where_the_dense_one_has_it(model):
 
 
 def test_priors_are_probabilities_and_are_read_back():
-    for prior in (Prior.vague(), Prior.of(transfer_prior.fitted()["prior"])):
+    for prior in (Prior.vague(), Prior.of(pruned_prior.fitted()["prior"])):
         for replicated in (True, False):
             transferred, own = prior.logs(replicated)
             assert np.exp(transferred).sum() + np.exp(own).sum() == pytest.approx(1.0, abs=1e-3)

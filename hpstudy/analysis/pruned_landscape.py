@@ -26,8 +26,7 @@ from scipy.special import logsumexp
 
 from hpstudy.analysis.intervals import Array, Rows
 from hpstudy.analysis.noise import RATIOS
-from hpstudy.analysis.surrogate import Surrogate
-from hpstudy.analysis.transfer_prior import (
+from hpstudy.analysis.pruned_prior import (
     ADDITIVE,
     DEEPENING,
     LENGTHS,
@@ -38,6 +37,7 @@ from hpstudy.analysis.transfer_prior import (
     SHIFTS,
     Prior,
 )
+from hpstudy.analysis.surrogate import Surrogate
 from hpstudy.hardware import single_threaded
 
 # Deviation of the free level, in units of spread and noise.
@@ -77,7 +77,7 @@ class Draws(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Transfer:
+class PrunedLandscape:
     """Hypotheses on the landscape of a pruned network over `settings`.
 
     `settings`, of shape (n_settings, 2), are log10 of the axes, all of them finite.
