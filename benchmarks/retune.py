@@ -1,7 +1,8 @@
 """How few trainings a retuning takes, and how often it is wrong, on pairs of known truth.
 
 python benchmarks/retune.py fit       the prior from measured pairs, without and with each study
-python benchmarks/retune.py play      trainings one by one, each study by a prior of the others
+python benchmarks/retune.py play KIND trainings one by one, each study by a prior of the others;
+                                      KIND is measured, simulated, or fresh
 python benchmarks/retune.py report    calibration, limits and tables
 """
 
@@ -14,6 +15,7 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 from retune_pairs import (
+    FRESH,
     MISLEADING,
     RESULTS,
     SETUPS,
@@ -215,6 +217,9 @@ def games() -> None:
             for number, family in zip(range(120), cycle(families), strict=False)
             for noise in NOISE
         )
+    elif sys.argv[2] == "fresh":
+        own = hpobench(FRESH, WIDTHS)
+        pairs = (replace(pair, info=pair.info | {"source": "fresh"}) for pair in own)
     else:
         pairs = iter(measured(fit=False))
     began = time.time()

@@ -24,6 +24,8 @@ ALPHAS, RATES = 10 ** np.linspace(-8, 0, 10), 10 ** np.linspace(-5, 0, 10)
 # Their 16 to 1,024 units have indices 0 to 9.
 WIDTHS = [(9, 8), (9, 7), (9, 5), (7, 6), (7, 5), (6, 2)]
 SETUPS = [(2, 0), (4, 1), (6, 2), (7, 0), (3, 2), (5, 1)]  # batch size and depth, as indices
+# Of pairs that nothing was chosen by: neither the prior, nor the calibration, nor the limits.
+FRESH = [(1, 0), (3, 1), (5, 2)]
 
 
 # DataFrames do not compare to one truth value, hence eq=False.

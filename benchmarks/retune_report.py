@@ -95,7 +95,8 @@ def calibrated(games: pd.DataFrame, name: str) -> pd.Series:
     """Probability of "keep" of each look, its study left out of the regression."""
     chance = pd.Series(0.0, index=games.index)
     for study, own in games.groupby("study"):
-        terms = regression(games[games["study"] != study], name)
+        others = games[(games["study"] != study) & (games["source"] != "fresh")]
+        terms = regression(others, name)
         chance[own.index] = expit(terms_of(own, name) @ terms)
     return chance
 
@@ -121,14 +122,20 @@ def summary(found: pd.DataFrame) -> dict[str, object]:
 def report() -> None:
     """Write the prior that ships, and the measurements for the book."""
     games, prior = read_games(), pickle.loads((WORK / "priors.pkl").read_bytes())[""]
-    measured = games[games["source"] != "simulated"]
+    known = games["source"] != "fresh"
+    measured = games[known & (games["source"] != "simulated")]
     calibration, rows, bins = {}, [], []
     for name in QUESTIONS:
         games[f"chance_{name}"] = calibrated(games, name)
-        calibration[name] = regression(games, name)
+        calibration[name] = regression(games[known], name)
         if name == "found":
             continue
         found = verdicts(games, name, *LIMITS[name])
+        fresh = found["source"] == "fresh"
+        if fresh.any():
+            row = {"question": name, "simulated": False, "group": "fresh"}
+            rows.append(row | summary(found[fresh]))
+        found = found[~fresh]
         for source, own in found.groupby(found["source"].eq("simulated")):
             groups = {"all": own}
             groups |= dict(iter(own.groupby("study"))) if source else {}
@@ -141,7 +148,8 @@ def report() -> None:
                 for group, of in groups.items()
                 if len(of)
             ]
-        looks = games[games["n"].isin([10, 20, 30]) & (games["source"] != "simulated")]
+        looks = measured[measured["n"].isin([10, 20, 30])]
+        looks = looks.assign(**{f"chance_{name}": games.loc[looks.index, f"chance_{name}"]})
         for span, of in looks.groupby(pd.cut(looks[f"chance_{name}"], SPANS), observed=True):
             low, high = span.left, span.right
             said, true = of[f"chance_{name}"].mean(), of[f"keep_{name}"].mean()
@@ -149,7 +157,7 @@ def report() -> None:
                 {"question": name, "from": low, "to": high, "looks": len(of)}
                 | {"said": round(float(said), 3), "keep": round(float(true), 3)}
             )
-    both = verdicts(games, "both", *LIMITS["both"])
+    both = verdicts(games[known], "both", *LIMITS["both"])
     outlook = [
         {"noise": round(float(own["noise"].median()), 2)}
         | {key: summary(own)[key] for key in ("pairs", "median", "most", "inconclusive")}
@@ -182,8 +190,8 @@ def report() -> None:
     regret = [
         {"source": source, "trainings": number, "pairs": len(of)}
         | {"regret": round(float(of["true_found"].mean()), 3)}
-        for (source, number), of in games[games["n"].isin([0, 5, 10, 20, 30])].groupby(
-            [games["source"], games["n"]]
+        for (source, number), of in games[known & games["n"].isin([0, 5, 10, 20, 30])].groupby(
+            ["source", "n"]
         )
     ]
     content = {"machine": machine(), "verdicts": rows, "calibration": bins, "regret": regret}

@@ -50,16 +50,24 @@ def retuned_tables(study: StudyResults) -> dict[str, pd.DataFrame]:
 
 
 def headline(rows: Iterable[Mapping[str, Any]]) -> dict[str, str | int]:
-    """Counts of the answers on both hyperparameters of measured pairs, for the page's text."""
-    wanted = ("both", False, "all")
-    row = next(row for row in rows if (row["question"], row["simulated"], row["group"]) == wanted)
-    return {
-        "pairs": row["pairs"],
-        "given": row["keep"] + row["retune"],
-        "wrong": row["wrong_keep"] + row["wrong_retune"],
-        "clearly": row["clearly_wrong"],
-        "open": f"{100 * row['inconclusive']:.0f} %",
+    """Counts of the answers on both hyperparameters, for the page's text.
+
+    Those of the fresh pairs, which nothing was chosen by, have names that begin so.
+    """
+    found = {
+        row["group"]: row for row in rows if row["question"] == "both" and not row["simulated"]
     }
+    texts: dict[str, str | int] = {}
+    for group, prefix in (("all", ""), ("fresh", "fresh_")):
+        row = found[group]
+        texts |= {
+            f"{prefix}pairs": row["pairs"],
+            f"{prefix}given": row["keep"] + row["retune"],
+            f"{prefix}wrong": row["wrong_keep"] + row["wrong_retune"],
+            f"{prefix}clearly": row["clearly_wrong"],
+            f"{prefix}open": f"{100 * row['inconclusive']:.0f} %",
+        }
+    return texts
 
 
 def policy_table(rows: Iterable[Mapping[str, Any]], simulated: bool) -> pd.DataFrame:
@@ -69,7 +77,7 @@ def policy_table(rows: Iterable[Mapping[str, Any]], simulated: bool) -> pd.DataF
     """
     table = {}
     for row in rows:
-        grouped = row["group"] != "all" and row["question"] != "both"
+        grouped = row["group"] not in ("all", "fresh") and row["question"] != "both"
         if row["simulated"] != simulated or grouped:
             continue
         name = row["group"].replace("noise ", "noise/loss ").replace("to 100", "and more")

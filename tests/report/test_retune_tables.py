@@ -23,8 +23,11 @@ ROW |= {"inconclusive": 0.64, "median": None, "most": 12}
 
 def test_counts_and_missing_medians_are_shown():
     other = ROW | {"group": "noise 3 to 100", "simulated": True}
-    assert headline([other, ROW]) == {
-        **{"pairs": 50, "given": 18, "wrong": 1, "clearly": 1, "open": "64 %"}
+    own = {"pairs": 50, "given": 18, "wrong": 1, "clearly": 1, "open": "64 %"}
+    fresh = own | {"pairs": 40}
+    assert headline([other, ROW, ROW | {"group": "fresh", "pairs": 40}]) == {
+        **own,
+        **{f"fresh_{name}": of for name, of in fresh.items()},
     }
     table = policy_table([ROW, other], simulated=True)
     assert table.index.tolist() == [("both", "noise/loss 3 and more")]
