@@ -16,7 +16,7 @@ from hpstudy.config.study import Study
 from hpstudy.errors import HpstudyError, count
 from hpstudy.report.init_command import init
 from hpstudy.report.network_commands import groups, prune
-from hpstudy.report.retune_command import as_values, retune_command, retuned
+from hpstudy.report.retune_command import as_values, retune_command, retuned, verdict_command
 from hpstudy.report.terminal import Json, columns, compare, price_tables, print_report
 from hpstudy.report.timescale_tables import transfer
 
@@ -110,15 +110,17 @@ def run(
             )
         logger.info(f"{plan.study.name}: {study['missing']} missing, table {table}")
         verdicts = retuned(plan)
+        if skipped := sum(plan.skipped().values()):
+            logger.info(f"{plan.study.name}: {count(skipped, 'setting')} skipped by the level set")
         if verdicts:
             studies[-1]["retuned"] = {name: as_values(of) for name, (of, _) in verdicts.items()}
             logger.info("\n" + "\n\n".join(text for _, text in verdicts.values()) + "\n")
         if not (workspace.in_clone() and isinstance(plan.study, Study)):
             report = write_study_report(plan, table)
             studies[-1]["report"] = report and str(report)
-            widths = ",".join(f"{width:g}" for width in plan.study.roi)
-            compare = shlex.join(["hpstudy", "compare", str(table), "--roi", widths])
-            logger.info(f"{plan.study.name}: report {report}\nverdict: `{compare}`")
+            logger.info(
+                f"{plan.study.name}: report {report}\nverdict: `{verdict_command(plan, table)}`"
+            )
     index = None
     names = [plan.study.name for plan in plans if isinstance(plan.study, Study)]
     if book and names and workspace.in_clone():

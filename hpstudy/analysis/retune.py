@@ -7,7 +7,7 @@ recalibrated on measured pairs of networks that the prior was not fitted to.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,9 @@ QUIET = 2.5
 _AHEAD = 20
 # Looks at a verdict that must agree, each after another batch.
 _LOOKS = 2
+
+
+Waits = Literal["trainings", "replicate", "batch", ""]
 
 
 class Retuning(NamedTuple):
@@ -58,6 +61,9 @@ class Retuning(NamedTuple):
         Settings to train next, each with a `seed`; empty when `done`.
     done : bool
         Whether more trainings would not change the answer, or the budget is spent.
+    waits : str
+        What answers wait for: "trainings" (of which there are fewer than `LEAST`), "replicate" (no
+        setting was trained twice), "batch" (one does not hold without the last batch); or "".
     settings : DataFrame of shape (n_settings, n_columns)
         All settings: the axes, `loss` (expected), `good` (share of the draws in which it is
         tolerable) and `runs`.
@@ -75,6 +81,7 @@ class Retuning(NamedTuple):
     runs: int
     next: list[dict[str, float]]
     done: bool
+    waits: Waits
     settings: pd.DataFrame
 
 
@@ -156,6 +163,7 @@ def retune(
         runs=trainings,
         next=task.named(wanted),
         done=done,
+        waits=_waits(trainings, task, beliefs),
         settings=task.points.assign(
             loss=now.regrets.mean(axis=0),
             good=(now.regrets <= tolerable).mean(axis=0),
@@ -209,14 +217,26 @@ def _free(left: pd.DataFrame, axes: list[str], asked: Retuning) -> list[int]:
     ]
 
 
-def _limits(question: str) -> tuple[float, float]:
+def _waits(trainings: int, task: Task, beliefs: dict[str, Belief]) -> Waits:
+    if trainings < LEAST:
+        return "trainings"
+    if not task.replicated:
+        return "replicate"
+    for question, (chance, answer) in beliefs.items():
+        low, high = limits(question)
+        if answer == "inconclusive" and not low < chance < high:
+            return "batch"
+    return ""
+
+
+def limits(question: str) -> tuple[float, float]:
     """Probabilities up to which it is "retune", and from which "keep"."""
     low, high = fitted()["limits"][question]
     return low, high
 
 
 def _answer(question: str, looks: list[Look], early: bool) -> Answer:
-    low, high = _limits(question)
+    low, high = limits(question)
     found = [look.probabilities[question] for look in looks]
     if early:
         return "inconclusive"

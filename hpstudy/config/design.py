@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hpstudy.config.checks import distinct
 from hpstudy.config.validation import Frozen
@@ -35,6 +35,12 @@ class Design(Frozen):
     name: Literal["grid", "level-set", "retune"] = "grid"
     batch: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 2
     budget: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 30
+
+    @model_validator(mode="after")
+    def _batches_fit(self) -> "Design":
+        if self.name == RETUNE and self.batch > self.budget:
+            raise ValueError(f"must have a budget of at least its batch {self.batch}")
+        return self
 
 
 def _design(value: Any) -> Any:

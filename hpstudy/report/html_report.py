@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from html import escape
 from importlib import resources
@@ -21,6 +22,7 @@ from hpstudy.plots.forest import plot_forest
 from hpstudy.plots.interactive import Sliders, interactive_html
 from hpstudy.plots.labels import metric_of
 from hpstudy.report.notebook import figure_bundle
+from hpstudy.report.retune_command import design_notes
 from hpstudy.report.sphinx_offline import INTERACTIVE_SCRIPTS
 from hpstudy.report.verdicts import TEMPLATES, verdict_html
 
@@ -75,6 +77,7 @@ def write_study_report(plan: "AnyPlan", table: Path) -> Path | None:
     path = table.with_suffix(".html")
     try:
         runs = read_runs(table, dense=DENSE, axes=plan.axes, metric=plan.metric, goal=plan.goal)
+        runs = replace(runs, notes=[*runs.notes, *design_notes(plan)])
         return write_report(runs, path, plan.study.roi)
     except HpstudyError as error:
         logger.warning("%s: no report: %s", plan.study.name, error)

@@ -99,7 +99,7 @@ def _prior(study: Study, table: Path) -> str:
     if not lr > 0:
         raise HpstudyError(f"{table} has too few settings for a region of its dense network.")
     prior = f"prior: {{lr: {lr:.2g}, weight_decay: {weight_decay:.2g}}}"
-    return f"{prior:<48}# from {table.name}: its averaging time of the weights, in epochs"
+    return f"{prior:<48}# good for {table.name}'s dense network, carried to this schedule"
 
 
 def _classes(data: str) -> int:

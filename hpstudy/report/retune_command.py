@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shlex
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -12,10 +13,11 @@ import typer
 from hpstudy.analysis.comparison import plain
 from hpstudy.analysis.landscape import Landscape
 from hpstudy.analysis.pruned_prior import fitted
-from hpstudy.analysis.retune import BUDGET, Retuning, retune
-from hpstudy.analysis.retune_task import LEAST, Belief
+from hpstudy.analysis.retune import BUDGET, QUIET, Retuning, limits, retune
+from hpstudy.analysis.retune_task import LEAST, SIMILAR
 from hpstudy.analysis.run_tables import read_runs
 from hpstudy.analysis.verdict import TOLERABLE
+from hpstudy.config.grid import AXES
 from hpstudy.errors import HpstudyError, count, printed, unknown
 from hpstudy.plots.labels import axis_title, metric_of, setting_text, variant_title
 from hpstudy.report.terminal import (
@@ -31,6 +33,12 @@ from hpstudy.report.terminal import (
     print_report,
 )
 
+QUESTIONS = ("both", "first", "second")
+WAITS = {
+    "trainings": f"An answer needs {LEAST} trainings.",
+    "replicate": "An answer needs a setting of either network that was trained twice.",
+    "batch": "An answer must hold with the last batch of rows and without it; one does not yet.",
+}
 FAR = 10
 """Factor beyond the dense network's settings from which one is pointed out."""
 
@@ -141,6 +149,39 @@ def retuned(plan: "AnyPlan") -> dict[str, tuple[Retuning, str]]:
     return results
 
 
+def design_notes(plan: "AnyPlan") -> list[str]:
+    """Sentences on what a study's design left out, and what a retuning answers."""
+    if plan.skips:
+        skipped = sum(plan.skipped().values())
+        return [
+            f"The level set skipped {count(skipped, 'setting')}, all networks together. Where the "
+            "shift is the question, train the whole grid."
+        ]
+    return [
+        f"{printed(variant)} was retuned in {count(of.runs, 'training')}: keep both? "
+        f"{of.both.answer}, with probability {of.both.probability:.3f}. Best expected: "
+        f"{_setting(of.setting)}. The verdicts below judge regions, and have few settings to go by."
+        for variant, (of, _) in retuned(plan).items()
+    ]
+
+
+def verdict_command(plan: "AnyPlan", table: Path) -> str:
+    """Command that gives a study's verdict again."""
+    study = plan.study
+    if not plan.retunes:
+        widths = ",".join(f"{width:g}" for width in study.roi)
+        return shlex.join(["hpstudy", "compare", str(table), "--roi", widths])
+    words = ["hpstudy", "retune", str(table)]
+    if plan.axes != AXES:
+        words += ["--axes", ",".join(plan.axes)]
+    if len(study.variants) > 2:
+        words += ["--pruned", study.variants[1]]
+    options = {"tolerable": min(study.roi), "batch": study.design.batch}
+    for name, value in (options | {"budget": study.design.budget}).items():
+        words += [f"--{name}", f"{value:g}"]
+    return shlex.join(words)
+
+
 def _lost(pruned: Landscape | None) -> list[str]:
     """What is made of runs that diverged."""
     points = pruned.points if pruned else None
@@ -158,6 +199,13 @@ def _doubts(dense: Landscape, pruned: Landscape | None) -> list[str]:
         doubts.append(
             f"{printed(dense.variant)} has {count(settings, 'setting')}, and {name} {own:,}: are "
             "the tables swapped?"
+        )
+    alone = pruned.points[dense.keys.get_indexer(pruned.keys) < 0]
+    if len(alone):
+        first = ", ".join(setting_text(value) for value in alone.iloc[0][list(dense.axes)])
+        doubts.append(
+            f"{name} was trained at {count(len(alone), 'setting')} that the dense network lacks, "
+            f"such as {first}."
         )
     for axis in dense.axes:
         tried, values = (net.points[axis][net.points[axis] > 0] for net in (dense, pruned))
@@ -179,8 +227,12 @@ def _texts(
     option: str = "--budget",
 ) -> list[Any]:
     metric = metric_of(dense)
-    rows = [("both", *_belief(result.both))]
-    rows += [(axis_title(axis), *_belief(belief)) for axis, belief in result.axes.items()]
+    beliefs = {"both": result.both} | {axis_title(axis): of for axis, of in result.axes.items()}
+    rows = [
+        (name, of.answer, f"{of.probability:.3f}", f"{high:g}", f"{low:g}")
+        for (name, of), question in zip(beliefs.items(), QUESTIONS, strict=False)
+        for low, high in [limits(question)]
+    ]
     low, middle, high = result.loss
     unit = "points" if metric.percent else metric.name
     noise = f"Noise of a run: {result.noise:.1f} times the tolerable loss of {tolerable:g} {unit}."
@@ -192,19 +244,22 @@ def _texts(
     else:
         texts = [
             f"Trainings so far: {result.runs}. {noise}",
-            columns(rows, "may I keep", "answer", "probability", right=[2]),
+            columns(
+                *(rows, "may I keep", "answer", "probability", "keep from", "retune to"),
+                right=[2, 3, 4],
+            ),
             "",
             f"Kept: {_setting(result.kept)}. It loses {middle:.2f} {unit} (95 %: {low:.2f} to "
             f"{high:.2f}).",
             f"Best expected: {_setting(result.setting)}. It loses at most {tolerable:g} {unit} "
             f"with probability {result.found:.2f}.",
-            f"Probability that the two landscapes are unlike: {result.distrust:.2f}.",
+            "Probability that the two landscapes are unlike (that they correlate by less than "
+            f"{SIMILAR:g}): {result.distrust:.2f}.",
         ]
-    if not result.done and result.runs:
-        texts.append(
-            f"An answer needs {LEAST} trainings and a setting of either network that was trained "
-            "twice. It must hold with the last batch of rows and without it."
-        )
+    if result.waits and result.runs:
+        texts.append(WAITS[result.waits])
+    if result.noise > QUIET:
+        texts.append(f"The noise is above {QUIET:g} times that loss: nothing is said to be kept.")
     if result.next:
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
@@ -215,11 +270,9 @@ def _texts(
         texts += ["", f"The budget of {count(budget, 'training')} is spent; {option} allows more."]
     else:
         texts += ["", f"Done: the answer on both is {result.both.answer}."]
+        if result.both.answer == "retune":
+            texts[-1] += " Use the best expected setting."
     return texts
-
-
-def _belief(belief: Belief) -> tuple[str, str]:
-    return belief.answer, f"{belief.probability:.2f}"
 
 
 def _setting(setting: dict[str, float]) -> str:

@@ -4,11 +4,12 @@ import io
 import math
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from rich import box
 from rich.columns import Columns
 from rich.console import Console
@@ -256,18 +257,25 @@ def draw_landscapes(plan: "AnyPlan") -> None:
     console = Console(file=text, force_terminal=sys.stderr.isatty(), width=width, highlight=False)
     console.print(
         f"{plan.study.name}: {metric} over {' and '.join(axes)}\n"
-        f"* best, + within {threshold:g} of the best, - not trained yet or diverged"
+        f"* best, + within {threshold:g} of the best, - not trained or diverged"
     )
-    console.print(Columns([landscape_table(own, threshold) for own in shown.values()], padding=2))
+    points = pd.concat([own.points for own in shown.values()])
+    settings = {axis: sorted(points[axis].unique()) for axis in plan.axes}
+    tables = [landscape_table(own, threshold, settings) for own in shown.values()]
+    console.print(Columns(tables, padding=2))
     tqdm.write(text.getvalue().rstrip(), sys.stderr)
 
 
-def landscape_table(landscape: Landscape, threshold: float) -> Table:
-    """Table of one landscape, a coloured cell a setting; a dash where there is no value yet."""
+def landscape_table(
+    landscape: Landscape, threshold: float, settings: Mapping[str, Sequence[float]]
+) -> Table:
+    """Table of one landscape over some settings, a coloured cell each; a dash without a value."""
     up, *across = landscape.axes
     # A single axis has one column, without a name.
     levels = landscape.levels.assign(**({} if across else {"": ""}))
-    levels = levels.pivot(index=up, columns=across[0] if across else "", values="value")[::-1]
+    levels = levels.pivot(index=up, columns=across[0] if across else "", values="value")
+    columns = settings[across[0]] if across else [""]
+    levels = levels.reindex(index=settings[up][::-1], columns=columns)
     title = short_title(landscape.variant)
     width = len(title) + 2
     table = Table(title=title, box=None, padding=0, title_style="bold", min_width=width)

@@ -196,8 +196,12 @@ def price_tables(price: dict[str, Any]) -> tuple[Table, str, Table]:
         totals.append(("if grids grow", f"up to {price['grid_to_come']:,} more runs"))
     if most:
         totals.append(("replicates", f"{fewest:,} to {most:,} more runs"))
-    if price["trainings_to_come"]:
-        totals.append(("as they are asked for", f"up to {price['trainings_to_come']:,} more runs"))
+    if more := price["trainings_to_come"]:
+        seconds = [of["seconds_per_run"] for of in networks if of["seconds_per_run"]]
+        longest = (
+            f", {format_hours(more * max(seconds) / price['workers'] / 3600)}" if seconds else ""
+        )
+        totals.append(("as they are asked for", f"up to {more:,} more runs{longest}"))
     return columns(rows, *headings, right=range(1, 8)), "", columns(totals)
 
 

@@ -8,7 +8,7 @@ from hpstudy.analysis import retune_task
 from hpstudy.analysis.landscape import landscapes
 from hpstudy.analysis.pruned_landscape import Draws
 from hpstudy.analysis.pruned_prior import Prior
-from hpstudy.analysis.retune import replay, retune
+from hpstudy.analysis.retune import limits, replay, retune
 from hpstudy.analysis.retune_task import Task
 
 RATES, DECAYS = 10 ** np.linspace(-2.5, -0.5, 9), 10 ** np.linspace(-4, -2, 5)
@@ -114,6 +114,22 @@ def test_batches_spread_and_seeds_are_new():
     }
     assert len(had) == 5
     assert len(asked(runs, batch=4, budget=3).next) == 2
+
+
+def test_it_says_what_an_answer_waits_for():
+    settings = [(RATES[4], DECAYS[2], 0), (RATES[5], DECAYS[2], 0)]
+    assert asked(table("pruned", settings)).waits == "trainings"
+    # Four settings of either network, none of them twice.
+    settings += [(RATES[3], DECAYS[2], 0), (RATES[4], DECAYS[1], 0)]
+    assert asked(table("pruned", settings)).waits == "replicate"
+    answer, _ = trained(-1.5)
+    assert answer.waits in ("", "batch")
+    # A batch as large as all runs leaves the look before it without any.
+    runs = table("pruned", [*settings, (RATES[4], DECAYS[2], 1)] + [(RATES[2], DECAYS[2], 0)])
+    found = asked(runs, batch=6)
+    low, high = limits("both")
+    decisive = not low < found.both.probability < high
+    assert (found.waits == "batch") >= (decisive and found.both.answer == "inconclusive")
 
 
 def test_a_budget_that_is_spent_ends_it_without_a_guess():

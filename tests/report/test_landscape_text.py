@@ -31,7 +31,7 @@ def test_best_and_good_settings_are_marked_and_missing_ones_are_dashes(capsys):
     assert "+ within 2 of the best" in said
     assert "Dense Uniform, 20 %" in lines
     # Larger learning rates are higher up.
-    assert lines[-2:] == ["0.2 87.9 - 0.1 70.0* 60.0", "0.1 90.0* 88.0+"]
+    assert lines[-2:] == ["0.2 87.9 - 0.2 - -", "0.1 90.0* 88.0+ 0.1 70.0* 60.0"]
 
 
 def test_nothing_is_drawn_before_the_dense_network_has_a_run(capsys):

@@ -74,6 +74,7 @@ def test_tables_that_look_mistaken_are_pointed_out(tables, tmp_path):
         tmp_path / "far.csv", index=False
     )
     said = answered(folder / "dense.csv", tmp_path / "far.csv")
+    assert "was trained at 1 setting that the dense network lacks, such as 40, " in said
     assert "has a run at learning rate 40, far from the dense network's" in said
 
 

@@ -236,6 +236,11 @@ PARAMS = [
         "design must have the name level-set or retune if it has a batch.",
     ),
     value(
+        "a batch above the budget",
+        {"design": {"name": "retune", "batch": 8, "budget": 4}},
+        "design must have a budget of at least its batch 8.",
+    ),
+    value(
         "a retuning after two settings",
         {"design": "retune"},
         "grid must have at least 6 settings above 0 for the design retune, not 2.",

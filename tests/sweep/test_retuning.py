@@ -1,6 +1,7 @@
 """Studies that retune: the dense network's grid, and then few trainings of each pruned network."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -140,7 +141,16 @@ def test_a_command_is_retuned(tmp_path, monkeypatch):
     few = rows[rows["variant"] != "unpruned"]
     assert len(rows[rows["variant"] == "unpruned"]) == 12 and 4 <= len(few) <= 8
     # The optimum lies at half the rate, where keeping loses 4 points.
-    assert "Best expected: learning rate" in ran.stderr or "Best expected" in ran.stdout
+    assert "Best expected: learning rate 0.05" in ran.stderr
+    *_, line = [text for text in ran.stderr.splitlines() if text.startswith("verdict: ")]
+    words = shlex.split(line.removeprefix("verdict: ").strip("`"))[1:]
+    assert words[-6:] == ["--tolerable", "1", "--batch", "2", "--budget", "8"]
+    said = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    for text in ("Trainings so far", "both ", "Best expected"):
+        (own,) = [row for row in ran.stderr.splitlines() if row.startswith(text)]
+        assert own in said.stdout
+    report = (tmp_path / "runs" / "own.html").read_text()
+    assert f"was retuned in {len(few)} trainings" in report
     again = subprocess.run(
         [sys.executable, "-c", code, "run", str(path)], capture_output=True, text=True
     )
