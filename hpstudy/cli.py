@@ -16,7 +16,7 @@ from hpstudy.config.study import Study
 from hpstudy.errors import HpstudyError, count
 from hpstudy.report.init_command import init
 from hpstudy.report.network_commands import groups, prune
-from hpstudy.report.retune_command import as_values, retune_command, retuned, verdict_command
+from hpstudy.report.retune_command import as_values, retune_command, retuned, verdict_commands
 from hpstudy.report.terminal import Json, columns, compare, price_tables, print_report
 from hpstudy.report.timescale_tables import transfer
 
@@ -118,9 +118,9 @@ def run(
         if not (workspace.in_clone() and isinstance(plan.study, Study)):
             report = write_study_report(plan, table)
             studies[-1]["report"] = report and str(report)
-            logger.info(
-                f"{plan.study.name}: report {report}\nverdict: `{verdict_command(plan, table)}`"
-            )
+            logger.info(f"{plan.study.name}: report {report}")
+            for text in verdict_commands(plan, table):
+                logger.info(f"verdict: `{text}`")
     index = None
     names = [plan.study.name for plan in plans if isinstance(plan.study, Study)]
     if book and names and workspace.in_clone():

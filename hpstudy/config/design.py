@@ -39,7 +39,7 @@ class Design(Frozen):
     @model_validator(mode="after")
     def _batches_fit(self) -> "Design":
         if self.name == RETUNE and self.batch > self.budget:
-            raise ValueError(f"must have a budget of at least its batch {self.batch}")
+            raise ValueError(f"must have a budget of at least its batch of {self.batch}")
         return self
 
 

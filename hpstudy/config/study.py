@@ -78,7 +78,7 @@ Arguments = Annotated[dict[str, Any], AfterValidator(json_values)]
 def _no_race(value: Any) -> Any:
     if value is not False:
         raise HpstudyError(
-            "racing is no more; `design: level-set` skips settings instead, and trains the others "
+            "racing was removed; use `design: level-set`, which skips settings and trains the others "
             "whole"
         )
     return value

@@ -45,7 +45,8 @@ def init(
         Path | None,
         typer.Option(
             metavar="TABLE",
-            help="Published table whose good region gives the prior, carried to this schedule.",
+            help="Published table; the prior is the centre of its good region, transferred to this "
+            "schedule.",
         ),
     ] = None,
 ) -> None:
@@ -99,7 +100,7 @@ def _prior(study: Study, table: Path) -> str:
     if not lr > 0:
         raise HpstudyError(f"{table} has too few settings for a region of its dense network.")
     prior = f"prior: {{lr: {lr:.2g}, weight_decay: {weight_decay:.2g}}}"
-    return f"{prior:<48}# good for {table.name}'s dense network, carried to this schedule"
+    return f"{prior:<48}# centre of {table.name}'s good region, transferred to this schedule"
 
 
 def _classes(data: str) -> int:

@@ -166,8 +166,8 @@ def level_set_table(rows: Iterable[Mapping[str, Any]], settings: int = 40) -> pd
                 "same in 0.5-ROI": f"{100 * row['same 0.5']:.0f} %",
                 "same in 1.0-ROI": f"{100 * row['same 1.0']:.0f} %",
                 "missed": f"{round(row['lost'] * row['ROI'])} of {row['ROI']}",
-                "mean risk": row["d_mean"],
-                "centre": row["centre"],
+                "change of mean risk": row["d_mean"],
+                "move of centre": row["centre"],
             }
             for row in rows
             if row["n"] >= settings

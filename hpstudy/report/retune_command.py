@@ -37,7 +37,7 @@ QUESTIONS = ("both", "first", "second")
 WAITS = {
     "trainings": f"An answer needs {LEAST} trainings.",
     "replicate": "An answer needs a setting of either network that was trained twice.",
-    "batch": "An answer must hold with the last batch of rows and without it; one does not yet.",
+    "batch": "One answer rests on the last batch alone. The next batch must confirm it.",
 }
 FAR = 10
 """Factor beyond the dense network's settings from which one is pointed out."""
@@ -158,28 +158,26 @@ def design_notes(plan: "AnyPlan") -> list[str]:
             "shift is the question, train the whole grid."
         ]
     return [
-        f"{printed(variant)} was retuned in {count(of.runs, 'training')}: keep both? "
-        f"{of.both.answer}, with probability {of.both.probability:.3f}. Best expected: "
+        f"{printed(variant)} was retuned in {count(of.runs, 'training')}. May both stay? "
+        f"{of.both.answer} (probability that they may: {of.both.probability:.3f}). Best expected: "
         f"{_setting(of.setting)}. The verdicts below judge regions, and have few settings to go by."
         for variant, (of, _) in retuned(plan).items()
     ]
 
 
-def verdict_command(plan: "AnyPlan", table: Path) -> str:
-    """Command that gives a study's verdict again."""
+def verdict_commands(plan: "AnyPlan", table: Path) -> list[str]:
+    """Commands that give a study's verdicts again: one for each network that is retuned."""
     study = plan.study
     if not plan.retunes:
         widths = ",".join(f"{width:g}" for width in study.roi)
-        return shlex.join(["hpstudy", "compare", str(table), "--roi", widths])
+        return [shlex.join(["hpstudy", "compare", str(table), "--roi", widths])]
     words = ["hpstudy", "retune", str(table)]
     if plan.axes != AXES:
         words += ["--axes", ",".join(plan.axes)]
-    if len(study.variants) > 2:
-        words += ["--pruned", study.variants[1]]
     options = {"tolerable": min(study.roi), "batch": study.design.batch}
     for name, value in (options | {"budget": study.design.budget}).items():
         words += [f"--{name}", f"{value:g}"]
-    return shlex.join(words)
+    return [shlex.join([*words, "--pruned", variant]) for variant in study.variants[1:]]
 
 
 def _lost(pruned: Landscape | None) -> list[str]:
@@ -245,7 +243,7 @@ def _texts(
         texts = [
             f"Trainings so far: {result.runs}. {noise}",
             columns(
-                *(rows, "may I keep", "answer", "probability", "keep from", "retune to"),
+                *(rows, "may I keep", "answer", "probability", "keep above", "retune below"),
                 right=[2, 3, 4],
             ),
             "",
@@ -259,7 +257,7 @@ def _texts(
     if result.waits and result.runs:
         texts.append(WAITS[result.waits])
     if result.noise > QUIET:
-        texts.append(f"The noise is above {QUIET:g} times that loss: nothing is said to be kept.")
+        texts.append(f"The noise is above {QUIET:g} times that loss, so no answer can be keep.")
     if result.next:
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
@@ -284,8 +282,8 @@ def _outlook(noise: float, replicated: bool) -> str:
     """What to expect before the first training, from pairs of similar noise."""
     row = min(fitted()["outlook"], key=lambda row: abs(row["noise"] - noise))
     text = (
-        f"Of {row['pairs']} pairs of networks with about this noise, {row['inconclusive']:.0%} "
-        f"were still inconclusive on both after {BUDGET} trainings"
+        f"Of {row['pairs']} measured and simulated pairs of about this noise, "
+        f"{row['inconclusive']:.0%} were still inconclusive on both after {BUDGET} trainings"
     )
     for share, key in (("half", "median"), ("nine in ten", "most")):
         if row[key]:
@@ -294,7 +292,7 @@ def _outlook(noise: float, replicated: bool) -> str:
         return f"{text}."
     one, several = (fitted()["replicates"][name] for name in ("one", "several"))
     return (
-        f"{text}. A second run of the dense network's best settings helps: of measured pairs, "
-        f"{several['inconclusive']:.0%} of {several['pairs']} were inconclusive with replicates, "
-        f"and {one['inconclusive']:.0%} of {one['pairs']} without."
+        f"{text}. With replicates of the dense network {several['inconclusive']:.0%} of "
+        f"{several['pairs']} measured pairs were inconclusive, and without them "
+        f"{one['inconclusive']:.0%} of {one['pairs']}."
     )

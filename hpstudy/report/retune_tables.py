@@ -17,7 +17,7 @@ RIVALS = {
     "ours, both alone": "retune, asked about both only",
     "climb": "climbing",
     "EI, our model": "expected improvement, retune's model",
-    "EI, plain GP": "expected improvement, a plain process",
+    "EI, plain GP": "expected improvement, plain Gaussian process",
     "Optuna TPE": "Optuna's TPE",
     "Optuna GP": "Optuna's GPSampler",
     "OptunaHub meta TPE": "OptunaHub's meta-learning TPE",

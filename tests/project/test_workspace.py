@@ -84,7 +84,7 @@ def test_notebook_takes_a_file_that_says_there_is_no_race(clone, monkeypatch, re
     )
     opened = open_notebook(PARAMETERS | tiny.STUDY | {"racing": False})
     assert opened.plan.study == tiny.study()
-    assert "racing is no more" in refused(open_notebook, PARAMETERS | {"racing": True})
+    assert "racing was removed" in refused(open_notebook, PARAMETERS | {"racing": True})
 
 
 @pytest.mark.parametrize("profile", ["quick", "thesis"])

@@ -238,7 +238,7 @@ PARAMS = [
     value(
         "a batch above the budget",
         {"design": {"name": "retune", "batch": 8, "budget": 4}},
-        "design must have a budget of at least its batch 8.",
+        "design must have a budget of at least its batch of 8.",
     ),
     value(
         "a retuning after two settings",
@@ -248,7 +248,7 @@ PARAMS = [
     value(
         "a race",
         {"racing": True},
-        "racing is no more; `design: level-set` skips settings instead, and trains the others "
+        "racing was removed; use `design: level-set`, which skips settings and trains the others "
         "whole.",
     ),
     value(

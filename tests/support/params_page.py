@@ -57,12 +57,12 @@ MEANINGS = {
     "hardly lie in the widest region of interest. `retune` trains the dense network's grid, and "
     "then the settings of each pruned network that decide whether it may keep the dense one's; the "
     "smallest of `roi` is the tolerable loss.",
-    "design.name": "The same, where further keys are given.",
-    "design.batch": "Settings of a network that are trained at once.",
-    "design.budget": "Trainings of each pruned network in all, where it is retuned.",
+    "design.name": "Name of the design, where `design` has further keys.",
+    "design.batch": "Number of settings of a network that are trained at once.",
+    "design.budget": "Most trainings of each pruned network, with `retune`.",
     "arithmetic": "Precision of products; `auto` measures which is fastest.",
     "executor": "Who trains: this machine, or a Ray cluster.",
-    "racing": "Studies of earlier versions say that no run was stopped early; none is any more.",
+    "racing": "Always false. Kept so that params files of earlier versions can be read.",
     "axis.points": "Number of values.",
     "axis.step": "Distance of two values, in decades.",
     "axis.extend": "Number of steps that may be added on each side while the region of interest "

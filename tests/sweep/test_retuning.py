@@ -144,7 +144,7 @@ def test_a_command_is_retuned(tmp_path, monkeypatch):
     assert "Best expected: learning rate 0.05" in ran.stderr
     *_, line = [text for text in ran.stderr.splitlines() if text.startswith("verdict: ")]
     words = shlex.split(line.removeprefix("verdict: ").strip("`"))[1:]
-    assert words[-6:] == ["--tolerable", "1", "--batch", "2", "--budget", "8"]
+    assert words[-8:-2] == ["--tolerable", "1", "--batch", "2", "--budget", "8"]
     said = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     for text in ("Trainings so far", "both ", "Best expected"):
         (own,) = [row for row in ran.stderr.splitlines() if row.startswith(text)]
