@@ -78,8 +78,8 @@ Arguments = Annotated[dict[str, Any], AfterValidator(json_values)]
 def _no_race(value: Any) -> Any:
     if value is not False:
         raise HpstudyError(
-            "racing was removed; use `design: level-set`, which skips settings and trains the others "
-            "whole"
+            "racing was removed; use `design: level-set`, which skips settings and trains the "
+            "others whole"
         )
     return value
 

@@ -248,8 +248,8 @@ PARAMS = [
     value(
         "a race",
         {"racing": True},
-        "racing was removed; use `design: level-set`, which skips settings and trains the others "
-        "whole.",
+        "racing was removed; use `design: level-set`, which skips settings and trains the "
+        "others whole.",
     ),
     value(
         "a model, misspelt",
