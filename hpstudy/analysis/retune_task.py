@@ -161,10 +161,8 @@ class Task:
             order = np.argsort(landscape.depth, kind="stable")[:_MOST]
             chosen = np.unique(np.r_[kept, runs.rows, order])
             runs = runs._replace(rows=np.searchsorted(chosen, runs.rows))
-            points, kept = (
-                points.iloc[chosen].reset_index(drop=True),
-                int(np.searchsorted(chosen, kept)),
-            )
+            points = points.iloc[chosen].reset_index(drop=True)
+            kept = int(np.searchsorted(chosen, kept))
             landscape = PrunedLandscape(surrogate, logs[chosen], prior)
         return cls(points, landscape, runs, kept)
 

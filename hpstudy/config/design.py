@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hpstudy.config.checks import distinct
 from hpstudy.config.validation import Frozen
+from hpstudy.errors import HpstudyError
 
 GRID, LEVEL_SET, RETUNE = "grid", "level-set", "retune"
 FEWEST = 6
@@ -41,6 +42,16 @@ class Design(Frozen):
         if self.name == RETUNE and self.batch > self.budget:
             raise ValueError(f"must have a budget of at least its batch of {self.batch}")
         return self
+
+
+def no_race(value: Any) -> Any:
+    """False; refuses anything else, which earlier versions took for runs that are stopped early."""
+    if value is not False:
+        raise HpstudyError(
+            "racing was removed; use `design: level-set`, which skips settings and trains the "
+            "others whole"
+        )
+    return value
 
 
 def _design(value: Any) -> Any:

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from hpstudy.config.checks import distinct, json_values, printable, test_or_share
-from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds
+from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds, no_race
 from hpstudy.config.grid import Axis, Grid, Prior
 from hpstudy.config.validation import Frozen, one_sentence, read_mapping
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
@@ -73,15 +73,6 @@ Variant = Annotated[str, BeforeValidator(_variant)]
 Source = Annotated[str, Field(pattern=f"^{SOURCE}$")]
 Model = Annotated[BuiltIn | Source, BeforeValidator(_model)]
 Arguments = Annotated[dict[str, Any], AfterValidator(json_values)]
-
-
-def _no_race(value: Any) -> Any:
-    if value is not False:
-        raise HpstudyError(
-            "racing was removed; use `design: level-set`, which skips settings and trains the "
-            "others whole"
-        )
-    return value
 
 
 def _or_none(arguments: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -227,7 +218,7 @@ class Study(AnyStudy):
     arithmetic: Literal["auto"] | Arithmetic = "auto"
     executor: Executor = "local"
     # Records of earlier studies have this key.
-    racing: Annotated[Literal[False], BeforeValidator(_no_race)] = False
+    racing: Annotated[Literal[False], BeforeValidator(no_race)] = False
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> "Study":

@@ -196,10 +196,9 @@ def read_runs(
         notes += _note_on_means(sources)
     table = table.rename(columns={"metric": name})
     order = ("variant", *axes, "seed", name, "std", "runs", *ACCURACIES, *TRUTHS)
-    table = table[[column for column in dict.fromkeys(order) if column in table]]
+    table = table[[key for key in dict.fromkeys(order) if key in table]].reset_index(drop=True)
     uses = {axis: sources[-1].uses[axis] for axis in axes}
     uses["seed"] = seed_columns[0] if len(seed_columns) == 1 else "seed"
-    table = table.reset_index(drop=True)
     return RunTable(table, dense, axes, name, goal, in_percent, notes, uses)
 
 
