@@ -174,6 +174,8 @@ def verdict_commands(plan: "AnyPlan", table: Path) -> list[str]:
     words = ["hpstudy", "retune", str(table)]
     if plan.axes != AXES:
         words += ["--axes", ",".join(plan.axes)]
+    if plan.metric != "top1":
+        words += ["--metric", plan.metric, "--goal", plan.goal]
     options = {"tolerable": min(study.roi), "batch": study.design.batch}
     for name, value in (options | {"budget": study.design.budget}).items():
         words += [f"--{name}", f"{value:g}"]

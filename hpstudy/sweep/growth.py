@@ -130,7 +130,8 @@ def _level_sets(
             every = points_of(study, growth.extent)
             found = choose(plan, variant, every, ended, dense)
             points[variant] = found.points
-            rest = [point for point in every if point not in found.points]
+            those = set(found.points)
+            rest = [point for point in every if point not in those]
             ids = [plan.run_ids(variant, rest, seed) for seed in study.seeds]
             before, skipped = skipped, dict.fromkeys(chain.from_iterable(ids), nan)
             if found.asked:

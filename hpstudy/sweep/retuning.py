@@ -50,7 +50,9 @@ class Retunings:
         placed = {(p.lr, p.weight_decay) for _, id_, p, _ in self.dense if self._placed(id_, p)}
         if len(placed) < FEWEST:
             return []
-        key = variant, len(self.dense), *(run_id for _, run_id, *_ in had)
+        # A failed run that is trained again has another result.
+        known = sum(run_id in self.values for _, run_id, *_ in self.dense)
+        key = variant, known, *(run_id for _, run_id, *_ in had)
         if key not in self.plan.asked:
             self.plan.asked[key] = self._ask(had).next
         return self.plan.asked[key]

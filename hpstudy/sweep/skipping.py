@@ -42,10 +42,13 @@ def choose(
     by_seed = [plan.run_ids(variant, points, seed) for seed in study.seeds]
     ids = dict(zip(points, zip(*by_seed, strict=True), strict=True))
     places = {(point.lr, point.weight_decay): point for point in points}
-    trained = [point for point in points if ended.keys() >= set(ids[point])]
+    trained = {point: None for point in points if ended.keys() >= set(ids[point])}
+    about = None if dense is None else dense.values.tobytes()
 
     def wanted(had: Sequence[Point]) -> list[Point]:
-        key = variant, len(points), *sorted(ids[point][0] for point in had)
+        # A failed run that is trained again has another result.
+        runs_had = sorted((id_, id_ in values) for point in had for id_ in ids[point])
+        key = variant, len(points), about, *runs_had
         if key not in plan.asked:
             runs = [
                 (variant, run_id, point, seed)
@@ -58,8 +61,8 @@ def choose(
         return [places[setting] for setting in plan.asked[key]]
 
     had: list[Point] = []
-    while asked := wanted(had) or (wanted(trained) if len(trained) > len(had) else []):
+    while asked := wanted(had) or (wanted([*trained]) if len(trained) > len(had) else []):
         if missing := [point for point in asked if point not in trained]:
-            return Chosen(trained, missing)
+            return Chosen([*trained], missing)
         had += asked
-    return Chosen(trained, [])
+    return Chosen([*trained], [])

@@ -95,6 +95,24 @@ def test_a_run_that_fails_is_passed_over(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_failed_run_that_is_trained_again_changes_what_is_asked_for(tmp_path):
+    def fails(job):
+        at_best = (job.spec.lr, job.spec.weight_decay) == (0.01, 0.01)
+        return Failure("out of memory") if at_best and job.variant == "unpruned" else None
+
+    changes = DESIGN | {"variants": []}
+    plan = simulated_plan(tmp_path / "store.sqlite", **changes)
+    swept(plan, fails=fails)
+    assert plan.counts()["failed"].sum() == 1
+    plan.retry_failed()
+    swept(plan)
+    again = simulated_plan(tmp_path / "store.sqlite", **changes)
+    assert plan.missing() == again.missing() == []
+    # What the sweep remembers is what another one asks for.
+    assert {key: plan.asked[key] for key in again.asked} == again.asked
+
+
+@pytest.mark.slow
 def test_what_was_skipped_is_recorded(plan, tmp_path):
     swept(plan)
     path = publish_study(plan, tmp_path, "hpstudy run tiny.yaml", 1)
