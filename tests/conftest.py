@@ -15,6 +15,8 @@ import tiny
 # has: more of them than free cores make small networks many times slower.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["OMP_NUM_THREADS"] = "1"
+# Kernels for a GPU run in Triton's interpreter, which is numpy.
+os.environ["TRITON_INTERPRET"] = "1"
 
 # File system in memory: a store waits for the disk at each of its thousands of commits.
 MEMORY = Path("/dev/shm")

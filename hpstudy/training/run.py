@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from hpstudy.config.runspec import Network, RunSpec
 from hpstudy.config.study import Recipe, Study, is_source
@@ -15,7 +16,7 @@ from hpstudy.networks.own_network import OwnNetwork
 from hpstudy.networks.pruning import weights_hash
 from hpstudy.training.checkpoint import Checkpoint
 from hpstudy.training.datasets import Dataset, Split
-from hpstudy.training.state import RunOutcome
+from hpstudy.training.state import RunOutcome, RunResult
 from hpstudy.training.trainer import EVALUATION_BATCH, Trainer, copy_values, values_of
 
 # Read when a process starts: one thread per worker (more threads than free cores cost tenfold),
@@ -128,18 +129,27 @@ class RunTrainer:
         copy_values(fresh, values_of(trainer.model))
         kept = Checkpoint(checkpoint, spec.run_id, self.device) if checkpoint else None
         result = trainer.run(spec.lr, spec.weight_decay, spec.seed, kept)
-        cuda = self.device.type == "cuda"
-        row = {
-            **asdict(result),
-            **dict(zip(("macs", "params"), network.size(spec.widths), strict=True)),
-            "device": torch.cuda.get_device_name(self.device) if cuda else self.device.type,
-            "torch": torch.__version__,
-        }
-        if not rank_filters:
-            return RunOutcome(row, None)
-        scores = network.scores(trainer.model)
-        ranking = {"scores": scores, "weights_sha256": weights_hash(trainer.model)}
-        return RunOutcome(row, ranking)
+        return outcome(spec, network, result, self.device, trainer.model if rank_filters else None)
+
+
+def outcome(
+    spec: RunSpec,
+    network: StudyNetwork,
+    result: RunResult,
+    device: torch.device,
+    ranked: nn.Module | None,
+) -> RunOutcome:
+    """Outcome of a run on a device; `ranked` is its network if its filters are to be ranked."""
+    row = {
+        **asdict(result),
+        **dict(zip(("macs", "params"), network.size(spec.widths), strict=True)),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "torch": torch.__version__,
+    }
+    if ranked is None:
+        return RunOutcome(row, None)
+    ranking = {"scores": network.scores(ranked), "weights_sha256": weights_hash(ranked)}
+    return RunOutcome(row, ranking)
 
 
 def calibrate(
