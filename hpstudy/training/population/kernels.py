@@ -236,7 +236,8 @@ def pool(active, batch, y, skip, output, weight, stride, part, saved, running, n
 @triton.jit
 def head(active, batch, labels, views, views_stride, position, pooled, weight, stride,
          gradient, pooled_gradient, loss, totals, classes,
-         C: tl.constexpr, CLASSES: tl.constexpr, TRAIN: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+         C: tl.constexpr, CLASSES: tl.constexpr, TRAIN: tl.constexpr,
+         BLOCK: tl.constexpr):  # fmt: skip
     """Linear layer and cross-entropy: their gradients, or top-1, top-5 and the sum of the loss."""
     network = tl.program_id(0)
     if tl.load(active + network) == 0:
@@ -248,7 +249,11 @@ def head(active, batch, labels, views, views_stride, position, pooled, weight, s
     w = tl.load(weight + c[:, None] * CLASSES + o[None, :])
     bias = tl.load(weight + C * CLASSES + o)
     w_gradient, bias_gradient = tl.zeros((C, CLASSES), sums), tl.zeros((CLASSES,), sums)
-    total, right, near = tl.zeros((BLOCK,), sums), tl.zeros((BLOCK,), sums), tl.zeros((BLOCK,), sums)
+    total, right, near = (
+        tl.zeros((BLOCK,), sums),
+        tl.zeros((BLOCK,), sums),
+        tl.zeros((BLOCK,), sums),
+    )
     for start in range(0, batch, BLOCK):
         number = start + m
         there = number < batch
@@ -335,9 +340,7 @@ def _through_normalisation(network, own, norms, stride, weight, saved, z_part, g
         products += tl.load(source)
         total += tl.load(source + C)
     number = (batch * PIXELS).to(sums)
-    scale, _, mean, deviation = _saved_normalisation(
-        network, own, norms, stride, weight, saved, C
-    )
+    scale, _, mean, deviation = _saved_normalisation(network, own, norms, stride, weight, saved, C)
     b = -scale * deviation * (products / number)
     return scale, b, -scale * (total / number) - mean * b
 

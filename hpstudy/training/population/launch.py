@@ -37,6 +37,7 @@ class Launch(NamedTuple):
     warps: int = 4
 
     def __call__(self) -> None:
+        """Queue the kernel."""
         self.kernel[self.grid](**self.arguments, num_warps=self.warps, num_stages=1)
 
     @property

@@ -3,16 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from hpstudy.networks.models import ResNetCifar
 
 # Channels that the kernels have tiles for: others are padded with zeros.
 TILES = (16, 32, 64)
-# Images that one program works through: in both passes, and for the gradient of weights.
-CHUNK = 4
-WEIGHT_CHUNKS = {1: 4, 2: 4, 4: 16}
 
 
 @dataclass(frozen=True)
@@ -138,13 +134,3 @@ class Layout:
             start, size = found.get(layer.stage, (layer.at, 0))
             found[layer.stage] = start, size + layer.size
         return found
-
-
-def tile_of_pixels(side: int) -> int:
-    """Pixels of an image that a program works on at once."""
-    return min(128, side * side)
-
-
-def dtype_of_sums(storage: torch.dtype) -> torch.dtype:
-    """Type of statistics, sums and parameters."""
-    return torch.float64 if storage == torch.float64 else torch.float32
