@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from hpstudy.config.arithmetic import PADDED
 from hpstudy.config.runspec import Network, RunSpec
 from hpstudy.config.study import Recipe, Study, is_source
 from hpstudy.errors import HpstudyError
@@ -18,7 +19,7 @@ from hpstudy.training.checkpoint import Checkpoint
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.state import RunOutcome
 from hpstudy.training.trainer import Trainer
-from hpstudy.training.values import copy_values, values_of
+from hpstudy.training.values import copy_values, padded_widths, values_of
 
 # Read when a process starts: one thread per worker (more threads than free cores cost tenfold),
 # and freed memory kept by the allocator instead of being returned and faulted in again each step.
@@ -90,7 +91,9 @@ def network_of(spec: RunSpec, classes: int) -> StudyNetwork:
 
 
 def _widths(spec: RunSpec) -> Widths:
-    return tuple((spec.widths or {}).items())
+    """Widths that the network of a run is trained at."""
+    widths = spec.widths or {}
+    return tuple((padded_widths(widths) if spec.arithmetic.endswith(PADDED) else widths).items())
 
 
 class RunTrainer:
@@ -171,5 +174,5 @@ def calibrate(
     zero = torch.zeros(3, dtype=torch.float64)
     data = Dataset(train, test, classes, size, zero, zero + 1).to(device)
     with torch.random.fork_rng(devices=[]):
-        model = network.fresh(0, spec.widths)
+        model = network.fresh(0, dict(_widths(spec)))
     return Trainer(model, data, recipe, spec.arithmetic, layout=network.layout).measure(seconds)

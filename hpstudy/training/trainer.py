@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hpstudy.config.arithmetic import COMPILED
 from hpstudy.config.study import Recipe
 from hpstudy.training.augmentation import Batches, check_last_batch, evaluation_batch
 from hpstudy.training.checkpoint import Checkpoint, Values
@@ -32,7 +33,7 @@ class Trainer:
         Images on the device to train on.
     recipe : Recipe
     arithmetic : str, default "float32"
-        One of `hpstudy.config.study.ARITHMETICS`.
+        One of `hpstudy.config.arithmetic.ARITHMETICS`.
     capture : callable, optional
         How steps are repeated: by default, as a CUDA graph on a GPU, and as calls on a CPU.
     layout : torch.memory_format, optional
@@ -83,7 +84,7 @@ class Trainer:
             self._generators["cuda"] = torch.cuda.default_generators[self.device.index]
             capture = capture or partial(cuda_graph, self.device)
         self._compiled_loss = self._compiled_logits = None
-        if "-compiled" in arithmetic:
+        if COMPILED in arithmetic:
             self._compiled_loss = compiled(self._loss)
             # On a CPU, numbers stay those of earlier versions.
             self._compiled_logits = compiled(self._logits) if self.device.type == "cuda" else None
