@@ -23,7 +23,6 @@ processes share the GPU by time slices, or by MPS if its daemon was started befo
 
 import argparse
 import copy
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, nullcontext
@@ -42,6 +41,7 @@ from three_steps import RECORDED, accuracy, correct
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE
 from hpstudy.sweep.executors.local import open_pool
+from hpstudy.sweep.executors.mps import mps_answers
 from hpstudy.training.device import set_precision
 from hpstudy.training.trainer import Trainer
 
@@ -199,26 +199,11 @@ def step(given) -> list[dict]:
 # --- many networks at once ------------------------------------------------------------------------
 
 
-def mps() -> bool:
-    """Whether the daemon of the Multi-Process Service answers."""
-    try:
-        answer = subprocess.run(
-            ["nvidia-cuda-mps-control"],
-            input="get_server_list\n",
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return answer.returncode == 0 and "annot find" not in answer.stdout + answer.stderr
-
-
 def many(given) -> list[dict]:
     """K networks on one GPU, each in a worker of its own."""
     scale, counts = (SMALL, (1, 2)) if given.smoke else (CIFAR, (1, 2, 4, 8))
     arithmetic = given.arithmetic or "bfloat16"
-    shared = "processes, MPS" if mps() else "processes, time-sliced"
+    shared = "processes, MPS" if mps_answers() else "processes, time-sliced"
     rows = []
     for variant in given.variants or [DENSE]:
         rates = _processes(given, scale.run(arithmetic, variant), scale, counts)

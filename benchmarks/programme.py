@@ -19,7 +19,8 @@ from hpstudy.config.study import Study
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors.local import open_pool, worker_count
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.pricing import choose_precision, price_on
+from hpstudy.sweep.pricing import price_on
+from hpstudy.sweep.trial import choose_fastest
 from hpstudy.training.device import environment
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ def measure(workers: int) -> dict:
             study = Study.load(ROOT / "params" / "thesis" / f"{model}.yaml")
             plan = Plan.open(study, Store.open(Path(folder) / "store.sqlite"))
             priced = price_on(pool, plan)
-            choose_precision(plan, pool, priced)
+            choose_fastest(plan, pool, priced)
             studies[model] = {
                 "arithmetic": plan.precision,
                 "images": plan.size.train * study.recipe.epochs,

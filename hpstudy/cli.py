@@ -12,7 +12,7 @@ import typer
 
 import hpstudy
 from hpstudy import workspace
-from hpstudy.config.study import Study
+from hpstudy.config.study import RAY, Study
 from hpstudy.errors import HpstudyError, count
 from hpstudy.report.init_command import init
 from hpstudy.report.network_commands import groups, prune
@@ -70,12 +70,17 @@ app.command()(init)
 
 @app.command()
 def run(
+    context: typer.Context,
     params: Annotated[list[Path], typer.Argument(help="Params files, as params/quick/*.yaml.")],
     pruning: Pruning = "all",
     data_root: DataRoot = None,
     workers: Workers = None,
     executor: Executor = None,
     address: Address = None,
+    mps: Annotated[
+        bool,
+        typer.Option("--mps", help="Workers of a GPU use it at once, by NVIDIA's MPS daemon."),
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train failed runs again.")
     ] = False,
@@ -85,9 +90,15 @@ def run(
     """Train the missing runs of studies; publish tables and book."""
     from hpstudy.report.html_report import write_study_report
     from hpstudy.report.screen import draw_landscapes
+    from hpstudy.sweep.executors.mps import mps_daemon
     from hpstudy.sweep.run import sweep
 
+    if mps:
+        # First, because the processes that begin after it use it; it ends with the command.
+        context.with_resource(mps_daemon())
     plans = [workspace.open_plan(path, pruning, data_root, executor) for path in params]
+    if mps and any(plan.study.executor == RAY for plan in plans):
+        raise HpstudyError("--mps is for the workers of this machine, and the executor is ray")
     command = shlex.join(["hpstudy", *sys.argv[1:]])
     studies = []
     for plan in plans:

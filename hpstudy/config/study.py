@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from hpstudy.config.arithmetic import PADDED, Arithmetic
 from hpstudy.config.checks import distinct, json_values, printable, test_or_share
 from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds, no_race
 from hpstudy.config.grid import Axis, Grid, Prior
@@ -26,10 +27,6 @@ BuiltIn = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", 
 Scope = Literal["inside", "all"]
 Stem = Literal["small"]
 Criterion = Literal["l1", "l1-normalised"]
-# Precision of products; "-compiled" where torch.compile makes the kernels.
-Arithmetic = Literal[
-    "float32", "tf32", "bfloat16", "float32-compiled", "tf32-compiled", "bfloat16-compiled"
-]
 Executor = Literal["local", "ray"]
 
 MODEL_NAMES: tuple[str, ...] = get_args(BuiltIn)
@@ -39,7 +36,6 @@ SOURCE = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W_][\w.-]{0,99}"
 SOURCE_FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
 METHODS = ("uniform", "nonuniform")
 CRITERIA: tuple[str, ...] = get_args(Criterion)
-ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
 LOCAL, RAY = "local", "ray"
 # Beginnings of the names of data sets, before a colon.
@@ -227,7 +223,16 @@ class Study(AnyStudy):
             raise ValueError(
                 f"{given[0]} is a key for the models {SOURCE_FORMS}; {self.model} does not take it"
             )
+        if self.arithmetic.endswith(PADDED) and not self.can_be_padded:
+            raise ValueError(
+                f"arithmetic {self.arithmetic} is for pruned networks of {listed(MODEL_NAMES)}"
+            )
         return self
+
+    @property
+    def can_be_padded(self) -> bool:
+        """Whether it has pruned networks whose widths can be padded."""
+        return len(self.variants) > 1 and not is_source(self.model)
 
     @model_serializer(mode="wrap")
     def _without_unused_keys(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class AnyPlan(ABC):
     whole: Any
     store: Store
     precision: str
+    # Runs trained at once by the sweep of this process, if there is one.
+    workers: int | None = None
     certificates: dict[str, dict[str, Any]]
     # What a design wants next, by what it was asked after: a sweep asks often.
     asked: dict[tuple[Any, ...], list[Any]]

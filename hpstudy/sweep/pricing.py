@@ -1,26 +1,20 @@
-"""What the missing runs of a study cost on this machine, and the precision that is fastest."""
+"""What the missing runs of a study cost on this machine."""
 
-import logging
 import math
+from collections.abc import Mapping
 from statistics import mean
 from typing import Any
 
 from hpstudy.config.study import DENSE
 from hpstudy.sweep.any_plan import AnyPlan
-from hpstudy.sweep.executors import CalibrationError, Executor, open_executor
+from hpstudy.sweep.executors import Executor, open_executor
 from hpstudy.sweep.growth import assess, points_of
 from hpstudy.sweep.plan import Plan
-
-logger = logging.getLogger(__name__)
 
 # Finished runs whose median replaces a calibration.
 _ENOUGH = 3
 # Seconds of calibration, for training and again for evaluation.
 _SECONDS = 0.5
-# Hours per network and worker from which a trial pays: compiling takes a minute for each.
-TRIAL_HOURS = 0.5
-# A smaller gain is within the noise of the trial.
-TRIAL_GAIN = 1.05
 
 
 def price(plan: AnyPlan, workers: int | None = None, address: str | None = None) -> dict[str, Any]:
@@ -64,16 +58,10 @@ def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
             seconds = calibrated_seconds(plan, variant, plan.precision, executor)
             entry |= {"seconds_per_run": seconds, "source": "calibrated"}
         variants[variant] = entry
-    rows = variants.values()
-    hours: float | None = None
-    if timed := [row["seconds_per_run"] for row in rows if row["seconds_per_run"] is not None]:
-        # A network without a run of its own is taken to be as slow as the slowest.
-        total = sum(row["missing"] * (row["seconds_per_run"] or max(timed)) for row in rows)
-        hours = total / executor.workers / 3600
     return {
         "study": plan.study.name,
         "variants": variants,
-        "hours": hours,
+        "hours": wall_hours(variants, executor.workers),
         "workers": executor.workers,
         "device": executor.device,
         "arithmetic": plan.precision,
@@ -81,6 +69,17 @@ def price_on(executor: Executor, plan: AnyPlan) -> dict[str, Any]:
         "replicates_to_come": replicates_to_come(plan),
         "trainings_to_come": trainings_to_come(plan),
     }
+
+
+def wall_hours(variants: Mapping[str, Mapping[str, Any]], workers: int) -> float | None:
+    """Hours of the missing runs of `variants`, as `price_on` has them; None where none is timed."""
+    rows = variants.values()
+    timed = [row["seconds_per_run"] for row in rows if row["seconds_per_run"] is not None]
+    if not timed:
+        return None
+    # A network without a run of its own is taken to be as slow as the slowest.
+    total: float = sum(row["missing"] * (row["seconds_per_run"] or max(timed)) for row in rows)
+    return total / workers / 3600
 
 
 def grid_to_come(plan: AnyPlan) -> int:
@@ -144,35 +143,3 @@ def calibrated_seconds(plan: Plan, variant: str, precision: str, executor: Execu
     training = mean(seconds for seconds, _ in measured)
     evaluation = mean(seconds for _, seconds in measured)
     return epochs * (size.train * training + size.test * evaluation)
-
-
-def choose_precision(plan: AnyPlan, executor: Executor, priced: dict[str, Any]) -> None:
-    """Fix the precision of a study that leaves it open, and correct the price.
-
-    Long work takes the precision that a trial of the dense network's steps finds fastest, without
-    those that fail, as where there is no compiler.
-    """
-    if not isinstance(plan, Plan) or not plan.undecided:
-        return
-    chosen = plan.precision
-    networks = sum(entry["missing"] > 0 for entry in priced["variants"].values())
-    if priced["hours"] / max(1, networks) < TRIAL_HOURS:
-        logger.info("%s: %s, without a trial of others for so short work", plan.study.name, chosen)
-        return plan.decide(chosen)
-    seconds, trials = {}, []
-    simple = list(dict.fromkeys([chosen, "bfloat16"]))
-    for precision in [*simple, *(f"{name}-compiled" for name in simple)]:
-        try:
-            seconds[precision] = calibrated_seconds(plan, DENSE, precision, executor)
-        except CalibrationError as error:
-            trials.append(f"{precision} fails ({error})")
-            continue
-        trials.append(f"{precision} {seconds[plan.precision] / seconds[precision]:.2f}")
-        if seconds[precision] * TRIAL_GAIN < seconds[chosen]:
-            chosen = precision
-    logger.info("%s: %s; relative speed %s", plan.study.name, chosen, ", ".join(trials))
-    gain = seconds[plan.precision] / seconds[chosen]
-    for entry in priced["variants"].values():
-        entry["seconds_per_run"] /= gain
-    priced["hours"] /= gain
-    plan.decide(chosen)

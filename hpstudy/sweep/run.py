@@ -19,8 +19,9 @@ from hpstudy.sweep.command_plan import CommandPlan
 from hpstudy.sweep.executors import Executor, open_executor
 from hpstudy.sweep.growth import assess, points_of
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.pricing import choose_precision, format_hours, price_on
+from hpstudy.sweep.pricing import format_hours, price_on
 from hpstudy.sweep.scheduler import Scheduler
+from hpstudy.sweep.trial import choose_fastest
 from hpstudy.training.device import environment
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,8 @@ def run_on(
     if isinstance(plan, Plan):
         logger.info("%s: a few steps of each network are timed", name)
     priced = price_on(executor, plan)
-    choose_precision(plan, executor, priced)
+    choose_fastest(plan, executor, priced)
+    plan.workers = executor.workers
     entries, workers = priced["variants"], count(priced["workers"], "worker")
     runs = count(sum(entry["missing"] for entry in entries.values()), "run")
     where = f"{workers} on {priced['device']}, {plan.precision}"

@@ -43,7 +43,11 @@ class Batches:
         order = torch.randperm(count, generator=generator)
         corner = torch.randint(self.offsets, (2, count), generator=generator)
         mirrored = torch.randint(2, (1, count), generator=generator)
-        return torch.cat([order[None], corner, mirrored]).to(self._cut_on)
+        views = torch.cat([order[None], corner, mirrored])
+        if torch.device(self._cut_on).type == "cuda":
+            # From pinned memory, a copy to a GPU is queued and not waited for.
+            views = views.pin_memory()
+        return views.to(self._cut_on, non_blocking=True)
 
     def centred(self) -> Tensor:
         """Views (4, images) of every image in its order: its centre, not mirrored."""
@@ -57,22 +61,34 @@ class Batches:
 
         The last batch may be smaller.
         """
+        return (self.cut(*inputs) for inputs in self.inputs(views, batch_size, done))
+
+    def inputs(self, views: Tensor, batch_size: int, done: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """Yield what `cut` makes the batches of `take` from.
+
+        These are the views (4, batch) of resident images, and the batches of images in a file.
+        """
         starts = range(done * batch_size, views.shape[1], batch_size)
         parts = [views[:, start : start + batch_size] for start in starts]
         if isinstance(self.split.images, Stored):
             return self._read_ahead(self.split.images, parts)
-        return self._cut_resident(self.split.images, parts)
+        return ((part,) for part in parts)
 
-    def _cut_resident(self, pixels: Tensor, parts: Iterable[Tensor]) -> Iterator[Batch]:
-        for index, row, column, mirrored in (part.unbind() for part in parts):
-            images = pixels[index]
-            if self.padding:
-                images = F.pad(images, (self.padding,) * 4)
-            # A strided view (batch, 3, offsets, offsets, size, size): a crop is an index, no loop.
-            windows = images.unfold(2, self.size, 1).unfold(3, self.size, 1)
-            images = windows[torch.arange(len(index), device=index.device), :, row, column]
-            images = torch.where(mirrored[:, None, None, None] > 0, images.flip(-1), images)
-            yield images, self.split.labels[index]
+    def cut(self, *inputs: Tensor) -> Batch:
+        """Images and labels of one batch; a CUDA graph can record it."""
+        pixels = self.split.images
+        if isinstance(pixels, Stored):
+            images, labels = inputs
+            return images, labels
+        index, row, column, mirrored = inputs[0].unbind()
+        images = pixels[index]
+        if self.padding:
+            images = F.pad(images, (self.padding,) * 4)
+        # A strided view (batch, 3, offsets, offsets, size, size): a crop is an index, no loop.
+        windows = images.unfold(2, self.size, 1).unfold(3, self.size, 1)
+        images = windows[torch.arange(len(index), device=index.device), :, row, column]
+        images = torch.where(mirrored[:, None, None, None] > 0, images.flip(-1), images)
+        return images, self.split.labels[index]
 
     def _read_ahead(self, stored: Stored, parts: Iterable[Tensor]) -> Iterator[Batch]:
         """Yield batches in order, while threads cut the next ones."""
@@ -118,6 +134,11 @@ class Batches:
         for place, image, row, column, mirrored in zip(images.numpy(), read, *cuts, strict=True):
             crop = image[:, row : row + self.size, column : column + self.size]
             place[...] = crop[:, :, ::-1] if mirrored else crop
+
+
+def evaluation_batch(device: torch.device, image_size: int) -> int:
+    """Number of images of an evaluation step: hundreds of small images do not fill a GPU."""
+    return 2_000 if device.type == "cuda" and image_size <= 64 else 500
 
 
 def check_last_batch(images: int, batch_size: int) -> None:

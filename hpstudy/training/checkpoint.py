@@ -35,7 +35,9 @@ class Checkpoint:
 
     def __init__(self, path: Path, run_id: str, device: torch.device):
         self.path, self.written = path, False
-        self._identity = {"run": run_id, "torch": str(torch.__version__), "device": device.type}
+        # Evaluation on a GPU once took batches of another size, and progress counts batches.
+        kind = "cuda-2" if device.type == "cuda" else device.type
+        self._identity = {"run": run_id, "torch": str(torch.__version__), "device": kind}
         self._warned = False
         self._last = time.monotonic()
 

@@ -10,11 +10,12 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpstudy.config.study import ARITHMETICS
+from hpstudy.config.arithmetic import ARITHMETICS
 from hpstudy.errors import HpstudyError
 from hpstudy.hardware import processor
 
@@ -101,16 +102,28 @@ def cuda_graph(device: "torch.device", function: Callable[[], None]) -> Callable
     # A graph records the streams of the current device alone.
     with torch.cuda.device(device):
         # Libraries choose and allocate in the first calls, which a graph cannot record.
-        side = torch.cuda.Stream(device)
+        side, pool = _recording(device)
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
                 function()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=pool, stream=side):
             function()
     return graph.replay
+
+
+@cache
+def _recording(device: "torch.device") -> tuple[Any, Any]:
+    """Stream and memory of every graph that this process records on a device.
+
+    A pool for each would add up to more than a GPU has. Graphs may share one because they are
+    replayed one after another, and what outlives a replay is allocated before it is recorded.
+    """
+    import torch
+
+    return torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
 
 
 def compiled(function: Callable[..., "Tensor"]) -> Callable[..., "Tensor"]:

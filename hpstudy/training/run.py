@@ -8,16 +8,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from hpstudy.config.arithmetic import PADDED
 from hpstudy.config.runspec import Network, RunSpec
 from hpstudy.config.study import Recipe, Study, is_source
 from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.own_network import OwnNetwork
 from hpstudy.networks.pruning import weights_hash
+from hpstudy.training.augmentation import evaluation_batch
 from hpstudy.training.checkpoint import Checkpoint
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.state import RunOutcome, RunResult
-from hpstudy.training.trainer import EVALUATION_BATCH, Trainer, copy_values, values_of
+from hpstudy.training.trainer import Trainer
+from hpstudy.training.values import copy_values, padded_widths, values_of
 
 # Read when a process starts: one thread per worker (more threads than free cores cost tenfold),
 # and freed memory kept by the allocator instead of being returned and faulted in again each step.
@@ -89,7 +92,9 @@ def network_of(spec: RunSpec, classes: int) -> StudyNetwork:
 
 
 def _widths(spec: RunSpec) -> Widths:
-    return tuple((spec.widths or {}).items())
+    """Widths that the network of a run is trained at."""
+    widths = spec.widths or {}
+    return tuple((padded_widths(widths) if spec.arithmetic.endswith(PADDED) else widths).items())
 
 
 class RunTrainer:
@@ -97,7 +102,8 @@ class RunTrainer:
 
     def __init__(self, data: Dataset, device: torch.device):
         self.data, self.device = data.to(device), device
-        self._trainer = lru_cache(maxsize=8)(self._new_trainer)
+        # What is recorded for a GPU stays in its memory, which other workers may share.
+        self._trainer = lru_cache(maxsize=2 if device.type == "cuda" else 8)(self._new_trainer)
 
     def _new_trainer(
         self, network: StudyNetwork, widths: Widths, recipe: Recipe, arithmetic: str
@@ -162,11 +168,12 @@ def calibrate(
     """
     size, recipe = spec.data.image_size, spec.recipe
     network = network_of(spec, classes)
-    most = 10 * max(recipe.batch_size, EVALUATION_BATCH)
+    evaluated = evaluation_batch(device, size)
+    most = 10 * max(recipe.batch_size, evaluated)
     if device.type == "cpu":
         step = max(2, int(_STEP_MACS / 3 / network.size(spec.widths)[0]))
         recipe = recipe.model_copy(update={"batch_size": min(recipe.batch_size, step)})
-        most = max(recipe.batch_size, min(step, EVALUATION_BATCH))
+        most = max(recipe.batch_size, min(step, evaluated))
     generator = torch.Generator().manual_seed(0)
 
     def noise(count: int) -> Split:
@@ -177,5 +184,5 @@ def calibrate(
     zero = torch.zeros(3, dtype=torch.float64)
     data = Dataset(train, test, classes, size, zero, zero + 1).to(device)
     with torch.random.fork_rng(devices=[]):
-        model = network.fresh(0, spec.widths)
+        model = network.fresh(0, dict(_widths(spec)))
     return Trainer(model, data, recipe, spec.arithmetic, layout=network.layout).measure(seconds)

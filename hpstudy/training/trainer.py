@@ -3,33 +3,21 @@
 import copy
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hpstudy.config.arithmetic import COMPILED
 from hpstudy.config.study import Recipe
-from hpstudy.training.augmentation import Batches, check_last_batch
+from hpstudy.training.augmentation import Batches, check_last_batch, evaluation_batch
 from hpstudy.training.checkpoint import Checkpoint, Values
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import Capture, compiled, cuda_graph, recorded, set_precision
 from hpstudy.training.state import RunResult, TrainingState
-
-EVALUATION_BATCH = 500
-
-
-def values_of(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers of a network by name, those too that its state dict leaves out."""
-    values = [*model.named_parameters(), *model.named_buffers()]
-    return {name: value.detach() for name, value in values}
-
-
-def copy_values(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
-    """Copy the values of tensors to those of the same names, which stay in place."""
-    for name, value in target.items():
-        value.copy_(source[name])
+from hpstudy.training.values import copy_values, values_of
 
 
 class Trainer:
@@ -45,7 +33,7 @@ class Trainer:
         Images on the device to train on.
     recipe : Recipe
     arithmetic : str, default "float32"
-        One of `hpstudy.config.study.ARITHMETICS`.
+        One of `hpstudy.config.arithmetic.ARITHMETICS`.
     capture : callable, optional
         How steps are repeated: by default, as a CUDA graph on a GPU, and as calls on a CPU.
     layout : torch.memory_format, optional
@@ -74,6 +62,8 @@ class Trainer:
         self.model = model.to(self.device).to(memory_format=layout)
         self.train_batches = Batches(data.train, data.image_size)
         self.test_batches = Batches(data.test, data.image_size)
+        self.test_views = self.test_batches.centred()
+        self.test_size = min(evaluation_batch(self.device, data.image_size), len(data.test))
         # Factors (3, 1, 1) that take a uint8 pixel to zero mean and unit deviation.
         self.scale = (1 / (255 * data.std)).to(self.device, self.dtype)[:, None, None]
         self.shift = (-data.mean / data.std).to(self.device, self.dtype)[:, None, None]
@@ -93,7 +83,11 @@ class Trainer:
         if self.device.type == "cuda":
             self._generators["cuda"] = torch.cuda.default_generators[self.device.index]
             capture = capture or partial(cuda_graph, self.device)
-        self._compiled_loss = compiled(self._loss) if arithmetic.endswith("compiled") else None
+        self._compiled_loss = self._compiled_logits = None
+        if COMPILED in arithmetic:
+            self._compiled_loss = compiled(self._loss)
+            # On a CPU, numbers stay those of earlier versions.
+            self._compiled_logits = compiled(self._logits) if self.device.type == "cuda" else None
         self._state = TrainingState()
         self._checkpoint: Checkpoint | None = None
         # By whether they train, and their number of images.
@@ -130,16 +124,24 @@ class Trainer:
             values, state = resumed
             self._restore(values)
         self._state, self._checkpoint = state, checkpoint
+        generator.set_state(state.order)
+        coming: list[Tensor] = []
+
+        def draw() -> None:
+            coming.append(self.train_batches.random(generator))
+
         while not state.ended(self.recipe.epochs):
             state.clock()
             if state.train_loss is None:
                 decays = sum(state.epochs >= epoch for epoch in self.recipe.lr_decay_epochs)
                 self.lr.fill_(lr * self.recipe.lr_decay**decays)
-                generator.set_state(state.order)
-                views = self.train_batches.random(generator)
-                state.train_loss = self.train_epoch(views)
+                if not coming:
+                    draw()
+                state.train_loss = self.train_epoch(coming.pop())
+                # That before the next epoch's views, which are drawn while this one is evaluated.
                 state.order = generator.get_state()
-            top1, state.top5, loss = self.evaluate()
+            last = state.epochs + 1 == self.recipe.epochs
+            top1, state.top5, loss = self.evaluate(meanwhile=None if last else draw)
             state.add_epoch(state.train_loss, loss, top1)
         self._checkpoint = None
         if checkpoint and checkpoint.written:
@@ -148,31 +150,33 @@ class Trainer:
 
     def train_epoch(self, views: Tensor) -> float:
         """Mean cross-entropy of training on the `views` (4, images) of an epoch (see `Batches`)."""
-        size = self.recipe.batch_size
-        return self._take_steps(True, self.train_batches, size, views)[0] / views.shape[1]
+        return self._take_steps(True, self.recipe.batch_size, views)[0] / views.shape[1]
 
-    def evaluate(self, batch_size: int = EVALUATION_BATCH) -> tuple[float, float | None, float]:
+    def evaluate(
+        self, batch_size: int | None = None, meanwhile: Callable[[], None] | None = None
+    ) -> tuple[float, float | None, float]:
         """Top-1 and top-5 accuracy in percent, and mean cross-entropy, on the evaluation images.
 
         Top-5 is None where `Dataset.has_top5` is false. An image whose logits are not finite
-        counts as an error. Thesis, equations 3.1 and 3.2.
+        counts as an error. `meanwhile` is called while a GPU works. Thesis, equations 3.1 and 3.2.
         """
-        views = self.test_batches.centred()
-        totals = self._take_steps(False, self.test_batches, batch_size, views)
+        size = batch_size or self.test_size
+        totals = self._take_steps(False, size, self.test_views, meanwhile)
         top1, top5, loss = (total / len(self.data.test) for total in totals)
         return 100 * top1, 100 * top5 if self.data.has_top5 else None, loss
 
     def _take_steps(
-        self, training: bool, batches: Batches, size: int, views: Tensor
+        self, training: bool, size: int, views: Tensor, meanwhile: Callable[[], None] | None = None
     ) -> list[float]:
         """Totals of an epoch's training or evaluation; steps taken before are not repeated."""
         state, phase = self._state, "training" if training else "evaluation"
+        batches, called = self._source(training)
         self.model.train(training)
         if not state.steps:
             self.totals.zero_()
-        plain = self._train_step if training else self._evaluation_step
-        for images, labels in batches.take(views, size, state.steps):
-            self._recorded.get((training, len(labels)), plain)(images, labels)
+        for inputs in batches.inputs(views, size, state.steps):
+            # The last dimension of views, and of labels, is that of the images.
+            self._recorded.get((training, inputs[-1].shape[-1]), called)(*inputs)
             if training and state.steps == state.epochs == 0:
                 self.first_loss.copy_(self.last_loss)
             state.steps += 1
@@ -182,6 +186,8 @@ class Trainer:
                 state.seconds[phase] += state.clock()
                 self._checkpoint.write(self._values(), state)
                 state.clock()
+        if meanwhile:
+            meanwhile()
         totals: list[float] = self.totals.tolist()
         state.seconds[phase] += state.clock()
         state.steps = 0
@@ -215,39 +221,42 @@ class Trainer:
         # A GPU works through several steps while the next ones are queued.
         steps = 1 if self.device.type == "cpu" else 10
         medians: list[float] = []
-        for training, batches, size in self._phases():
-            views = batches.centred()[:, : steps * size]
+        for training, size in self._phases():
+            views = self._source(training)[0].centred()[:, : steps * size]
             durations: list[float] = []
             # The first block also warms up.
             while len(durations) < 4 or sum(durations[1:]) < seconds:
                 started = time.perf_counter()
-                self._take_steps(training, batches, size, views)
+                self._take_steps(training, size, views)
                 durations.append(time.perf_counter() - started)
             medians.append(statistics.median(durations[1:]) / views.shape[1])
         return medians[0], medians[1]
 
-    def _phases(self) -> tuple[tuple[bool, Batches, int], ...]:
-        """Whether it trains, its images and its batch size, of training and of evaluation."""
-        return (
-            (True, self.train_batches, self.recipe.batch_size),
-            (False, self.test_batches, EVALUATION_BATCH),
-        )
+    def _phases(self) -> tuple[tuple[bool, int], ...]:
+        """Whether it trains, and its batch size, of training and of evaluation."""
+        return (True, self.recipe.batch_size), (False, self.test_size)
+
+    def _source(self, training: bool) -> tuple[Batches, Callable[..., None]]:
+        """Batches of training or evaluation, and the step from the inputs of one of them."""
+        batches = self.train_batches if training else self.test_batches
+        step = self._train_step if training else self._evaluation_step
+        return batches, lambda *inputs: step(*batches.cut(*inputs))
 
     def _prepare(self, capture: Capture | None) -> None:
         """Compile and record every step of an epoch; the network stays as it was."""
         set_precision(self.arithmetic)
         before = copy.deepcopy(values_of(self.model))
         self.lr.zero_()
-        for training, batches, size in self._phases():
+        for training, size in self._phases():
             self.model.train(training)
-            step = self._train_step if training else self._evaluation_step
+            batches, step = self._source(training)
             views = batches.centred()
             for number in {min(size, views.shape[1]), views.shape[1] % size} - {0}:
-                ((images, labels),) = batches.take(views[:, :number], number)
+                (inputs,) = batches.inputs(views[:, :number], number)
                 if capture:
-                    self._recorded[training, number] = recorded(step, capture, images, labels)
+                    self._recorded[training, number] = recorded(step, capture, *inputs)
                 else:
-                    step(images, labels)
+                    step(*inputs)
         copy_values(before, values_of(self.model))
 
     def _logits(self, images: Tensor) -> Tensor:
@@ -280,7 +289,8 @@ class Trainer:
 
     @torch.no_grad()
     def _evaluation_step(self, images: Tensor, labels: Tensor) -> None:
-        logits = self._logits(images)
+        full = len(labels) == self.test_size
+        logits = (full and self._compiled_logits or self._logits)(images)
         finite = torch.isfinite(logits).all(1)
         ranked = logits.topk(min(5, self.data.classes), 1).indices == labels[:, None]
         self.totals[0] += (ranked[:, 0] & finite).sum()

@@ -31,11 +31,14 @@ def simulated(spec, rank_filters):
 class Simulated:
     """An executor without training; `fails` returns the Failure of a job, or None."""
 
-    device = "cpu"
+    device, counts = "cpu", ()
 
     def __init__(self, workers=1, seed=0, fails=lambda job: None):
         self.workers, self.random, self.fails = workers, random.Random(seed), fails
         self.running, self.jobs = [], []
+
+    def adopt(self, arithmetic, per_device=None):
+        self.adopted = arithmetic, per_device
 
     def calibrate(self, spec, classes, images, seconds):
         return [(1e-6, 1e-6)] * self.workers

@@ -2,13 +2,15 @@
 
 import pytest
 import tiny
+from simulated import Simulated
 
 from hpstudy.report.terminal import lines_of, price_tables
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors import CalibrationError
 from hpstudy.sweep.plan import Plan
-from hpstudy.sweep.pricing import choose_precision, format_hours, price
+from hpstudy.sweep.pricing import format_hours, price
 from hpstudy.sweep.run import sweep
+from hpstudy.sweep.trial import choose_fastest
 
 # --- precision ------------------------------------------------------------------------------------
 
@@ -53,12 +55,10 @@ def test_long_work_takes_the_fastest_precision_of_a_trial(
     """A precision must be 5 % faster than the simpler one before it."""
     names = ("float32", "bfloat16", "float32-compiled", "bfloat16-compiled")
     trial = dict(zip(names, seconds, strict=True))
-    monkeypatch.setattr(
-        "hpstudy.sweep.pricing.calibrated_seconds", lambda p, v, name, x: trial[name]
-    )
+    monkeypatch.setattr("hpstudy.sweep.trial.calibrated_seconds", lambda p, v, name, x: trial[name])
     plan = Plan.open(tiny.study(), Store.open(tmp_path / "store.sqlite"))
     priced = priced_at(hours=12.0)
-    choose_precision(plan, None, priced)
+    choose_fastest(plan, Simulated(), priced)
     assert plan.precision == decided and not plan.undecided
     assert priced["hours"] == pytest.approx(12 / gain)
     said = messages()
@@ -71,9 +71,9 @@ def test_precision_that_fails_in_the_trial_is_left_out(tmp_path, monkeypatch, me
             raise CalibrationError("no working C++ compiler")
         return {"float32": 10.0, "bfloat16": 5.0}[arithmetic]
 
-    monkeypatch.setattr("hpstudy.sweep.pricing.calibrated_seconds", trial)
+    monkeypatch.setattr("hpstudy.sweep.trial.calibrated_seconds", trial)
     plan = Plan.open(tiny.study(), Store.open(tmp_path / "store.sqlite"))
-    choose_precision(plan, None, priced_at(hours=12.0))
+    choose_fastest(plan, Simulated(), priced_at(hours=12.0))
     assert plan.precision == "bfloat16"
     assert "float32-compiled fails (no working C++ compiler.)" in messages()
 

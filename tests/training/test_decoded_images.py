@@ -17,7 +17,7 @@ from PIL import Image
 
 from hpstudy.config.study import Data, Recipe
 from hpstudy.networks.models import build_model
-from hpstudy.sweep.executors.local import open_dataset, save_dataset
+from hpstudy.sweep.executors.images import open_dataset, save_dataset
 from hpstudy.training import image_folders
 from hpstudy.training.augmentation import AHEAD, Batches
 from hpstudy.training.datasets import Split, load_dataset

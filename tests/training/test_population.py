@@ -21,7 +21,8 @@ from hpstudy.training.population import memory, steps
 from hpstudy.training.population.group import Group
 from hpstudy.training.population.layers import Layout, is_population
 from hpstudy.training.population.slots import Slots
-from hpstudy.training.trainer import Trainer, values_of
+from hpstudy.training.trainer import Trainer
+from hpstudy.training.values import values_of
 
 # Two steps of an epoch: of three images, which are two programs' work, and of two.
 PLAN = recipe(epochs=2, batch_size=3, lr_decay=0.2, lr_decay_epochs=(1,))

@@ -67,6 +67,17 @@ class Executor(Protocol):
     def device(self) -> str:
         """Name of the devices, as "cpu" or "cuda:0"."""
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Numbers of runs at once on a device that a trial chooses from; none where it is fixed."""
+
+    def adopt(self, arithmetic: str, per_device: int | None = None) -> None:
+        """Go on with workers for an arithmetic; no job may be running.
+
+        `per_device` is the number of runs at once on a device, by default that which the executor
+        was opened with.
+        """
+
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
     ) -> list[tuple[float, float]]:
@@ -128,7 +139,10 @@ def open_executor(
             yield cluster
     else:
         command = not isinstance(plan, Plan)
-        with open_pool(worker_count(workers), data, command) as pool:
+        trial = not command and workers is None
+        with open_pool(worker_count(workers), data, command, trial) as pool:
             # The workers read a file of their own.
             del data
+            if isinstance(plan, Plan):
+                pool.adopt(plan.precision)
             yield pool

@@ -24,9 +24,10 @@ from hpstudy.errors import HpstudyError, one_line
 from hpstudy.storage.database import held, is_held
 from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
 from hpstudy.sweep.executors.command import CommandWorker
-from hpstudy.training.datasets import Dataset, Split
+from hpstudy.sweep.executors.images import open_dataset, save_dataset
+from hpstudy.sweep.executors.mps import mps_answers
+from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import devices, follow_parent
-from hpstudy.training.image_folders import Stored
 from hpstudy.training.run import ENVIRONMENT, RunTrainer, calibrate, prepare_process
 from hpstudy.training.state import RunOutcome
 
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 # Failures in a row after which a worker gets no more jobs: two runs, each tried twice.
 STRIKES = 4
+# Workers of a GPU beyond which no more images were trained (`benchmarks/gpu.md`).
+MOST_ON_GPU = 8
 
 
 def worker_count(asked: int | None) -> int:
@@ -45,17 +48,20 @@ def worker_count(asked: int | None) -> int:
 
 
 @contextmanager
-def open_pool(workers: int, data: Dataset | None = None, command: bool = False) -> Iterator["Pool"]:
+def open_pool(
+    workers: int, data: Dataset | None = None, command: bool = False, trial: bool = False
+) -> Iterator["Pool"]:
     """Pool of worker processes, which start when they are needed and end with the block.
 
     Without images (`data`) it only calibrates, or runs commands in place of its own processes.
+    In a `trial` the number of workers may change.
     """
     with ExitStack() as stack:
         path = stack.enter_context(scratch_folder()) / "data.pt"
         if data is not None:
             save_dataset(data, path)
             del data
-        pool = Pool(workers, path, command)
+        pool = Pool(workers, path, command, trial)
         stack.callback(pool.end)
         yield pool
 
@@ -84,10 +90,11 @@ class Pool:
     (`save_dataset`).
     """
 
-    def __init__(self, workers: int, path: Path, command: bool = False):
-        places, self._path, self._command = devices(), path, command
-        kind: Any = CommandWorker if command else _Worker
-        self._workers = [kind(places[k % len(places)]) for k in range(workers)]
+    def __init__(self, workers: int, path: Path, command: bool = False, trial: bool = False):
+        self._asked, self._path, self._command, self._trial = workers, path, command, trial
+        self._devices = devices()
+        self._workers: list[Any] = []
+        self._resize(workers)
         self._failed_on: dict[str, str] = {}
         self._alone: _Worker | None = None
         self._refusal, self._last_failure, self._succeeded = "", "", False
@@ -101,6 +108,16 @@ class Pool:
     def device(self) -> str:
         """Name of the first worker's device."""
         return str(self._workers[0].device)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """See `hpstudy.sweep.executors.Executor.counts`: without MPS, workers take turns."""
+        on_gpu = self.device.startswith("cuda")
+        return (1, MOST_ON_GPU) if self._trial and on_gpu and mps_answers() else ()
+
+    def adopt(self, arithmetic: str, per_device: int | None = None) -> None:
+        """See `hpstudy.sweep.executors.Executor.adopt`; a worker trains any arithmetic."""
+        self._resize(self._asked if per_device is None else per_device * len(self._devices))
 
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
@@ -169,6 +186,15 @@ class Pool:
         """End the processes, and the jobs that they train."""
         for worker in self._workers:
             worker.end()
+
+    def _resize(self, number: int) -> None:
+        """End the last workers, or add some on the devices in turn; none may have a job."""
+        kind: Any = CommandWorker if self._command else _Worker
+        for worker in self._workers[number:]:
+            worker.end()
+        places = [self._devices[k % len(self._devices)] for k in range(number)]
+        added = [kind(place) for place in places[len(self._workers) :]]
+        self._workers = self._workers[:number] + added
 
     def _busy(self) -> list["_Worker"]:
         return [worker for worker in self._workers if worker.job is not None]
@@ -266,26 +292,3 @@ def train(device: torch.device, job: Job, path: Path) -> RunOutcome:
 @cache
 def _trainer(path: Path, device: torch.device) -> RunTrainer:
     return RunTrainer(open_dataset(path), device)
-
-
-def save_dataset(data: Dataset, path: Path) -> None:
-    """Write images so that all workers map the same pages; of images in a file, only its path."""
-    names = ("classes", "image_size", "mean", "std", "folder")
-    content = {name: getattr(data, name) for name in names}
-    for name in ("train", "test"):
-        images, labels = getattr(data, name).images, getattr(data, name).labels
-        if isinstance(images, Stored):
-            images = {**vars(images), "path": str(images.path), "rows": torch.tensor(images.rows)}
-        content[name] = {"images": images, "labels": labels}
-    torch.save(content, path)
-
-
-def open_dataset(path: Path) -> Dataset:
-    """Data set that `save_dataset` has written, mapped to memory."""
-    content = torch.load(path, mmap=True, weights_only=True)
-    for name in ("train", "test"):
-        images, labels = content[name]["images"], content[name]["labels"]
-        if isinstance(images, dict):
-            images = Stored(Path(images["path"]), images["size"], images["rows"].numpy())
-        content[name] = Split(images, labels)
-    return Dataset(**content)

@@ -126,6 +126,8 @@ def connect(address: str) -> str:
 class Cluster:
     """The `hpstudy.sweep.executors.Executor` of a Ray cluster (see `open_cluster`)."""
 
+    counts: tuple[int, ...] = ()
+
     def __init__(self, ray: ModuleType, head: str, workers: int | None, data: Dataset | None):
         self._ray, self._head, self._asked = ray, head, workers
         images = [split.images for split in (data.train, data.test)] if data else []
@@ -162,6 +164,9 @@ class Cluster:
         """Runs trained at once on the nodes of the last look; one where there is no node."""
         fit = self._total() * (self._per_gpu if self._kind == "GPU" else 1)
         return int(max(1, min(self._asked or math.inf, fit)))
+
+    def adopt(self, arithmetic: str, per_device: int | None = None) -> None:
+        """See `hpstudy.sweep.executors.Executor.adopt`; a task trains any arithmetic."""
 
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float

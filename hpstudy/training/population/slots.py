@@ -18,7 +18,7 @@ from hpstudy.training.device import cuda_graph
 from hpstudy.training.population.group import Group
 from hpstudy.training.run import outcome
 from hpstudy.training.state import RunOutcome, TrainingState
-from hpstudy.training.trainer import copy_values, values_of
+from hpstudy.training.values import copy_values, values_of
 
 
 @dataclass
