@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from hpstudy.config.arithmetic import PADDED, Arithmetic
+from hpstudy.config.arithmetic import PADDED, POPULATION, Arithmetic
 from hpstudy.config.checks import distinct, json_values, printable, test_or_share
 from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds, no_race
 from hpstudy.config.grid import Axis, Grid, Prior
@@ -34,6 +34,7 @@ SCOPES: tuple[str, ...] = get_args(Scope)
 # Where the networks of others and one's own come from: a package that lists them, or a function.
 SOURCE = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W_][\w.-]{0,99}"
 SOURCE_FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
+POPULATION_MODELS = ("resnet20", "resnet56")
 METHODS = ("uniform", "nonuniform")
 CRITERIA: tuple[str, ...] = get_args(Criterion)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
@@ -227,7 +228,17 @@ class Study(AnyStudy):
             raise ValueError(
                 f"arithmetic {self.arithmetic} is for pruned networks of {listed(MODEL_NAMES)}"
             )
+        if self.arithmetic == POPULATION and not self.can_be_population:
+            raise ValueError(
+                f"arithmetic {POPULATION} is for {listed(POPULATION_MODELS)} on images of 16, 32, "
+                f"64 or 128 pixels, not {self.model} on {self.data.image_size}"
+            )
         return self
+
+    @property
+    def can_be_population(self) -> bool:
+        """Whether its networks can be trained as one program of a GPU."""
+        return self.model in POPULATION_MODELS and self.data.image_size in (16, 32, 64, 128)
 
     @property
     def can_be_padded(self) -> bool:

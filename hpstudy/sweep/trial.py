@@ -3,7 +3,7 @@
 import logging
 from typing import Any, NamedTuple
 
-from hpstudy.config.arithmetic import ARITHMETICS, COMPILED, PADDED
+from hpstudy.config.arithmetic import ARITHMETICS, COMPILED, PADDED, POPULATION
 from hpstudy.config.study import DENSE
 from hpstudy.sweep.any_plan import AnyPlan
 from hpstudy.sweep.executors import CalibrationError, Executor
@@ -26,6 +26,8 @@ class Way(NamedTuple):
 
     def __str__(self) -> str:
         """Its name in a message."""
+        if self.arithmetic == POPULATION and self.per_device:
+            return f"{self.arithmetic} of {self.per_device}"
         several = f" by {self.per_device} workers a GPU" if (self.per_device or 1) > 1 else ""
         return self.arithmetic + several
 
@@ -84,7 +86,10 @@ def _ways(plan: Plan, executor: Executor) -> list[Way]:
     if plan.undecided:
         simple = list(dict.fromkeys([plan.precision, "bfloat16"]))
         names = [*simple, *(f"{name}{COMPILED}" for name in simple)]
-    return [Way(name, count) for count in executor.counts or (None,) for name in names]
+    ways = [Way(name, count) for count in executor.counts or (None,) for name in names]
+    if plan.undecided and plan.study.can_be_population and executor.device.startswith("cuda"):
+        ways += [Way(POPULATION, count) for count in executor.slots]
+    return ways
 
 
 def _gain_of_padding(

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpstudy.config.arithmetic import ARITHMETICS
+from hpstudy.config.arithmetic import ARITHMETICS, NEED_GPU
 from hpstudy.errors import HpstudyError
 from hpstudy.hardware import processor
 
@@ -59,11 +59,11 @@ def default_precision() -> str:
 
 
 def check_precision(precision: str) -> None:
-    """Raise HpstudyError for a precision that this machine does not have: TF32 without a GPU."""
-    if precision.startswith("tf32") and devices()[0] == "cpu":
+    """Raise HpstudyError for a precision that needs a GPU, where this machine has none."""
+    if precision in NEED_GPU and devices()[0] == "cpu":
         raise HpstudyError(
             f"the arithmetic {precision} needs a GPU and this machine has none; valid here: "
-            f"{', '.join(name for name in ARITHMETICS if not name.startswith('tf32'))}"
+            f"{', '.join(name for name in ARITHMETICS if name not in NEED_GPU)}"
         )
 
 

@@ -174,15 +174,20 @@ def calibrate(
         step = max(2, int(_STEP_MACS / 3 / network.size(spec.widths)[0]))
         recipe = recipe.model_copy(update={"batch_size": min(recipe.batch_size, step)})
         most = max(recipe.batch_size, min(step, evaluated))
-    generator = torch.Generator().manual_seed(0)
-
-    def noise(count: int) -> Split:
-        pixels = torch.randint(256, (count, 3, size, size), generator=generator, dtype=torch.uint8)
-        return Split(pixels, torch.randint(classes, (count,), generator=generator))
-
-    train, test = (noise(min(count, most)) for count in images)
-    zero = torch.zeros(3, dtype=torch.float64)
-    data = Dataset(train, test, classes, size, zero, zero + 1).to(device)
+    train, test = (min(count, most) for count in images)
+    data = noise(size, classes, train, test).to(device)
     with torch.random.fork_rng(devices=[]):
         model = network.fresh(0, dict(_widths(spec)))
     return Trainer(model, data, recipe, spec.arithmetic, layout=network.layout).measure(seconds)
+
+
+def noise(size: int, classes: int, train: int, test: int) -> Dataset:
+    """Random images and labels, the same every time."""
+    generator = torch.Generator().manual_seed(0)
+
+    def split(count: int) -> Split:
+        pixels = torch.randint(256, (count, 3, size, size), generator=generator, dtype=torch.uint8)
+        return Split(pixels, torch.randint(classes, (count,), generator=generator))
+
+    zero = torch.zeros(3, dtype=torch.float64)
+    return Dataset(split(train), split(test), classes, size, zero, zero + 1)

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from hpstudy.config.arithmetic import POPULATION
 from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.runspec import RunSpec
-from hpstudy.config.study import RAY
+from hpstudy.config.study import LOCAL, RAY
 from hpstudy.errors import HpstudyError
 from hpstudy.training.command import CommandCall
 from hpstudy.training.state import RunOutcome
@@ -69,7 +70,11 @@ class Executor(Protocol):
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Numbers of runs at once on a device that a trial chooses from; none where it is fixed."""
+        """Numbers of workers of a GPU that a trial chooses from; none where it is fixed."""
+
+    @property
+    def slots(self) -> tuple[int | None, ...]:
+        """Numbers of runs that a population may have on a GPU; None for the number asked for."""
 
     def adopt(self, arithmetic: str, per_device: int | None = None) -> None:
         """Go on with workers for an arithmetic; no job may be running.
@@ -127,6 +132,10 @@ def open_executor(
         raise HpstudyError(f"the address {address} needs the executor ray; the study has local")
     data = None
     if isinstance(plan, Plan):
+        if ray and plan.precision == POPULATION:
+            raise HpstudyError(
+                f"the arithmetic {POPULATION} is for the executor {LOCAL}, and the study has {RAY}"
+            )
         if not ray:
             check_precision(plan.precision)
         if train:

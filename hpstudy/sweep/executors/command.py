@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from hpstudy.errors import HpstudyError, one_line
-from hpstudy.sweep.executors import Failure
+from hpstudy.sweep.executors import Failure, Job
+from hpstudy.sweep.executors.worker import Worker
 from hpstudy.training.command import CommandCall, CommandFailed, run_command
 from hpstudy.training.run import ENVIRONMENT
 from hpstudy.training.state import RunOutcome
@@ -32,20 +34,20 @@ def train_command(
         return Failure(str(error))
 
 
-class CommandWorker:
+class CommandWorker(Worker):
     """The worker of `hpstudy.sweep.executors.local.Pool` for one device that runs commands."""
 
-    def __init__(self, device: str):
-        self.device, self.strikes = device, 0
-        self.job: Any = None
-        self.future: Any = None
+    def __init__(self, device: str, path: Path, slots: int = 1):
+        super().__init__(device, path, slots)
         # The kernel ends a command when the thread that started it goes, as with a killed sweep.
         self._thread = ThreadPoolExecutor(1)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def submit(self, _: Callable[..., Any], job: Any, *__: Any) -> Future[Any]:
+    def begin(self, job: Job) -> None:
         """Run the command of a job in the thread."""
-        return self._thread.submit(train_command, job.call, self.device, self._started)
+        assert job.call is not None
+        self.jobs = {job.run_id: job}
+        self.future = self._thread.submit(train_command, job.call, self.device, self._started)
 
     def result(self, future: Future[Any]) -> Any:
         """Outcome of a command, or a Failure; an HpstudyError is raised."""

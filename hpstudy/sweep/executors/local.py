@@ -1,35 +1,28 @@
 """Workers of this machine: a single-threaded process per core, or one or more per GPU."""
 
 import logging
-import os
 import shutil
-import signal
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED
 from concurrent.futures import wait as wait_for
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from functools import cache
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import torch
-
+from hpstudy.config.arithmetic import POPULATION
 from hpstudy.config.runspec import RunSpec
-from hpstudy.errors import HpstudyError, one_line
+from hpstudy.errors import HpstudyError
 from hpstudy.storage.database import held, is_held
 from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
 from hpstudy.sweep.executors.command import CommandWorker
-from hpstudy.sweep.executors.images import open_dataset, save_dataset
+from hpstudy.sweep.executors.images import save_dataset
 from hpstudy.sweep.executors.mps import mps_answers
+from hpstudy.sweep.executors.worker import ProcessWorker, Worker
 from hpstudy.training.datasets import Dataset
-from hpstudy.training.device import devices, follow_parent
-from hpstudy.training.run import ENVIRONMENT, RunTrainer, calibrate, prepare_process
-from hpstudy.training.state import RunOutcome
+from hpstudy.training.device import devices
+from hpstudy.training.run import prepare_process
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +30,8 @@ logger = logging.getLogger(__name__)
 STRIKES = 4
 # Workers of a GPU beyond which no more images were trained (`benchmarks/gpu.md`).
 MOST_ON_GPU = 8
+# Runs of a population that a trial chooses from (`benchmarks/gpu.py`).
+SLOTS = (8, 16)
 
 
 def worker_count(asked: int | None) -> int:
@@ -94,15 +89,15 @@ class Pool:
         self._asked, self._path, self._command, self._trial = workers, path, command, trial
         self._devices = devices()
         self._workers: list[Any] = []
-        self._resize(workers)
+        self._resize(workers, CommandWorker if command else ProcessWorker)
         self._failed_on: dict[str, str] = {}
-        self._alone: _Worker | None = None
+        self._alone: Worker | None = None
         self._refusal, self._last_failure, self._succeeded = "", "", False
 
     @property
     def workers(self) -> int:
-        """Number of workers that get jobs."""
-        return len(self._usable())
+        """Jobs at once, of the workers that get some."""
+        return sum(worker.slots for worker in self._usable())
 
     @property
     def device(self) -> str:
@@ -115,9 +110,24 @@ class Pool:
         on_gpu = self.device.startswith("cuda")
         return (1, MOST_ON_GPU) if self._trial and on_gpu and mps_answers() else ()
 
+    @property
+    def slots(self) -> tuple[int | None, ...]:
+        """See `hpstudy.sweep.executors.Executor.slots`."""
+        return SLOTS if self._trial else (None,)
+
     def adopt(self, arithmetic: str, per_device: int | None = None) -> None:
-        """See `hpstudy.sweep.executors.Executor.adopt`; a worker trains any arithmetic."""
-        self._resize(self._asked if per_device is None else per_device * len(self._devices))
+        """See `hpstudy.sweep.executors.Executor.adopt`; populations have a worker for a device."""
+        if arithmetic == POPULATION and self._trial and per_device is None:
+            per_device = SLOTS[0]
+        count = self._asked if per_device is None else per_device * len(self._devices)
+        if arithmetic != POPULATION:
+            self._resize(count, CommandWorker if self._command else ProcessWorker)
+            return
+        # Its kernels are Triton's, which a machine without a GPU may lack.
+        from hpstudy.sweep.executors.population import GroupWorker
+
+        slots = -(-count // len(self._devices))
+        self._resize(len(self._devices), GroupWorker, slots)
 
     def calibrate(
         self, spec: RunSpec, classes: int, images: tuple[int, int], seconds: float
@@ -126,52 +136,46 @@ class Pool:
         # All have imported torch before the first one measures.
         wait_for([worker.submit(prepare_process) for worker in self._workers])
         arguments = spec, classes, images, seconds
-        futures = [(worker, worker.submit(calibrate, *arguments)) for worker in self._workers]
+        futures = [(worker, worker.calibrate(*arguments)) for worker in self._workers]
         return calibrated(spec, [worker.result(future) for worker, future in futures])
 
     def start(self, job: Job) -> bool:
         """Begin a job; a retry goes to another device, or has the only one to itself."""
-        if self._alone and self._alone.job:
+        if self._alone and self._alone.jobs:
             return False
         usable, alone = self._usable(), False
         if job.retry:
             elsewhere = [w for w in usable if w.device != self._failed_on[job.run_id]]
             usable, alone = elsewhere or usable, not elsewhere
-        idle = [worker for worker in usable if worker.job is None]
-        if not idle or (alone and self._busy()):
+        free = [worker for worker in usable if worker.takes(job)]
+        if not free or (alone and self._busy()):
             return False
-        self._alone = idle[0] if alone else None
-        idle[0].job, idle[0].future = job, idle[0].submit(train, job, self._path)
+        worker = min(free, key=lambda worker: len(worker.jobs))
+        self._alone = worker if alone else None
+        worker.begin(job)
         return True
 
     def wait(self, seconds: float) -> list[Ended]:
         """See `hpstudy.sweep.executors.Executor.wait`."""
         ended: list[Ended] = []
         busy = [] if self._refusal else self._busy()
+        for worker in busy:
+            worker.go_on()
         done, _ = wait_for([worker.future for worker in busy], seconds, FIRST_COMPLETED)
         for worker in busy:
             if worker.future not in done:
                 continue
-            job, worker.job = worker.job, None
             try:
-                result = worker.result(worker.future)
+                found = worker.collect()
             except HpstudyError as error:
-                self._refusal = str(error)
+                self._refusal, worker.jobs = str(error), {}
                 continue
-            ended.append((job, result))
-            if not isinstance(result, Failure):
+            ended += found
+            failed = [(job, end) for job, end in found if isinstance(end, Failure)]
+            if len(failed) < len(found):
                 worker.strikes, self._succeeded = 0, True
-                continue
-            self._failed_on[job.run_id], self._last_failure = worker.device, result.reason
-            if self._command and self._succeeded:
-                # A command that has worked fails by its setting, not by its worker.
-                continue
-            worker.strikes += 1
-            if not self._command:
-                worker.end()
-            if worker.strikes == STRIKES:
-                message = "a worker on %s gets no more runs: %s"
-                logger.warning(message, worker.device, result.reason)
+            if failed:
+                self._note(worker, failed)
         # Outcomes of other jobs are recorded before an error ends the sweep.
         if not ended and self._refusal:
             raise HpstudyError(self._refusal)
@@ -187,108 +191,31 @@ class Pool:
         for worker in self._workers:
             worker.end()
 
-    def _resize(self, number: int) -> None:
-        """End the last workers, or add some on the devices in turn; none may have a job."""
-        kind: Any = CommandWorker if self._command else _Worker
-        for worker in self._workers[number:]:
+    def _note(self, worker: Worker, failed: list[tuple[Job, Failure]]) -> None:
+        """Count failures of jobs, which one cause has ended together."""
+        reason = failed[0][1].reason
+        self._failed_on.update((job.run_id, worker.device) for job, _ in failed)
+        self._last_failure = reason
+        if self._command and self._succeeded:
+            # A command that has worked fails by its setting, not by its worker.
+            return
+        worker.strikes += 1
+        if not self._command:
             worker.end()
+        if worker.strikes == STRIKES:
+            logger.warning("a worker on %s gets no more runs: %s", worker.device, reason)
+
+    def _resize(self, number: int, kind: type[Worker], slots: int = 1) -> None:
+        """Workers of a kind on the devices in turn; none may have a job, and some may stay."""
+        kept = [w for w in self._workers[:number] if type(w) is kind and w.slots == slots]
+        for worker in self._workers:
+            if worker not in kept:
+                worker.end()
         places = [self._devices[k % len(self._devices)] for k in range(number)]
-        added = [kind(place) for place in places[len(self._workers) :]]
-        self._workers = self._workers[:number] + added
+        self._workers = kept + [kind(place, self._path, slots) for place in places[len(kept) :]]
 
-    def _busy(self) -> list["_Worker"]:
-        return [worker for worker in self._workers if worker.job is not None]
+    def _busy(self) -> list[Any]:
+        return [worker for worker in self._workers if worker.jobs]
 
-    def _usable(self) -> list["_Worker"]:
+    def _usable(self) -> list[Any]:
         return [worker for worker in self._workers if worker.strikes < STRIKES]
-
-
-class _Worker:
-    """A process on one device, begun anew when it has ended."""
-
-    def __init__(self, device: str):
-        self.device, self.strikes = device, 0
-        self.job: Any = None
-        self.future: Any = None
-        self._pool: Any = None
-        self._process: Any = None
-
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Call a function of a device in the process."""
-        if self._process is None or not self._process.is_alive():
-            self.end()
-            self._begin()
-        future: Future[Any] = self._pool.submit(call, function, self.device, *arguments)
-        return future
-
-    def result(self, future: Future[Any]) -> Any:
-        """What the function returned, or a Failure; an HpstudyError of it is raised."""
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            return Failure(_reason(self._status()))
-        except HpstudyError:
-            raise
-        except RuntimeError as error:
-            return Failure(str(error))
-
-    def _status(self) -> int | None:
-        status: int | None
-        # The pool's own thread may have collected the status, and be about to note it.
-        due = time.monotonic() + 5
-        while (status := self._process.exitcode) is None and time.monotonic() < due:
-            time.sleep(0.01)
-        return status
-
-    def end(self) -> None:
-        """End the process at once."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.join(5)
-            self._process.kill()
-            self._pool.shutdown(cancel_futures=True)
-            self._process = None
-
-    def _begin(self) -> None:
-        before, children = dict(os.environ), set(active_children())
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), follow_parent)
-        os.environ.update(ENVIRONMENT)
-        try:
-            # The first task starts the process.
-            self._pool.submit(os.getpid)
-        finally:
-            for name in ENVIRONMENT:
-                del os.environ[name]
-            os.environ.update(before)
-        (self._process,) = set(active_children()) - children
-
-
-def _reason(status: int | None) -> str:
-    if status is None or status >= 0:
-        return f"the worker's process ended with status {status}"
-    name = signal.Signals(-status).name
-    cause = ", as when memory runs out" if name == "SIGKILL" else ""
-    return f"the worker's process was ended by {name}{cause}"
-
-
-def call(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
-    """Call a function of a device in a worker; an error of a library becomes one line."""
-    place = torch.device(device)
-    try:
-        prepare_process(place)
-        return function(place, *arguments)
-    except HpstudyError:
-        raise
-    except Exception as error:  # libraries and devices raise many kinds, not all of which travel
-        raise RuntimeError(one_line(error)) from None
-
-
-def train(device: torch.device, job: Job, path: Path) -> RunOutcome:
-    """Train one run in a worker, on the images that it keeps from run to run."""
-    assert isinstance(job.spec, RunSpec)
-    return _trainer(path, device).train(job.spec, job.rank_filters, job.checkpoint)
-
-
-@cache
-def _trainer(path: Path, device: torch.device) -> RunTrainer:
-    return RunTrainer(open_dataset(path), device)

@@ -127,6 +127,7 @@ class Cluster:
     """The `hpstudy.sweep.executors.Executor` of a Ray cluster (see `open_cluster`)."""
 
     counts: tuple[int, ...] = ()
+    slots: tuple[int | None, ...] = ()
 
     def __init__(self, ray: ModuleType, head: str, workers: int | None, data: Dataset | None):
         self._ray, self._head, self._asked = ray, head, workers

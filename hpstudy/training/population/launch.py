@@ -1,9 +1,5 @@
-"""One launch of a kernel, and what its machine code needs, which takes no GPU to know."""
+"""One launch of a kernel, and its machine code, which takes no GPU to compile."""
 
-import re
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -18,14 +14,6 @@ _POINTERS = {
     torch.int64: "*i64",
     torch.uint8: "*u8",
 }
-
-
-class Resources(NamedTuple):
-    """Registers of a thread, bytes of them that spill, and bytes of shared memory of a program."""
-
-    registers: int
-    spilled: int
-    shared: int
 
 
 class Launch(NamedTuple):
@@ -52,7 +40,9 @@ class Launch(NamedTuple):
 
         They are those of `triton.jit`, so that it finds the machine code in its cache.
         """
-        signature, constants, attributes = {}, {}, {}
+        signature: dict[str, str] = {}
+        constants: dict[str, Any] = {}
+        attributes: dict[tuple[int, ...], Any] = {}
         for place, name in enumerate(self.kernel.arg_names):
             value = self.arguments[name]
             if name.isupper() or (isinstance(value, int) and value == 1):
@@ -79,15 +69,3 @@ class Launch(NamedTuple):
         )
         options = {"num_warps": self.warps, "num_stages": 1}
         return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
-
-    def resources(self, capability: int) -> Resources:
-        """What a program of the kernel needs on a compute capability."""
-        code = self.compiled(capability)
-        tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-        with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-            file.write(code.asm["cubin"])
-            file.flush()
-            command = [str(tool), "-res-usage", file.name]
-            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found = {name: int(value) for name, value in re.findall(r"(REG|STACK):(\d+)", said)}
-        return Resources(found["REG"], found["STACK"], code.metadata.shared)

@@ -1,22 +1,28 @@
 """Runs that enter a group of networks, are trained side by side, and leave it when they end."""
 
+import statistics
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from hpstudy.config.arithmetic import POPULATION
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import Recipe
+from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.models import ResNetCifar
 from hpstudy.training.checkpoint import Checkpoint, Values
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import cuda_graph
+from hpstudy.training.image_folders import Stored
 from hpstudy.training.population.group import Group
-from hpstudy.training.run import outcome
+from hpstudy.training.run import network_of, noise, outcome
 from hpstudy.training.state import RunOutcome, TrainingState
 from hpstudy.training.values import copy_values, values_of
 
@@ -32,6 +38,62 @@ class _Member:
     rank_filters: bool
     first_loss: float = 0.0
     views: Tensor | None = None
+
+
+class GroupTrainer:
+    """Trains runs of one data set in groups, one architecture and recipe after the other."""
+
+    def __init__(self, data: Dataset, device: torch.device, slots: int):
+        if isinstance(data.train.images, Stored) or isinstance(data.test.images, Stored):
+            raise HpstudyError(
+                f"the arithmetic {POPULATION} needs all images in memory, and these are too many; "
+                "choose another, as `arithmetic: bfloat16-compiled`"
+            )
+        self.data, self.device, self.count = data.to(device), device, slots
+        self._shape: tuple[Any, ...] = ()
+        self._slots: Slots | None = None
+
+    def enter(
+        self, spec: RunSpec, rank_filters: bool = False, checkpoint: Path | None = None
+    ) -> None:
+        """Begin a run with the next epoch (see `hpstudy.training.run.RunTrainer.train`).
+
+        Runs of another architecture or recipe have ended.
+        """
+        shape = spec.model, spec.widths, spec.recipe
+        if self._slots is None or shape != self._shape:
+            # Its memory is free before another's is taken.
+            self._slots = None
+            network = network_of(spec, self.data.classes)
+            assert isinstance(network, PrunableNetwork)
+            self._slots = Slots(network, spec.widths, self.data, spec.recipe, self.count)
+            self._shape = shape
+        self._slots.enter(spec, rank_filters, checkpoint)
+
+    def epoch(self) -> dict[str, RunOutcome]:
+        """See `Slots.epoch`."""
+        assert self._slots is not None
+        return self._slots.epoch()
+
+
+def calibrate_group(
+    device: torch.device,
+    spec: RunSpec,
+    classes: int,
+    images: tuple[int, int],
+    seconds: float,
+    slots: int,
+) -> tuple[float, float]:
+    """Seconds per image of one run among `slots` (see `hpstudy.training.run.calibrate`)."""
+    train, test = (min(count, 10 * spec.recipe.batch_size) for count in images)
+    data = noise(spec.data.image_size, classes, train, test).to(device)
+    network = network_of(spec, classes)
+    assert isinstance(network, PrunableNetwork)
+    trained = Slots(network, spec.widths, data, spec.recipe, slots)
+    for seed in range(slots):
+        # Its learning rate is so small that no weight changes.
+        trained.enter(spec.model_copy(update={"seed": seed, "lr": 1e-30}))
+    return trained.measure(seconds)
 
 
 class Slots:
@@ -151,6 +213,25 @@ class Slots:
             state.top5 = 100 * top5 if self.data.has_top5 else None
             state.seconds["evaluation"] += state.clock()
             state.add_epoch(losses[slot] / len(self.data.train), loss, 100 * top1)
+
+    def measure(self, seconds: float) -> tuple[float, float]:
+        """Median seconds per image of training and of evaluation, each over some `seconds`."""
+        group, medians = self.group, []
+
+        def train() -> None:
+            group.first_step()
+            group.other_steps()
+
+        for work, split in ((train, self.data.train), (group.evaluate, self.data.test)):
+            durations: list[float] = []
+            # The first also warms up.
+            while len(durations) < 4 or sum(durations[1:]) < seconds:
+                started = time.perf_counter()
+                work()
+                group.totals.tolist()
+                durations.append(time.perf_counter() - started)
+            medians.append(statistics.median(durations[1:]) / len(split))
+        return medians[0], medians[1]
 
     def _draw(self, member: _Member) -> Tensor:
         return self.group.batches.random(member.generator)

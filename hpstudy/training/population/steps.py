@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from hpstudy.training.population import kernels
+from hpstudy.training.population import backward, forward
 from hpstudy.training.population.launch import Launch
 from hpstudy.training.population.layers import Layer
 from hpstudy.training.population.memory import CHUNK, WEIGHT_CHUNKS, Memory
@@ -130,7 +130,7 @@ class Step:
                 "SKIP": skip,
                 "KEEP": begins,
             }
-            found.append(Launch(kernels.forward, self._grid(CHUNK), arguments))
+            found.append(Launch(forward.forward, self._grid(CHUNK), arguments))
         return found
 
     def _shortcut(self, number: int) -> Tensor:
@@ -167,8 +167,8 @@ class Step:
             "BLOCK": HEAD_BLOCK,
         }
         return [
-            Launch(kernels.pool, self._grid(CHUNK), pool),
-            Launch(kernels.head, (memory.slots,), head),
+            Launch(forward.pool, self._grid(CHUNK), pool),
+            Launch(forward.head, (memory.slots,), head),
         ]
 
     # --- backward ---------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class Step:
             "z": second_z,
             "z_part": memory.z_part,
         }
-        found = [Launch(kernels.backward_pool, self._grid(CHUNK), arguments)]
+        found = [Launch(backward.backward_pool, self._grid(CHUNK), arguments)]
         for second in range(len(self.layers) - 1, 0, -2):
             found += self._backward_layer(second, second_z, first_z, None)
             found += self._backward_layer(second - 1, first_z, below_z, second_z)
@@ -216,7 +216,7 @@ class Step:
         }
         # With four, the accumulators of the widest layers would spill.
         warps = 8 if layer.inputs * layer.outputs > 2048 else 4
-        images = Launch(kernels.backward_images, self._grid(CHUNK), arguments, warps)
+        images = Launch(backward.backward_images, self._grid(CHUNK), arguments, warps)
         return [self._weight_gradient(number, z), images]
 
     def _weight_gradient(self, number: int, z: Tensor) -> Launch:
@@ -249,7 +249,7 @@ class Step:
         }
         grid = *self._grid(chunk), 3 if by_row else 1
         warps = 8 if size == 4096 or (size == 1024 and not by_row) else 4
-        return Launch(kernels.backward_kernel, grid, arguments, warps)
+        return Launch(backward.backward_kernel, grid, arguments, warps)
 
     def _update(self, momentum: float) -> list[Launch]:
         memory, layout = self.memory, self.memory.layout
@@ -267,7 +267,7 @@ class Step:
         common |= {"stride": layout.size, "MOMENTUM": momentum, "BLOCK": UPDATE_BLOCK}
         return [
             Launch(
-                kernels.update,
+                backward.update,
                 (memory.slots, -(-size // UPDATE_BLOCK)),
                 {
                     **common,
