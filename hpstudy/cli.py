@@ -79,7 +79,9 @@ def run(
     address: Address = None,
     mps: Annotated[
         bool,
-        typer.Option("--mps", help="Workers of a GPU use it at once, by NVIDIA's MPS daemon."),
+        typer.Option(
+            "--mps", help="Run NVIDIA's MPS daemon; without --workers, a trial takes 1 or 8 a GPU."
+        ),
     ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train failed runs again.")

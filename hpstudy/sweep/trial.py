@@ -45,7 +45,8 @@ def choose_fastest(plan: AnyPlan, executor: Executor, priced: dict[str, Any]) ->
         if plan.undecided:
             short = "without a trial of others for so short work"
             logger.info("%s: %s, %s", plan.study.name, plan.precision, short)
-        return plan.decide(plan.precision)
+        plan.decide(plan.precision)
+        return executor.adopt(plan.precision)
     missing = sum(entry["missing"] for entry in priced["variants"].values())
     seconds: dict[Way, float] = {}
     speeds: dict[Way, float] = {}
@@ -70,14 +71,15 @@ def choose_fastest(plan: AnyPlan, executor: Executor, priced: dict[str, Any]) ->
     padded = chosen._replace(arithmetic=chosen.arithmetic + PADDED)
     if (gain := _gain_of_padding(plan, executor, priced, padded, trials)) > TRIAL_GAIN:
         chosen = padded
-        executor.adopt(*chosen)
         gains |= {variant: gains[variant] * gain for variant in gains if variant != DENSE}
     logger.info("%s: %s; relative speed %s", plan.study.name, chosen, ", ".join(trials))
     for variant, entry in priced["variants"].items():
         entry["seconds_per_run"] /= gains[variant]
+    plan.decide(chosen.arithmetic)
+    # Another sweep may have decided first.
+    executor.adopt(plan.precision, chosen.per_device)
     priced["workers"] = executor.workers
     priced["hours"] = wall_hours(priced["variants"], executor.workers)
-    plan.decide(chosen.arithmetic)
 
 
 def _ways(plan: Plan, executor: Executor) -> list[Way]:

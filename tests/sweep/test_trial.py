@@ -1,11 +1,12 @@
 """The trial chooses an arithmetic and a number of workers by the runs that they train in a time."""
 
+import json
 from types import SimpleNamespace
 
 import faulty
 import pytest
 import tiny
-from simulated import Simulated
+from simulated import Simulated, prepare, simulated_plan
 
 import hpstudy.sweep.executors.local
 from hpstudy.config.study import DENSE
@@ -13,7 +14,9 @@ from hpstudy.storage.store import Store
 from hpstudy.sweep.executors import CalibrationError
 from hpstudy.sweep.executors.local import open_pool
 from hpstudy.sweep.plan import Plan
+from hpstudy.sweep.run import run_on
 from hpstudy.sweep.trial import choose_fastest
+from hpstudy.workspace import publish_results
 
 PRUNED = "uniform-0.2"
 
@@ -124,6 +127,15 @@ def test_padding_is_not_tried_on_a_cpu_or_with_other_networks(executor, changes,
         lambda variant, name, workers: fast.get(name, 80.0), 20, executor, **changes
     )
     assert plan.precision == "bfloat16-compiled" and "padded" not in messages()
+
+
+def test_record_says_how_many_workers_trained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = simulated_plan(tmp_path / "store.sqlite", **{"grid.lr": [0.01], "variants": []})
+    prepare(plan)
+    run_on(Simulated(workers=3), plan, lambda: None)
+    table = publish_results(plan, "hpstudy run", None)
+    assert json.loads(table.with_suffix(".json").read_text())["record"]["workers"] == 3
 
 
 # --- the pool -------------------------------------------------------------------------------------

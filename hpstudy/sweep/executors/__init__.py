@@ -108,7 +108,8 @@ def open_executor(
     ----------
     plan : AnyPlan
     workers : int, optional
-        Runs trained at once; by default one per GPU, or one single-threaded one per core.
+        Runs trained at once; by default one per GPU, of which a trial may take more where MPS
+        answers, or one single-threaded one per core.
     address : str, optional
         HOST:PORT of the cluster; by default RAY_ADDRESS or, without that, a new one here.
     train : bool, default True
