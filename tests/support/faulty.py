@@ -9,7 +9,7 @@ EXITS, KILLED, RAISES, REFUSES = 1, 2, 3, 4
 
 
 def call(function, device, job, path):
-    """Stands in for `hpstudy.sweep.executors.local.call`; the outcome is the device."""
+    """Stands in for `hpstudy.sweep.executors.worker.call`; the outcome is the device."""
     kind = job.spec.seed % 10
     if kind == EXITS or device == "gone":
         os._exit(7)
@@ -23,4 +23,4 @@ def call(function, device, job, path):
 
 
 def train():
-    """Stands in for `hpstudy.sweep.executors.local.train`, whose module imports torch."""
+    """Stands in for `hpstudy.sweep.executors.worker.train`, whose module imports torch."""

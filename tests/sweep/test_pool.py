@@ -10,6 +10,7 @@ import faulty
 import pytest
 
 import hpstudy.sweep.executors.local
+import hpstudy.sweep.executors.worker
 from hpstudy.sweep.executors.local import STRIKES, open_pool
 
 
@@ -17,7 +18,7 @@ from hpstudy.sweep.executors.local import STRIKES, open_pool
 def pool(monkeypatch):
     """A pool of faulty workers on the given devices."""
     for name in ("call", "train"):
-        monkeypatch.setattr(hpstudy.sweep.executors.local, name, getattr(faulty, name))
+        monkeypatch.setattr(hpstudy.sweep.executors.worker, name, getattr(faulty, name))
 
     def pool(*devices):
         monkeypatch.setattr(hpstudy.sweep.executors.local, "devices", lambda: list(devices))

@@ -9,6 +9,7 @@ import tiny
 from simulated import Simulated, prepare, simulated_plan
 
 import hpstudy.sweep.executors.local
+import hpstudy.sweep.executors.worker
 from hpstudy.config.study import DENSE
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors import CalibrationError
@@ -145,7 +146,7 @@ def test_record_says_how_many_workers_trained(tmp_path, monkeypatch):
 def gpus(monkeypatch):
     """Two GPUs that are shared by MPS, with workers that train nothing."""
     for name in ("call", "train"):
-        monkeypatch.setattr(hpstudy.sweep.executors.local, name, getattr(faulty, name))
+        monkeypatch.setattr(hpstudy.sweep.executors.worker, name, getattr(faulty, name))
     monkeypatch.setattr(hpstudy.sweep.executors.local, "devices", lambda: ["cuda:0", "cuda:1"])
     monkeypatch.setattr(hpstudy.sweep.executors.local, "mps_answers", lambda: True)
 
