@@ -31,7 +31,7 @@ def simulated(spec, rank_filters):
 class Simulated:
     """An executor without training; `fails` returns the Failure of a job, or None."""
 
-    device, counts = "cpu", ()
+    device, counts, slots = "cpu", (), ()
 
     def __init__(self, workers=1, seed=0, fails=lambda job: None):
         self.workers, self.random, self.fails = workers, random.Random(seed), fails

@@ -7,6 +7,7 @@ import pytest
 import tiny
 import torch
 
+from hpstudy.config.arithmetic import POPULATION
 from hpstudy.config.study import Study
 from hpstudy.storage.store import Store
 from hpstudy.sweep.plan import Plan
@@ -64,10 +65,14 @@ def test_workers_below_1_and_an_address_without_ray_are_refused(tmp_path, no_wor
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_precision_that_the_machine_lacks_is_refused_before_training(tmp_path, no_workers, refused):
-    plan = Plan.open(tiny.study({"arithmetic": "tf32"}), Store.open(tmp_path / "store.sqlite"))
+@pytest.mark.parametrize("arithmetic", ["tf32", POPULATION])
+def test_precision_that_the_machine_lacks_is_refused_before_training(
+    arithmetic, tmp_path, no_workers, refused
+):
+    study = tiny.study({"arithmetic": arithmetic, "data.image_size": 16})
+    plan = Plan.open(study, Store.open(tmp_path / "store.sqlite"))
     sentence = refused(sweep, plan, 1)
-    assert "tf32" in sentence and "bfloat16" in sentence
+    assert arithmetic in sentence and "bfloat16-compiled" in sentence
     assert sentence == refused(price, plan)
 
 

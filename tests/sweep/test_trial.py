@@ -10,6 +10,7 @@ from simulated import Simulated, prepare, simulated_plan
 
 import hpstudy.sweep.executors.local
 import hpstudy.sweep.executors.worker
+from hpstudy.config.arithmetic import POPULATION
 from hpstudy.config.study import DENSE
 from hpstudy.storage.store import Store
 from hpstudy.sweep.executors import CalibrationError
@@ -25,7 +26,7 @@ PRUNED = "uniform-0.2"
 class Gpu(Simulated):
     """An executor with one GPU, which one or eight workers may share."""
 
-    device, counts = "cuda:0", (1, 8)
+    device, counts, slots = "cuda:0", (1, 8), (8, 16)
 
     def adopt(self, arithmetic, per_device=None):
         super().adopt(arithmetic, per_device)
@@ -137,6 +138,24 @@ def test_record_says_how_many_workers_trained(tmp_path, monkeypatch):
     run_on(Simulated(workers=3), plan, lambda: None)
     table = publish_results(plan, "hpstudy run", None)
     assert json.loads(table.with_suffix(".json").read_text())["record"]["workers"] == 3
+
+
+@pytest.mark.parametrize("slots", [8, 16])
+def test_a_population_is_taken_where_it_trains_more_runs(slots, choose, messages):
+    def seconds(variant, name, workers):
+        return 100.0 * (1 if name == POPULATION and workers == slots else workers)
+
+    changes = {"model": "resnet20", "data.image_size": 16}
+    executor, plan, priced = choose(seconds, missing=100, **changes)
+    assert executor.adopted == (POPULATION, slots) and plan.precision == POPULATION
+    assert priced["workers"] == slots
+    assert f"tiny: {POPULATION} of {slots}; relative speed float32 1.00" in messages()
+
+
+@pytest.mark.parametrize("changes", [{"data.image_size": 8}, {"model": "mobilenetv2"}])
+def test_networks_without_kernels_are_not_tried_as_a_population(changes, choose, messages):
+    choose(lambda variant, name, workers: 100.0, **{"data.image_size": 32, **changes})
+    assert POPULATION not in messages()
 
 
 # --- the pool -------------------------------------------------------------------------------------

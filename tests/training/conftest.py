@@ -1,6 +1,7 @@
 """Trainings that are killed at a checkpoint."""
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -80,3 +81,20 @@ def kept(tmp_path_factory):
         with pytest.raises(Killed):
             ended(path=path)
     return path.read_bytes(), ended()
+
+
+@pytest.fixture
+def small_programs(monkeypatch):
+    """Programs of two images, so that a batch of three needs two of them; the interpreter is slow.
+
+    It checks integers for overflow, which takes as long as all else.
+    """
+    from triton.runtime import interpreter
+
+    from hpstudy.training.population import memory, steps
+
+    for module in (memory, steps):
+        monkeypatch.setattr(module, "CHUNK", 2)
+        monkeypatch.setattr(module, "WEIGHT_CHUNKS", {1: 2, 2: 3, 4: 2})
+    options = replace(interpreter.interpreter_builder.options, sanitize_overflow=False)
+    monkeypatch.setattr(interpreter.interpreter_builder, "options", options)

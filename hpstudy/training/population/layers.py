@@ -58,14 +58,6 @@ def padded(channels: int) -> int:
     return next(tile for tile in TILES if tile >= channels)
 
 
-def is_population(model: nn.Module, side: int) -> bool:
-    """Whether the kernels can train a network on images of this many pixels a side."""
-    if not isinstance(model, ResNetCifar) or side % 16 or side & (side - 1):
-        return False
-    widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
-    return max(widths) <= TILES[-1]
-
-
 class Layout:
     """Layers of a `ResNetCifar`, and the places of its values in flat arrays.
 
