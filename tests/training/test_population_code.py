@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "population.py"
-# Bytes of a thread's registers that may lie in memory: none where it counts, on a Hopper card.
-SPILLS = {80: 64, 90: 16}
+# Bytes of a thread's registers that may lie in memory: next to none on a Hopper card.
+SPILLS = {80: 256, 90: 16}
 
 
 @pytest.mark.slow

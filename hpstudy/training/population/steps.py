@@ -248,7 +248,7 @@ class Step:
             "CHUNK": chunk,
         }
         grid = *self._grid(chunk), 3 if by_row else 1
-        warps = 8 if size == 4096 or (size == 1024 and not by_row) else 4
+        warps = 8 if size == 1024 and not by_row else 4
         return Launch(backward.backward_kernel, grid, arguments, warps)
 
     def _update(self, momentum: float) -> list[Launch]:
