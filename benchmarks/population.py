@@ -1,13 +1,13 @@
 """What the kernels of a population need, without a GPU: registers, memory and instructions.
 
-    python benchmarks/population.py [--capability 90] [--network resnet56] [--json FILE]
+    python benchmarks/population.py [--capability 90] [--network resnet56] [--output FILE]
 
 Every kernel is compiled by Triton for the card, in every shape that ResNet-56 (or -20) and its
 pruned variants have at 32 pixels and a batch of 128; its machine code is then counted. The last
-lines predict a step: instructions of a warp for each image and network over what a multiprocessor
-can issue, beside the bytes that the kernels move. A prediction is no measurement: the instructions
-that a cycle completes are known on a card alone. With TRITON_CACHE_DIR set, the compiled kernels lie
-there and can be carried to the card.
+table predicts a step: instructions of a warp for each image and network over what a multiprocessor
+can issue, or the bytes that the kernels move if that takes longer. A prediction is no measurement:
+the instructions that a cycle completes are known on a card alone. With TRITON_CACHE_DIR set, the
+compiled kernels lie there and can be carried to the card.
 """
 
 import argparse
@@ -24,7 +24,7 @@ os.environ["TRITON_INTERPRET"] = "0"
 import torch  # noqa: E402
 import triton  # noqa: E402
 from common import machine, markdown  # noqa: E402
-from scale import CIFAR, noise  # noqa: E402
+from scale import CIFAR, EPOCHS, noise  # noqa: E402
 from torch import nn  # noqa: E402
 
 from hpstudy.networks.models import ResNetCifar  # noqa: E402
@@ -175,30 +175,42 @@ def compiled(names: list[str], capability: int, network_name: str) -> list[dict]
 
 
 def predicted(rows: list[dict], names: list[str], capability: int) -> list[dict]:
-    """Milliseconds of a step of one of many networks, at three rates of instructions."""
+    """A step of one of many networks, and a grid point, at three rates of instructions.
+
+    The longer of the time for its instructions and that for its bytes counts.
+    """
     card, processors, clock, bandwidth = CARDS[capability]
-    found = []
-    for name in names:
-        training = [
-            (row, row["launches"].get(name, 0))
-            for row in rows
-            if row["instructions"] is not None and "evaluation" not in row["kernel"]
-        ]
-        total = sum(row["instructions"] * count for row, count in training) * CIFAR.batch
-        moved = sum(row["bytes"] * count for row, count in training) * CIFAR.batch
-        milliseconds = {
-            f"at {rate:g} instructions a cycle, ms": total / rate / processors / clock / 1e6
-            for rate in (2, 1.3, 1)
+
+    def milliseconds(name: str, evaluation: bool, rate: float) -> float:
+        total = moved = 0.0
+        for row in rows:
+            if row["instructions"] is None or ("evaluation" in row["kernel"]) != evaluation:
+                continue
+            images = row["launches"].get(name, 0) * CIFAR.batch
+            total += images * row["instructions"] / rate / processors / clock / 1e6
+            moved += images * row["bytes"] / bandwidth / 1e9
+        return max(total, moved)
+
+    steps, evaluations = (-(-count // CIFAR.batch) for count in (CIFAR.train, CIFAR.test))
+    return [
+        {
+            "network": name,
+            "card": card,
+            "instructions a cycle": rate,
+            "ms a step": round(milliseconds(name, False, rate), 3),
+            "s a grid point": round(
+                EPOCHS
+                * 1e-3
+                * (
+                    steps * milliseconds(name, False, rate)
+                    + evaluations * milliseconds(name, True, rate)
+                ),
+                1,
+            ),
         }
-        found.append(
-            {
-                "network": name,
-                "card": card,
-                "memory, ms": f"{moved / bandwidth / 1e9:.2f}",
-                **{key: f"{value:.2f}" for key, value in milliseconds.items()},
-            }
-        )
-    return found
+        for name in names
+        for rate in (2, 1, 0.7)
+    ]
 
 
 def main() -> None:
@@ -207,15 +219,19 @@ def main() -> None:
     parser.add_argument("--capability", type=int, default=90, choices=CARDS)
     parser.add_argument("--network", default="resnet56", choices=BLOCKS)
     parser.add_argument("--widths", nargs="+", default=list(WIDTHS), choices=WIDTHS)
-    parser.add_argument("--json", type=Path, help="file for the rows")
+    parser.add_argument("--output", type=Path, help="JSON file for both tables")
     given = parser.parse_args()
     rows = compiled(given.widths, given.capability, given.network)
-    if given.json:
-        given.json.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    steps = predicted(rows, given.widths, given.capability)
+    if given.output:
+        said = {"command": f"python benchmarks/population.py --capability {given.capability}"}
+        said |= {"triton": triton.__version__, "network": given.network, "batch": CIFAR.batch}
+        said |= {"predicted": steps, "rows": rows}
+        given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     print(f"{machine()}, triton {triton.__version__}; compute capability {given.capability}\n")
     print(markdown([{**row, "launches": sum(row["launches"].values())} for row in rows]))
     print()
-    print(markdown(predicted(rows, given.widths, given.capability)))
+    print(markdown(steps))
 
 
 if __name__ == "__main__":

@@ -101,6 +101,34 @@ def programme_cost_table(programme: list[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
+def gpu_cost_table(
+    measured: Mapping[str, Any], population: Mapping[str, Any], runs: int
+) -> pd.DataFrame:
+    """Seconds of a grid point of ResNet-56 on one GPU, and hours of `runs` of them.
+
+    `measured` and `population` are the measurements `gpu` and `population`: the latter are
+    predictions from counts of instructions (`benchmarks/population.py`).
+    """
+    rows = [
+        {"way": row["way"], "basis": f"measured, n = {row['n']}", "seconds": row["seconds"]}
+        for row in measured["rows"]
+    ]
+    rows += [
+        {
+            "way": f"population, {row['network']} network",
+            "basis": f"predicted at {row['instructions a cycle']:g} instructions a cycle",
+            "seconds": row["s a grid point"],
+        }
+        for row in population["predicted"]
+        if row["network"] == "dense"
+    ]
+    table = pd.DataFrame(rows)
+    base = table["seconds"].iloc[0]
+    table["times the default loop"] = base / table["seconds"]
+    table[f"hours for {runs} runs"] = runs * table["seconds"] / 3600
+    return table.set_index(["way", "basis"])
+
+
 def latency_table(measured: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Time of public networks, and of pruned ones as a share of it, a row a network.
 

@@ -20,9 +20,9 @@ def test_kernels_compile_and_fit(capability, widths, tmp_path):
     command = [sys.executable, BENCHMARK, "--capability", str(capability), "--widths", *widths]
     # Not as the other tests have it: compiled, not interpreted.
     environment = {**os.environ, "TRITON_INTERPRET": "0"}
-    network = ["--network", "resnet20", "--json", file]
+    network = ["--network", "resnet20", "--output", file]
     subprocess.run([*command, *network], env=environment, check=True, capture_output=True)
-    rows = json.loads(file.read_text())
+    rows = json.loads(file.read_text())["rows"]
     kernels = {row["kernel"].partition(",")[0] for row in rows}
     assert kernels == {
         *("forward", "pool", "head", "backward_pool", "backward_images", "backward_kernel"),
