@@ -43,15 +43,15 @@ def backward_pool(active, batch, pooled_gradient, output, y, saved, norms, own, 
 
 @triton.jit
 def _through_normalisation(network, own, norms, stride, weight, saved, z_part, groups, batch,
-                           PIXELS: tl.constexpr, C: tl.constexpr):  # fmt: skip
+                           PIXELS: tl.constexpr, C: tl.constexpr,
+                           GROUPS: tl.constexpr):  # fmt: skip
     """Factors a, b, c of the gradient before a normalisation, z x a + y x b + c."""
-    c = tl.arange(0, C)
+    c, group = tl.arange(0, C)[None, :], tl.arange(0, GROUPS)[:, None]
+    # All parts at once: one after another, each would wait for memory.
+    source = z_part + (network * groups + group) * norms + own + c
+    products = tl.sum(tl.load(source, mask=group < groups, other=0.0), 0)
+    total = tl.sum(tl.load(source + C, mask=group < groups, other=0.0), 0)
     sums = z_part.dtype.element_ty
-    products, total = tl.zeros((C,), sums), tl.zeros((C,), sums)
-    for group in range(groups):
-        source = z_part + (network * groups + group) * norms + own + c
-        products += tl.load(source)
-        total += tl.load(source + C)
     number = (batch * PIXELS).to(sums)
     scale, _, mean, deviation = saved_normalisation(network, own, norms, stride, weight, saved, C)
     b = -scale * deviation * (products / number)
@@ -62,7 +62,8 @@ def _through_normalisation(network, own, norms, stride, weight, saved, z_part, g
 def backward_images(active, batch, z, y, z_part, weight, stride, saved, norms, own, below, kernel,
                     kernels, scratch, below_y, output, skip_z, below_z,
                     SIDE: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, STRIDE: tl.constexpr,
-                    SKIP: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+                    SKIP: tl.constexpr, CHUNK: tl.constexpr, GROUPS: tl.constexpr,
+                    BLOCK: tl.constexpr):  # fmt: skip
     """Gradient after the normalisation below a convolution, from that after its own, and its sums.
 
     Where a shortcut begins below, its gradient is added.
@@ -80,7 +81,7 @@ def backward_images(active, batch, z, y, z_part, weight, stride, saved, norms, o
     scratch += program.to(tl.int64) * (WIDTH * WIDTH + 1) * CO
     kernel += network * kernels
     a, b, constant = _through_normalisation(network, own, norms, stride, weight, saved, z_part,
-                                            groups, batch, OUT * OUT, CO)  # fmt: skip
+                                            groups, batch, OUT * OUT, CO, GROUPS)  # fmt: skip
     scale, shift, mean, deviation = saved_normalisation(
         network, below, norms, stride, weight, saved, CI
     )
@@ -138,7 +139,8 @@ def backward_kernel(active, batch,
                     SIDE: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, STRIDE: tl.constexpr,
                     STEM: tl.constexpr, STORED: tl.constexpr, PADDING: tl.constexpr,
                     PLAIN: tl.constexpr, BY_ROW: tl.constexpr, NORM_CHUNK: tl.constexpr,
-                    CHUNK: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+                    CHUNK: tl.constexpr, GROUPS: tl.constexpr,
+                    BLOCK: tl.constexpr):  # fmt: skip
     """Gradient of a convolution's weight, a part for each program.
 
     A program has three tiles in registers: whole rows of the kernel or, if `BY_ROW`, the taps of
@@ -159,7 +161,7 @@ def backward_kernel(active, batch,
     scratch += (mine * tl.num_programs(0) + program).to(tl.int64) * (WIDTH * WIDTH + 1) * CI
     a, b, constant = _through_normalisation(network, own, norms, stride, weight, saved, z_part,
                                             tl.cdiv(batch, NORM_CHUNK), batch, OUT * OUT,
-                                            CO)  # fmt: skip
+                                            CO, GROUPS)  # fmt: skip
     if STEM:
         first = tl.load(position)
     elif not PLAIN:

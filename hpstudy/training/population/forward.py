@@ -20,7 +20,8 @@ def forward(active, batch,
             kernel, kernels, scratch, y,
             SIDE: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, STRIDE: tl.constexpr,
             STEM: tl.constexpr, STORED: tl.constexpr, PADDING: tl.constexpr, SKIP: tl.constexpr,
-            KEEP: tl.constexpr, TRAIN: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr,
+            KEEP: tl.constexpr, TRAIN: tl.constexpr, CHUNK: tl.constexpr, GROUPS: tl.constexpr,
+            BLOCK: tl.constexpr,
             EPS: tl.constexpr, MOMENTUM: tl.constexpr):  # fmt: skip
     """Convolution of what `below` normalises, and the statistics of its own output."""
     program, groups = tl.program_id(0), tl.cdiv(batch, CHUNK)
@@ -38,8 +39,8 @@ def forward(active, batch,
     kernel += network * kernels
     if not STEM:
         scale, shift = normalisation(network, below, norms, stride, weight, part, saved, running,
-                                      groups, batch, group == 0, SIDE * SIDE, CI, CHUNK, TRAIN,
-                                      EPS, MOMENTUM)  # fmt: skip
+                                      groups, batch, group == 0, SIDE * SIDE, CI, CHUNK, GROUPS,
+                                      TRAIN, EPS, MOMENTUM)  # fmt: skip
     else:
         first = tl.load(position)
     if TRAIN:
@@ -98,7 +99,7 @@ def forward(active, batch,
 @triton.jit
 def pool(active, batch, y, skip, output, weight, stride, part, saved, running, norms, below, pooled,
          SIDE: tl.constexpr, C: tl.constexpr, SKIP: tl.constexpr, TRAIN: tl.constexpr,
-         CHUNK: tl.constexpr, BLOCK: tl.constexpr, EPS: tl.constexpr,
+         CHUNK: tl.constexpr, GROUPS: tl.constexpr, BLOCK: tl.constexpr, EPS: tl.constexpr,
          MOMENTUM: tl.constexpr):  # fmt: skip
     """Output of the last block, and its mean over the pixels, (networks, batch, channels)."""
     program, groups = tl.program_id(0), tl.cdiv(batch, CHUNK)
@@ -108,8 +109,8 @@ def pool(active, batch, y, skip, output, weight, stride, part, saved, running, n
     sums = part.dtype.element_ty
     c, m = tl.arange(0, C), tl.arange(0, BLOCK)
     scale, shift = normalisation(network, below, norms, stride, weight, part, saved, running,
-                                  groups, batch, group == 0, SIDE * SIDE, C, CHUNK, TRAIN, EPS,
-                                  MOMENTUM)  # fmt: skip
+                                  groups, batch, group == 0, SIDE * SIDE, C, CHUNK, GROUPS, TRAIN,
+                                  EPS, MOMENTUM)  # fmt: skip
     for number in range(tl.minimum(CHUNK, batch - group * CHUNK)):
         image = network * batch + group * CHUNK + number
         total = tl.zeros((C,), sums)

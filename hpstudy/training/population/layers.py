@@ -58,6 +58,11 @@ def padded(channels: int) -> int:
     return next(tile for tile in TILES if tile >= channels)
 
 
+def power_of_2(number: int) -> int:
+    """Smallest power of two that is at least a number."""
+    return 1 << (number - 1).bit_length()
+
+
 class Layout:
     """Layers of a `ResNetCifar`, and the places of its values in flat arrays.
 
@@ -89,7 +94,7 @@ class Layout:
             at, norm_at = at + layer.size, norm_at + 2 * outputs
         self.weights, self.norms = at, norm_at
         self.features, self.real_classes = model.fc.in_features, model.fc.out_features
-        self.classes = max(16, 1 << (self.real_classes - 1).bit_length())
+        self.classes = max(16, power_of_2(self.real_classes))
         self.size = at + norm_at + (self.features + 1) * self.classes
 
     def parameters(self, flat: Tensor) -> dict[str, Tensor]:

@@ -34,8 +34,9 @@ class Memory:
         # Images of the pass that are done.
         self.position = zeros(1, dtype=torch.int32)
         self.views = zeros(slots, 4, len(data.train), dtype=torch.int32)
-        test = Batches(data.test, data.image_size).centred()
-        self.test_views = test.to(self.device, torch.int32)
+        batches = Batches(data.test, data.image_size)
+        self.padding = batches.padding
+        self.test_views = batches.centred().to(self.device, torch.int32)
         # Factor and term that take a uint8 pixel to zero mean and unit deviation.
         self.colour = zeros(2, 16)
         self.colour[0, :3] = 1 / (255 * data.std)

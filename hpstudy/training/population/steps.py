@@ -6,7 +6,7 @@ from torch import Tensor
 
 from hpstudy.training.population import backward, forward
 from hpstudy.training.population.launch import Launch
-from hpstudy.training.population.layers import Layer
+from hpstudy.training.population.layers import Layer, power_of_2
 from hpstudy.training.population.memory import CHUNK, WEIGHT_CHUNKS, Memory
 
 EPSILON, BATCH_NORM_MOMENTUM = 1e-5, 0.1
@@ -46,6 +46,7 @@ class Step:
             "stride": layout.size,
             "saved": memory.saved,
             "norms": layout.norms,
+            "GROUPS": power_of_2(-(-memory.batch // CHUNK)),
         }
 
     @property
@@ -64,7 +65,6 @@ class Step:
         """Pixels that the first convolution reads, and how."""
         memory, data = self.memory, self.memory.data
         split = data.train if self.training else data.test
-        stored, size = split.images.shape[-1], data.image_size
         return {
             "pixels": split.images,
             "views": memory.views if self.training else memory.test_views,
@@ -72,8 +72,8 @@ class Step:
             "count": len(split),
             "position": memory.position,
             "colour": memory.colour,
-            "STORED": stored,
-            "PADDING": size // 8 if stored == size else 0,
+            "STORED": split.images.shape[-1],
+            "PADDING": memory.padding,
         }
 
     def _shape(self, layer: Layer) -> dict[str, Any]:

@@ -50,33 +50,33 @@ def picture(pixels, views, count, first, image, colour, pixel, SIDE: tl.constexp
 
 
 @triton.jit
-def _merged(part, network, groups, norms, at, count, last, C: tl.constexpr):
-    """Mean and sum of squared deviations of `groups` parts, in order: Chan et al. (1979)."""
-    c = tl.arange(0, C)
-    sums = part.dtype.element_ty
-    mean, squares = tl.zeros((C,), sums), tl.zeros((C,), sums)
-    seen = last * 0
-    for group in range(groups):
-        source = part + (network * groups + group) * norms + at + c
-        more = tl.where(group == groups - 1, last, count)
-        both = (seen + more).to(sums)
-        gap = tl.load(source) - mean
-        mean += gap * (more.to(sums) / both)
-        squares += tl.load(source + C) + gap * gap * (seen.to(sums) * more.to(sums) / both)
-        seen += more
-    return mean, squares
+def _merged(part, network, groups, norms, at, count, last, C: tl.constexpr, GROUPS: tl.constexpr):
+    """Mean and sum of squared deviations of all parts: Chan et al. (1979), all parts at once.
+
+    Each has `count` values, the last one `last`. One after another, each would wait for memory.
+    """
+    c, group = tl.arange(0, C)[None, :], tl.arange(0, GROUPS)[:, None]
+    there = group < groups
+    source = part + (network * groups + group) * norms + at + c
+    means = tl.load(source, mask=there, other=0.0)
+    number = tl.where(there, tl.where(group == groups - 1, last, count), 0).to(means.dtype)
+    mean = tl.sum(number * means, 0) / tl.sum(number, 0)
+    gap = means - mean[None, :]
+    squares = tl.load(source + C, mask=there, other=0.0) + number * gap * gap
+    return mean, tl.sum(squares, 0)
 
 
 @triton.jit
 def normalisation(network, at, norms, stride, weight, part, saved, running, groups, batch, note,
-                   PIXELS: tl.constexpr, C: tl.constexpr, CHUNK: tl.constexpr, TRAIN: tl.constexpr,
-                   EPS: tl.constexpr, MOMENTUM: tl.constexpr):  # fmt: skip
+                   PIXELS: tl.constexpr, C: tl.constexpr, CHUNK: tl.constexpr,
+                   GROUPS: tl.constexpr, TRAIN: tl.constexpr, EPS: tl.constexpr,
+                   MOMENTUM: tl.constexpr):  # fmt: skip
     """Scale and shift of batch normalisation; one program notes the statistics."""
     c = tl.arange(0, C)
     kept = network * norms + at + c
     if TRAIN:
         last = (batch - (groups - 1) * CHUNK) * PIXELS
-        mean, squares = _merged(part, network, groups, norms, at, CHUNK * PIXELS, last, C)
+        mean, squares = _merged(part, network, groups, norms, at, CHUNK * PIXELS, last, C, GROUPS)
         number = (batch * PIXELS).to(mean.dtype)
         variance = squares / number
         deviation = 1 / tl.sqrt(variance + EPS)
