@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from hpstudy.config.arithmetic import ArithmeticOrAuto
 from hpstudy.config.checks import distinct, json_values, printable, test_or_share
 from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds, no_race
 from hpstudy.config.grid import Axis, Grid, Prior
@@ -26,10 +27,6 @@ BuiltIn = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", 
 Scope = Literal["inside", "all"]
 Stem = Literal["small"]
 Criterion = Literal["l1", "l1-normalised"]
-# Precision of products; "-compiled" where torch.compile makes the kernels.
-Arithmetic = Literal[
-    "float32", "tf32", "bfloat16", "float32-compiled", "tf32-compiled", "bfloat16-compiled"
-]
 Executor = Literal["local", "ray"]
 
 MODEL_NAMES: tuple[str, ...] = get_args(BuiltIn)
@@ -39,12 +36,10 @@ SOURCE = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W_][\w.-]{0,99}"
 SOURCE_FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
 METHODS = ("uniform", "nonuniform")
 CRITERIA: tuple[str, ...] = get_args(Criterion)
-ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
 EXECUTORS: tuple[str, ...] = get_args(Executor)
 LOCAL, RAY = "local", "ray"
 # Beginnings of the names of data sets, before a colon.
 FOLDER, TORCHVISION = "folder", "torchvision"
-AUTO = "auto"
 DENSE = "unpruned"
 VARIANT_EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
 STUDY_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
@@ -215,7 +210,7 @@ class Study(AnyStudy):
     replicates: Replicates | None = None
     roi: Annotated[tuple[Threshold, ...], AfterValidator(distinct)] = (0.5, 1.0)
     design: AnyDesign = Design()
-    arithmetic: Literal["auto"] | Arithmetic = "auto"
+    arithmetic: ArithmeticOrAuto = "auto"
     executor: Executor = "local"
     # Records of earlier studies have this key.
     racing: Annotated[Literal[False], BeforeValidator(no_race)] = False

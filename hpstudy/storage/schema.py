@@ -15,10 +15,11 @@ from pydantic import (
     model_validator,
 )
 
+from hpstudy.config.arithmetic import Arithmetic
 from hpstudy.config.command_spec import CommandSpec
 from hpstudy.config.design import GRID, LEVEL_SET, RETUNE
 from hpstudy.config.runspec import Network, RunSpec
-from hpstudy.config.study import DENSE, Arithmetic, Study
+from hpstudy.config.study import DENSE, Study
 from hpstudy.config.validation import one_sentence, reasons
 from hpstudy.errors import HpstudyError, count
 from hpstudy.storage.database import FINAL_COLUMNS

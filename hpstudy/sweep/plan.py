@@ -6,9 +6,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
+from hpstudy.config.arithmetic import AUTO
 from hpstudy.config.grid import Point
 from hpstudy.config.runspec import RunSpec
-from hpstudy.config.study import AUTO, DENSE, Study
+from hpstudy.config.study import DENSE, Study
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.rebuild import prune_variant
 from hpstudy.storage.schema import run_widths

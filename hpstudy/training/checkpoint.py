@@ -5,13 +5,14 @@ import io
 import logging
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpstudy.errors import HpstudyError
 from hpstudy.training.state import TrainingState
@@ -23,6 +24,18 @@ logger = logging.getLogger(__name__)
 
 # Everything that training steps change, by part and name.
 Values = dict[str, dict[str, Tensor]]
+
+
+def values_of(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers of a network by name, those too that its state dict leaves out."""
+    values = [*model.named_parameters(), *model.named_buffers()]
+    return {name: value.detach() for name, value in values}
+
+
+def copy_values(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+    """Copy the values of tensors to those of the same names, which stay in place."""
+    for name, value in target.items():
+        value.copy_(source[name])
 
 
 class Checkpoint:

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpstudy.config.study import ARITHMETICS
+from hpstudy.config.arithmetic import ARITHMETICS
 from hpstudy.errors import HpstudyError
 from hpstudy.hardware import processor
 

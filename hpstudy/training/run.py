@@ -13,10 +13,10 @@ from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.own_network import OwnNetwork
 from hpstudy.networks.pruning import weights_hash
-from hpstudy.training.checkpoint import Checkpoint
+from hpstudy.training.checkpoint import Checkpoint, copy_values, values_of
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.state import RunOutcome
-from hpstudy.training.trainer import EVALUATION_BATCH, Trainer, copy_values, values_of
+from hpstudy.training.trainer import EVALUATION_BATCH, Trainer
 
 # Read when a process starts: one thread per worker (more threads than free cores cost tenfold),
 # and freed memory kept by the allocator instead of being returned and faulted in again each step.

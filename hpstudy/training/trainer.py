@@ -3,33 +3,23 @@
 import copy
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hpstudy.config.arithmetic import split_arithmetic
 from hpstudy.config.study import Recipe
 from hpstudy.training.augmentation import Batches, check_last_batch
-from hpstudy.training.checkpoint import Checkpoint, Values
+from hpstudy.training.checkpoint import Checkpoint, Values, copy_values, values_of
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import Capture, compiled, cuda_graph, recorded, set_precision
+from hpstudy.training.shared import Share, add_up, share_statistics, sum_gradients
 from hpstudy.training.state import RunResult, TrainingState
 
 EVALUATION_BATCH = 500
-
-
-def values_of(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers of a network by name, those too that its state dict leaves out."""
-    values = [*model.named_parameters(), *model.named_buffers()]
-    return {name: value.detach() for name, value in values}
-
-
-def copy_values(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
-    """Copy the values of tensors to those of the same names, which stay in place."""
-    for name, value in target.items():
-        value.copy_(source[name])
 
 
 class Trainer:
@@ -45,7 +35,8 @@ class Trainer:
         Images on the device to train on.
     recipe : Recipe
     arithmetic : str, default "float32"
-        One of `hpstudy.config.study.ARITHMETICS`.
+        Name of an `hpstudy.config.arithmetic.Arithmetic`. With "-over2", two processes make the
+        same calls, each on a device of its own (`hpstudy.training.shared`).
     capture : callable, optional
         How steps are repeated: by default, as a CUDA graph on a GPU, and as calls on a CPU.
     layout : torch.memory_format, optional
@@ -66,14 +57,18 @@ class Trainer:
         capture: Capture | None = None,
         layout: torch.memory_format = torch.channels_last,
     ):
-        check_last_batch(len(data.train), recipe.batch_size)
-        self.data, self.recipe, self.arithmetic = data, recipe, arithmetic
+        self.data, self.recipe = data, recipe
+        self.arithmetic, devices = split_arithmetic(arithmetic)
+        check_last_batch(len(data.train), recipe.batch_size, devices)
+        self.share, self._images = Share.of_process(devices), recipe.batch_size
+        if devices > 1:
+            share_statistics(model, self.share)
         self.device = data.train.labels.device
         self.dtype = next(model.parameters()).dtype
         self.layout = layout
         self.model = model.to(self.device).to(memory_format=layout)
-        self.train_batches = Batches(data.train, data.image_size)
-        self.test_batches = Batches(data.test, data.image_size)
+        self.train_batches = Batches(data.train, data.image_size, self.share)
+        self.test_batches = Batches(data.test, data.image_size, self.share)
         # Factors (3, 1, 1) that take a uint8 pixel to zero mean and unit deviation.
         self.scale = (1 / (255 * data.std)).to(self.device, self.dtype)[:, None, None]
         self.shift = (-data.mean / data.std).to(self.device, self.dtype)[:, None, None]
@@ -93,7 +88,7 @@ class Trainer:
         if self.device.type == "cuda":
             self._generators["cuda"] = torch.cuda.default_generators[self.device.index]
             capture = capture or partial(cuda_graph, self.device)
-        self._compiled_loss = compiled(self._loss) if arithmetic.endswith("compiled") else None
+        self._compiled_loss = compiled(self._loss) if self.arithmetic.endswith("compiled") else None
         self._state = TrainingState()
         self._checkpoint: Checkpoint | None = None
         # By whether they train, and their number of images.
@@ -129,6 +124,8 @@ class Trainer:
         if checkpoint and (resumed := checkpoint.resume(self._values())):
             values, state = resumed
             self._restore(values)
+        # Processes that share a training are in the same state: the first one's is written.
+        checkpoint = checkpoint if self.share.number == 0 else None
         self._state, self._checkpoint = state, checkpoint
         while not state.ended(self.recipe.epochs):
             state.clock()
@@ -172,7 +169,8 @@ class Trainer:
             self.totals.zero_()
         plain = self._train_step if training else self._evaluation_step
         for images, labels in batches.take(views, size, state.steps):
-            self._recorded.get((training, len(labels)), plain)(images, labels)
+            self._images = min(size, views.shape[1] - state.steps * size)
+            self._recorded.get((training, self._images), plain)(images, labels)
             if training and state.steps == state.epochs == 0:
                 self.first_loss.copy_(self.last_loss)
             state.steps += 1
@@ -222,7 +220,7 @@ class Trainer:
             while len(durations) < 4 or sum(durations[1:]) < seconds:
                 started = time.perf_counter()
                 self._take_steps(training, batches, size, views)
-                durations.append(time.perf_counter() - started)
+                durations.append(self.share.agreed(time.perf_counter() - started, self.device))
             medians.append(statistics.median(durations[1:]) / views.shape[1])
         return medians[0], medians[1]
 
@@ -244,6 +242,7 @@ class Trainer:
             views = batches.centred()
             for number in {min(size, views.shape[1]), views.shape[1] % size} - {0}:
                 ((images, labels),) = batches.take(views[:, :number], number)
+                self._images = number
                 if capture:
                     self._recorded[training, number] = recorded(step, capture, images, labels)
                 else:
@@ -260,29 +259,37 @@ class Trainer:
         return logits.to(self.dtype)
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(self._logits(images), labels)
+        loss = F.cross_entropy(self._logits(images), labels)
+        return loss * (len(labels) / self._images) if self.share.devices > 1 else loss
 
     def _train_step(self, images: Tensor, labels: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         # The one smaller batch of an epoch is not worth a second compilation.
-        full = len(labels) == self.recipe.batch_size
+        full = self._images == self.recipe.batch_size
         loss = (self._compiled_loss if self._compiled_loss and full else self._loss)(images, labels)
         loss.backward()
         # The optimiser takes its weight decay as a number, which a CUDA graph would keep for ever.
         # Parameters that play no part in the loss have none.
         pairs = [(p.detach(), p.grad) for p in self.parameters if p.grad is not None]
+        gradients, loss = [gradient for _, gradient in pairs], loss.detach()
+        if self.share.devices > 1:
+            loss = sum_gradients(gradients, loss)
         decay = torch._foreach_mul([weights for weights, _ in pairs], self.weight_decay)
-        gradients = [gradient for _, gradient in pairs]
         torch._foreach_add_(gradients, decay)
         self.optimizer.step()
-        self.last_loss.copy_(loss.detach())
-        self.totals[0] += loss.detach() * len(labels)
+        self.last_loss.copy_(loss)
+        self.totals[0] += loss * self._images
 
     @torch.no_grad()
     def _evaluation_step(self, images: Tensor, labels: Tensor) -> None:
-        logits = self._logits(images)
-        finite = torch.isfinite(logits).all(1)
-        ranked = logits.topk(min(5, self.data.classes), 1).indices == labels[:, None]
-        self.totals[0] += (ranked[:, 0] & finite).sum()
-        self.totals[1] += (ranked.any(1) & finite).sum()
-        self.totals[2] += F.cross_entropy(logits, labels, reduction="sum")
+        totals = self.totals if self.share.devices == 1 else torch.zeros_like(self.totals)
+        # The last batch may have too few images for all processes.
+        if len(labels):
+            logits = self._logits(images)
+            finite = torch.isfinite(logits).all(1)
+            ranked = logits.topk(min(5, self.data.classes), 1).indices == labels[:, None]
+            totals[0] += (ranked[:, 0] & finite).sum()
+            totals[1] += (ranked.any(1) & finite).sum()
+            totals[2] += F.cross_entropy(logits, labels, reduction="sum")
+        if self.share.devices > 1:
+            self.totals += add_up(totals)
