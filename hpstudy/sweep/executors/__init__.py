@@ -92,7 +92,8 @@ def open_executor(
     ----------
     plan : AnyPlan
     workers : int, optional
-        Runs trained at once; by default one per GPU, or one single-threaded one per core.
+        Runs trained at once; by default one per GPU, or one single-threaded one per core, and one
+        per two of them with an arithmetic that ends in "-over2".
     address : str, optional
         HOST:PORT of the cluster; by default RAY_ADDRESS or, without that, a new one here.
     train : bool, default True
@@ -101,8 +102,8 @@ def open_executor(
     Raises
     ------
     HpstudyError
-        If the data are unavailable, this machine lacks the study's precision, `workers` is below
-        1, or no cluster answers at the address.
+        If the data are unavailable, this machine lacks the study's precision or devices, `workers`
+        is below 1, or no cluster answers at the address.
     """
     from hpstudy.sweep.executors.local import open_pool, worker_count
     from hpstudy.sweep.plan import Plan
@@ -116,6 +117,11 @@ def open_executor(
         raise HpstudyError(f"the address {address} needs the executor ray; the study has local")
     data = None
     if isinstance(plan, Plan):
+        if ray and plan.share > 1:
+            raise HpstudyError(
+                f"the arithmetic {plan.precision} shares each run among the GPUs of one machine, "
+                "and needs the executor local; the study has ray"
+            )
         if not ray:
             check_precision(plan.precision)
         if train:
@@ -128,7 +134,7 @@ def open_executor(
             yield cluster
     else:
         command = not isinstance(plan, Plan)
-        with open_pool(worker_count(workers), data, command) as pool:
+        with open_pool(worker_count(workers, plan.share), data, command, plan.share) as pool:
             # The workers read a file of their own.
             del data
             yield pool

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from hpstudy.errors import HpstudyError, one_line
 from hpstudy.storage.database import held, is_held
 from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
 from hpstudy.sweep.executors.command import CommandWorker
+from hpstudy.sweep.executors.team import lead, teams
 from hpstudy.training.datasets import Dataset, Split
 from hpstudy.training.device import devices, follow_parent
 from hpstudy.training.image_folders import Stored
@@ -36,16 +37,18 @@ logger = logging.getLogger(__name__)
 STRIKES = 4
 
 
-def worker_count(asked: int | None) -> int:
-    """Number of workers: one per device by default, and at most one per core on a CPU."""
-    available = devices()
+def worker_count(asked: int | None, share: int = 1) -> int:
+    """Number of workers: one per `share` devices by default, and not more than that on a CPU."""
+    available = teams(devices(), share)
     if asked is None:
         return len(available)
-    return min(asked, len(available)) if available[0] == "cpu" else asked
+    return min(asked, len(available)) if available[0].startswith("cpu") else asked
 
 
 @contextmanager
-def open_pool(workers: int, data: Dataset | None = None, command: bool = False) -> Iterator["Pool"]:
+def open_pool(
+    workers: int, data: Dataset | None = None, command: bool = False, share: int = 1
+) -> Iterator["Pool"]:
     """Pool of worker processes, which start when they are needed and end with the block.
 
     Without images (`data`) it only calibrates, or runs commands in place of its own processes.
@@ -55,7 +58,7 @@ def open_pool(workers: int, data: Dataset | None = None, command: bool = False) 
         if data is not None:
             save_dataset(data, path)
             del data
-        pool = Pool(workers, path, command)
+        pool = Pool(workers, path, command, share)
         stack.callback(pool.end)
         yield pool
 
@@ -81,12 +84,12 @@ class Pool:
 
     A worker whose job fails, or whose process ends, gets a new process. After `STRIKES` failures in
     a row, as on a broken GPU, it gets no more jobs. `path` is the file of the images
-    (`save_dataset`).
+    (`save_dataset`), and `share` the number of devices that train a run together.
     """
 
-    def __init__(self, workers: int, path: Path, command: bool = False):
-        places, self._path, self._command = devices(), path, command
-        kind: Any = CommandWorker if command else _Worker
+    def __init__(self, workers: int, path: Path, command: bool = False, share: int = 1):
+        places, self._path, self._command = teams(devices(), share), path, command
+        kind: Any = CommandWorker if command else partial(_Worker, path.parent)
         self._workers = [kind(places[k % len(places)]) for k in range(workers)]
         self._failed_on: dict[str, str] = {}
         self._alone: _Worker | None = None
@@ -178,10 +181,11 @@ class Pool:
 
 
 class _Worker:
-    """A process on one device, begun anew when it has ended."""
+    """A process on one device, or the first of a team's, begun anew when it has ended."""
 
-    def __init__(self, device: str):
+    def __init__(self, folder: Path, device: str):
         self.device, self.strikes = device, 0
+        self._call = partial(lead, folder, call) if "+" in device else call
         self.job: Any = None
         self.future: Any = None
         self._pool: Any = None
@@ -192,7 +196,7 @@ class _Worker:
         if self._process is None or not self._process.is_alive():
             self.end()
             self._begin()
-        future: Future[Any] = self._pool.submit(call, function, self.device, *arguments)
+        future: Future[Any] = self._pool.submit(self._call, function, self.device, *arguments)
         return future
 
     def result(self, future: Future[Any]) -> Any:
