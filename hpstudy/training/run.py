@@ -157,6 +157,8 @@ def calibrate(
         step = max(2, int(_STEP_MACS / 3 / network.size(spec.widths)[0]))
         recipe = recipe.model_copy(update={"batch_size": min(recipe.batch_size, step)})
         most = max(recipe.batch_size, min(step, EVALUATION_BATCH))
+    # Whole batches: a smaller last one might be too small for the devices that share it.
+    most -= most % recipe.batch_size
     generator = torch.Generator().manual_seed(0)
 
     def noise(count: int) -> Split:
