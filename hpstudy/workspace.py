@@ -185,7 +185,7 @@ def publish_results(plan: "Plan | CommandPlan", command: str, workers: int | Non
     from hpstudy.sweep.run import publish_study
 
     if plan.study.executor == LOCAL:
-        workers = plan.workers or worker_count(workers)
+        workers = plan.workers or worker_count(workers, plan.share)
     return publish_study(plan, table_of(plan.study).parent, command, workers)
 
 

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from hpstudy.config.arithmetic import PADDED, POPULATION, Arithmetic
+from hpstudy.config.arithmetic import AUTO, PADDED, POPULATION, ArithmeticOrAuto, split_arithmetic
 from hpstudy.config.checks import distinct, json_values, printable, test_or_share
 from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds, no_race
 from hpstudy.config.grid import Axis, Grid, Prior
@@ -41,7 +41,6 @@ EXECUTORS: tuple[str, ...] = get_args(Executor)
 LOCAL, RAY = "local", "ray"
 # Beginnings of the names of data sets, before a colon.
 FOLDER, TORCHVISION = "folder", "torchvision"
-AUTO = "auto"
 DENSE = "unpruned"
 VARIANT_EXAMPLES = (DENSE, "uniform-0.6", "nonuniform-0.6", "uniform-0.2")
 STUDY_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
@@ -212,7 +211,7 @@ class Study(AnyStudy):
     replicates: Replicates | None = None
     roi: Annotated[tuple[Threshold, ...], AfterValidator(distinct)] = (0.5, 1.0)
     design: AnyDesign = Design()
-    arithmetic: Literal["auto"] | Arithmetic = "auto"
+    arithmetic: ArithmeticOrAuto = AUTO
     executor: Executor = "local"
     # Records of earlier studies have this key.
     racing: Annotated[Literal[False], BeforeValidator(no_race)] = False
@@ -224,7 +223,7 @@ class Study(AnyStudy):
             raise ValueError(
                 f"{given[0]} is a key for the models {SOURCE_FORMS}; {self.model} does not take it"
             )
-        if self.arithmetic.endswith(PADDED) and not self.can_be_padded:
+        if split_arithmetic(self.arithmetic)[0].endswith(PADDED) and not self.can_be_padded:
             raise ValueError(
                 f"arithmetic {self.arithmetic} is for pruned networks of {listed(MODEL_NAMES)}"
             )

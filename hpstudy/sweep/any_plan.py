@@ -62,6 +62,11 @@ class AnyPlan(ABC):
         """Plan of a study with other variants against the same store."""
 
     @property
+    def share(self) -> int:
+        """Number of devices that train a run together."""
+        return 1
+
+    @property
     @abstractmethod
     def prior(self) -> Spec:
         """Run of the dense network at the prior."""

@@ -6,9 +6,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
+from hpstudy.config.arithmetic import AUTO, split_arithmetic
 from hpstudy.config.grid import Point
 from hpstudy.config.runspec import RunSpec
-from hpstudy.config.study import AUTO, DENSE, Study
+from hpstudy.config.study import DENSE, Study
 from hpstudy.errors import HpstudyError
 from hpstudy.storage.rebuild import prune_variant
 from hpstudy.storage.schema import run_widths
@@ -65,7 +66,8 @@ class Plan(AnyPlan):
         """
         root = resolve_root(data_root)
         size = dataset_size(study.data, root)
-        check_last_batch(size.train, study.recipe.batch_size)
+        share = split_arithmetic(study.arithmetic)[1]
+        check_last_batch(size.train, study.recipe.batch_size, share)
         network = network or open_network(study, size.classes)
         precision = default_precision() if study.arithmetic == AUTO else study.arithmetic
         part = study.with_variants(pruning)
@@ -94,6 +96,11 @@ class Plan(AnyPlan):
     def prior(self) -> RunSpec:
         """Run of the dense network whose filters are ranked."""
         return self._template(DENSE)
+
+    @property
+    def share(self) -> int:
+        """See `AnyPlan.share`."""
+        return split_arithmetic(self.precision)[1]
 
     @property
     def undecided(self) -> bool:

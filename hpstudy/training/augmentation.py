@@ -11,6 +11,7 @@ from torch import Tensor
 from hpstudy.errors import HpstudyError
 from hpstudy.training.datasets import Split
 from hpstudy.training.image_folders import Stored
+from hpstudy.training.shared import Share
 
 # Batches of stored images that are cut ahead of the one in use, each by a thread of its own.
 AHEAD = 4
@@ -22,11 +23,12 @@ class Batches:
 
     Images stored at the network's size are padded with black by an eighth of it (4 pixels at 32)
     and cropped; larger images are cropped without padding (thesis, section 3.1.1).
-    The split is on the device to train on; of images in a file, only batches are.
+    The split is on the device to train on; of images in a file, only batches are. Of every batch,
+    only the `share` of this process is cut.
     """
 
-    def __init__(self, split: Split, size: int):
-        self.split, self.size = split, size
+    def __init__(self, split: Split, size: int, share: Share = Share()):  # noqa: B008
+        self.split, self.size, self.share = split, size, share
         self.device = split.labels.device
         stored = split.images.shape[-1]
         self.padding = size // 8 if stored == size else 0
@@ -69,7 +71,7 @@ class Batches:
         These are the views (4, batch) of resident images, and the batches of images in a file.
         """
         starts = range(done * batch_size, views.shape[1], batch_size)
-        parts = [views[:, start : start + batch_size] for start in starts]
+        parts = [self.share.cut(views[:, start : start + batch_size]) for start in starts]
         if isinstance(self.split.images, Stored):
             return self._read_ahead(self.split.images, parts)
         return ((part,) for part in parts)
@@ -136,15 +138,15 @@ class Batches:
             place[...] = crop[:, :, ::-1] if mirrored else crop
 
 
-def evaluation_batch(device: torch.device, image_size: int) -> int:
-    """Number of images of an evaluation step: hundreds of small images do not fill a GPU."""
-    return 2_000 if device.type == "cuda" and image_size <= 64 else 500
-
-
-def check_last_batch(images: int, batch_size: int) -> None:
-    """Refuse a batch size that leaves a last batch of one training image."""
+def check_last_batch(images: int, batch_size: int, devices: int = 1) -> None:
+    """Refuse a last batch of one training image, or of fewer than the devices that share it."""
     if images % batch_size == 1:
         raise HpstudyError(
             f"batch_size {batch_size} leaves a last batch of one of {images} training images, "
             "which batch normalisation cannot take"
+        )
+    if (last := images % batch_size or batch_size) < devices:
+        raise HpstudyError(
+            f"batch_size {batch_size} leaves a last batch of {last} of {images} training images, "
+            f"which {devices} devices cannot share"
         )

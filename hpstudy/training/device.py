@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpstudy.config.arithmetic import ARITHMETICS, NEED_GPU
+from hpstudy.config.arithmetic import ARITHMETICS, NEED_GPU, split_arithmetic
 from hpstudy.errors import HpstudyError
 from hpstudy.hardware import processor
 
@@ -60,7 +60,7 @@ def default_precision() -> str:
 
 def check_precision(precision: str) -> None:
     """Raise HpstudyError for a precision that needs a GPU, where this machine has none."""
-    if precision in NEED_GPU and devices()[0] == "cpu":
+    if split_arithmetic(precision)[0] in NEED_GPU and devices()[0] == "cpu":
         raise HpstudyError(
             f"the arithmetic {precision} needs a GPU and this machine has none; valid here: "
             f"{', '.join(name for name in ARITHMETICS if name not in NEED_GPU)}"

@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hpstudy.config.arithmetic import PADDED
+from hpstudy.config.arithmetic import PADDED, split_arithmetic
 from hpstudy.config.runspec import Network, RunSpec
 from hpstudy.config.study import Recipe, Study, is_source
 from hpstudy.errors import HpstudyError
 from hpstudy.networks.dependency import PrunableNetwork
 from hpstudy.networks.own_network import OwnNetwork
 from hpstudy.networks.pruning import weights_hash
-from hpstudy.training.augmentation import evaluation_batch
 from hpstudy.training.checkpoint import Checkpoint
 from hpstudy.training.datasets import Dataset, Split
+from hpstudy.training.evaluation import evaluation_batch
 from hpstudy.training.state import RunOutcome, RunResult
 from hpstudy.training.trainer import Trainer
 from hpstudy.training.values import copy_values, padded_widths, values_of
@@ -94,7 +94,8 @@ def network_of(spec: RunSpec, classes: int) -> StudyNetwork:
 def _widths(spec: RunSpec) -> Widths:
     """Widths that the network of a run is trained at."""
     widths = spec.widths or {}
-    return tuple((padded_widths(widths) if spec.arithmetic.endswith(PADDED) else widths).items())
+    padded = split_arithmetic(spec.arithmetic)[0].endswith(PADDED)
+    return tuple((padded_widths(widths) if padded else widths).items())
 
 
 class RunTrainer:
@@ -174,6 +175,8 @@ def calibrate(
         step = max(2, int(_STEP_MACS / 3 / network.size(spec.widths)[0]))
         recipe = recipe.model_copy(update={"batch_size": min(recipe.batch_size, step)})
         most = max(recipe.batch_size, min(step, evaluated))
+    # Whole batches: a smaller last one might be too small for the devices that share it.
+    most -= most % recipe.batch_size
     train, test = (min(count, most) for count in images)
     data = noise(size, classes, train, test).to(device)
     with torch.random.fork_rng(devices=[]):

@@ -1,8 +1,6 @@
 """One loop that trains a network from scratch by a recipe, and evaluates it after every epoch."""
 
 import copy
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -10,12 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hpstudy.config.arithmetic import COMPILED
+from hpstudy.config.arithmetic import COMPILED, split_arithmetic
 from hpstudy.config.study import Recipe
-from hpstudy.training.augmentation import Batches, check_last_batch, evaluation_batch
+from hpstudy.training.augmentation import Batches, check_last_batch
 from hpstudy.training.checkpoint import Checkpoint, Values
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import Capture, compiled, cuda_graph, recorded, set_precision
+from hpstudy.training.evaluation import count_right, evaluation_batch, median_seconds
+from hpstudy.training.shared import Share, add_up, share_statistics, sum_gradients
 from hpstudy.training.state import RunResult, TrainingState
 from hpstudy.training.values import copy_values, values_of
 
@@ -33,7 +33,8 @@ class Trainer:
         Images on the device to train on.
     recipe : Recipe
     arithmetic : str, default "float32"
-        One of `hpstudy.config.arithmetic.ARITHMETICS`.
+        Name of an `hpstudy.config.arithmetic.Arithmetic`. With "-over2", two processes make the
+        same calls, each on a device of its own (`hpstudy.training.shared`).
     capture : callable, optional
         How steps are repeated: by default, as a CUDA graph on a GPU, and as calls on a CPU.
     layout : torch.memory_format, optional
@@ -54,16 +55,22 @@ class Trainer:
         capture: Capture | None = None,
         layout: torch.memory_format = torch.channels_last,
     ):
-        check_last_batch(len(data.train), recipe.batch_size)
-        self.data, self.recipe, self.arithmetic = data, recipe, arithmetic
+        self.data, self.recipe = data, recipe
+        self.arithmetic, devices = split_arithmetic(arithmetic)
+        check_last_batch(len(data.train), recipe.batch_size, devices)
+        self.share, self._images = Share.of_process(devices), recipe.batch_size
+        if devices > 1:
+            share_statistics(model, self.share)
         self.device = data.train.labels.device
         self.dtype = next(model.parameters()).dtype
         self.layout = layout
         self.model = model.to(self.device).to(memory_format=layout)
-        self.train_batches = Batches(data.train, data.image_size)
-        self.test_batches = Batches(data.test, data.image_size)
+        self.train_batches = Batches(data.train, data.image_size, self.share)
+        self.test_batches = Batches(data.test, data.image_size, self.share)
         self.test_views = self.test_batches.centred()
         self.test_size = min(evaluation_batch(self.device, data.image_size), len(data.test))
+        # Whether it trains, and its batch size, of training and of evaluation.
+        self._phases = (True, recipe.batch_size), (False, self.test_size)
         # Factors (3, 1, 1) that take a uint8 pixel to zero mean and unit deviation.
         self.scale = (1 / (255 * data.std)).to(self.device, self.dtype)[:, None, None]
         self.shift = (-data.mean / data.std).to(self.device, self.dtype)[:, None, None]
@@ -96,11 +103,7 @@ class Trainer:
             self._prepare(capture)
 
     def run(
-        self,
-        lr: float,
-        weight_decay: float,
-        seed: int,
-        checkpoint: Checkpoint | None = None,
+        self, lr: float, weight_decay: float, seed: int, checkpoint: Checkpoint | None = None
     ) -> RunResult:
         """Train the network from its present weights, or from a checkpoint, to the last epoch.
 
@@ -123,6 +126,8 @@ class Trainer:
         if checkpoint and (resumed := checkpoint.resume(self._values())):
             values, state = resumed
             self._restore(values)
+        # Processes that share a training are in the same state: the first one's is written.
+        checkpoint = checkpoint if self.share.number == 0 else None
         self._state, self._checkpoint = state, checkpoint
         generator.set_state(state.order)
         coming: list[Tensor] = []
@@ -157,8 +162,8 @@ class Trainer:
     ) -> tuple[float, float | None, float]:
         """Top-1 and top-5 accuracy in percent, and mean cross-entropy, on the evaluation images.
 
-        Top-5 is None where `Dataset.has_top5` is false. An image whose logits are not finite
-        counts as an error. `meanwhile` is called while a GPU works. Thesis, equations 3.1 and 3.2.
+        Top-5 is None where `Dataset.has_top5` is false. `meanwhile` is called while a GPU works.
+        Thesis, equations 3.1 and 3.2.
         """
         size = batch_size or self.test_size
         totals = self._take_steps(False, size, self.test_views, meanwhile)
@@ -175,8 +180,8 @@ class Trainer:
         if not state.steps:
             self.totals.zero_()
         for inputs in batches.inputs(views, size, state.steps):
-            # The last dimension of views, and of labels, is that of the images.
-            self._recorded.get((training, inputs[-1].shape[-1]), called)(*inputs)
+            self._images = min(size, views.shape[1] - state.steps * size)
+            self._recorded.get((training, self._images), called)(*inputs)
             if training and state.steps == state.epochs == 0:
                 self.first_loss.copy_(self.last_loss)
             state.steps += 1
@@ -221,20 +226,12 @@ class Trainer:
         # A GPU works through several steps while the next ones are queued.
         steps = 1 if self.device.type == "cpu" else 10
         medians: list[float] = []
-        for training, size in self._phases():
+        for training, size in self._phases:
             views = self._source(training)[0].centred()[:, : steps * size]
-            durations: list[float] = []
-            # The first block also warms up.
-            while len(durations) < 4 or sum(durations[1:]) < seconds:
-                started = time.perf_counter()
-                self._take_steps(training, size, views)
-                durations.append(time.perf_counter() - started)
-            medians.append(statistics.median(durations[1:]) / views.shape[1])
+            work = partial(self._take_steps, training, size, views)
+            agreed = partial(self.share.agreed, device=self.device)
+            medians.append(median_seconds(work, seconds, agreed) / views.shape[1])
         return medians[0], medians[1]
-
-    def _phases(self) -> tuple[tuple[bool, int], ...]:
-        """Whether it trains, and its batch size, of training and of evaluation."""
-        return (True, self.recipe.batch_size), (False, self.test_size)
 
     def _source(self, training: bool) -> tuple[Batches, Callable[..., None]]:
         """Batches of training or evaluation, and the step from the inputs of one of them."""
@@ -247,12 +244,13 @@ class Trainer:
         set_precision(self.arithmetic)
         before = copy.deepcopy(values_of(self.model))
         self.lr.zero_()
-        for training, size in self._phases():
+        for training, size in self._phases:
             self.model.train(training)
             batches, step = self._source(training)
             views = batches.centred()
             for number in {min(size, views.shape[1]), views.shape[1] % size} - {0}:
                 (inputs,) = batches.inputs(views[:, :number], number)
+                self._images = number
                 if capture:
                     self._recorded[training, number] = recorded(step, capture, *inputs)
                 else:
@@ -269,30 +267,34 @@ class Trainer:
         return logits.to(self.dtype)
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(self._logits(images), labels)
+        loss = F.cross_entropy(self._logits(images), labels)
+        return loss * (len(labels) / self._images) if self.share.devices > 1 else loss
 
     def _train_step(self, images: Tensor, labels: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         # The one smaller batch of an epoch is not worth a second compilation.
-        full = len(labels) == self.recipe.batch_size
+        full = self._images == self.recipe.batch_size
         loss = (self._compiled_loss if self._compiled_loss and full else self._loss)(images, labels)
         loss.backward()
         # The optimiser takes its weight decay as a number, which a CUDA graph would keep for ever.
         # Parameters that play no part in the loss have none.
         pairs = [(p.detach(), p.grad) for p in self.parameters if p.grad is not None]
+        gradients, loss = [gradient for _, gradient in pairs], loss.detach()
+        if self.share.devices > 1:
+            loss = sum_gradients(gradients, loss)
         decay = torch._foreach_mul([weights for weights, _ in pairs], self.weight_decay)
-        gradients = [gradient for _, gradient in pairs]
         torch._foreach_add_(gradients, decay)
         self.optimizer.step()
-        self.last_loss.copy_(loss.detach())
-        self.totals[0] += loss.detach() * len(labels)
+        self.last_loss.copy_(loss)
+        self.totals[0] += loss * self._images
 
     @torch.no_grad()
     def _evaluation_step(self, images: Tensor, labels: Tensor) -> None:
-        full = len(labels) == self.test_size
-        logits = (full and self._compiled_logits or self._logits)(images)
-        finite = torch.isfinite(logits).all(1)
-        ranked = logits.topk(min(5, self.data.classes), 1).indices == labels[:, None]
-        self.totals[0] += (ranked[:, 0] & finite).sum()
-        self.totals[1] += (ranked.any(1) & finite).sum()
-        self.totals[2] += F.cross_entropy(logits, labels, reduction="sum")
+        totals = self.totals if self.share.devices == 1 else torch.zeros_like(self.totals)
+        # The last batch may have too few images for all processes.
+        if len(labels):
+            full = self._images == self.test_size
+            logits = (full and self._compiled_logits or self._logits)(images)
+            count_right(logits, labels, totals)
+        if self.share.devices > 1:
+            self.totals += add_up(totals)

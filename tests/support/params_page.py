@@ -60,7 +60,8 @@ MEANINGS = {
     "design.name": "Name of the design, where `design` has further keys.",
     "design.batch": "Number of settings of a network that are trained at once.",
     "design.budget": "Most trainings of each pruned network, with `retune`.",
-    "arithmetic": "Precision of products; `auto` measures which is fastest.",
+    "arithmetic": "Precision of products; `auto` measures which is fastest. With `-over8`, eight "
+    "GPUs of this machine train each run together.",
     "executor": "Who trains: this machine, or a Ray cluster.",
     "racing": "Always false. Kept so that params files of earlier versions can be read.",
     "axis.points": "Number of values.",
@@ -143,6 +144,8 @@ def _value(field: dict[str, Any]) -> str:
         return f"list of: {_value(field['items'])}"
     if "pattern" in field and ":" in field["pattern"]:
         return "SOURCE:NAME"
+    if "-over" in field.get("pattern", ""):
+        return "one of these with `-over2` to `-over99`"
     if field["type"] == "object":
         return "mapping"
     bounds = {

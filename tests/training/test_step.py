@@ -7,8 +7,9 @@ import tiny
 import torch
 from test_trainer import recipe, same, small_network, weights
 
-from hpstudy.training.augmentation import Batches, evaluation_batch
+from hpstudy.training.augmentation import Batches
 from hpstudy.training.device import compiled, recorded
+from hpstudy.training.evaluation import evaluation_batch
 from hpstudy.training.state import TrainingState
 from hpstudy.training.trainer import Trainer
 

@@ -109,7 +109,8 @@ def open_executor(
     plan : AnyPlan
     workers : int, optional
         Runs trained at once; by default one per GPU, of which a trial may take more where MPS
-        answers, or one single-threaded one per core.
+        answers, or one single-threaded one per core, and one per two of them with an arithmetic
+        that ends in "-over2".
     address : str, optional
         HOST:PORT of the cluster; by default RAY_ADDRESS or, without that, a new one here.
     train : bool, default True
@@ -133,9 +134,10 @@ def open_executor(
         raise HpstudyError(f"the address {address} needs the executor ray; the study has local")
     data = None
     if isinstance(plan, Plan):
-        if ray and plan.precision == POPULATION:
+        if ray and (plan.precision == POPULATION or plan.share > 1):
             raise HpstudyError(
-                f"the arithmetic {POPULATION} is for the executor {LOCAL}, and the study has {RAY}"
+                f"the arithmetic {plan.precision} is for the executor {LOCAL}, and the study has "
+                f"{RAY}"
             )
         if not ray:
             check_precision(plan.precision)
@@ -149,8 +151,9 @@ def open_executor(
             yield cluster
     else:
         command = not isinstance(plan, Plan)
-        trial = not command and workers is None
-        with open_pool(worker_count(workers), data, command, trial) as pool:
+        trial = not command and workers is None and plan.share == 1
+        count = worker_count(workers, plan.share)
+        with open_pool(count, data, command, trial, plan.share) as pool:
             # The workers read a file of their own.
             del data
             if isinstance(plan, Plan):

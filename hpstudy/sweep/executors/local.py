@@ -19,6 +19,7 @@ from hpstudy.sweep.executors import Ended, Failure, Job, calibrated
 from hpstudy.sweep.executors.command import CommandWorker
 from hpstudy.sweep.executors.images import save_dataset
 from hpstudy.sweep.executors.mps import mps_answers
+from hpstudy.sweep.executors.team import teams
 from hpstudy.sweep.executors.worker import ProcessWorker, Worker
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import devices
@@ -34,17 +35,21 @@ MOST_ON_GPU = 8
 SLOTS = (8, 16)
 
 
-def worker_count(asked: int | None) -> int:
-    """Number of workers: one per device by default, and at most one per core on a CPU."""
-    available = devices()
+def worker_count(asked: int | None, share: int = 1) -> int:
+    """Number of workers: one per `share` devices by default, and not more than that on a CPU."""
+    available = teams(devices(), share)
     if asked is None:
         return len(available)
-    return min(asked, len(available)) if available[0] == "cpu" else asked
+    return min(asked, len(available)) if available[0].startswith("cpu") else asked
 
 
 @contextmanager
 def open_pool(
-    workers: int, data: Dataset | None = None, command: bool = False, trial: bool = False
+    workers: int,
+    data: Dataset | None = None,
+    command: bool = False,
+    trial: bool = False,
+    share: int = 1,
 ) -> Iterator["Pool"]:
     """Pool of worker processes, which start when they are needed and end with the block.
 
@@ -56,7 +61,7 @@ def open_pool(
         if data is not None:
             save_dataset(data, path)
             del data
-        pool = Pool(workers, path, command, trial)
+        pool = Pool(workers, path, command, trial, share)
         stack.callback(pool.end)
         yield pool
 
@@ -82,12 +87,19 @@ class Pool:
 
     A worker whose job fails, or whose process ends, gets a new process. After `STRIKES` failures in
     a row, as on a broken GPU, it gets no more jobs. `path` is the file of the images
-    (`save_dataset`).
+    (`save_dataset`), and `share` the number of devices that train a run together.
     """
 
-    def __init__(self, workers: int, path: Path, command: bool = False, trial: bool = False):
+    def __init__(
+        self,
+        workers: int,
+        path: Path,
+        command: bool = False,
+        trial: bool = False,
+        share: int = 1,
+    ):
         self._asked, self._path, self._command, self._trial = workers, path, command, trial
-        self._devices = devices()
+        self._devices = teams(devices(), share)
         self._workers: list[Any] = []
         self._resize(workers, CommandWorker if command else ProcessWorker)
         self._failed_on: dict[str, str] = {}

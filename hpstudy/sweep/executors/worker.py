@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache
+from functools import cache, partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from hpstudy.config.runspec import RunSpec
 from hpstudy.errors import HpstudyError, one_line
 from hpstudy.sweep.executors import Ended, Failure, Job
 from hpstudy.sweep.executors.images import open_dataset
+from hpstudy.sweep.executors.team import lead
 from hpstudy.training.device import follow_parent
 from hpstudy.training.run import ENVIRONMENT, RunTrainer, calibrate, prepare_process
 from hpstudy.training.state import RunOutcome
@@ -73,6 +74,8 @@ class ProcessWorker(Worker):
 
     def __init__(self, device: str, path: Path, slots: int = 1):
         super().__init__(device, path, slots)
+        # Of a team, the first process is the worker.
+        self._call = partial(lead, path.parent, call) if "+" in device else call
         self._pool: Any = None
         self._process: Any = None
 
@@ -90,7 +93,7 @@ class ProcessWorker(Worker):
         if self._process is None or not self._process.is_alive():
             self.end()
             self._begin()
-        future: Future[Any] = self._pool.submit(call, function, self.device, *arguments)
+        future: Future[Any] = self._pool.submit(self._call, function, self.device, *arguments)
         return future
 
     def result(self, future: Future[Any]) -> Any:

@@ -1,7 +1,5 @@
 """Runs that enter a group of networks, are trained side by side, and leave it when they end."""
 
-import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +18,7 @@ from hpstudy.networks.models import ResNetCifar
 from hpstudy.training.checkpoint import Checkpoint, Values
 from hpstudy.training.datasets import Dataset
 from hpstudy.training.device import cuda_graph
+from hpstudy.training.evaluation import median_seconds
 from hpstudy.training.image_folders import Stored
 from hpstudy.training.population.group import Group
 from hpstudy.training.run import network_of, noise, outcome
@@ -221,16 +220,14 @@ class Slots:
         def train() -> None:
             group.first_step()
             group.other_steps()
+            group.totals.tolist()
 
-        for work, split in ((train, self.data.train), (group.evaluate, self.data.test)):
-            durations: list[float] = []
-            # The first also warms up.
-            while len(durations) < 4 or sum(durations[1:]) < seconds:
-                started = time.perf_counter()
-                work()
-                group.totals.tolist()
-                durations.append(time.perf_counter() - started)
-            medians.append(statistics.median(durations[1:]) / len(split))
+        def evaluate() -> None:
+            group.evaluate()
+            group.totals.tolist()
+
+        for work, split in ((train, self.data.train), (evaluate, self.data.test)):
+            medians.append(median_seconds(work, seconds) / len(split))
         return medians[0], medians[1]
 
     def _draw(self, member: _Member) -> Tensor:
