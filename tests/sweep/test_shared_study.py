@@ -82,4 +82,4 @@ def test_ray_does_not_share_runs(tmp_path, refused):
     plan = Plan.open(study, Store.open(tmp_path / "store.sqlite"))
     with pytest.MonkeyPatch.context():
         sentence = refused(open_executor(plan).__enter__)
-    assert "needs the executor local" in sentence
+    assert "is for the executor local" in sentence
