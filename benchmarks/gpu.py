@@ -6,10 +6,12 @@
     python benchmarks/gpu.py correct
     python benchmarks/gpu.py accuracy --data-root FOLDER [--epochs 30] [--rounds 1] [--output FILE]
     python benchmarks/gpu.py resnet50 [--images IMAGEFOLDER]
+    python benchmarks/gpu.py agree | kernels | population [--counts 1 8] [--variants ...]
+    python benchmarks/gpu.py recipe --data-root FOLDER --output FILE [--epochs 180]
 
 Options: --seconds of each turn, --rounds of turns (seeds in `correct` and `accuracy`), --device,
-and --smoke for sizes that a CPU does in seconds. Only `accuracy` needs CIFAR-10 in FOLDER; the
-others train on it if it is there, else on as many random images of its size, at the same cost.
+and --smoke for sizes that a CPU does in seconds. `accuracy` and `recipe` need CIFAR-10 in FOLDER;
+the others train on it if it is there, else on as many random images of its size, at the same cost.
 Targets of `step`: 20 times the default loop, and 60 s for the thesis's 180 epochs of ResNet-56.
 
 The default loop is what the widely used repositories do: a DataLoader with four workers, PIL
@@ -34,7 +36,9 @@ import loops
 import torch
 from common import machine, markdown, median_spread
 from imagenet import resnet50
-from loops import turns
+from loops import DEFAULT, take_precision, turns
+from population_agree import agree
+from population_steps import kernels, population, recipe
 from scale import CIFAR, EPOCHS, SMALL, Scale, built, has_cifar, images
 from three_steps import RECORDED, accuracy, correct
 
@@ -42,10 +46,9 @@ from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE
 from hpstudy.sweep.executors.local import open_pool
 from hpstudy.sweep.executors.mps import mps_answers
-from hpstudy.training.device import set_precision
 from hpstudy.training.trainer import Trainer
 
-DEFAULT, EAGER = "default loop", "float32, eager"
+EAGER = "float32, eager"
 
 
 def ratios(values: list[float], base: list[float]) -> list[float]:
@@ -92,14 +95,6 @@ def ceilings(given) -> list[dict]:
 _standing: dict[tuple[str, str], dict[str, Iterator[int]]] = {}
 
 
-def _take_precision(way: str) -> None:
-    """The process's choices of kernels: torch's own for the default loop, else the package's."""
-    set_precision(way.partition(",")[0])
-    torch.backends.cudnn.benchmark = way == DEFAULT
-    if way == DEFAULT:
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = False, True
-
-
 def stand(scale: Scale, variant: str, root: str, device: str) -> None:
     """Make every way of a variant ready in this process."""
     data, start = images(scale, root), built(scale, variant)
@@ -112,7 +107,7 @@ def stand(scale: Scale, variant: str, root: str, device: str) -> None:
     if scale == SMALL:
         torch.compiler.set_stance("force_eager")
     data = data.to(device)
-    _take_precision(DEFAULT)
+    take_precision(DEFAULT)
     _standing[variant, DEFAULT] = {
         "train": loops.usual_loop(pictures["train"], copy.deepcopy(start), device, scale.batch),
         "evaluate": loops.usual_evaluation(
@@ -120,7 +115,7 @@ def stand(scale: Scale, variant: str, root: str, device: str) -> None:
         ),
     }
     for way in (EAGER, *RECORDED):
-        _take_precision(way)
+        take_precision(way)
         trainer = Trainer(
             copy.deepcopy(start),
             data,
@@ -134,14 +129,14 @@ def stand(scale: Scale, variant: str, root: str, device: str) -> None:
         }
     for (name, way), phases in _standing.items():
         if name == variant:
-            _take_precision(way)
+            take_precision(way)
             for phase in phases.values():
                 next(phase)
 
 
 def turn(variant: str, way: str, phase: str, seconds: float, device: str) -> float:
     """Images per second of one way, in the process where it stands."""
-    _take_precision(way)
+    take_precision(way)
     return loops.rate(_standing[variant, way][phase], seconds, device)
 
 
@@ -238,7 +233,13 @@ def _processes(
         return turns(given, {count: partial(turn, count) for count in counts})
 
 
-STEPS = {f.__name__: f for f in (ceilings, step, many, correct, accuracy, resnet50)}
+STEPS = {
+    f.__name__: f
+    for f in (
+        *(ceilings, step, many, correct, accuracy, resnet50),
+        *(agree, kernels, population, recipe),
+    )
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -251,7 +252,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--variants", nargs="+")
     parser.add_argument("--arithmetic", help="of `many`, else bfloat16; of `accuracy`, else both")
     parser.add_argument("--epochs", type=int, default=30, help="of `accuracy`")
-    parser.add_argument("--output", type=Path, help="JSON file for what `accuracy` trains")
+    parser.add_argument("--output", type=Path, help="JSON file for what is trained")
+    parser.add_argument("--counts", type=int, nargs="+", help="networks of a population")
     parser.add_argument("--images", type=Path, help="ImageFolder whose images `resnet50` decodes")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, for a CPU")
     given = parser.parse_args(arguments)
@@ -260,7 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
     with quick:
         rows = STEPS[given.step](given)
     # `correct` and `resnet50` are on random images always.
-    real = given.step in ("step", "many", "accuracy") and not given.smoke
+    real = given.step in ("step", "many", "accuracy", "recipe", "population") and not given.smoke
     shown = "CIFAR-10" if real and has_cifar(given.data_root) else "random images"
     print(f"{machine()}; {given.step}, {shown}, turns of {given.seconds:g} s\n")
     print(markdown(rows))

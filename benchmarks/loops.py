@@ -15,9 +15,10 @@ from torch.utils.data import Dataset as Listed
 from torchvision import transforms
 
 from hpstudy.training.datasets import Split
+from hpstudy.training.device import set_precision
 from hpstudy.training.trainer import Trainer
 
-BATCH = 128
+BATCH, DEFAULT = 128, "default loop"
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
@@ -147,3 +148,11 @@ def turns(given, cases: dict) -> dict:
         for name, case in cases.items()
     }
     return interleave(measured, given.rounds or 5)
+
+
+def take_precision(way: str) -> None:
+    """The process's choices of kernels: torch's own for the default loop, else the package's."""
+    set_precision(way.partition(",")[0])
+    torch.backends.cudnn.benchmark = way == DEFAULT
+    if way == DEFAULT:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = False, True

@@ -24,6 +24,7 @@ os.environ["TRITON_INTERPRET"] = "0"
 import torch  # noqa: E402
 import triton  # noqa: E402
 from common import machine, markdown  # noqa: E402
+from kernel_counts import traffic  # noqa: E402
 from scale import CIFAR, EPOCHS, noise  # noqa: E402
 from torch import nn  # noqa: E402
 
@@ -123,20 +124,6 @@ def instructions(launch: Launch, code: bytes) -> float | None:
     total = own + sum(loop[2] * number for loop, number in zip(inner, expected, strict=True))
     rows = launch.grid[1] if len(launch.grid) > 1 else 1
     return total * launch.warps * rows
-
-
-def traffic(launch: Launch) -> int:
-    """Bytes of activations that a kernel reads and writes for an image."""
-    given = launch.arguments
-    if "CO" not in given:
-        return 0
-    read = 2 * given["SIDE"] ** 2 * given["CI"]
-    written = 2 * (given["SIDE"] // given["STRIDE"]) ** 2 * given["CO"]
-    if launch.kernel.__name__ == "forward":
-        return read * (1 + bool(given["SKIP"]) + given["KEEP"]) + written
-    if launch.kernel.__name__ == "backward_kernel":
-        return read + 2 * written
-    return 2 * written + read * (2 + 2 * bool(given["SKIP"]))
 
 
 def compiled(names: list[str], capability: int, network_name: str) -> list[dict]:

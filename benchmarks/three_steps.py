@@ -51,7 +51,7 @@ def correct(given) -> list[dict]:
         start = build_model(scale.network, scale.classes).state_dict()
         ends = {name: _run(way, start, seed) for name, way in single.items()}
         for pair in pairs:
-            gaps[pair].append(_gap(*(ends[name] for name in pair)))
+            gaps[pair].append(gap(*(ends[name] for name in pair)))
     columns = ("training losses", "evaluation losses", "weights")
     return [
         {"way": way, "against": other, "n": len(found)}
@@ -73,7 +73,7 @@ def _weights(trainer: Trainer) -> Tensor:
     return torch.cat([p.detach().double().cpu().flatten() for p in trainer.parameters])
 
 
-def _gap(a: Ends, b: Ends) -> tuple[float, float, float]:
+def gap(a: Ends, b: Ends) -> tuple[float, float, float]:
     """Largest relative difference of the losses, and that of the weights as one vector."""
     first, second = (
         ((x.double() - y.double()).abs() / y.abs()).max().item()
