@@ -20,14 +20,14 @@ def agree(given) -> list[dict]:
     """Three steps against float64 on the CPU, and whether slots and neighbours change a bit."""
     start = built(scale(given))
     reference = _three(given, start, lambda data: _trained(start, data, torch.float64, "float32"))
+    # Products of float32 would take minutes to compile for a card.
+    kind, arithmetic = storage(given), "float32" if given.smoke else "bfloat16"
     ways: dict[str, Callable] = {
-        "trainer, bfloat16": lambda data: _trained(
-            start, data.to(given.device), torch.float32, "float32" if given.smoke else "bfloat16"
+        f"trainer, {arithmetic}": lambda data: _trained(
+            start, data.to(given.device), torch.float32, arithmetic
         ),
-        "population, float32": lambda data: _grouped(given, start, data, torch.float32),
+        f"population, {arithmetic}": lambda data: _grouped(given, start, data, kind),
     }
-    if not given.smoke:
-        ways["population, bfloat16"] = lambda data: _grouped(given, start, data, torch.bfloat16)
     rows = []
     for name, way in ways.items():
         gaps = gap(_three(given, start, way), reference)
@@ -82,9 +82,7 @@ def _bits(given, start) -> list[dict]:
     alone = _three(given, start, lambda data: _grouped(given, start, data, kind))
     rows = []
     for slots in (2,) if given.smoke else (2, 8):
-        several = _three(
-            given, start, lambda data, n=slots: _grouped(given, start, data, kind, n)
-        )
+        several = _three(given, start, lambda data, n=slots: _grouped(given, start, data, kind, n))
         same = all(torch.equal(a, b) for a, b in zip(alone, several, strict=True))
         values = {
             "gap of training losses": "",
