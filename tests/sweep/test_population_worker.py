@@ -73,6 +73,12 @@ def test_runs_that_one_cause_has_ended_fail_together_and_count_once(pool):
     assert pool.start(job(10)) and ended(pool) == [(10, 1)]
 
 
+def test_a_machine_without_triton_says_so_and_tries_no_population(pool, monkeypatch, refused):
+    monkeypatch.setattr(hpstudy.sweep.executors.local, "find_spec", lambda name: None)
+    assert "pip install triton" in refused(pool.adopt, POPULATION)
+    assert pool.slots == ()
+
+
 def test_the_process_stays_where_the_slots_do(pool):
     assert pool.start(job(10)) and ended(pool)
     process = pool._workers[0]._process

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED
 from concurrent.futures import wait as wait_for
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -125,6 +126,8 @@ class Pool:
     @property
     def slots(self) -> tuple[int | None, ...]:
         """See `hpstudy.sweep.executors.Executor.slots`."""
+        if find_spec("triton") is None:
+            return ()
         return SLOTS if self._trial else (None,)
 
     def adopt(self, arithmetic: str, per_device: int | None = None) -> None:
@@ -135,7 +138,11 @@ class Pool:
         if arithmetic != POPULATION:
             self._resize(count, CommandWorker if self._command else ProcessWorker)
             return
-        # Its kernels are Triton's, which a machine without a GPU may lack.
+        if find_spec("triton") is None:
+            raise HpstudyError(
+                f"the arithmetic {POPULATION} needs the package triton, which is not installed "
+                "here: pip install triton"
+            )
         from hpstudy.sweep.executors.population import GroupWorker
 
         slots = -(-count // len(self._devices))
