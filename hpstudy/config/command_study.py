@@ -22,9 +22,8 @@ from hpstudy.config.study import (
     Executor,
     Study,
     Variant,
-    read_params,
 )
-from hpstudy.config.validation import Frozen
+from hpstudy.config.validation import Frozen, read_params
 from hpstudy.errors import did_you_mean, listed, shown
 
 NAME = r"[A-Za-z][A-Za-z0-9_]{0,63}"

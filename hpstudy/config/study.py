@@ -20,7 +20,7 @@ from hpstudy.config.arithmetic import AUTO, PADDED, POPULATION, ArithmeticOrAuto
 from hpstudy.config.checks import distinct, json_values, printable, test_or_share
 from hpstudy.config.design import FEWEST, RETUNE, AnyDesign, Design, Replicates, Seeds, no_race
 from hpstudy.config.grid import Axis, Grid, Prior
-from hpstudy.config.validation import Frozen, one_sentence, read_mapping
+from hpstudy.config.validation import Frozen, one_sentence, read_params
 from hpstudy.errors import HpstudyError, did_you_mean, listed, shown, unknown
 
 BuiltIn = Literal["resnet20", "resnet56", "mobilenetv2-shallow", "mobilenetv2", "resnet50"]
@@ -37,8 +37,7 @@ SOURCE_FORMS = "torchvision:NAME, timm:NAME or package.module:factory"
 POPULATION_MODELS = ("resnet20", "resnet56")
 METHODS = ("uniform", "nonuniform")
 CRITERIA: tuple[str, ...] = get_args(Criterion)
-EXECUTORS: tuple[str, ...] = get_args(Executor)
-LOCAL, RAY = "local", "ray"
+EXECUTORS = LOCAL, RAY = "local", "ray"
 # Beginnings of the names of data sets, before a colon.
 FOLDER, TORCHVISION = "folder", "torchvision"
 DENSE = "unpruned"
@@ -263,15 +262,6 @@ class Study(AnyStudy):
                     f"{name} must stay within 1e-30 and 1e+30, at the prior and all over the grid"
                 )
         return self
-
-
-def read_params(path: str | Path) -> dict[str, Any]:
-    """Keys and values of a params file; raises HpstudyError if it is missing or no YAML mapping."""
-    try:
-        return read_mapping(path)
-    except FileNotFoundError:
-        hint = did_you_mean(path, map(str, sorted(Path("params").glob("*/*.yaml"))))
-        raise HpstudyError(f"no params file at {path}{hint}.") from None
 
 
 SOURCE_KEYS = ("arguments", "stem", "scope", "spare", "round_to", "exact", "tolerance")

@@ -86,6 +86,15 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     raise HpstudyError(f"line {line} of {path} is not valid YAML: {problem}.")
 
 
+def read_params(path: str | Path) -> dict[str, Any]:
+    """Keys and values of a params file; raises HpstudyError if it is missing or no YAML mapping."""
+    try:
+        return read_mapping(path)
+    except FileNotFoundError:
+        hint = did_you_mean(path, map(str, sorted(Path("params").glob("*/*.yaml"))))
+        raise HpstudyError(f"no params file at {path}{hint}.") from None
+
+
 _INTEGER, _FLOAT, _DATE = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
 
 
