@@ -133,5 +133,5 @@ def test_torch_loads_tensors_and_plain_values_only():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
     ]
-    assert {name for name, _ in loads} >= {"checkpoint.py", "local.py", "weights.py"}
+    assert {name for name, _ in loads} >= {"checkpoint.py", "images.py", "weights.py"}
     assert [name for name, words in loads if words.get("weights_only") != "True"] == []
