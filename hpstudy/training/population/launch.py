@@ -1,9 +1,9 @@
 """One launch of a kernel, and its machine code, which takes no GPU to compile."""
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
-import triton
 from torch import Tensor
 
 _POINTERS = {
@@ -14,6 +14,27 @@ _POINTERS = {
     torch.int64: "*i64",
     torch.uint8: "*u8",
 }
+
+
+class _Card:
+    """What Triton asks of a card before it compiles for it."""
+
+    def __init__(self, capability: int):
+        self.capability = capability
+
+    def get_current_device(self) -> int:
+        """Number of the device, which is another for every capability."""
+        return self.capability
+
+    def get_current_stream(self, device: int | None = None) -> int:
+        """No stream."""
+        return 0
+
+    def get_current_target(self) -> Any:
+        """What to compile for."""
+        from triton.backends.compiler import GPUTarget
+
+        return GPUTarget("cuda", self.capability, 32)
 
 
 class Launch(NamedTuple):
@@ -38,7 +59,7 @@ class Launch(NamedTuple):
     def _specialised(self) -> tuple[dict[str, str], dict[str, Any], dict[tuple[int, ...], Any]]:
         """Types of the arguments, values of the constants, and which arguments are multiples of 16.
 
-        They are those of `triton.jit`, so that it finds the machine code in its cache.
+        The machine code depends on them as `triton.jit` sees it.
         """
         signature: dict[str, str] = {}
         constants: dict[str, Any] = {}
@@ -55,17 +76,18 @@ class Launch(NamedTuple):
         return signature, constants, attributes
 
     def compiled(self, capability: int) -> Any:
-        """Machine code for a compute capability, as 90; of the CPU's tensors, no value is read."""
-        from triton.backends.compiler import GPUTarget
-        from triton.compiler import ASTSource
+        """Machine code for a compute capability, as 90, where a launch on such a card looks for it.
 
-        signature, constants, attributes = self._specialised()
-        places = {name: place for place, name in enumerate(self.kernel.arg_names)}
-        source = ASTSource(
-            self.kernel,
-            signature,
-            {(places[name],): value for name, value in constants.items()},
-            attributes,
-        )
-        options = {"num_warps": self.warps, "num_stages": 1}
-        return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+        It takes no GPU: of the CPU's tensors, no value is read.
+        """
+        from triton.runtime import driver
+
+        driver.set_active(_Card(capability))
+        try:
+            return self.kernel.warmup(
+                **self.arguments, grid=self.grid, num_warps=self.warps, num_stages=1
+            )
+        finally:
+            # A machine without a GPU has nothing to return to.
+            with suppress(RuntimeError):
+                driver.reset_active()
