@@ -2,8 +2,11 @@
 
 import copy
 import json
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import loops
 import torch
@@ -15,9 +18,11 @@ from scale import CIFAR, EPOCHS, LR, WEIGHT_DECAY, Scale, built, images, noise
 
 from hpstudy.analysis.thesis_data import table_3_4
 from hpstudy.config.arithmetic import POPULATION
+from hpstudy.config.grid import grid_value
+from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import DENSE, Data
 from hpstudy.networks.dependency import PrunableNetwork
-from hpstudy.training.checkpoint import discard
+from hpstudy.training import checkpoint
 from hpstudy.training.datasets import load_dataset
 from hpstudy.training.device import cuda_graph, set_precision
 from hpstudy.training.population.group import Group
@@ -27,10 +32,17 @@ from hpstudy.training.population.steps import Step
 from hpstudy.training.trainer import Trainer
 from hpstudy.training.values import values_of
 
-# Learning rate, weight decay and seed: three seeds at the prior, and five of its neighbours.
+# Launches of a graph that is timed.
+LAUNCHES = 200
+# Learning rate, weight decay and seed: three seeds at the prior, and five of its neighbours, whose
+# values are those of the thesis's grid.
 SETTINGS = [(LR, WEIGHT_DECAY, seed) for seed in range(3)]
-SETTINGS += [(LR * 10**a, WEIGHT_DECAY * 10**b, 0) for a, b in ((-0.2, 0), (0.2, 0), (0, -0.2))]
-SETTINGS += [(LR * 10**a, WEIGHT_DECAY * 10**b, 0) for a, b in ((0, 0.2), (0.2, 0.2))]
+SETTINGS += [
+    (grid_value(math.log10(LR) + a), grid_value(math.log10(WEIGHT_DECAY) + b), 0)
+    for a, b in ((-0.2, 0), (0.2, 0), (0, -0.2), (0, 0.2), (0.2, 0.2))
+]
+# Work of the recipe that the end of a command may cost.
+CHECKPOINT_SECONDS = 45
 
 
 def group(given, count: int, variant: str = DENSE) -> Group:
@@ -64,7 +76,7 @@ def kernels(given) -> list[dict]:
         shapes: dict[tuple, list[Launch]] = {}
         for launch in launches:
             shapes.setdefault(launch.shape, []).append(launch)
-        cases = {shape: _repeated(given, same[0]) for shape, same in shapes.items()}
+        cases = {shape: _repeated(given, same) for shape, same in shapes.items()}
         rates = turns(given, cases)
         total = 0.0
         for shape, same in shapes.items():
@@ -92,17 +104,26 @@ def kernels(given) -> list[dict]:
     return rows
 
 
-def _repeated(given, launch: Launch) -> Iterator[float]:
-    """Yield launches of a kernel: many in one graph, so that the host does not count."""
-    times = 1 if given.smoke else 50
-    launch()
+def _repeated(given, same: list[Launch]) -> Iterator[float]:
+    """Yield launches of kernels that share a shape: many in one graph, so that the host is hidden.
+
+    They are those of a step in turn, because the activations of one would stay in a cache.
+    """
+    rounds = 1 if given.smoke else -(-LAUNCHES // len(same))
 
     def block() -> None:
-        for _ in range(times):
+        for launch in same * rounds:
             launch()
 
     replay = block if given.smoke else cuda_graph(torch.device(given.device), block)
-    return loops.repeated(replay, times, 1)
+
+    def waited() -> None:
+        replay()
+        if not given.smoke:
+            # A host that ran ahead would queue seconds of work, and a turn would last as long.
+            torch.cuda.synchronize()
+
+    return loops.repeated(waited, len(same) * rounds, 1)
 
 
 # --- steps ----------------------------------------------------------------------------------------
@@ -120,6 +141,9 @@ def population(given) -> list[dict]:
         cases[DEFAULT, 1, "train"] = loops.usual_loop(
             pictures, copy.deepcopy(start), given.device, size.batch
         )
+        # Its workers start with the first batch, and cuDNN then searches for its kernels.
+        take_precision(DEFAULT)
+        next(cases[DEFAULT, 1, "train"])
         alone = "float32" if given.smoke else "bfloat16-compiled"
         trainer = Trainer(copy.deepcopy(start), data.to(given.device), size.recipe(), alone)
         cases[alone, 1, "train"] = loops.trainer_loop(trainer, size.steps)
@@ -198,36 +222,56 @@ def recipe(given) -> list[dict]:
         len(settings),
         storage(given),
     )
+    checkpoint.CHECKPOINT_SECONDS = CHECKPOINT_SECONDS
+    done = _rows_of(given.output)
     runs = {}
     for lr, weight_decay, seed in settings:
         spec = size.run(POPULATION, epochs=epochs, seed=seed)
         spec = spec.model_copy(update={"lr": lr, "weight_decay": weight_decay})
-        kept = given.output and given.output.with_name(f"{spec.run_id}.pt")
-        runs[spec.run_id] = spec, kept
-        trained.enter(spec, checkpoint=kept)
-    rows, done = [], []
-    published = table_3_4().set_index("model").loc["resnet56", "top1"]
+        runs[spec.run_id] = spec
+        if spec.run_id not in done:
+            trained.enter(spec, checkpoint=_kept(given, spec.run_id))
+    started, passes = time.perf_counter(), 0
     while trained.free < len(settings):
-        for run_id, outcome in trained.epoch().items():
-            spec, kept = runs[run_id]
-            row = outcome.row
-            print(f"{spec.lr:g}, {spec.weight_decay:g}: {row['top1']:.2f} %", file=sys.stderr)
-            done.append(spec.model_dump(mode="json") | row)
-            if given.output:
-                said = {"machine": machine(), "rows": done}
-                given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-                discard(kept)
-            rows.append(
-                {
-                    "network": size.network,
-                    "lr": f"{spec.lr:.3g}",
-                    "weight decay": f"{spec.weight_decay:.3g}",
-                    "seed": spec.seed,
-                    "epochs": row["epochs"],
-                    "top1, %": f"{row['top1']:.2f}",
-                    "diverged": row["diverged"],
-                    "s a run, beside the others": f"{row['seconds']:.0f}",
-                    f"published at the prior, {EPOCHS} epochs": published,
-                }
-            )
-    return rows
+        ended, passes = trained.epoch(), passes + 1
+        if passes % 10 == 0:
+            seconds = (time.perf_counter() - started) / passes
+            print(f"{passes} epochs of this command, {seconds:.2f} s each", file=sys.stderr)
+        for run_id, outcome in ended.items():
+            done[run_id] = runs[run_id].model_dump(mode="json") | outcome.row
+        if ended and given.output:
+            command = f"python benchmarks/gpu.py recipe --epochs {epochs} --data-root FOLDER"
+            command += f" --output {given.output.name}"
+            said = {"command": command, "machine": machine(), "rows": list(done.values())}
+            given.output.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+            for run_id in ended:
+                checkpoint.discard(_kept(given, run_id))
+    published = table_3_4().set_index("model").loc["resnet56", "top1"]
+    return [
+        {
+            "network": size.network,
+            "lr": f"{spec.lr:.3g}",
+            "weight decay": f"{spec.weight_decay:.3g}",
+            "seed": spec.seed,
+            "epochs": done[run_id]["epochs"],
+            "top1, %": f"{done[run_id]['top1']:.2f}",
+            "diverged": done[run_id]["diverged"],
+            "s a run, beside the others": f"{done[run_id]['seconds']:.0f}",
+            f"published at the prior, {EPOCHS} epochs": published,
+        }
+        for run_id, spec in runs.items()
+    ]
+
+
+def _kept(given, run_id: str) -> Path | None:
+    return given.output and given.output.with_name(f"{run_id}.pt")
+
+
+def _rows_of(output: Path | None) -> dict[str, dict]:
+    """Rows that an earlier command wrote before its end, by the ids of their runs."""
+    if output is None or not output.exists():
+        return {}
+    rows = json.loads(output.read_text(encoding="utf-8"))["rows"]
+    specs = [{key: row[key] for key in RunSpec.model_fields if key in row} for row in rows]
+    ids = [RunSpec.model_validate(spec).run_id for spec in specs]
+    return dict(zip(ids, rows, strict=True))

@@ -31,3 +31,19 @@ def network(seed=0, widths=None, dtype=torch.float64):
         block.conv2 = nn.Conv2d(width, second.out_channels, 3, 1, 1, bias=False)
     initialise(model)
     return model.to(dtype)
+
+
+class Small:
+    """ResNet-8, as the study's networks are asked for one."""
+
+    def at_widths(self, widths):
+        return ResNetCifar(1, 10)
+
+    def fresh(self, seed, widths):
+        return network(seed, dtype=torch.float32)
+
+    def size(self, widths):
+        return 1, 2
+
+    def scores(self, model):
+        return {"conv1": model.conv1.weight.detach().abs().sum((1, 2, 3)).tolist()}

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from populations import network
+from populations import Small, network
+
+from hpstudy.training.checkpoint import Checkpoint
+from hpstudy.training.population.slots import Slots
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_programs")]
@@ -54,8 +57,30 @@ def test_a_population_is_timed_beside_the_default_loop(step):
     assert rows[0]["x default loop"].startswith("1 ")
 
 
-def test_a_recipe_writes_its_rows(step, tmp_path):
+def test_a_recipe_goes_on_where_a_command_ended(step, tmp_path, monkeypatch):
+    # Put back after the test.
+    monkeypatch.setattr("hpstudy.training.checkpoint.CHECKPOINT_SECONDS", 300)
+    monkeypatch.setattr("population_steps.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("population_steps.PrunableNetwork", lambda *_: Small())
+    write, kept = Checkpoint.write, []
+
+    def killed(*arguments):
+        write(*arguments)
+        kept.append(arguments)
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "write", killed)
     output = tmp_path / "recipe.json"
-    rows = step("recipe", "--epochs", 1, "--output", output)
-    assert [row["seed"] for row in rows] == ["0", "1"]
-    assert len(json.loads(output.read_text())["rows"]) == 2
+    with pytest.raises(KeyboardInterrupt):
+        step("recipe", "--epochs", 2, "--output", output)
+    assert len([*tmp_path.glob("*.pt")]) == 2 and not output.exists()
+    rows = step("recipe", "--epochs", 2, "--output", output)
+    assert [(row["seed"], row["epochs"]) for row in rows] == [("0", "2"), ("1", "2")]
+    assert [*tmp_path.iterdir()] == [output]
+    written = json.loads(output.read_text())
+    assert [row["seed"] for row in written["rows"]] == [0, 1]
+    assert "--epochs 2" in written["command"]
+    # What has ended is not trained again.
+    monkeypatch.setattr(Slots, "epoch", None)
+    assert step("recipe", "--epochs", 2, "--output", output) == rows

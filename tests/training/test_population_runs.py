@@ -4,12 +4,11 @@ from functools import cache, partial
 
 import pytest
 import torch
-from populations import PLAN, images, network
+from populations import PLAN, Small, images
 
 import hpstudy.training.population.slots
 from hpstudy.config.runspec import RunSpec
 from hpstudy.config.study import Data
-from hpstudy.networks.models import ResNetCifar
 from hpstudy.training.population.slots import GroupTrainer, Slots, calibrate_group
 from hpstudy.training.run import RunTrainer
 
@@ -17,22 +16,6 @@ pytestmark = pytest.mark.usefixtures("small_programs")
 
 
 # --- runs -----------------------------------------------------------------------------------------
-
-
-class Small:
-    """ResNet-8, as the study's networks are asked for one."""
-
-    def at_widths(self, widths):
-        return ResNetCifar(1, 10)
-
-    def fresh(self, seed, widths):
-        return network(seed, dtype=torch.float32)
-
-    def size(self, widths):
-        return 1, 2
-
-    def scores(self, model):
-        return {"conv1": model.conv1.weight.detach().abs().sum((1, 2, 3)).tolist()}
 
 
 def run(**fields):
