@@ -2,7 +2,7 @@
 
     python benchmarks/gpu.py ceilings
     python benchmarks/gpu.py step [--variants unpruned uniform-0.2 nonuniform-0.2]
-    python benchmarks/gpu.py many [--variants unpruned] [--arithmetic bfloat16]
+    python benchmarks/gpu.py many [--variants unpruned] [--arithmetic bfloat16] [--counts 1 8]
     python benchmarks/gpu.py correct
     python benchmarks/gpu.py accuracy --data-root FOLDER [--epochs 30] [--rounds 1] [--output FILE]
     python benchmarks/gpu.py resnet50 [--images IMAGEFOLDER]
@@ -196,8 +196,10 @@ def step(given) -> list[dict]:
 
 def many(given) -> list[dict]:
     """K networks on one GPU, each in a worker of its own."""
-    scale, counts = (SMALL, (1, 2)) if given.smoke else (CIFAR, (1, 2, 4, 8))
+    scale = SMALL if given.smoke else CIFAR
     arithmetic = given.arithmetic or "bfloat16"
+    counts = (1, 2) if given.smoke else given.counts or (1, 2, 4, 8)
+    counts = tuple(sorted({1, *counts}))
     shared = "processes, MPS" if mps_answers() else "processes, time-sliced"
     rows = []
     for variant in given.variants or [DENSE]:
@@ -253,7 +255,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--arithmetic", help="of `many`, else bfloat16; of `accuracy`, else both")
     parser.add_argument("--epochs", type=int, default=30, help="of `accuracy`")
     parser.add_argument("--output", type=Path, help="JSON file for what is trained")
-    parser.add_argument("--counts", type=int, nargs="+", help="networks of a population")
+    parser.add_argument(
+        "--counts", type=int, nargs="+", help="networks of a population; workers of `many`"
+    )
     parser.add_argument("--images", type=Path, help="ImageFolder whose images `resnet50` decodes")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, for a CPU")
     given = parser.parse_args(arguments)
